@@ -1,0 +1,71 @@
+package connector
+
+import (
+	"errors"
+	"time"
+
+	"demarc/internal/account"
+)
+
+// Errors of the link, each with one page that says what to do. Detail is wrapped around them.
+var (
+	ErrNotFound        = errors.New("no such connector")
+	ErrNotInstalled    = errors.New("the app is not installed in this account")
+	ErrConsentDenied   = errors.New("consent was cancelled")
+	ErrStateUnknown    = errors.New("this sign-in was not started here, or was already used")
+	ErrStateExpired    = errors.New("this sign-in took too long")
+	ErrWrongIssuer     = errors.New("the answer came from another service")
+	ErrCodeRefused     = errors.New("the service refused the code")
+	ErrUnreachable     = errors.New("the service cannot be reached")
+	ErrReauthorize     = errors.New("the authorisation has ended: an admin must connect again")
+	ErrWrongPermission = errors.New("the person who signed in may not link the phone system")
+)
+
+// ID names a connector.
+type ID string
+
+// Connector is the configured link from an account to one CloudLink-like service.
+type Connector struct {
+	Account   account.ID
+	ID        ID
+	Name      string
+	BaseURL   string // https://host[:port], no path
+	CreatedAt time.Time
+	CreatedBy account.MemberID
+	State     State
+	Reason    string // why it is not linked, in plain words
+	ChangedAt time.Time
+}
+
+// State says whether the sync can use the connector.
+type State string
+
+// The states of a connector.
+const (
+	Unlinked  State = "unlinked"   // no grant yet
+	Linked    State = "linked"     // a grant works
+	NeedsAuth State = "needs_auth" // every grant has ended
+)
+
+// Grant is one admin's OAuth authorisation on a connector. Its tokens are sealed in the store and never listed.
+type Grant struct {
+	Account    account.ID
+	Connector  ID
+	ID         string
+	Subject    string // userId at the service
+	Email      string // of the person who signed in there
+	GrantedBy  account.MemberID
+	GrantedAt  time.Time
+	Generation int64     // counts token rotations
+	ExpiresAt  time.Time // of the access token
+	EndedAt    time.Time // zero while it works
+	EndReason  string
+}
+
+// Tokens is what the token endpoint gave.
+type Tokens struct {
+	Access    account.Secret
+	Refresh   account.Secret
+	ExpiresAt time.Time
+	Scope     string
+}

@@ -1,0 +1,88 @@
+package digest
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"demarc/internal/account"
+)
+
+// Algorithm is a digest algorithm by its IANA name (RFC 8760 §2).
+type Algorithm string
+
+// The algorithms.
+const (
+	MD5       Algorithm = "MD5"
+	SHA256    Algorithm = "SHA-256"
+	SHA512256 Algorithm = "SHA-512-256"
+)
+
+// ParseAlgorithm reads an algorithm's name without regard to case.
+func ParseAlgorithm(s string) (Algorithm, error) {
+	for _, a := range []Algorithm{MD5, SHA256, SHA512256} {
+		if strings.EqualFold(s, string(a)) {
+			return a, nil
+		}
+	}
+	return "", fmt.Errorf("unknown digest algorithm %q: use MD5, SHA-256 or SHA-512-256", s)
+}
+
+// Size returns the length of the algorithm's output in hex digits; 0 for an unknown one.
+func (a Algorithm) Size() int {
+	switch a {
+	case MD5:
+		return 32
+	case SHA256, SHA512256:
+		return 64
+	}
+	return 0
+}
+
+// Sum returns H(s) in lower-case hex (RFC 7616 §3.3).
+func (a Algorithm) Sum(s string) string {
+	switch a {
+	case MD5:
+		sum := md5.Sum([]byte(s))
+		return hex.EncodeToString(sum[:])
+	case SHA256:
+		sum := sha256.Sum256([]byte(s))
+		return hex.EncodeToString(sum[:])
+	case SHA512256:
+		sum := sha512.Sum512_256([]byte(s))
+		return hex.EncodeToString(sum[:])
+	}
+	return ""
+}
+
+// Hash is one HA1 with what it is bound to: in another realm or under another algorithm it is worthless, in its own it
+// is the password.
+type Hash struct {
+	Algorithm Algorithm
+	Realm     string
+	HA1       account.Secret // lower-case hex
+}
+
+// NewHash computes HA1 = H(user:realm:password) (RFC 7616 §3.4.2).
+func NewHash(a Algorithm, user, realm string, password account.Secret) Hash {
+	return Hash{Algorithm: a, Realm: realm, HA1: account.Secret(a.Sum(user + ":" + realm + ":" + password.Reveal()))}
+}
+
+// Validate reports what is wrong with a hash that somebody typed.
+func (h Hash) Validate() error {
+	if h.Realm == "" {
+		return fmt.Errorf("an HA1 needs its realm: it is valid in one realm only")
+	}
+	size := h.Algorithm.Size()
+	if size == 0 {
+		return fmt.Errorf("an HA1 needs its algorithm: MD5, SHA-256 or SHA-512-256")
+	}
+	ha1 := h.HA1.Reveal()
+	if len(ha1) != size || strings.Trim(ha1, "0123456789abcdef") != "" {
+		return fmt.Errorf("an HA1 for %s is %d lower-case hex digits", h.Algorithm, size)
+	}
+	return nil
+}
