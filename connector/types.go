@@ -18,6 +18,7 @@ var (
 	ErrCodeRefused     = errors.New("the service refused the code")
 	ErrUnreachable     = errors.New("the service cannot be reached")
 	ErrReauthorize     = errors.New("the authorisation has ended: an admin must connect again")
+	ErrInvalid         = errors.New("invalid input")
 	ErrWrongPermission = errors.New("the person who signed in may not link the phone system")
 )
 
@@ -68,4 +69,22 @@ type Tokens struct {
 	Refresh   account.Secret
 	ExpiresAt time.Time
 	Scope     string
+}
+
+// Callback is what the browser brings back from the service.
+type Callback struct {
+	Code             account.Secret
+	State            account.Secret
+	Issuer           string // iss (RFC 9207)
+	Error            string
+	ErrorDescription string
+}
+
+// Event is one line of a connector's history.
+type Event struct {
+	Account   account.ID
+	Connector ID
+	At        time.Time
+	Actor     string // member id, or "demarc"
+	Text      string
 }

@@ -15,7 +15,21 @@ var (
 	ErrConflict = errors.New("conflict")
 	ErrInvalid  = errors.New("invalid input")
 	ErrExpired  = errors.New("expired or already used")
+	ErrPending  = errors.New("no SIP credential yet") // a *PendingError says why and whose turn it is
+	ErrMassLoss = errors.New("too many users would lose their SIP credential")
+	ErrBusy     = errors.New("a sync of this account is already running")
 )
+
+// PendingError says why a device has no credential yet. errors.Is(err, ErrPending) holds.
+type PendingError struct {
+	Reason string // plain words, with whose turn it is and since when
+}
+
+// Error returns the reason.
+func (e *PendingError) Error() string { return e.Reason }
+
+// Is makes every PendingError an ErrPending.
+func (e *PendingError) Is(target error) bool { return target == ErrPending }
 
 // UserID names an integrated user.
 type UserID string
@@ -36,13 +50,16 @@ const (
 
 // IntegratedUser is a member put on the integration.
 type IntegratedUser struct {
-	Account   account.ID
-	ID        UserID
-	Member    account.MemberID
-	Email     string
-	Name      string
-	Extension string // as the PBX knows it; filled by sync when not given
-	AddedAt   time.Time
+	Account account.ID
+	ID      UserID
+	Member  account.MemberID
+	Email   string
+	Name    string
+	// Extension is what is shown: the given one, else what the PBX says. GivenExtension alone is used for matching:
+	// a number that moved to somebody else on the PBX must not carry its credential to the wrong person.
+	Extension      string
+	GivenExtension string
+	AddedAt        time.Time
 
 	CloudLinkUser string    // the service's userId once matched, or empty
 	PendingReason string    // why there is no credential, whose turn it is; empty once there is one
@@ -59,7 +76,7 @@ type Credential struct {
 	SIPUsername     string
 	AuthUsername    string
 	Realm           string
-	Domain          string
+	Domain          string // SIP domain of the AoR, lower case
 	Hashes          []digest.Hash
 	Registrars      []cloudlink.Registrar
 	SRTP            string // required, preferred or off
@@ -143,6 +160,7 @@ type ImportReport struct {
 	DryRun    bool
 	Rows      int // data rows read
 	Add       int
+	Update    int // name or extension differ from what is stored
 	Unchanged int
 	Errors    []RowError // when there is one, nothing is applied
 	Warnings  []RowError
@@ -199,4 +217,19 @@ type SyncRun struct {
 	Pending   int
 	Failed    int
 	Error     string // why the run stopped, or empty
+}
+
+// Handout is everything that a softphone is handed for registering.
+type Handout struct {
+	Device     Device
+	User       IntegratedUser
+	Credential Credential
+	CAPEM      []byte // the CA to trust for the registrars, or empty
+	ETag       string // over all of it
+}
+
+// Document is a provisioning document for a softphone that is not ours.
+type Document struct {
+	ContentType string
+	Body        []byte // holds an HA1: never log it
 }
