@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // the "sqlite" driver of database/sql
+)
+
+func (db *DB) openSQLite(ctx context.Context, path string, readers int) error {
+	db.dialect = SQLite
+	if path == "" {
+		return errors.New("store: sqlite: needs a path, for example sqlite:/var/lib/demarc/demarc.db")
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := db.lockFile(path + ".lock"); err != nil {
+		return err
+	}
+	pragmas := []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}
+	write := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+	read := url.Values{"_pragma": append(slices.Clone(pragmas), "query_only(1)")}
+	var err error
+	if db.write, err = sql.Open("sqlite", "file:"+path+"?"+write.Encode()); err == nil {
+		db.write.SetMaxOpenConns(1)
+		db.write.SetMaxIdleConns(1)
+		err = db.write.PingContext(ctx) // makes the file and turns WAL on before the first reader
+	}
+	if err == nil {
+		db.read, err = sql.Open("sqlite", "file:"+path+"?"+read.Encode())
+	}
+	if err == nil {
+		db.read.SetMaxOpenConns(readers)
+		db.read.SetMaxIdleConns(readers)
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		_ = db.Close()
+		return fmt.Errorf("store: cannot open %s: %w", path, err)
+	}
+	return nil
+}
+
+// lockFile keeps a second process away: two of them would each believe to be the only writer of the change feed.
+func (db *DB) lockFile(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("store: another demarc process holds %s: stop it, use another data directory, "+
+			"or use PostgreSQL for several nodes: %w", path, err)
+	}
+	db.lock = f
+	return nil
+}
+
+func (db *DB) openPostgreSQL(ctx context.Context, dsn string, conns int) error {
+	db.dialect = PostgreSQL
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		// The parser's own error may quote the URL with its password.
+		return errors.New("store: the PostgreSQL URL cannot be read; write " +
+			"postgres://user:password@host:5432/database?sslmode=verify-full")
+	}
+	config.MaxConns = int32(conns)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	db.pool = pool
+	db.write = stdlib.OpenDBFromPool(pool)
+	db.read = db.write
+	if err := pool.Ping(ctx); err != nil {
+		_ = db.Close()
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}

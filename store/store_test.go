@@ -1,0 +1,148 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"demarc/internal/timeline"
+	"demarc/store"
+	"demarc/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+func TestWriteCommitsOrNothing(t *testing.T) {
+	ctx := context.Background()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		acct := storetest.Account(t, db, "one.example")
+		boom := errors.New("boom")
+		err := db.Write(ctx, func(tx store.Tx) error {
+			if _, err := tx.Exec(ctx, `DELETE FROM account WHERE account_id = $1`, string(acct)); err != nil {
+				return err
+			}
+			return boom
+		})
+		if !errors.Is(err, boom) {
+			t.Fatalf("err = %v", err)
+		}
+		var name string
+		var n int64
+		err = db.Read(ctx, func(q store.Tx) error {
+			return q.QueryRow(ctx, `SELECT name, created_at FROM account WHERE account_id = $1 OR name = $1`, string(acct)).
+				Scan(&name, &n)
+		})
+		if err != nil || name != "one.example" || n != 1 {
+			t.Fatalf("after rollback: %q %d %v", name, n, err)
+		}
+	})
+}
+
+func TestReadCannotWrite(t *testing.T) {
+	ctx := context.Background()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		err := db.Read(ctx, func(q store.Tx) error {
+			_, err := q.Exec(ctx, `DELETE FROM account WHERE account_id = $1`, "x")
+			return err
+		})
+		if err == nil {
+			t.Fatal("a read transaction wrote")
+		}
+	})
+}
+
+func TestConflictIsTold(t *testing.T) {
+	ctx := context.Background()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		storetest.Account(t, db, "one.example")
+		insert := func(domain string) error {
+			return db.Write(ctx, func(tx store.Tx) error {
+				_, err := tx.Exec(ctx, `INSERT INTO account (account_id, name, domain, created_at) VALUES ($1, '$1 stays', $2, 0)`,
+					"acc_"+domain, domain)
+				return err
+			})
+		}
+		if err := insert("one.example"); !store.IsConflict(err) || errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("repeated domain: %v", err)
+		}
+		if err := insert("two.example"); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestTimelineNewestFirst(t *testing.T) {
+	ctx := context.Background()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		acct := storetest.Account(t, db, "one.example")
+		at := time.UnixMilli(1_700_000_000_000).UTC()
+		err := db.Write(ctx, func(tx store.Tx) error {
+			return store.WriteTimeline(ctx, tx,
+				timeline.Entry{Account: acct, User: "u", At: at, Kind: timeline.Added, Text: "first", Actor: "m"},
+				timeline.Entry{Account: acct, User: "u", At: at, Kind: timeline.SIPError, Code: 401, Text: "bad \x00\xff text",
+					Device: "d"},
+				timeline.Entry{Account: acct, User: "other", At: at, Kind: timeline.Added})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []timeline.Entry
+		err = db.Read(ctx, func(q store.Tx) (err error) {
+			got, err = store.ReadTimeline(ctx, q, acct, "u", 10)
+			return err
+		})
+		if err != nil || len(got) != 2 {
+			t.Fatalf("%d entries, %v", len(got), err)
+		}
+		if got[0].Code != 401 || got[0].Text != "bad \uFFFD\uFFFD text" || got[0].Device != "d" || !got[0].At.Equal(at) {
+			t.Errorf("newest = %+v", got[0])
+		}
+		if got[1].Text != "first" || got[1].Actor != "m" {
+			t.Errorf("oldest = %+v", got[1])
+		}
+	})
+}
+
+func TestSecondProcessIsKeptAway(t *testing.T) {
+	url := "sqlite:" + filepath.Join(t.TempDir(), "demarc.db")
+	first, err := store.Open(context.Background(), store.Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(context.Background(), store.Config{URL: url}); err == nil {
+		t.Fatal("the store was opened twice")
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := store.Open(context.Background(), store.Config{URL: url})
+	if err != nil {
+		t.Fatalf("after closing: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUnavailableIsTold(t *testing.T) {
+	_, err := store.Open(context.Background(), store.Config{URL: "postgres://nobody@127.0.0.1:1/none?connect_timeout=2"})
+	if !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("err = %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	db := storetest.SQLite(t)
+	if err := db.Ping(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatalf("cancelled: %v", err)
+	}
+}
+
+func TestCheckText(t *testing.T) {
+	for text, ok := range map[string]bool{"plain": true, "": true, "ä": true, "a\x00": false, "\xff": false} {
+		if err := store.CheckText("fine", text); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

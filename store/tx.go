@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+)
+
+// Tx runs statements of one transaction. Parameters are $1, $2, … on both databases, each as often as needed.
+type Tx interface {
+	Exec(ctx context.Context, query string, args ...any) (rowsAffected int64, err error)
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
+	// Prepare serves loops over one statement; it is closed with the transaction.
+	Prepare(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// Read runs fn in a read-only transaction: all its statements see one snapshot.
+func (db *DB) Read(ctx context.Context, fn func(q Tx) error) error {
+	ctx, cancel := db.bound(ctx)
+	defer cancel()
+	opts := &sql.TxOptions{ReadOnly: true}
+	if db.dialect == PostgreSQL {
+		opts.Isolation = sql.LevelRepeatableRead
+	}
+	return classify(db.once(ctx, db.read, opts, fn))
+}
+
+// Write runs fn in one transaction and commits it. When the database asks for it the whole transaction is run again, so
+// fn must have no effect but through tx.
+func (db *DB) Write(ctx context.Context, fn func(tx Tx) error) error {
+	ctx, cancel := db.bound(ctx)
+	defer cancel()
+	const tries = 4
+	var err error
+	for range tries {
+		err = db.once(ctx, db.write, nil, fn)
+		if !retryable(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return classify(err)
+}
+
+func (db *DB) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, db.timeout)
+}
+
+func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn func(Tx) error) error {
+	tx, err := pool.BeginTx(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
+	if err := fn(&sqlTx{tx: tx, dialect: db.dialect}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+type sqlTx struct {
+	tx      *sql.Tx
+	dialect Dialect
+}
+
+func (t *sqlTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := t.tx.ExecContext(ctx, t.rebind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t *sqlTx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(ctx, t.rebind(query), args...)
+}
+
+func (t *sqlTx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.tx.QueryRowContext(ctx, t.rebind(query), args...)
+}
+
+func (t *sqlTx) Prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	return t.tx.PrepareContext(ctx, t.rebind(query))
+}
+
+// rebind turns $1 into ?1 for SQLite, outside of quoted text.
+func (t *sqlTx) rebind(query string) string {
+	if t.dialect == PostgreSQL {
+		return query
+	}
+	b := []byte(query)
+	quoted := false
+	for i, ch := range b {
+		if ch == '\'' {
+			quoted = !quoted
+		}
+		if ch == '$' && !quoted && i+1 < len(b) && b[i+1] >= '1' && b[i+1] <= '9' {
+			b[i] = '?'
+		}
+	}
+	return string(b)
+}
+
+// Placeholders returns "$from, …, $(from+n-1)" for lists of a known small length.
+func Placeholders(from, n int) string {
+	parts := make([]string, n)
+	for i := range parts {
+		parts[i] = "$" + strconv.Itoa(from+i)
+	}
+	return strings.Join(parts, ", ")
+}
