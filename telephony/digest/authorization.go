@@ -1,0 +1,225 @@
+package digest
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ErrMalformed is wrapped by every error of ParseAuthorization.
+var ErrMalformed = errors.New("malformed Authorization")
+
+const (
+	maxAuthorization = 4096 // bytes of one header value
+	maxParameters    = 32
+)
+
+// Response is what a phone answered to a challenge: an Authorization value (RFC 7616 §3.4). It proves nothing until
+// Verify says OK.
+type Response struct {
+	Username  string
+	Realm     string
+	Nonce     string
+	URI       string // may differ from the Request-URI: proxies rewrite that one
+	Response  string // lower-case hex
+	Algorithm Algorithm
+	QOP       string // "auth", or empty from a phone that speaks RFC 2069
+	CNonce    string
+	NC        uint32
+	nc        string // as written, for the hash
+}
+
+// ParseAuthorization reads an Authorization value, "Digest k=v, …", in one pass. What could be read in two ways is
+// refused: repeated parameters, unbalanced quotes, missing commas.
+func ParseAuthorization(value string) (Response, error) {
+	if len(value) > maxAuthorization {
+		return Response{}, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, maxAuthorization)
+	}
+	s := scanner{rest: strings.Trim(value, " \t")}
+	if !strings.EqualFold(s.token(), "Digest") || s.skipSpace() == 0 {
+		return Response{}, fmt.Errorf("%w: the scheme is not Digest", ErrMalformed)
+	}
+	fields := make(map[string]parameter, 12)
+	for {
+		p, err := s.parameter()
+		if err != nil {
+			return Response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		name := strings.ToLower(p.name)
+		if _, again := fields[name]; again {
+			return Response{}, fmt.Errorf("%w: %s stands twice", ErrMalformed, name)
+		}
+		if fields[name] = p; len(fields) > maxParameters {
+			return Response{}, fmt.Errorf("%w: more than %d parameters", ErrMalformed, maxParameters)
+		}
+		s.skipSpace()
+		if s.rest == "" {
+			break
+		}
+		if !s.accept(',') {
+			return Response{}, fmt.Errorf("%w: no comma after %s", ErrMalformed, name)
+		}
+		s.skipSpace()
+	}
+	r, err := newResponse(fields)
+	if err != nil {
+		return Response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return r, nil
+}
+
+func newResponse(fields map[string]parameter) (Response, error) {
+	r := Response{Algorithm: MD5}
+	texts := []struct {
+		name string
+		to   *string
+	}{
+		{"username", &r.Username}, {"realm", &r.Realm}, {"nonce", &r.Nonce}, {"uri", &r.URI}, {"response", &r.Response},
+	}
+	for _, t := range texts {
+		p, ok := fields[t.name]
+		if !ok || !p.quoted {
+			return Response{}, fmt.Errorf("%s is missing or not quoted", t.name)
+		}
+		*t.to = p.value
+	}
+	if fields["nonce"].escaped || fields["uri"].escaped || fields["cnonce"].escaped {
+		return Response{}, errors.New("nonce, uri or cnonce with a backslash")
+	}
+	// userhash and username* are answers to offers that we never make (RFC 7616 §3.4.4).
+	if _, ok := fields["username*"]; ok || strings.EqualFold(fields["userhash"].value, "true") {
+		return Response{}, errors.New("hashed or encoded user name was not offered")
+	}
+	if p, ok := fields["algorithm"]; ok {
+		var err error
+		if r.Algorithm, err = ParseAlgorithm(p.value); err != nil {
+			return Response{}, err
+		}
+	}
+	if !lowerHex(r.Response, r.Algorithm.Size()) {
+		return Response{}, fmt.Errorf("response is not %d lower-case hex digits", r.Algorithm.Size())
+	}
+	return r, r.readProtection(fields)
+}
+
+// readProtection reads qop with nc and cnonce, which come together or not at all (RFC 7616 §3.4).
+func (r *Response) readProtection(fields map[string]parameter) error {
+	qop, hasQOP := fields["qop"]
+	nc, hasNC := fields["nc"]
+	cnonce, hasCNonce := fields["cnonce"]
+	if !hasQOP {
+		if hasNC {
+			return errors.New("nc without qop")
+		}
+		return nil // RFC 2069: Verify refuses it with its own verdict
+	}
+	if !strings.EqualFold(qop.value, "auth") {
+		return fmt.Errorf("qop %q was not offered", qop.value)
+	}
+	if !hasNC || !hasCNonce || cnonce.value == "" {
+		return errors.New("qop without nc or cnonce")
+	}
+	count, err := strconv.ParseUint(nc.value, 16, 32)
+	if err != nil || len(nc.value) != 8 || count == 0 {
+		return errors.New("nc is not 8 hex digits from 00000001")
+	}
+	r.QOP, r.CNonce, r.NC, r.nc = qop.value, cnonce.value, uint32(count), nc.value
+	return nil
+}
+
+func lowerHex(s string, size int) bool {
+	return len(s) == size && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// parameter is one name=value of the header.
+type parameter struct {
+	name, value     string
+	quoted, escaped bool
+}
+
+// scanner walks over a header value; it never goes back, so that its cost is linear.
+type scanner struct{ rest string }
+
+func (s *scanner) parameter() (parameter, error) {
+	p := parameter{name: s.token()}
+	s.skipSpace()
+	if p.name == "" || !s.accept('=') {
+		return p, errors.New("a parameter is not name=value")
+	}
+	s.skipSpace()
+	if !s.accept('"') {
+		if p.value = s.token(); p.value == "" {
+			return p, fmt.Errorf("%s has no value", p.name)
+		}
+		return p, nil
+	}
+	p.quoted = true
+	var ok bool
+	if p.value, p.escaped, ok = s.quoted(); !ok {
+		return p, fmt.Errorf("%s has a bad quoted string", p.name)
+	}
+	return p, nil
+}
+
+// quoted reads up to the closing quote and takes escapes away (RFC 3261 §25.1 quoted-string).
+func (s *scanner) quoted() (value string, escaped, ok bool) {
+	var b strings.Builder
+	for i := 0; i < len(s.rest); i++ {
+		switch c := s.rest[i]; {
+		case c == '"':
+			value = s.rest[:i]
+			if escaped {
+				value = b.String()
+			}
+			s.rest = s.rest[i+1:]
+			return value, escaped, true
+		case c == '\\':
+			if i+1 == len(s.rest) || s.rest[i+1] < ' ' {
+				return "", false, false
+			}
+			if !escaped {
+				b.WriteString(s.rest[:i])
+				escaped = true
+			}
+			i++
+			b.WriteByte(s.rest[i])
+		case c < ' ' && c != '\t' || c == 0x7f:
+			return "", false, false
+		case escaped:
+			b.WriteByte(c)
+		}
+	}
+	return "", false, false
+}
+
+func (s *scanner) token() string {
+	i := 0
+	for i < len(s.rest) && tokenByte(s.rest[i]) {
+		i++
+	}
+	t := s.rest[:i]
+	s.rest = s.rest[i:]
+	return t
+}
+
+func (s *scanner) accept(c byte) bool {
+	if s.rest == "" || s.rest[0] != c {
+		return false
+	}
+	s.rest = s.rest[1:]
+	return true
+}
+
+// skipSpace skips linear white space and returns how much there was. Folded lines arrive unfolded.
+func (s *scanner) skipSpace() int {
+	before := len(s.rest)
+	s.rest = strings.TrimLeft(s.rest, " \t")
+	return before - len(s.rest)
+}
+
+// tokenByte reports whether c may stand in a token (RFC 3261 §25.1).
+func tokenByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		strings.IndexByte("-.!%*_+`'~", c) >= 0
+}

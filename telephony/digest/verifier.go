@@ -1,0 +1,139 @@
+package digest
+
+import (
+	"crypto/subtle"
+	"strings"
+	"time"
+)
+
+// Verdict says what to make of an answer to a challenge.
+type Verdict int
+
+// The verdicts. Only Stale and Replayed are said of a right answer, so that only they may be told stale=true.
+const (
+	Wrong     Verdict = iota // user, realm, algorithm or password differ
+	OK                       // the phone knows the password, and this is the first use of this nonce count
+	Stale                    // right, but the nonce is too old or of another node: challenge again with stale=true
+	Replayed                 // right, but this nonce count was used: a retransmission, or somebody else's copy
+	Malformed                // cannot be checked
+	NoQOP                    // the phone answered as in RFC 2069, without qop: it can be replayed and is not accepted
+)
+
+// String returns the verdict's name.
+func (v Verdict) String() string {
+	switch v {
+	case Wrong:
+		return "wrong"
+	case OK:
+		return "ok"
+	case Stale:
+		return "stale"
+	case Replayed:
+		return "replayed"
+	case NoQOP:
+		return "no_qop"
+	}
+	return "malformed"
+}
+
+// Config of a Verifier.
+type Config struct {
+	Key      []byte           // signs nonces; at least 16 bytes
+	Node     string           // this node's name: a nonce is good only at the node that made it
+	Lifetime time.Duration    // of a nonce; 10 minutes when 0
+	Nonces   int              // how many answered nonces are remembered; 200,000 when 0
+	Now      func() time.Time // time.Now when nil
+}
+
+const (
+	defaultLifetime = 10 * time.Minute
+	defaultNonces   = 200_000
+)
+
+// Verifier makes challenges and checks answers. It is safe for concurrent use.
+type Verifier struct {
+	signer   signer
+	counts   *counts
+	lifetime time.Duration
+	now      func() time.Time
+}
+
+// NewVerifier returns a Verifier that knows none of the nonces made before.
+func NewVerifier(c Config) *Verifier {
+	if c.Lifetime <= 0 {
+		c.Lifetime = defaultLifetime
+	}
+	if c.Nonces <= 0 {
+		c.Nonces = defaultNonces
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Verifier{
+		signer:   newSigner(c.Key, c.Node),
+		counts:   newCounts(c.Lifetime, c.Nonces),
+		lifetime: c.Lifetime,
+		now:      c.Now,
+	}
+}
+
+// Challenge returns WWW-Authenticate values, one per algorithm in the given order, all with one new nonce. Phones
+// differ in which of several they take, so the order is the caller's setting.
+func (v *Verifier) Challenge(realm string, algorithms []Algorithm, stale bool) []string {
+	nonce := v.signer.issue(v.now())
+	values := make([]string, 0, len(algorithms))
+	for _, a := range algorithms {
+		value := "Digest realm=" + quote(realm) + `, nonce="` + nonce + `", algorithm=` + string(a) + `, qop="auth"`
+		if stale {
+			value += ", stale=true"
+		}
+		values = append(values, value)
+	}
+	return values
+}
+
+// Verify checks an answer against one HA1. It takes the same time whatever is wrong. A right answer uses its nonce
+// count up.
+func (v *Verifier) Verify(method string, r Response, h Hash) Verdict {
+	if r.Algorithm.Size() == 0 || r.Nonce == "" {
+		return Malformed
+	}
+	if r.QOP == "" {
+		return NoQOP
+	}
+	now := v.now()
+	n, ours := v.signer.read(r.Nonce)
+	right := subtle.ConstantTimeCompare([]byte(r.expected(method, h)), []byte(r.Response)) == 1
+	if !right || h.Algorithm != r.Algorithm || h.Realm != r.Realm {
+		return Wrong
+	}
+	age := now.Sub(n.issued)
+	if !ours || age >= v.lifetime || age < -v.lifetime {
+		return Stale
+	}
+	return v.counts.use(n, r.NC, now, v.lifetime)
+}
+
+// expected computes the answer of one who knows the HA1 (RFC 7616 §3.4.1).
+func (r Response) expected(method string, h Hash) string {
+	a2 := r.Algorithm.Sum(method + ":" + r.URI)
+	return r.Algorithm.Sum(strings.Join([]string{h.HA1.Reveal(), r.Nonce, r.nc, r.CNonce, r.QOP, a2}, ":"))
+}
+
+// quote writes a quoted-string; control characters, which none may hold, are left out.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c < ' ' || c == 0x7f:
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
