@@ -1,0 +1,169 @@
+package config
+
+import (
+	"path/filepath"
+	"time"
+
+	"demarc/internal/account"
+)
+
+// Config is the whole configuration.
+type Config struct {
+	Roles   []Role `yaml:"roles" help:"what this process does: any of connector (link, sync, API and pages), cloudlink (the CloudLink-like service) and telephony (SIP registrar)"`
+	DataDir string `yaml:"data_dir" help:"directory for the database, certificates, keyset and operator socket; made when missing, private to its owner"`
+	Name    string `yaml:"name" help:"DNS name under which phones and browsers reach this server; stands in its certificate and in every link"`
+
+	Account   Account   `yaml:"account"`
+	Log       Log       `yaml:"log"`
+	Store     Store     `yaml:"store"`
+	HTTP      HTTP      `yaml:"http"`
+	Telephony Telephony `yaml:"telephony"`
+	CloudLink CloudLink `yaml:"cloudlink"`
+	Connector Connector `yaml:"connector"`
+}
+
+// Role is one of the jobs that a process does.
+type Role string
+
+// The roles.
+const (
+	RoleConnector Role = "connector"
+	RoleCloudLink Role = "cloudlink"
+	RoleTelephony Role = "telephony"
+)
+
+// Account is made at the first start.
+type Account struct {
+	Name   string `yaml:"name" help:"name of the account that the first start makes; later ones: demarc accounts add"`
+	Domain string `yaml:"domain" help:"its SIP domain, which is also its digest realm; empty: the domain of telephony.directory, else the server's name"`
+	Owner  string `yaml:"owner" help:"e-mail address of its owner; empty: owner@ the account's domain"`
+}
+
+// Log says how much is logged and how.
+type Log struct {
+	Level  string `yaml:"level" help:"debug, info, warn or error"`
+	Format string `yaml:"format" help:"text for people or json for machines; to standard error"`
+}
+
+// Store says where everything durable is kept.
+type Store struct {
+	URL         account.Secret `yaml:"url" help:"sqlite:PATH or postgres://user:password@host/database; empty: SQLite in the data directory"`
+	Connections int            `yaml:"connections" help:"concurrent readers on SQLite, connections on PostgreSQL"`
+	KeysetFile  string         `yaml:"keyset_file" help:"key that seals every secret in the store; empty: keyset.json in the data directory; back it up apart from the database"`
+}
+
+// HTTP is the listener of API and pages.
+type HTTP struct {
+	Listen  string `yaml:"listen" help:"address of the HTTPS listener for API and pages"`
+	Metrics string `yaml:"metrics" help:"address of the plain HTTP listener for /metrics, /livez and /readyz; keep it off the internet"`
+}
+
+// Telephony is the SIP side.
+type Telephony struct {
+	Node           string        `yaml:"node" help:"name of this node, unique among the nodes on one database and kept for ever"`
+	Directory      string        `yaml:"directory" help:"users file (YAML or CSV) that is loaded into the registrar's directory at start and on SIGHUP; empty: the directory stays as it is"`
+	Listeners      []Listener    `yaml:"listeners" help:"SIP listeners"`
+	Algorithms     []string      `yaml:"algorithms" help:"digest algorithms offered, in order; MD5 alone is the only offer that every phone understands"`
+	RealmOffers    []RealmOffer  `yaml:"realm_algorithms" help:"other offers for single realms"`
+	MinExpires     time.Duration `yaml:"min_expires" help:"shortest registration accepted, else 423"`
+	DefaultExpires time.Duration `yaml:"default_expires" help:"when the phone does not ask for one"`
+	MaxExpires     time.Duration `yaml:"max_expires" help:"longest registration granted"`
+}
+
+// Listener is one SIP listener.
+type Listener struct {
+	Name       string   `yaml:"name"`
+	Transport  string   `yaml:"transport"`
+	Address    string   `yaml:"address"`
+	Advertise  string   `yaml:"advertise"`  // host:port that phones see, when it differs (1:1 NAT)
+	Algorithms []string `yaml:"algorithms"` // instead of telephony.algorithms
+}
+
+// RealmOffer is the digest offer of one realm.
+type RealmOffer struct {
+	Realm      string   `yaml:"realm"`
+	Algorithms []string `yaml:"algorithms"`
+}
+
+// CloudLink is the CloudLink-like service.
+type CloudLink struct {
+	Listen             string         `yaml:"listen" help:"address of the HTTPS listener of the CloudLink-like service"`
+	PublicURL          string         `yaml:"public_url" help:"https://host:port of the service as browsers reach it; empty: the server's name and the port of cloudlink.listen"`
+	Driver             string         `yaml:"driver" help:"core: the registrar's own directory; file: the users of cloudlink.file"`
+	File               string         `yaml:"file" help:"users file (YAML or CSV) for the driver file"`
+	AdminEmail         string         `yaml:"admin_email" help:"who may sign in and consent to the link; empty: the owner of the account"`
+	AdminPassword      account.Secret `yaml:"admin_password" help:"password of that admin; empty: one is made at the first start and kept in cloudlink-admin.password in the data directory"`
+	RedirectURIs       []string       `yaml:"redirect_uris" help:"where the service may send the browser after consent; empty: this server's own /connect/callback"`
+	AccessTokenExpiry  time.Duration  `yaml:"access_token_expiry" help:"lifetime of access tokens"`
+	RefreshTokenExpiry time.Duration  `yaml:"refresh_token_expiry" help:"lifetime of refresh tokens; each use rotates them"`
+}
+
+// Connector is the link to the service and the sync.
+type Connector struct {
+	CloudLinkURL string         `yaml:"cloudlink_url" help:"https://host[:port] of the CloudLink-like service that demarc link connects to; empty: the one in this process"`
+	ClientID     string         `yaml:"client_id" help:"OAuth client id of the app at the service"`
+	ClientSecret account.Secret `yaml:"client_secret" help:"OAuth client secret; empty: cloudlink-client.secret in the data directory"`
+	AllowPrivate []string       `yaml:"allow_private" help:"private address ranges (CIDR) that a service URL may lead to; others are refused so that an admin's URL cannot reach inside"`
+	SyncEvery    time.Duration  `yaml:"sync_every" help:"time between two syncs"`
+	CAFile       string         `yaml:"ca_file" help:"further CA certificates (PEM) to trust at the service"`
+}
+
+// Default returns the configuration of an empty file.
+func Default() Config {
+	return Config{
+		Roles:   []Role{RoleConnector, RoleCloudLink, RoleTelephony},
+		DataDir: "data",
+		Name:    "localhost",
+		Account: Account{Name: "Example Company"},
+		Log:     Log{Level: "info", Format: "text"},
+		Store:   Store{Connections: 8},
+		HTTP:    HTTP{Listen: "127.0.0.1:8443", Metrics: "127.0.0.1:9464"},
+		Telephony: Telephony{
+			Node: "node-1",
+			Listeners: []Listener{
+				{Name: "tls", Transport: "tls", Address: "127.0.0.1:5061"},
+				{Name: "tcp", Transport: "tcp", Address: "127.0.0.1:5060"},
+				{Name: "udp", Transport: "udp", Address: "127.0.0.1:5060"},
+			},
+			Algorithms: []string{"MD5"},
+			MinExpires: time.Minute, DefaultExpires: 10 * time.Minute, MaxExpires: time.Hour,
+		},
+		CloudLink: CloudLink{
+			Listen: "127.0.0.1:8444", Driver: "core",
+			AccessTokenExpiry: time.Hour, RefreshTokenExpiry: 90 * 24 * time.Hour,
+		},
+		Connector: Connector{ClientID: "demarc", SyncEvery: 15 * time.Minute},
+	}
+}
+
+// Has reports whether the process has the role.
+func (c Config) Has(role Role) bool {
+	for _, r := range c.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}
+
+// DataFile returns a path in the data directory.
+func (c Config) DataFile(name string) string { return filepath.Join(c.DataDir, name) }
+
+// StoreURL returns the store's URL, by default SQLite in the data directory.
+func (c Config) StoreURL() string {
+	if u := c.Store.URL.Reveal(); u != "" {
+		return u
+	}
+	return "sqlite:" + c.DataFile("demarc.db")
+}
+
+// KeysetFile returns where the sealing keyset is.
+func (c Config) KeysetFile() string {
+	if c.Store.KeysetFile != "" {
+		return c.Store.KeysetFile
+	}
+	return c.DataFile("keyset.json")
+}
+
+// OperatorSocket returns the path of the Unix socket over which commands on this machine reach the API.
+func (c Config) OperatorSocket() string { return c.DataFile("demarc.sock") }

@@ -1,0 +1,104 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"demarc/internal/config"
+)
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "demarc.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestFileThenEnvironment(t *testing.T) {
+	path := file(t, "name: gw.example.org\nhttp:\n  listen: 127.0.0.1:1\ntelephony:\n  min_expires: 90s\n")
+	e, err := config.Load(path, []string{"DEMARC_HTTP_LISTEN=127.0.0.1:2", "DEMARC_ROLES=telephony", "HOME=/x",
+		"DEMARC_CONNECTOR_SYNC_EVERY=2m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := e.Config
+	if c.Name != "gw.example.org" || c.HTTP.Listen != "127.0.0.1:2" || c.Telephony.MinExpires != 90*time.Second ||
+		len(c.Roles) != 1 || !c.Has(config.RoleTelephony) || c.Connector.SyncEvery != 2*time.Minute {
+		t.Errorf("effective: %+v", c)
+	}
+	if e.Sources["name"] != config.FromFile || e.Sources["http.listen"] != config.FromEnvironment ||
+		e.Sources["http.metrics"] != "" {
+		t.Errorf("sources: %v", e.Sources)
+	}
+}
+
+func TestFaultsSayWhere(t *testing.T) {
+	for _, c := range []struct{ name, text, env, want string }{
+		{"unknown key", "name: x.example\nhttp:\n  lisen: 1\n", "", ":3:3: unknown field"},
+		{"unknown top key", "nmae: x\n", "", ":1:1: unknown field"},
+		{"wrong type", "http: 3\n", "", ":1:7: "},
+		{"bad duration", "connector:\n  sync_every: soon\n", "", ":2:15: "},
+		{"bad value", "log:\n  level: loud\n", "", ":2:10: log.level: \"loud\": use debug"},
+		{"bad role", "roles: [telephony, push2]\n", "", "roles: unknown role \"push2\""},
+		{"bad listener", "telephony:\n  listeners:\n  - {name: a, transport: sctp, address: 1.2.3.4:5}\n", "", ":3:5: telephony.listeners[0]: transport"},
+		{"address name", "name: 192.0.2.1\n", "", "not a DNS name"},
+		{"broken YAML", "name: [\n", "", "demarc.yaml:"},
+		{"unknown variable", "", "DEMARC_HTPP_LISTEN=x", "DEMARC_HTPP_LISTEN names no key"},
+		{"bad variable", "", "DEMARC_STORE_CONNECTIONS=many", "not a whole number"},
+		{"bad value in variable", "", "DEMARC_LOG_LEVEL=loud", "DEMARC_LOG_LEVEL: log.level"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := config.Load(file(t, c.text), []string{c.env})
+			if !errors.Is(err, config.ErrInvalid) || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("err = %v\nwant %q", err, c.want)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than one line: %q", err)
+			}
+		})
+	}
+}
+
+func TestEmptyFileIsTheDefault(t *testing.T) {
+	for _, text := range []string{"", "\n", "# nothing\n"} {
+		e, err := config.Load(file(t, text), nil)
+		if err != nil || e.Config.HTTP.Listen != config.Default().HTTP.Listen {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestExplainIsAFileAndHidesSecrets(t *testing.T) {
+	e, err := config.Load("", []string{"DEMARC_STORE_URL=postgres://u:canary@h/d", "DEMARC_CONNECTOR_CLIENT_SECRET=canary"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := e.Explain(&out); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "canary") || !strings.Contains(out.String(), "***") {
+		t.Errorf("secrets: %s", out.String())
+	}
+	plain, err := config.Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	if err := plain.Explain(&out); err != nil {
+		t.Fatal(err)
+	}
+	again, err := config.Load(file(t, out.String()), nil)
+	if err != nil {
+		t.Fatalf("the explained configuration cannot be loaded: %v\n%s", err, out.String())
+	}
+	if len(again.Config.Telephony.Listeners) != 3 || again.Config.Telephony.MaxExpires != time.Hour {
+		t.Errorf("round trip: %+v", again.Config.Telephony)
+	}
+}

@@ -1,0 +1,160 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// fault is one thing wrong with one key.
+type fault struct{ key, text string }
+
+// faults returns everything that is wrong, in the order of the keys.
+func (c Config) faults() []fault {
+	var all []fault
+	add := func(key, format string, args ...any) { all = append(all, fault{key, fmt.Sprintf(format, args...)}) }
+	c.checkProcess(add)
+	c.checkTelephony(add)
+	c.checkLink(add)
+	return all
+}
+
+func (c Config) checkProcess(add func(string, string, ...any)) {
+	if len(c.Roles) == 0 {
+		add("roles", "name at least one of connector, cloudlink, telephony")
+	}
+	for _, r := range c.Roles {
+		if !slices.Contains([]Role{RoleConnector, RoleCloudLink, RoleTelephony}, r) {
+			add("roles", "unknown role %q: use connector, cloudlink or telephony", r)
+		}
+	}
+	if c.DataDir == "" {
+		add("data_dir", "must not be empty")
+	}
+	if c.Name == "" || net.ParseIP(c.Name) != nil || strings.ContainsAny(c.Name, ":/ @") {
+		add("name", "%q is not a DNS name: some phones ignore IP addresses in certificates; use a name that resolves here", c.Name)
+	}
+	if strings.ContainsAny(c.Account.Domain, " @:;/") {
+		add("account.domain", "%q is not a SIP domain: write it like pbx.example.org", c.Account.Domain)
+	}
+	if c.Account.Owner != "" && !strings.Contains(c.Account.Owner, "@") {
+		add("account.owner", "%q is not an e-mail address", c.Account.Owner)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+		add("log.level", "%q: use debug, info, warn or error", c.Log.Level)
+	}
+	if !slices.Contains([]string{"text", "json"}, c.Log.Format) {
+		add("log.format", "%q: use text or json", c.Log.Format)
+	}
+	if u := c.StoreURL(); !strings.HasPrefix(u, "sqlite:") && !strings.HasPrefix(u, "postgres://") &&
+		!strings.HasPrefix(u, "postgresql://") {
+		add("store.url", "must begin with sqlite: or postgres://")
+	}
+	if c.Store.Connections < 1 || c.Store.Connections > 1000 {
+		add("store.connections", "%d: use 1 to 1000", c.Store.Connections)
+	}
+	checkAddress(add, "http.listen", c.HTTP.Listen)
+	if c.HTTP.Metrics != "" {
+		checkAddress(add, "http.metrics", c.HTTP.Metrics)
+	}
+}
+
+func (c Config) checkTelephony(add func(string, string, ...any)) {
+	t := c.Telephony
+	if t.Node == "" || strings.ContainsAny(t.Node, " /@;") || len(t.Node) > 64 {
+		add("telephony.node", "%q: use up to 64 letters, digits, - and .", t.Node)
+	}
+	if c.Has(RoleTelephony) && len(t.Listeners) == 0 {
+		add("telephony.listeners", "the role telephony needs at least one listener")
+	}
+	names := map[string]bool{}
+	for i, l := range t.Listeners {
+		key := fmt.Sprintf("telephony.listeners[%d]", i)
+		if l.Name == "" || names[l.Name] {
+			add(key, "every listener needs a name of its own")
+		}
+		names[l.Name] = true
+		if !slices.Contains([]string{"udp", "tcp", "tls"}, l.Transport) {
+			add(key, "transport %q: use udp, tcp or tls", l.Transport)
+		}
+		checkAddress(add, key, l.Address)
+		if l.Advertise != "" {
+			checkAddress(add, key, l.Advertise)
+		}
+		checkAlgorithms(add, key, l.Algorithms)
+	}
+	if len(t.Algorithms) == 0 {
+		add("telephony.algorithms", "name at least one of MD5, SHA-256, SHA-512-256")
+	}
+	checkAlgorithms(add, "telephony.algorithms", t.Algorithms)
+	for i, r := range t.RealmOffers {
+		key := fmt.Sprintf("telephony.realm_algorithms[%d]", i)
+		if r.Realm == "" || len(r.Algorithms) == 0 {
+			add(key, "needs realm and algorithms")
+		}
+		checkAlgorithms(add, key, r.Algorithms)
+	}
+	if t.MinExpires < time.Second || t.MinExpires > t.DefaultExpires {
+		add("telephony.min_expires", "%s: use 1s up to default_expires (%s)", t.MinExpires, t.DefaultExpires)
+	}
+	if t.DefaultExpires > t.MaxExpires {
+		add("telephony.default_expires", "%s is longer than max_expires (%s)", t.DefaultExpires, t.MaxExpires)
+	}
+}
+
+func checkAlgorithms(add func(string, string, ...any), key string, names []string) {
+	for _, name := range names {
+		if !slices.Contains([]string{"MD5", "SHA-256", "SHA-512-256"}, name) {
+			add(key, "unknown digest algorithm %q: use MD5, SHA-256 or SHA-512-256", name)
+		}
+	}
+}
+
+func (c Config) checkLink(add func(string, string, ...any)) {
+	checkAddress(add, "cloudlink.listen", c.CloudLink.Listen)
+	checkOrigin(add, "cloudlink.public_url", c.CloudLink.PublicURL)
+	switch c.CloudLink.Driver {
+	case "core":
+	case "file":
+		if c.CloudLink.File == "" {
+			add("cloudlink.file", "the driver file needs a users file")
+		}
+	default:
+		add("cloudlink.driver", "%q: use core or file", c.CloudLink.Driver)
+	}
+	if c.CloudLink.AccessTokenExpiry < time.Minute {
+		add("cloudlink.access_token_expiry", "%s: use one minute or more", c.CloudLink.AccessTokenExpiry)
+	}
+	if c.CloudLink.RefreshTokenExpiry <= c.CloudLink.AccessTokenExpiry {
+		add("cloudlink.refresh_token_expiry", "must be longer than access_token_expiry")
+	}
+	checkOrigin(add, "connector.cloudlink_url", c.Connector.CloudLinkURL)
+	for _, cidr := range c.Connector.AllowPrivate {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			add("connector.allow_private", "%q is not an address range: write it like 192.0.2.0/24", cidr)
+		}
+	}
+	if c.Connector.SyncEvery < time.Second {
+		add("connector.sync_every", "%s: use one second or more", c.Connector.SyncEvery)
+	}
+}
+
+func checkAddress(add func(string, string, ...any), key, address string) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		add(key, "%q is not an address: write it like 127.0.0.1:8443 or :8443", address)
+	}
+}
+
+func checkOrigin(add func(string, string, ...any), key, text string) {
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
+		add(key, "%q: write https://host or https://host:port, without a path", text)
+	}
+}
