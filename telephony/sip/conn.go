@@ -1,0 +1,248 @@
+package sip
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/wire"
+)
+
+// Errors of a Conn.
+var (
+	ErrClosed   = errors.New("sip: the connection is closed")
+	ErrTimeout  = errors.New("sip: no response in time (timer F)")
+	ErrNoPong   = errors.New("sip: the peer no longer answers keep-alives")
+	ErrBusy     = errors.New("sip: too many requests wait for their response")
+	errBadPeer  = errors.New("sip: the peer sent what is not SIP")
+	errNoScheme = errors.New("sip: transport is not udp, tcp or tls")
+)
+
+// Config configures a Conn.
+type Config struct {
+	Transport   telephony.Transport // udp, tcp or tls
+	Address     string              // host:port
+	TLS         *tls.Config         // for tls; ServerName is the host of Address when empty
+	KeepAlive   time.Duration       // between pings (RFC 5626 §4.4.1); 0: none
+	PongTimeout time.Duration       // 10 s; a peer that never answered a ping is not held to it
+	Timers      Timers
+	// Handler answers an incoming request; it runs in the reader and must not block. Nil: OPTIONS gets 200, all else 405.
+	Handler func(req *wire.Message) Answer
+	Log     *slog.Logger // nil: slog.Default
+}
+
+// Answer is what a Handler wants sent.
+type Answer struct {
+	Status  int
+	Reason  string // the standard phrase when empty
+	Headers []Header
+}
+
+// Conn is the client side of one flow: a connection, or a UDP socket bound to one peer. Its methods may be called from
+// several goroutines.
+type Conn struct {
+	cfg       Config
+	nc        net.Conn
+	reliable  bool
+	transport string // as it stands in Via
+	sentBy    string
+	remote    netip.AddrPort
+	incoming  *Transactions
+
+	mu      sync.Mutex
+	pending map[string]chan *Response // by branch and method
+	err     error
+	pong    chan struct{}
+	done    chan struct{}
+	work    sync.WaitGroup
+	writing sync.Mutex
+}
+
+const (
+	maxPending   = 256
+	maxIncoming  = 256
+	writeTimeout = 10 * time.Second
+	readBuffer   = 64 << 10 // a UDP datagram
+)
+
+// Dial connects; for TLS it returns after the handshake, whose error is wrapped (x509 errors can be found by errors.As).
+func Dial(ctx context.Context, cfg Config) (*Conn, error) {
+	nc, err := dial(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("sip: connect to %s over %s: %w", cfg.Address, cfg.Transport, err)
+	}
+	return NewConn(nc, cfg), nil
+}
+
+func dial(ctx context.Context, cfg Config) (net.Conn, error) {
+	var d net.Dialer
+	switch cfg.Transport {
+	case telephony.UDP:
+		return d.DialContext(ctx, "udp", cfg.Address)
+	case telephony.TCP:
+		return d.DialContext(ctx, "tcp", cfg.Address)
+	case telephony.TLS:
+		return (&tls.Dialer{NetDialer: &d, Config: cfg.TLS}).DialContext(ctx, "tcp", cfg.Address)
+	}
+	return nil, errNoScheme
+}
+
+// NewConn starts a Conn on a connection that is open. Close ends it.
+func NewConn(nc net.Conn, cfg Config) *Conn {
+	if cfg.PongTimeout <= 0 {
+		cfg.PongTimeout = 10 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	cfg.Timers = cfg.Timers.withDefaults()
+	c := &Conn{
+		cfg: cfg, nc: nc, reliable: cfg.Transport.Stream(),
+		transport: strings.ToUpper(string(cfg.Transport)), sentBy: nc.LocalAddr().String(),
+		remote: addrPort(nc.RemoteAddr()), incoming: NewTransactions(cfg.Timers, maxIncoming),
+		pending: make(map[string]chan *Response), pong: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	c.work.Go(c.read)
+	if cfg.KeepAlive > 0 {
+		c.work.Go(c.keepAlive)
+	}
+	return c
+}
+
+// LocalAddr returns the local address and port: what a Contact names.
+func (c *Conn) LocalAddr() netip.AddrPort { return addrPort(c.nc.LocalAddr()) }
+
+// RemoteAddr returns the peer's address and port.
+func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote }
+
+// Done is closed when the connection has ended; Err then says why.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection ended: ErrClosed after Close, nil while it is open.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Close ends the connection and waits for its goroutines. It must not be called from the Handler.
+func (c *Conn) Close() error {
+	c.fail(ErrClosed)
+	c.work.Wait()
+	return nil
+}
+
+// Do sends a request other than INVITE and waits for its final response: a client transaction (RFC 3261 §17.1.2).
+func (c *Conn) Do(ctx context.Context, r Request) (*Response, error) {
+	branch := magicCookie + NewToken()
+	answer, err := c.expect(branch + r.Method)
+	if err != nil {
+		return nil, err
+	}
+	defer c.forget(branch + r.Method)
+	raw := appendRequest(nil, r, c.transport, c.sentBy, branch)
+	if err := c.write(raw); err != nil {
+		return nil, err
+	}
+	return c.await(ctx, raw, answer)
+}
+
+// await is the Trying and Proceeding state: timer E resends over UDP with doubling waits up to T2, timer F gives up.
+// Completed needs no state (timer K): a late response matches nothing and is dropped.
+func (c *Conn) await(ctx context.Context, raw []byte, answer <-chan *Response) (*Response, error) {
+	t := c.cfg.Timers
+	interval := t.T1
+	resend := time.NewTimer(interval)
+	defer resend.Stop()
+	if c.reliable {
+		resend.Stop()
+	}
+	giveUp := time.NewTimer(64 * t.T1)
+	defer giveUp.Stop()
+	for {
+		select {
+		case r := <-answer:
+			if r.Status >= 200 {
+				return r, nil
+			}
+			interval = t.T2 // §17.1.2.2: once provisional, resend every T2
+		case <-resend.C:
+			if err := c.write(raw); err != nil {
+				return nil, err
+			}
+			interval = min(2*interval, t.T2)
+			resend.Reset(interval)
+		case <-giveUp.C:
+			return nil, ErrTimeout
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-c.done:
+			return nil, c.Err()
+		}
+	}
+}
+
+func (c *Conn) expect(key string) (<-chan *Response, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil, c.err
+	}
+	if len(c.pending) >= maxPending {
+		return nil, ErrBusy
+	}
+	answer := make(chan *Response, 2) // a provisional and a final one; the reader never waits
+	c.pending[key] = answer
+	return answer, nil
+}
+
+func (c *Conn) forget(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pending, key)
+}
+
+// write sends whole messages, one at a time. A failed write ends the connection: a stream is out of step after it.
+func (c *Conn) write(b []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_ = c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, err := c.nc.Write(b); err != nil {
+		if !c.reliable { // an ICMP error of an earlier datagram: timer F decides
+			return nil
+		}
+		c.fail(fmt.Errorf("sip: write: %w", err))
+		return c.Err()
+	}
+	return nil
+}
+
+// fail ends the connection with the first reason given.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	ended := c.err != nil
+	if !ended {
+		c.err = err
+		close(c.done)
+	}
+	c.mu.Unlock()
+	if !ended {
+		_ = c.nc.Close() // ends the reader; outside of the lock, since TLS says goodbye first
+	}
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

@@ -1,0 +1,202 @@
+package sip
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"demarc/telephony/wire"
+)
+
+// allow lists what a Conn without a Handler takes.
+const allow = "OPTIONS"
+
+// read is the one reader of the connection.
+func (c *Conn) read() {
+	var err error
+	if c.reliable {
+		err = c.readStream()
+	} else {
+		err = c.readDatagrams()
+	}
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w by the peer", ErrClosed)
+	}
+	c.fail(err)
+	c.incoming.Close()
+}
+
+func (c *Conn) readStream() error {
+	framer := wire.NewFramer(wire.Limits{})
+	var m wire.Message
+	for {
+		n, err := c.nc.Read(framer.Space())
+		framer.Fill(n)
+		if err := c.drain(framer, &m); err != nil {
+			return err
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// drain takes everything whole out of the framer.
+func (c *Conn) drain(framer *wire.Framer, m *wire.Message) error {
+	for {
+		event, err := framer.Next(m)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errBadPeer, err)
+		}
+		switch event {
+		case wire.More:
+			return nil
+		case wire.KeepAlive, wire.Ping:
+			c.ponged()
+		case wire.Whole:
+			c.receive(m)
+		}
+	}
+}
+
+func (c *Conn) readDatagrams() error {
+	buf := make([]byte, readBuffer)
+	var m wire.Message
+	for {
+		n, err := c.nc.Read(buf)
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			// An ICMP error of an earlier datagram: the peer may come back, and timer F ends what waits for it.
+			if !c.pause(c.cfg.Timers.T1 / 10) {
+				return err
+			}
+			continue
+		}
+		if len(bytes.Trim(buf[:n], "\r\n\x00")) == 0 {
+			c.ponged()
+		} else if err := m.Scan(buf[:n], wire.Limits{}); err != nil {
+			c.cfg.Log.Debug("dropped a datagram", "remote", c.remote, "error", err)
+		} else {
+			c.receive(&m)
+		}
+	}
+}
+
+// pause waits, and reports whether the connection is still open after it.
+func (c *Conn) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.done:
+		return false
+	}
+}
+
+func (c *Conn) receive(m *wire.Message) {
+	if m.IsRequest() {
+		c.answer(m)
+		return
+	}
+	v, _, ok := wire.ParseVia(m.Vias[0])
+	if !ok {
+		return
+	}
+	key := string(v.Branch()) + string(m.CSeqMethod)
+	c.mu.Lock()
+	waiting, ok := c.pending[key]
+	c.mu.Unlock()
+	if !ok {
+		return
+	}
+	r, err := newResponse(m)
+	if err != nil {
+		return
+	}
+	if r.Status < 200 && len(waiting) > 0 {
+		return // one provisional response is news enough; the other place is the final one's
+	}
+	select {
+	case waiting <- r:
+	default:
+	}
+}
+
+// answer takes an incoming request through a server transaction.
+func (c *Conn) answer(m *wire.Message) {
+	tx, fresh, err := c.incoming.Receive(m, 0, c.reliable, func(b []byte) { _ = c.write(b) })
+	if m.Is("ACK") || err == nil && !fresh {
+		return
+	}
+	a := Answer{Status: 503, Headers: []Header{{"Retry-After", "5"}}}
+	if err == nil {
+		a = c.decide(m)
+	}
+	raw := AppendResponse(nil, m, c.remote, a.Status, a.Reason, NewToken())
+	for _, h := range a.Headers {
+		raw = AppendHeader(raw, h.Name, h.Value)
+	}
+	raw = AppendEnd(raw, nil)
+	if err != nil {
+		_ = c.write(raw)
+		return
+	}
+	tx.Respond(a.Status, raw)
+}
+
+func (c *Conn) decide(m *wire.Message) Answer {
+	if c.cfg.Handler != nil {
+		return c.cfg.Handler(m)
+	}
+	allowed := []Header{{"Allow", allow}}
+	switch {
+	case m.Is("OPTIONS"):
+		return Answer{Status: 200, Headers: allowed}
+	case m.Is("CANCEL"):
+		return Answer{Status: 481}
+	}
+	return Answer{Status: 405, Headers: allowed}
+}
+
+// ponged notes a sign of life between messages.
+func (c *Conn) ponged() {
+	select {
+	case c.pong <- struct{}{}:
+	default:
+	}
+}
+
+// keepAlive sends a double CRLF at every interval and expects one CRLF back on a stream (RFC 5626 §4.4.1). On UDP it
+// only keeps NAT bindings open.
+func (c *Conn) keepAlive() {
+	answers := false
+	for c.pause(c.cfg.KeepAlive) {
+		select {
+		case <-c.pong:
+		default:
+		}
+		if c.write([]byte("\r\n\r\n")) != nil {
+			return
+		}
+		if !c.reliable {
+			continue
+		}
+		wait := time.NewTimer(c.cfg.PongTimeout)
+		select {
+		case <-c.pong:
+			answers = true
+		case <-wait.C:
+			if answers {
+				c.fail(ErrNoPong)
+			}
+		case <-c.done:
+		}
+		wait.Stop()
+	}
+}

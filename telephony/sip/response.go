@@ -1,0 +1,138 @@
+package sip
+
+import (
+	"bytes"
+	"hash/maphash"
+	"net/netip"
+	"strconv"
+
+	"demarc/telephony/wire"
+)
+
+// AppendResponse begins a response to req, which must be Answerable, that came from src: status line, Via with received
+// and rport (RFC 3261 §18.2.1, RFC 3581 §4), From, To with tag when it has none, Call-ID and CSeq. Further headers are
+// appended with AppendHeader; AppendEnd ends it. An empty reason means the standard one, an empty tag adds none.
+func AppendResponse(dst []byte, req *wire.Message, src netip.AddrPort, status int, reason, tag string) []byte {
+	if reason == "" {
+		reason = Reason(status)
+	}
+	dst = append(dst, "SIP/2.0 "...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, reason...)
+	dst = append(dst, "\r\nVia: "...)
+	dst = appendTopVia(dst, req.Vias[0], src)
+	for _, via := range req.Vias[1:] {
+		dst = appendField(dst, "Via", via)
+	}
+	dst = appendField(dst, "From", req.From)
+	dst = appendField(dst, "To", req.To)
+	if tag != "" && !hasTag(req.To) {
+		dst = append(dst, ";tag="...)
+		dst = append(dst, tag...)
+	}
+	dst = appendField(dst, "Call-ID", req.CallID)
+	dst = append(dst, "\r\nCSeq: "...)
+	dst = strconv.AppendUint(dst, uint64(req.CSeq), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, req.CSeqMethod...)
+	return append(dst, "\r\n"...)
+}
+
+// AppendHeader appends one header line. CR and LF in the value become spaces, so that no value can forge a header.
+func AppendHeader(dst []byte, name, value string) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	for i := range len(value) {
+		if c := value[i]; c == '\r' || c == '\n' || c == 0 {
+			dst = append(dst, ' ')
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, "\r\n"...)
+}
+
+// AppendEnd appends Content-Length, the empty line and the body.
+func AppendEnd(dst, body []byte) []byte {
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	dst = append(dst, "\r\n\r\n"...)
+	return append(dst, body...)
+}
+
+// Tag returns a To tag that is the same for every retransmission of a request, so that an answer needs no kept state
+// (RFC 3261 §8.2.7), and that nobody can foretell.
+func Tag(seed maphash.Seed, req *wire.Message) string {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	_, _ = h.Write(req.CallID)
+	_ = h.WriteByte(0)
+	_, _ = h.Write(req.From)
+	_ = h.WriteByte(0)
+	_, _ = h.Write(req.Vias[0])
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+func appendField(dst []byte, name string, value []byte) []byte {
+	dst = append(dst, "\r\n"...)
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	return append(dst, value...)
+}
+
+// hasTag reports whether a From or To value has a tag. It looks without judging: the value may be malformed and the
+// answer to it a 400.
+func hasTag(value []byte) bool {
+	addr, ok := wire.ParseNameAddr(value)
+	if !ok {
+		return bytes.Contains(value, []byte(";tag="))
+	}
+	_, ok = wire.Param(addr.Params, "tag")
+	return ok
+}
+
+// appendTopVia copies the topmost Via line. Its first value gets rport where it asked for that, and received where the
+// packet's source is not what it says; what the sender wrote there itself is dropped.
+func appendTopVia(dst, line []byte, src netip.AddrPort) []byte {
+	v, rest, ok := wire.ParseVia(line)
+	if !ok {
+		return append(dst, line...)
+	}
+	source := src.Addr().Unmap()
+	dst = append(dst, v.Protocol...)
+	dst = append(dst, ' ')
+	dst = append(dst, v.SentBy...)
+	asked := false
+	for params := v.Params; ; {
+		name, _, next, more := wire.NextParam(params)
+		if !more {
+			break
+		}
+		whole := bytes.TrimRight(params[:len(params)-len(next)], " \t")
+		switch {
+		case wire.EqualFold(name, "received"):
+		case wire.EqualFold(name, "rport"):
+			asked = true
+			dst = append(dst, ";rport="...)
+			dst = strconv.AppendUint(dst, uint64(src.Port()), 10)
+		default:
+			dst = append(dst, whole...)
+		}
+		params = next
+	}
+	if asked || !sameHost(v.Host, source) {
+		dst = append(dst, ";received="...)
+		dst = source.WithZone("").AppendTo(dst)
+	}
+	if len(rest) > 0 {
+		dst = append(dst, ", "...)
+		dst = append(dst, rest...)
+	}
+	return dst
+}
+
+func sameHost(host []byte, source netip.Addr) bool {
+	a, err := netip.ParseAddr(string(host))
+	return err == nil && a.Unmap() == source.WithZone("")
+}

@@ -1,0 +1,220 @@
+package wire
+
+// field is a header that the scan keeps.
+type field uint8
+
+const (
+	other field = iota
+	via
+	from
+	to
+	callID
+	cseq
+	contentLength
+	contentType
+	maxForwards
+	expires
+	userAgent
+	authorization
+	contact
+	path
+	route
+	require
+	proxyRequire
+	supported
+)
+
+// fieldOf finds a header by its name without regard to case, or by its compact form (RFC 3261 §7.3.3).
+func fieldOf(name []byte) field {
+	if len(name) == 1 {
+		return compact(name[0] | 0x20)
+	}
+	f := byLength(name)
+	if f != other && EqualFold(name, f.String()) {
+		return f
+	}
+	return other
+}
+
+func compact(c byte) field {
+	switch c {
+	case 'v':
+		return via
+	case 'f':
+		return from
+	case 't':
+		return to
+	case 'i':
+		return callID
+	case 'l':
+		return contentLength
+	case 'c':
+		return contentType
+	case 'm':
+		return contact
+	case 'k':
+		return supported
+	}
+	return other
+}
+
+// byLength names the one header that a name of this length and first letter can be.
+func byLength(name []byte) field {
+	first := name[0] | 0x20
+	switch len(name) {
+	case 2:
+		return to
+	case 3:
+		return via
+	case 4:
+		switch first {
+		case 'f':
+			return from
+		case 'c':
+			return cseq
+		case 'p':
+			return path
+		}
+	case 5:
+		return route
+	case 7:
+		switch first {
+		case 'c':
+			if name[1]|0x20 == 'a' {
+				return callID
+			}
+			return contact
+		case 'e':
+			return expires
+		case 'r':
+			return require
+		}
+	case 9:
+		return supported
+	case 10:
+		return userAgent
+	case 12:
+		if first == 'm' {
+			return maxForwards
+		}
+		return contentType
+	case 13:
+		if first == 'a' {
+			return authorization
+		}
+		return proxyRequire
+	case 14:
+		return contentLength
+	}
+	return other
+}
+
+// String returns the canonical name.
+func (f field) String() string {
+	switch f {
+	case via:
+		return "Via"
+	case from:
+		return "From"
+	case to:
+		return "To"
+	case callID:
+		return "Call-ID"
+	case cseq:
+		return "CSeq"
+	case contentLength:
+		return "Content-Length"
+	case contentType:
+		return "Content-Type"
+	case maxForwards:
+		return "Max-Forwards"
+	case expires:
+		return "Expires"
+	case userAgent:
+		return "User-Agent"
+	case authorization:
+		return "Authorization"
+	case contact:
+		return "Contact"
+	case path:
+		return "Path"
+	case route:
+		return "Route"
+	case require:
+		return "Require"
+	case proxyRequire:
+		return "Proxy-Require"
+	case supported:
+		return "Supported"
+	}
+	return "header"
+}
+
+// EqualFold compares ASCII without regard to case and without allocation.
+func EqualFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		if lower(b[i]) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+
+// isToken reports whether c may stand in a token (RFC 3261 §25.1).
+func isToken(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	switch c {
+	case '-', '.', '!', '%', '*', '_', '+', '`', '\'', '~':
+		return true
+	}
+	return false
+}
+
+func allToken(b []byte) bool {
+	for _, c := range b {
+		if !isToken(c) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// trim cuts linear white space off both ends.
+func trim(b []byte) []byte {
+	for len(b) > 0 && isSpace(b[0]) {
+		b = b[1:]
+	}
+	for len(b) > 0 && isSpace(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// Number reads an unsigned decimal of at most 32 bits.
+func Number(b []byte) (uint32, bool) {
+	var n uint64
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		if n = n*10 + uint64(c-'0'); n > 1<<32-1 {
+			return 0, false
+		}
+	}
+	return uint32(n), len(b) > 0
+}

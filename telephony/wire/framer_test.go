@@ -1,0 +1,117 @@
+package wire_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"demarc/telephony/wire"
+)
+
+// frame feeds the stream in pieces and writes down what comes out.
+func frame(stream string, piece int, l wire.Limits) []string {
+	f := wire.NewFramer(l)
+	var m wire.Message
+	var out []string
+	for i := 0; i < len(stream); {
+		n := copy(f.Space(), stream[i:min(len(stream), i+piece)])
+		f.Fill(n)
+		i += n
+		for {
+			event, err := f.Next(&m)
+			if err != nil {
+				return append(out, err.Error())
+			}
+			if event == wire.More {
+				break
+			}
+			switch event {
+			case wire.Whole:
+				out = append(out, fmt.Sprintf("%s %s [%s]", m.Method, m.CallID, m.Body))
+			case wire.KeepAlive:
+				out = append(out, "crlf")
+			case wire.Ping:
+				out = append(out, "ping")
+			}
+		}
+	}
+	return out
+}
+
+func TestFramerGivesTheSameForEveryPieceSize(t *testing.T) {
+	folded := strings.Replace(register, "Call-ID: c@1", "Call-ID:\r\n c@2", 1)
+	long := strings.Replace(register, "Length: 4", "Length: 60000", 1)[:len(register)] + strings.Repeat("z", 60000)
+	stream := register + "\r\n\r\n" + folded + register + "\r\n" + register + "\r\n\r\n\r\n\r\n" + long + register
+	want := strings.Join(frame(stream, len(stream), wire.Limits{}), ",")
+	if n := strings.Count(want, "REGISTER"); n != 6 || strings.Count(want, "ping") != 3 {
+		t.Fatalf("%d messages: %.300s", n, want)
+	}
+	for _, piece := range []int{1, 2, 3, 7, 100, 511, 512, 513, 4096} {
+		if got := strings.Join(frame(stream, piece, wire.Limits{}), ","); got != want {
+			t.Errorf("pieces of %d: %.300s", piece, got)
+		}
+	}
+}
+
+func TestFramerRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		in    string
+		fault wire.Fault
+	}{
+		"no length":    {strings.Replace(register, "Content-Length", "X", 1), wire.BadLength},
+		"endless head": {"REGISTER " + strings.Repeat("a", 20000), wire.HeadTooLarge},
+		"large body":   {strings.Replace(register, "Length: 4", "Length: 70000", 1), wire.BodyTooLarge},
+		"no SIP":       {"GET / HTTP/1.1\r\n\r\n", wire.Malformed},
+	} {
+		for _, piece := range []int{1, 1000} {
+			out := frame(c.in, piece, wire.Limits{})
+			if last := out[len(out)-1]; !strings.Contains(last, c.fault.String()) {
+				t.Errorf("%s: %v", name, out)
+			}
+		}
+	}
+}
+
+// A large head fed byte by byte must not be searched again and again.
+func TestFramerIsLinear(t *testing.T) {
+	limits := wire.Limits{Head: 4 << 20, Fields: 1 << 20}
+	big := strings.Replace(register, "X-Other: 1", "X-Other: "+strings.Repeat("a", 1<<20), 1)
+	if out := frame(big, 1, limits); len(out) != 1 || !strings.HasPrefix(out[0], "REGISTER") {
+		t.Errorf("%v", out)
+	}
+}
+
+func FuzzFramer(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		whole := frame(string(data), len(data)+1, wire.Limits{})
+		single := frame(string(data), 1, wire.Limits{})
+		if strings.Join(whole, "\n") != strings.Join(single, "\n") {
+			t.Errorf("whole %q, byte by byte %q", whole, single)
+		}
+	})
+}
+
+func FuzzScan(f *testing.F) {
+	seeds(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m, again wire.Message
+		err := m.Scan(data, wire.Limits{})
+		if err2 := again.Scan(data, wire.Limits{}); !errors.Is(err2, err) {
+			t.Errorf("%v, then %v: unfolding changed the message", err, err2)
+		}
+		if !m.Answerable() {
+			return
+		}
+		_, _, _ = wire.ParseVia(m.Vias[0])
+		for _, v := range append([][]byte{m.From, m.To, m.RequestURI}, m.Contacts...) {
+			for value, rest, ok := wire.NextValue(v); ok; value, rest, ok = wire.NextValue(rest) {
+				if n, ok := wire.ParseNameAddr(value); ok {
+					u, _ := wire.ParseURI(n.URI)
+					_ = wire.CanonicalUser(u.User)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,337 @@
+package wire
+
+import "bytes"
+
+// Message says where the parts of one SIP message are. A Message may be scanned into again: its lists keep their
+// capacity. Values have no white space around them.
+type Message struct {
+	Head []byte // start line and headers with the empty line
+	Body []byte
+
+	Method     []byte // empty in a response
+	RequestURI []byte
+	Status     int // 0 in a request
+	Reason     []byte
+
+	From, To, CallID       []byte
+	CSeq                   uint32
+	CSeqMethod             []byte
+	UserAgent, ContentType []byte
+	ContentLength          int // -1 when absent
+	MaxForwards            int // -1 when absent
+	Expires                int // seconds, -1 when absent; 3600 when malformed (RFC 3261 §20.19)
+
+	// The lists hold the values of one header line each, in order: a line may hold several, separated by commas.
+	Vias, Contacts, Authorization, Path, Route, Require, ProxyRequire, Supported [][]byte
+
+	seen  uint32 // bit per field
+	fault Error  // the first one found; the scan goes on so that the message can be answered
+}
+
+// IsRequest reports whether the message is a request.
+func (m *Message) IsRequest() bool { return m.Status == 0 }
+
+// Is reports whether the message is a request of the method. Methods are compared with case (RFC 3261 §7.1).
+func (m *Message) Is(method string) bool { return string(m.Method) == method }
+
+// Answerable reports whether a response can be built around the message: it is a request other than ACK and has what a
+// response copies (RFC 3261 §8.2.6.2).
+func (m *Message) Answerable() bool {
+	const need = 1<<via | 1<<from | 1<<to | 1<<callID | 1<<cseq
+	return len(m.Method) > 0 && !m.Is("ACK") && m.seen&need == need
+}
+
+// Scan reads a whole datagram. Folded headers are unfolded in place: their CR and LF become spaces in b. After an
+// error the message holds what was found, so that it may be answered if Answerable says so.
+func (m *Message) Scan(b []byte, l Limits) error {
+	l = l.withDefaults()
+	end := bytes.Index(b[:min(len(b), l.Head)], []byte("\r\n\r\n"))
+	if end < 0 {
+		m.reset()
+		if len(b) >= l.Head {
+			return Error{HeadTooLarge, "headers"}
+		}
+		return Error{Malformed, "headers"}
+	}
+	head := b[:end+4]
+	if err := m.scanHead(head, l); err != nil {
+		return err
+	}
+	rest := b[len(head):]
+	if m.ContentLength < 0 {
+		m.Body = rest
+		if len(rest) > l.Body {
+			return Error{BodyTooLarge, "body"}
+		}
+		return nil
+	}
+	// RFC 3261 §18.3: a datagram that is shorter than it says is refused, one that is longer is cut.
+	if m.ContentLength > len(rest) {
+		return Error{BadLength, contentLength.String()}
+	}
+	m.Body = rest[:m.ContentLength]
+	return nil
+}
+
+// scanHead reads a start line and headers that end with an empty line, and sets all but Body.
+func (m *Message) scanHead(head []byte, l Limits) error {
+	m.reset()
+	m.Head = head
+	line, rest := nextLine(head)
+	if line == nil || !m.startLine(line) {
+		m.blame(Malformed, "start line")
+		return m.fault
+	}
+	m.fields(rest, l)
+	m.check(l)
+	if m.fault != (Error{}) {
+		return m.fault
+	}
+	return nil
+}
+
+func (m *Message) reset() {
+	*m = Message{
+		ContentLength: -1, MaxForwards: -1, Expires: -1,
+		Vias: m.Vias[:0], Contacts: m.Contacts[:0], Authorization: m.Authorization[:0], Path: m.Path[:0],
+		Route: m.Route[:0], Require: m.Require[:0], ProxyRequire: m.ProxyRequire[:0], Supported: m.Supported[:0],
+	}
+}
+
+func (m *Message) blame(f Fault, where string) {
+	if m.fault == (Error{}) {
+		m.fault = Error{f, where}
+	}
+}
+
+// nextLine cuts one line that ends with CRLF. It returns nil for a bare CR or LF: readers differ about those.
+func nextLine(b []byte) (line, rest []byte) {
+	i := bytes.IndexByte(b, '\n')
+	if i < 1 || bytes.IndexByte(b[:i], '\r') != i-1 {
+		return nil, nil
+	}
+	return b[:i-1], b[i+1:]
+}
+
+// startLine reads a Request-Line or Status-Line (RFC 3261 §7.1, §7.2): single spaces, nothing around them.
+func (m *Message) startLine(line []byte) bool {
+	if len(line) >= 4 && EqualFold(line[:4], "SIP/") {
+		return m.statusLine(line)
+	}
+	method, rest, ok := bytes.Cut(line, []byte(" "))
+	sp := bytes.LastIndexByte(rest, ' ')
+	if !ok || !allToken(method) || sp < 1 {
+		return false
+	}
+	uri, version := rest[:sp], rest[sp+1:]
+	if len(version) < 5 || !EqualFold(version[:4], "SIP/") || bytes.ContainsAny(uri, " \t<>\"\x00") {
+		return false
+	}
+	if !EqualFold(version, "SIP/2.0") {
+		m.blame(Version, "start line")
+	}
+	m.Method, m.RequestURI = method, uri
+	return true
+}
+
+func (m *Message) statusLine(line []byte) bool {
+	version, rest, ok := bytes.Cut(line, []byte(" "))
+	if !ok || len(rest) < 4 || rest[3] != ' ' {
+		return false
+	}
+	code, ok := Number(rest[:3])
+	if !ok || code < 100 || code > 699 {
+		return false
+	}
+	if !EqualFold(version, "SIP/2.0") {
+		m.blame(Version, "start line")
+	}
+	m.Status, m.Reason = int(code), rest[4:]
+	return true
+}
+
+// fields walks the header lines up to the empty one.
+func (m *Message) fields(b []byte, l Limits) {
+	for count := 0; ; {
+		line, rest := nextLine(b)
+		if line == nil {
+			m.blame(Malformed, "headers")
+			return
+		}
+		if len(line) == 0 {
+			return
+		}
+		lines := 1
+		for len(rest) > 0 && isSpace(rest[0]) { // RFC 3261 §7.3.1: a fold is white space
+			more, after := nextLine(rest)
+			if more == nil {
+				m.blame(Malformed, "headers")
+				return
+			}
+			crlf := len(line)
+			line = b[:len(b)-len(after)-2]
+			line[crlf], line[crlf+1] = ' ', ' '
+			rest = after
+			lines++
+		}
+		if count += lines; count > l.Fields {
+			m.blame(TooManyFields, "headers")
+			return
+		}
+		m.field(line)
+		b = rest
+	}
+}
+
+// field reads one unfolded header line.
+func (m *Message) field(line []byte) {
+	colon := bytes.IndexByte(line, ':')
+	if colon < 1 {
+		m.blame(Malformed, "headers")
+		return
+	}
+	name := line[:colon]
+	for len(name) > 0 && isSpace(name[len(name)-1]) {
+		name = name[:len(name)-1]
+	}
+	if !allToken(name) {
+		m.blame(Malformed, "headers")
+		return
+	}
+	if f := fieldOf(name); f != other {
+		m.keep(f, trim(line[colon+1:]))
+	}
+}
+
+// keep stores the value of a header that the scan knows.
+func (m *Message) keep(f field, value []byte) {
+	first := m.seen&(1<<f) == 0
+	m.seen |= 1 << f
+	switch f {
+	case via:
+		m.Vias = append(m.Vias, value)
+	case authorization:
+		m.Authorization = append(m.Authorization, value)
+	case contact:
+		m.Contacts = append(m.Contacts, value)
+	case path:
+		m.Path = append(m.Path, value)
+	case route:
+		m.Route = append(m.Route, value)
+	case require:
+		m.Require = append(m.Require, value)
+	case proxyRequire:
+		m.ProxyRequire = append(m.ProxyRequire, value)
+	case supported:
+		m.Supported = append(m.Supported, value)
+	default:
+		if !first {
+			m.blame(Duplicate, f.String())
+			return
+		}
+		m.single(f, value)
+	}
+}
+
+// single reads a header that may stand once.
+func (m *Message) single(f field, value []byte) {
+	switch f {
+	case from:
+		m.From = value
+	case to:
+		m.To = value
+	case callID:
+		m.CallID = value
+	case userAgent:
+		m.UserAgent = value
+	case contentType:
+		m.ContentType = value
+	case cseq:
+		m.cseq(value)
+	case contentLength:
+		n, ok := Number(value)
+		if !ok || n > 1<<31-1 {
+			m.blame(BadLength, f.String())
+			return
+		}
+		m.ContentLength = int(n)
+	case maxForwards:
+		n, ok := Number(value)
+		if !ok || n > 255 {
+			m.blame(BadHops, f.String())
+			return
+		}
+		m.MaxForwards = int(n)
+	case expires:
+		m.Expires = Seconds(value)
+	}
+}
+
+// Seconds reads a delta-seconds as an expiry: what is malformed or too large means one hour (RFC 3261 §20.19).
+func Seconds(value []byte) int {
+	n, ok := Number(value)
+	if !ok || n > 1<<31-1 {
+		return 3600
+	}
+	return int(n)
+}
+
+// cseq reads "number method" (RFC 3261 §20.16): the number is below 2**31 (§8.1.1.5).
+func (m *Message) cseq(value []byte) {
+	sp := bytes.IndexAny(value, " \t")
+	if sp < 0 {
+		m.blame(Malformed, cseq.String())
+		return
+	}
+	n, ok := Number(value[:sp])
+	m.CSeqMethod = trim(value[sp:])
+	if !ok || n > 1<<31-1 || !allToken(m.CSeqMethod) {
+		m.blame(Malformed, cseq.String())
+		return
+	}
+	m.CSeq = n
+}
+
+// check holds the headers against each other.
+func (m *Message) check(l Limits) {
+	for _, f := range [...]field{via, from, to, callID, cseq} {
+		if m.seen&(1<<f) == 0 {
+			m.blame(Missing, f.String())
+		}
+	}
+	if m.seen&(1<<callID) != 0 && (len(m.CallID) == 0 || bytes.ContainsAny(m.CallID, " \t\x00")) {
+		m.blame(Malformed, callID.String())
+	}
+	if m.IsRequest() && m.seen&(1<<cseq) != 0 && !bytes.Equal(m.CSeqMethod, m.Method) {
+		m.blame(Mismatch, cseq.String())
+	}
+	if m.ContentLength > l.Body {
+		m.blame(BodyTooLarge, "body")
+	}
+}
+
+// Values returns the values of every header line of that full name, in order, compact forms of the headers that the
+// scan knows included. It walks the headers again.
+func (m *Message) Values(name string) [][]byte {
+	var values [][]byte
+	wanted := other
+	if name != "" {
+		wanted = fieldOf([]byte(name))
+	}
+	_, rest := nextLine(m.Head)
+	for len(rest) > 0 {
+		line, after := nextLine(rest)
+		if line == nil {
+			return values
+		}
+		if colon := bytes.IndexByte(line, ':'); colon > 0 {
+			found := trim(line[:colon])
+			known := wanted != other && len(found) > 0 && fieldOf(found) == wanted
+			if known || EqualFold(found, name) {
+				values = append(values, trim(line[colon+1:]))
+			}
+		}
+		rest = after
+	}
+	return values
+}
