@@ -93,14 +93,17 @@ func (s *Service) fresh(ctx context.Context, c Connector, h Held) (Held, error) 
 		return h, nil
 	}
 	if now.Before(h.RetryAt) {
-		return Held{}, fmt.Errorf("%w: the token has run out and its refresh failed; next try at %s", ErrUnreachable,
-			h.RetryAt.UTC().Format(time.RFC3339))
+		return Held{}, tooSoon(h)
 	}
 	fresh, err := s.refresh(ctx, c, h.Key())
 	if err != nil && alive && !errors.Is(err, ErrReauthorize) {
 		return h, nil // the refresh is tried again later; meanwhile the old token is good
 	}
 	return fresh, err
+}
+
+func tooSoon(h Held) error {
+	return fmt.Errorf("%w: the last refresh failed; next try at %s", ErrUnreachable, h.RetryAt.UTC().Format(time.RFC3339))
 }
 
 // refresh rotates a grant's tokens: one caller in this process, one process by the lease. It does not stop half-way when
@@ -127,6 +130,8 @@ func (s *Service) refreshLeased(ctx context.Context, c Connector, key GrantKey) 
 			return Held{}, fmt.Errorf("%w (%s)", ErrReauthorize, h.EndReason)
 		case s.Now().Before(h.RefreshAt): // somebody else was faster
 			return h, s.giveBack(ctx, lease, ok)
+		case s.Now().Before(h.RetryAt): // somebody else has just failed
+			return Held{}, errors.Join(tooSoon(h), s.giveBack(ctx, lease, ok))
 		case ok:
 			return s.rotate(ctx, c, lease, h)
 		}
