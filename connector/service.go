@@ -2,9 +2,14 @@ package connector
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sync/singleflight"
 
 	"demarc/internal/account"
 )
@@ -21,10 +26,8 @@ type Config struct {
 // Service applies the rules of the link.
 type Service struct {
 	Config
+	refreshes singleflight.Group
 }
-
-// Store keeps connectors, links under way and grants.
-type Store interface{}
 
 // New returns a Service.
 func New(c Config) *Service {
@@ -37,56 +40,71 @@ func New(c Config) *Service {
 	return &Service{Config: c}
 }
 
-var errUnwritten = errors.New("connector: this operation is not written yet")
-
 // Install adds the app to the account; doing it again changes nothing.
-func (s *Service) Install(ctx context.Context, actor account.Member) error { return errUnwritten }
+func (s *Service) Install(ctx context.Context, actor account.Member) error {
+	return s.Store.Install(ctx, actor.Account, actor.ID, s.Now())
+}
 
 // Installed reports whether the app is in the account.
 func (s *Service) Installed(ctx context.Context, acc account.ID) (bool, error) {
-	return false, errUnwritten
+	return s.Store.Installed(ctx, acc)
 }
 
-// Create makes an unlinked connector. baseURL is https://host[:port].
+// Create makes an unlinked connector. baseURL is https://host[:port]. The app must be installed.
 func (s *Service) Create(ctx context.Context, actor account.Member, name, baseURL string) (Connector, error) {
-	return Connector{}, errUnwritten
+	if err := s.needApp(ctx, actor.Account); err != nil {
+		return Connector{}, err
+	}
+	name = strings.TrimSpace(name)
+	if name == "" || utf8.RuneCountInString(name) > 100 {
+		return Connector{}, fmt.Errorf("%w: give the connector a name of 1 to 100 characters", ErrInvalid)
+	}
+	origin, err := Origin(baseURL)
+	if err != nil {
+		return Connector{}, err
+	}
+	now := s.Now()
+	c := Connector{
+		Account: actor.Account, ID: ID(account.NewID("con")), Name: name, BaseURL: origin,
+		CreatedAt: now, CreatedBy: actor.ID, ChangedAt: now,
+		State: Unlinked, Reason: "Nobody has connected it yet: choose Connect and sign in at the service.",
+	}
+	return c, s.Store.Create(ctx, c, s.event(c.Account, c.ID, string(actor.ID), "Connector created for "+origin+"."))
+}
+
+// Origin returns a service's address in canonical form: https, lower-case host, no path.
+func Origin(baseURL string) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(baseURL))
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%w: the service's address is written https://host or https://host:port", ErrInvalid)
+	}
+	return "https://" + strings.TrimSuffix(strings.ToLower(u.Host), ":443"), nil
 }
 
 // List returns the account's connectors by name.
 func (s *Service) List(ctx context.Context, acc account.ID) ([]Connector, error) {
-	return nil, errUnwritten
+	return s.Store.List(ctx, acc)
 }
 
 // Connector returns one connector with its grants, newest first.
 func (s *Service) Connector(ctx context.Context, acc account.ID, id ID) (Connector, []Grant, error) {
-	return Connector{}, nil, errUnwritten
+	return s.Store.Connector(ctx, acc, id)
 }
 
 // History returns what happened to a connector, newest first.
 func (s *Service) History(ctx context.Context, acc account.ID, id ID, limit int) ([]Event, error) {
-	return nil, errUnwritten
+	return s.Store.History(ctx, acc, id, limit)
 }
 
-// Begin starts a link for one browser session and returns where to send the browser.
-func (s *Service) Begin(ctx context.Context, actor account.Member, session string, id ID) (string, error) {
-	return "", errUnwritten
+func (s *Service) needApp(ctx context.Context, acc account.ID) error {
+	ok, err := s.Store.Installed(ctx, acc)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: install it first", ErrNotInstalled)
+	}
+	return err
 }
 
-// Complete ends a link with what the browser brought back. A failure changes nothing but burning the state.
-func (s *Service) Complete(ctx context.Context, actor account.Member, session string, cb Callback,
-) (Connector, Grant, error) {
-	return Connector{}, Grant{}, errUnwritten
+func (s *Service) event(acc account.ID, id ID, actor, text string) Event {
+	return Event{Account: acc, Connector: id, At: s.Now(), Actor: actor, Text: text}
 }
-
-// Disconnect ends every grant of the connector and revokes it at the service when that can be reached.
-func (s *Service) Disconnect(ctx context.Context, actor account.Member, id ID) error {
-	return errUnwritten
-}
-
-// Token returns a working access token; it refreshes first when the token is about to expire.
-func (s *Service) Token(ctx context.Context, acc account.ID, id ID) (account.Secret, error) {
-	return "", errUnwritten
-}
-
-// RefreshDue refreshes every grant that is about to expire. The gateway calls it on a ticker.
-func (s *Service) RefreshDue(ctx context.Context) error { return errUnwritten }

@@ -73,8 +73,8 @@ type Tokens struct {
 
 // Callback is what the browser brings back from the service.
 type Callback struct {
-	Code             account.Secret
-	State            account.Secret
+	Code             string
+	State            string
 	Issuer           string // iss (RFC 9207)
 	Error            string
 	ErrorDescription string
@@ -87,4 +87,40 @@ type Event struct {
 	At        time.Time
 	Actor     string // member id, or "demarc"
 	Text      string
+}
+
+// Attempt is a link under way: what Begin remembers until the browser comes back.
+type Attempt struct {
+	Account   account.ID
+	Connector ID
+	Member    account.MemberID
+	Session   string         // hash of the browser session
+	State     string         // hash of the state parameter
+	Verifier  account.Secret // PKCE code verifier
+	ExpiresAt time.Time
+}
+
+// GrantKey names a grant.
+type GrantKey struct {
+	Account   account.ID
+	Connector ID
+	Grant     string
+}
+
+// Held is a grant with its tokens and what the refresh goes by.
+type Held struct {
+	Grant
+	Tokens    Tokens
+	RefreshAt time.Time // when to refresh
+	RetryAt   time.Time // not before, after failures
+	Failures  int       // refreshes in a row that got no answer
+}
+
+// Key returns the grant's name.
+func (h Held) Key() GrantKey { return GrantKey{h.Account, h.Connector, h.Grant.ID} }
+
+// Lease is the right to refresh one grant, until the store's clock says otherwise. Epoch fences off an earlier holder.
+type Lease struct {
+	Key   GrantKey
+	Epoch int64
 }

@@ -70,7 +70,8 @@ func (a *Authority) Authenticate(ctx context.Context, id string, secret account.
 }
 
 // Approve makes a code for a person's consent. The ticket must be the one of the form that they sent.
-func (a *Authority) Approve(ctx context.Context, p Person, r Request, t Ticket, audit AuditEntry) (account.Secret, error) {
+func (a *Authority) Approve(ctx context.Context, p Person, r Request, t Ticket, audit AuditEntry) (
+	account.Secret, error) {
 	code, now := account.NewToken(), a.cfg.Now()
 	life := a.cfg.Lifetimes(p.Account)
 	t.Request = r.Digest()
