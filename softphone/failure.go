@@ -1,0 +1,158 @@
+package softphone
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"demarc/telephony/sip"
+)
+
+// Errors that a caller tells apart with errors.Is.
+var (
+	ErrLink     = errors.New("the enrolment link is not valid")
+	ErrRefused  = errors.New("the server refused the enrolment code")
+	ErrPending  = errors.New("there is no SIP credential for this device yet")
+	ErrRevoked  = errors.New("this device is no longer enrolled")
+	ErrBadReply = errors.New("the server's reply makes no sense")
+)
+
+// Cause says at which layer a registration failed.
+type Cause string
+
+// The causes.
+const (
+	CauseSIP          Cause = "sip"           // the registrar answered with a failure: see Code
+	CauseTLSUntrusted Cause = "tls_untrusted" // its certificate is signed by nobody we trust
+	CauseTLSExpired   Cause = "tls_expired"   // its certificate is expired or not yet valid
+	CauseTLSName      Cause = "tls_name"      // its certificate is for another name
+	CauseTimeout      Cause = "timeout"       // no answer
+	CauseRefused      Cause = "refused"       // connection refused, or closed at once
+	CauseDNS          Cause = "dns"           // the name does not resolve
+	CauseClient       Cause = "client"        // nothing was sent: the account cannot be registered as it is
+)
+
+// Failure is why a registration, or a request to the server, did not succeed.
+type Failure struct {
+	Cause     Cause
+	Code      int    // SIP or HTTP status; 0 when no answer came
+	Text      string // plain words: what is wrong, with the peer's own reason, and what to do next
+	Registrar string // host:port tried; empty when the server of the client API is meant
+
+	retryAfter time.Duration
+	err        error
+}
+
+// Error returns the text.
+func (f *Failure) Error() string {
+	if f.Registrar == "" {
+		return f.Text
+	}
+	return f.Registrar + ": " + f.Text
+}
+
+// Unwrap returns the error underneath, if any.
+func (f *Failure) Unwrap() error { return f.err }
+
+// Unreachable reports whether no answer came at all: the network, the name or the certificate is at fault.
+func (f *Failure) Unreachable() bool { return f.Code == 0 && f.Cause != CauseClient }
+
+// refusedCredential reports whether the PBX knows the credential and does not want it: another address would say the
+// same, and asking on could lock the account.
+func (f *Failure) refusedCredential() bool {
+	return f.Code == 401 || f.Code == 407 || f.Code == 403
+}
+
+// asFailure returns the failure that err is or wraps.
+func asFailure(err error) *Failure {
+	var f *Failure
+	if !errors.As(err, &f) {
+		f = &Failure{Cause: CauseClient, Text: err.Error(), err: err}
+	}
+	return f
+}
+
+// networkFailure explains an error from below the protocol. host is the name that was asked for.
+func networkFailure(err error, host string) *Failure {
+	f := &Failure{err: err}
+	var (
+		untrusted x509.UnknownAuthorityError
+		invalid   x509.CertificateInvalidError
+		name      x509.HostnameError
+		dns       *net.DNSError
+		timeout   net.Error
+		alert     tls.AlertError
+	)
+	switch {
+	case errors.As(err, &name):
+		f.Cause = CauseTLSName
+		f.Text = fmt.Sprintf("the certificate is not for %s: the address in the PBX settings or the certificate is wrong", host)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		f.Cause = CauseTLSExpired
+		f.Text = "the certificate is expired or not yet valid: renew it, and check this device's clock"
+	case errors.As(err, &untrusted), errors.As(err, &invalid), errors.As(err, new(*tls.CertificateVerificationError)):
+		f.Cause = CauseTLSUntrusted
+		f.Text = "the certificate is signed by an authority that this device does not trust: hand out the right CA and enrol again"
+	case errors.As(err, &dns):
+		f.Cause = CauseDNS
+		f.Text = fmt.Sprintf("the name %s does not resolve: check the address and this device's DNS", host)
+	case errors.As(err, &alert):
+		f.Cause = CauseRefused
+		f.Text = "TLS was refused by the other side: " + alert.Error()
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, sip.ErrTimeout), errors.Is(err, sip.ErrNoPong),
+		errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		f.Cause = CauseTimeout
+		f.Text = "no answer: check the network, the firewall and the address"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		f.Cause = CauseRefused
+		f.Text = "connection refused: nothing listens there; check address and port, and whether the service runs"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, sip.ErrClosed):
+		f.Cause = CauseRefused
+		f.Text = "the other side closed the connection"
+	default:
+		f.Cause = CauseRefused
+		f.Text = "no connection: " + err.Error()
+	}
+	return f
+}
+
+// sipText is what support staff should read for a SIP status.
+func sipText(code int, reason, warning string) string {
+	text := fmt.Sprintf("%d %s", code, reason)
+	if warning != "" {
+		text += " (" + warning + ")"
+	}
+	if hint := sipHint(code); hint != "" {
+		text += ": " + hint
+	}
+	return text
+}
+
+func sipHint(code int) string {
+	switch {
+	case code == 401 || code == 407:
+		return "the PBX does not accept the SIP credential; sync this user, so that the phone fetches it again"
+	case code == 403:
+		return "the PBX refuses this phone by licence, policy or address; ask the PBX's admin"
+	case code == 404:
+		return "the PBX knows no such extension; check which extension this user is mapped to"
+	case code == 408:
+		return "the PBX got no answer in time; check the network behind it"
+	case code == 423:
+		return "the PBX wants a longer registration time than it told; check its settings"
+	case code == 480 || code == 503:
+		return "the PBX is busy or down; the phone tries again by itself"
+	case code >= 500:
+		return "the PBX has a fault; the phone tries again by itself"
+	}
+	return ""
+}
