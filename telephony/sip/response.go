@@ -9,10 +9,14 @@ import (
 	"demarc/telephony/wire"
 )
 
-// AppendResponse begins a response to req, which must be Answerable, that came from src: status line, Via with received
-// and rport (RFC 3261 §18.2.1, RFC 3581 §4), From, To with tag when it has none, Call-ID and CSeq. Further headers are
-// appended with AppendHeader; AppendEnd ends it. An empty reason means the standard one, an empty tag adds none.
+// AppendResponse begins a response to req that came from src: AppendStatus and AppendFrame. Further headers are appended
+// with AppendHeader; AppendEnd ends it.
 func AppendResponse(dst []byte, req *wire.Message, src netip.AddrPort, status int, reason, tag string) []byte {
+	return AppendFrame(AppendStatus(dst, status, reason), req, src, tag)
+}
+
+// AppendStatus appends a status line. An empty reason means the standard one.
+func AppendStatus(dst []byte, status int, reason string) []byte {
 	if reason == "" {
 		reason = Reason(status)
 	}
@@ -20,7 +24,13 @@ func AppendResponse(dst []byte, req *wire.Message, src netip.AddrPort, status in
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, reason...)
-	dst = append(dst, "\r\nVia: "...)
+	return append(dst, "\r\n"...)
+}
+
+// AppendFrame appends what a response copies from its request, which must be Answerable: Via with received and rport
+// (RFC 3261 §18.2.1, RFC 3581 §4), From, To with tag when it has none and tag is not empty, Call-ID and CSeq.
+func AppendFrame(dst []byte, req *wire.Message, src netip.AddrPort, tag string) []byte {
+	dst = append(dst, "Via: "...)
 	dst = appendTopVia(dst, req.Vias[0], src)
 	for _, via := range req.Vias[1:] {
 		dst = appendField(dst, "Via", via)

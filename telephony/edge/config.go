@@ -1,0 +1,129 @@
+package edge
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/wire"
+)
+
+// Config configures an Edge.
+type Config struct {
+	Listeners []Listener
+	Limits    Limits
+	Log       *slog.Logger     // nil: slog.Default
+	Now       func() time.Time // nil: time.Now
+}
+
+// Listener is one address to serve.
+type Listener struct {
+	Name      string // unique; stands on every flow, in counters and logs
+	Transport telephony.Transport
+	Address   string      // host:port; port 0 lets the kernel choose
+	TLS       *tls.Config // for tls; it must not ask for client certificates
+	Advertise string      // host:port that phones see in front of a 1:1 NAT; empty: the bound address
+}
+
+// Limits bounds what strangers can cost. The zero value of a field means its default.
+type Limits struct {
+	Message wire.Limits
+
+	Handshake    time.Duration // for a TLS handshake; 5 s
+	FirstMessage time.Duration // from the open connection to its first message; 10 s
+	MessageTime  time.Duration // from a message's first byte to its last, however it drips; 10 s
+	Idle         time.Duration // between messages before anybody authenticated on the connection; 2 min
+	KnownIdle    time.Duration // between messages after that; 65 min, longer than a registration lasts
+	Write        time.Duration // for the peer to take an answer; 10 s
+	Stop         time.Duration // for work in hand when the edge stops; 5 s
+
+	Connections       int // in total; 20,000
+	SourceConnections int // per address (IPv6: per /64); 1,000: an office may stand behind one
+	HalfOpen          int // connections without a first message; 512. A newer one displaces the oldest.
+	SourceHalfOpen    int // the same per address; 128
+	FlowReplies       int // requests of one flow that wait for their reply; 1,024: it may be a proxy
+	UDPFlows          int // remotes that are remembered per listener; 65,536
+	UDPReplies        int // replies per second to an address that never authenticated; 50, with bursts of four seconds' worth
+}
+
+func (l Limits) withDefaults() Limits {
+	duration := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	duration(&l.Handshake, 5*time.Second)
+	duration(&l.FirstMessage, 10*time.Second)
+	duration(&l.MessageTime, 10*time.Second)
+	duration(&l.Idle, 2*time.Minute)
+	duration(&l.KnownIdle, 65*time.Minute)
+	duration(&l.Write, 10*time.Second)
+	duration(&l.Stop, 5*time.Second)
+	number := func(n *int, def int) {
+		if *n <= 0 {
+			*n = def
+		}
+	}
+	number(&l.Connections, 20_000)
+	number(&l.SourceConnections, 1_000)
+	number(&l.HalfOpen, 512)
+	number(&l.SourceHalfOpen, 128)
+	number(&l.FlowReplies, 1024)
+	number(&l.UDPFlows, 1<<16)
+	number(&l.UDPReplies, 50)
+	return l
+}
+
+// ErrConfig is wrapped by what New says about a bad Config.
+var ErrConfig = errors.New("edge: configuration")
+
+func (c Config) validate() error {
+	names := make(map[string]bool)
+	for _, l := range c.Listeners {
+		if l.Name == "" || names[l.Name] {
+			return fmt.Errorf("%w: listener %q: give every listener a name of its own", ErrConfig, l.Name)
+		}
+		names[l.Name] = true
+		if err := l.validate(); err != nil {
+			return fmt.Errorf("%w: listener %q: %w", ErrConfig, l.Name, err)
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%w: no listeners: configure at least one", ErrConfig)
+	}
+	return nil
+}
+
+func (l Listener) validate() error {
+	switch l.Transport {
+	case telephony.UDP, telephony.TCP:
+	case telephony.TLS:
+		if l.TLS == nil {
+			return errors.New("transport tls needs a certificate")
+		}
+		// Some phones stop and wait for a person when a server asks, even optionally.
+		if l.TLS.ClientAuth != tls.NoClientCert {
+			return errors.New("phones must not be asked for client certificates")
+		}
+	default:
+		return fmt.Errorf("transport %q: use udp, tcp or tls", l.Transport)
+	}
+	return nil
+}
+
+// source is what per-address limits count: an IPv4 address or an IPv6 /64, since a host has as many of those as it likes.
+func source(a netip.Addr) netip.Addr {
+	a = a.Unmap()
+	if !a.Is6() {
+		return a
+	}
+	p, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
+}

@@ -1,0 +1,104 @@
+package edge
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// Message counts answered and absorbed requests.
+type Message struct {
+	Listener string
+	Method   string // "other" for an unknown one
+	Status   int    // 0: absorbed, or the handler wanted silence
+}
+
+// Reject counts what never became a request: a datagram, a message or a connection.
+type Reject struct {
+	Listener string
+	Reason   string
+}
+
+// Counters is a snapshot of what the edge counted since it was made.
+type Counters struct {
+	Messages    map[Message]uint64
+	Rejects     map[Reject]uint64
+	Handshakes  map[Reject]uint64 // failed TLS handshakes by reason
+	Accepted    map[string]uint64 // connections by listener
+	Open        map[string]int64  // connections open now
+	HalfOpen    int               // of those, without a first message
+	UDPFlows    map[string]int    // remotes remembered
+	KeepAlives  uint64
+	Panics      uint64
+	TwiceOrLate uint64 // replies given a second time: a fault of the handler
+}
+
+// tally is a set of counters; its keys are few and bounded.
+type tally[K comparable] struct {
+	mu sync.RWMutex
+	m  map[K]*atomic.Int64
+}
+
+func (t *tally[K]) add(k K, n int64) {
+	t.mu.RLock()
+	c := t.m[k]
+	t.mu.RUnlock()
+	if c == nil {
+		c = t.create(k)
+	}
+	c.Add(n)
+}
+
+func (t *tally[K]) create(k K) *atomic.Int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.m == nil {
+		t.m = make(map[K]*atomic.Int64)
+	}
+	if t.m[k] == nil {
+		t.m[k] = new(atomic.Int64)
+	}
+	return t.m[k]
+}
+
+func snapshot[K comparable, N int64 | uint64](t *tally[K]) map[K]N {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := make(map[K]N, len(t.m))
+	for k, c := range maps.All(t.m) {
+		out[k] = N(c.Load())
+	}
+	return out
+}
+
+// counters is what the edge counts while it runs.
+type counters struct {
+	messages    tally[Message]
+	rejects     tally[Reject]
+	handshakes  tally[Reject]
+	accepted    tally[string]
+	open        tally[string]
+	keepAlives  atomic.Uint64
+	panics      atomic.Uint64
+	twiceOrLate atomic.Uint64
+}
+
+// Counters returns what was counted up to now.
+func (e *Edge) Counters() Counters {
+	c := Counters{
+		Messages:    snapshot[Message, uint64](&e.count.messages),
+		Rejects:     snapshot[Reject, uint64](&e.count.rejects),
+		Handshakes:  snapshot[Reject, uint64](&e.count.handshakes),
+		Accepted:    snapshot[string, uint64](&e.count.accepted),
+		Open:        snapshot[string, int64](&e.count.open),
+		HalfOpen:    e.guard.halfOpen(),
+		UDPFlows:    make(map[string]int),
+		KeepAlives:  e.count.keepAlives.Load(),
+		Panics:      e.count.panics.Load(),
+		TwiceOrLate: e.count.twiceOrLate.Load(),
+	}
+	for _, s := range e.sockets {
+		c.UDPFlows[s.cfg.Name] = s.flows.len()
+	}
+	return c
+}

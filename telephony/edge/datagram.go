@@ -1,0 +1,122 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+
+	"golang.org/x/time/rate"
+
+	"demarc/telephony/wire"
+)
+
+// socket is one UDP listener: one reader, everybody writes.
+type socket struct {
+	edge   *Edge
+	cfg    Listener
+	conn   *net.UDPConn
+	flows  remotes
+	budget *generations[netip.Addr, *rate.Limiter] // replies to addresses that never authenticated
+}
+
+const (
+	maxDatagram   = 64 << 10
+	budgetSources = 1 << 14
+	burstSeconds  = 4
+)
+
+func newSocket(e *Edge, l Listener, conn *net.UDPConn) *socket {
+	return &socket{
+		edge: e, cfg: l, conn: conn, flows: newRemotes(e.cfg.Limits.UDPFlows),
+		budget: newGenerations[netip.Addr, *rate.Limiter](budgetSources),
+	}
+}
+
+func (s *socket) read(ctx context.Context) {
+	buf := make([]byte, maxDatagram)
+	var m wire.Message
+	for !s.edge.isStopping() {
+		n, remote, err := s.conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) || s.edge.isStopping() {
+				return
+			}
+			s.edge.reject(s.cfg, "read") // an ICMP error of an earlier answer
+			continue
+		}
+		s.datagram(ctx, unmapped(remote), buf[:n], &m)
+	}
+}
+
+func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, m *wire.Message) {
+	if remote.Port() == 0 || len(bytes.Trim(b, "\r\n\x00")) == 0 {
+		s.edge.count.keepAlives.Add(1) // keeps NAT open, asks for nothing
+		return
+	}
+	if b[0] < 4 { // STUN (RFC 5626 §3.5.2, RFC 7983): not spoken here yet
+		s.edge.reject(s.cfg, "stun")
+		return
+	}
+	f := s.flows.of(remote, func() *flow {
+		return s.edge.newFlow(s.cfg, remote, datagramSender{s, remote})
+	})
+	if !f.known.Load() && !s.afford(remote.Addr()) {
+		s.edge.reject(s.cfg, "rate")
+		return
+	}
+	if err := m.Scan(b, s.edge.cfg.Limits.Message); err != nil {
+		s.edge.refuse(f, m, err)
+		return
+	}
+	s.edge.dispatch(ctx, f, m)
+}
+
+// afford takes one reply off the budget of an address: whoever writes somebody else's address on his packets gets
+// little out of it.
+func (s *socket) afford(a netip.Addr) bool {
+	perSecond := s.edge.cfg.Limits.UDPReplies
+	return s.budget.use(source(a), func() *rate.Limiter {
+		return rate.NewLimiter(rate.Limit(perSecond), burstSeconds*perSecond)
+	}).Allow()
+}
+
+// datagramSender answers to where the packet came from, whatever Via says: RFC 3261 §18.2.2 would send to the port in Via
+// when there is no rport (RFC 3581), which reaches nobody behind a NAT and lets a stranger aim our answers.
+type datagramSender struct {
+	socket *socket
+	remote netip.AddrPort
+}
+
+func (d datagramSender) send(b []byte) {
+	if _, err := d.socket.conn.WriteToUDPAddrPort(b, d.remote); err != nil {
+		d.socket.edge.reject(d.socket.cfg, "write")
+	}
+}
+
+// remotes is the flow table of a socket, bounded twice, so that a flood of strangers cannot push out the remotes that
+// authenticated.
+type remotes struct {
+	strangers, known *generations[netip.AddrPort, *flow]
+}
+
+func newRemotes(limit int) remotes {
+	return remotes{
+		strangers: newGenerations[netip.AddrPort, *flow](limit / 2), known: newGenerations[netip.AddrPort, *flow](limit / 2),
+	}
+}
+
+func (r remotes) of(remote netip.AddrPort, create func() *flow) *flow {
+	if f, ok := r.known.find(remote); ok {
+		return f
+	}
+	f := r.strangers.use(remote, create)
+	if f.known.Load() {
+		r.known.set(remote, f)
+		r.strangers.remove(remote)
+	}
+	return f
+}
+
+func (r remotes) len() int { return r.strangers.len() + r.known.len() }

@@ -1,0 +1,141 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"demarc/telephony/registrar"
+	"demarc/telephony/wire"
+)
+
+// allow lists the methods that are served here.
+const allow = "REGISTER, OPTIONS"
+
+// supported reports whether a request may require the option tag (RFC 3327, RFC 5626).
+func supported(tag []byte) bool {
+	return wire.EqualFold(tag, "path") || wire.EqualFold(tag, "outbound")
+}
+
+// refuse answers a message that the scan refused, where an answer is safe: it is a request whose sender and transaction
+// are clear. Everything else is met with silence.
+func (e *Edge) refuse(f *flow, m *wire.Message, err error) {
+	var fault wire.Error
+	if !errors.As(err, &fault) {
+		fault = wire.Error{Fault: wire.Malformed}
+	}
+	e.count.rejects.add(Reject{f.Listener, fault.Fault.String()}, 1)
+	if m.Answerable() && routable(m) {
+		e.answer(f, m, fault.Fault.Status(), fault.Reason())
+	}
+}
+
+// routable reports whether the topmost Via can be read: an answer goes nowhere without it.
+func routable(m *wire.Message) bool {
+	_, _, ok := wire.ParseVia(m.Vias[0])
+	return ok
+}
+
+// dispatch handles one message. A panic ends that message alone.
+func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
+	if !m.IsRequest() {
+		e.count.rejects.add(Reject{f.Listener, "response"}, 1) // nothing was asked
+		return
+	}
+	if m.Is("ACK") {
+		e.count.messages.add(Message{f.Listener, "ACK", 0}, 1)
+		return
+	}
+	if !routable(m) {
+		e.count.rejects.add(Reject{f.Listener, "via"}, 1)
+		return
+	}
+	if status, reason, headers := examine(m); status != 0 {
+		e.answer(f, m, status, reason, headers...)
+		return
+	}
+	e.serve(ctx, f, m)
+}
+
+// examine holds the parts of a request that no method may get wrong against RFC 3261 §8.2.2.
+func examine(m *wire.Message) (status int, reason string, headers []header) {
+	uri, ok := wire.ParseURI(m.RequestURI)
+	if !ok || len(uri.Headers) > 0 {
+		scheme := wire.Scheme(m.RequestURI)
+		if len(scheme) > 0 && !wire.EqualFold(scheme, "sip") && !wire.EqualFold(scheme, "sips") {
+			return 416, "", nil
+		}
+		return 400, "Bad Request-URI", nil
+	}
+	for _, v := range [...]struct {
+		value  []byte
+		reason string
+	}{{m.From, "Bad From"}, {m.To, "Bad To"}} {
+		if _, ok := wire.ParseNameAddr(v.value); !ok {
+			return 400, v.reason, nil
+		}
+	}
+	if m.Is("CANCEL") {
+		return 0, "", nil
+	}
+	if unknown := unsupported(m); unknown != "" {
+		return 420, "", []header{{"Unsupported", unknown}}
+	}
+	return 0, "", nil
+}
+
+// unsupported lists the required option tags that are not known here, for Proxy-Require too: we are what proxies there
+// will be (RFC 3261 §8.2.2.3, §16.3).
+func unsupported(m *wire.Message) string {
+	var unknown []string
+	for _, lines := range [...][][]byte{m.Require, m.ProxyRequire} {
+		for _, line := range lines {
+			for tag, rest, ok := wire.NextValue(line); ok; tag, rest, ok = wire.NextValue(rest) {
+				if !supported(tag) {
+					unknown = append(unknown, string(tag))
+				}
+			}
+		}
+	}
+	return strings.Join(unknown, ", ")
+}
+
+// serve answers by method; what is not allowed here is refused, whoever asks, and leaves no state.
+func (e *Edge) serve(ctx context.Context, f *flow, m *wire.Message) {
+	switch method(m) {
+	case "REGISTER":
+		e.register(ctx, f, m)
+	case "OPTIONS":
+		e.answer(f, m, 200, "", header{"Allow", allow}, header{"Accept", "application/sdp"},
+			header{"Accept-Encoding", "identity"}, header{"Accept-Language", "en"}, header{"Supported", "path, outbound"})
+	case "CANCEL":
+		e.answer(f, m, 481, "")
+	case "other":
+		e.answer(f, m, 501, "", header{"Allow", allow})
+	default:
+		e.answer(f, m, 405, "", header{"Allow", allow})
+	}
+}
+
+// method returns the method's name for dispatch and counters, "other" for what is not known.
+func method(m *wire.Message) string {
+	for _, name := range [...]string{"REGISTER", "OPTIONS", "INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO",
+		"SUBSCRIBE", "NOTIFY", "MESSAGE", "REFER", "PUBLISH"} {
+		if m.Is(name) {
+			return name
+		}
+	}
+	return "other"
+}
+
+func (e *Edge) reject(l Listener, reason string) { e.count.rejects.add(Reject{l.Name, reason}, 1) }
+
+// flowClosed tells the handler, whatever it does.
+func (e *Edge) flowClosed(f registrar.Flow) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.panicked("FlowClosed", r)
+		}
+	}()
+	e.handler.FlowClosed(f)
+}

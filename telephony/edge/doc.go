@@ -1,0 +1,15 @@
+// Package edge is where SIP from phones comes in: it owns the listeners (UDP, TCP, TLS), the flows, the guard in front
+// of the parser, and dispatch. REGISTER goes to the Handler and its reply back over the same flow.
+//
+//	method                                what happens
+//	REGISTER                              Handler.Register
+//	OPTIONS                               200, without state
+//	ACK                                   absorbed
+//	CANCEL                                481
+//	other known methods                   405 with Allow
+//	unknown methods                       501
+//	malformed, but answerable             400, 416, 420, 505 or 513; a stream is closed after it
+//	malformed, or over the limits         silence; a stream is closed
+//
+// It decides nothing about who may register, and opens no connection itself. No compatibility promise.
+package edge

@@ -1,0 +1,201 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"demarc/telephony"
+	"demarc/telephony/registrar"
+)
+
+// Handler is who decides about registrations.
+type Handler interface {
+	// Register decides about one REGISTER. It must not block; it, or a goroutine of its own, calls reply exactly once.
+	Register(ctx context.Context, req *registrar.Request, reply func(registrar.Reply))
+	// FlowClosed says that a connection that brought a REGISTER is gone, after all its replies.
+	FlowClosed(f registrar.Flow)
+}
+
+// Edge serves SIP on its listeners. New, Listen, Serve, in this order, each once.
+type Edge struct {
+	cfg     Config
+	log     *slog.Logger
+	logRate *rate.Limiter // for lines that strangers can cause
+	handler Handler
+	tagSeed maphash.Seed
+	guard   *guard
+	count   counters
+	flowIDs atomic.Uint64
+
+	acceptors []*acceptor
+	sockets   []*socket
+
+	stopping chan struct{}  // closed when no new message is taken
+	readers  sync.WaitGroup // accept loops, readers and writers
+	inHand   inHand         // requests without their reply
+	streams  sync.Map       // *stream → struct{}: to be woken when the edge stops
+}
+
+// New returns an edge; nothing is open yet.
+func New(cfg Config) (*Edge, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Edge{
+		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), tagSeed: maphash.MakeSeed(),
+		guard: newGuard(cfg.Limits), stopping: make(chan struct{}), inHand: newInHand(),
+	}, nil
+}
+
+// Listen opens all listeners, or none.
+func (e *Edge) Listen(ctx context.Context) error {
+	for _, l := range e.cfg.Listeners {
+		if err := e.open(ctx, l); err != nil {
+			e.close()
+			return fmt.Errorf("edge: listener %q cannot listen on %s over %s: %w", l.Name, l.Address, l.Transport, err)
+		}
+	}
+	return nil
+}
+
+func (e *Edge) open(ctx context.Context, l Listener) error {
+	// A peer that vanished without a word is found after two minutes.
+	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4,
+	}}
+	if l.Transport == telephony.UDP {
+		pc, err := lc.ListenPacket(ctx, "udp", l.Address)
+		if err != nil {
+			return err
+		}
+		e.sockets = append(e.sockets, newSocket(e, l, pc.(*net.UDPConn)))
+		return nil
+	}
+	ln, err := lc.Listen(ctx, "tcp", l.Address)
+	if err != nil {
+		return err
+	}
+	e.acceptors = append(e.acceptors, &acceptor{edge: e, cfg: l, ln: ln})
+	return nil
+}
+
+// Addr returns the address that a listener is bound to, zero before Listen or for an unknown name.
+func (e *Edge) Addr(listener string) netip.AddrPort {
+	for _, a := range e.acceptors {
+		if a.cfg.Name == listener {
+			return unmapped(a.ln.Addr().(*net.TCPAddr).AddrPort())
+		}
+	}
+	for _, s := range e.sockets {
+		if s.cfg.Name == listener {
+			return unmapped(s.conn.LocalAddr().(*net.UDPAddr).AddrPort())
+		}
+	}
+	return netip.AddrPort{}
+}
+
+// Advertised returns host:port that phones are to use for a listener.
+func (e *Edge) Advertised(listener string) string {
+	for _, l := range e.cfg.Listeners {
+		if l.Name == listener && l.Advertise != "" {
+			return l.Advertise
+		}
+	}
+	return e.Addr(listener).String()
+}
+
+// Serve takes messages until ctx ends. It then stops: no new connections and messages, work in hand finished for at most
+// Limits.Stop, flows closed and reported, all goroutines waited for. It returns nil after that.
+func (e *Edge) Serve(ctx context.Context, h Handler) error {
+	if len(e.acceptors)+len(e.sockets) == 0 {
+		return errors.New("edge: Serve before Listen")
+	}
+	e.handler = h
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	for _, a := range e.acceptors {
+		e.readers.Go(func() { a.accept(work) })
+	}
+	for _, s := range e.sockets {
+		e.readers.Go(func() { s.read(work) })
+	}
+	<-ctx.Done()
+	e.stop(work, cancel)
+	return nil
+}
+
+func (e *Edge) stop(work context.Context, cancel context.CancelFunc) {
+	close(e.stopping)
+	for _, a := range e.acceptors {
+		_ = a.ln.Close()
+	}
+	for _, s := range e.sockets {
+		_ = s.conn.SetReadDeadline(past())
+	}
+	e.streams.Range(func(s, _ any) bool {
+		s.(*stream).wake()
+		return true
+	})
+	late := time.AfterFunc(e.cfg.Limits.Stop, func() {
+		cancel()
+		e.streams.Range(func(s, _ any) bool {
+			s.(*stream).abandon()
+			return true
+		})
+	})
+	defer late.Stop()
+	e.readers.Wait()
+	if !e.inHand.wait(work) {
+		e.log.Error("the edge stopped while replies were still due", "replies", e.inHand.n.Load())
+	}
+	e.close()
+}
+
+func (e *Edge) close() {
+	for _, a := range e.acceptors {
+		_ = a.ln.Close()
+	}
+	for _, s := range e.sockets {
+		_ = s.conn.Close()
+	}
+}
+
+func (e *Edge) isStopping() bool {
+	select {
+	case <-e.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+func (e *Edge) newFlow(l Listener, remote netip.AddrPort, w sender) *flow {
+	return &flow{
+		Flow: registrar.Flow{
+			ID: e.flowIDs.Add(1), Listener: l.Name, Transport: l.Transport, Remote: unmapped(remote),
+		},
+		writer: w, inHand: newInHand(),
+	}
+}
+
+// past is a deadline that is over.
+func past() time.Time { return time.Unix(1, 0) }
+
+func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

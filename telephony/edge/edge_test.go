@@ -1,0 +1,403 @@
+package edge_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/edge"
+	"demarc/telephony/registrar"
+)
+
+func TestRegisterOverEveryTransport(t *testing.T) {
+	for _, name := range []string{"udp", "tcp", "tls"} {
+		t.Run(name, func(t *testing.T) {
+			h := &fake{}
+			r := start(t, h, edge.Limits{})
+			nc := r.dial(name)
+			_, err := io.WriteString(nc, message("REGISTER", strings.ToUpper(name), "1001",
+				`Contact: "D" <sip:1001@192.0.2.1;ob>;q=0.5;expires=60;reg-id=1;+sip.instance="<urn:uuid:1>"`,
+				"Expires: 300", "Supported: path, outbound", "Path: <sip:p1;lr>, <sip:p2;lr>",
+				`Authorization: Digest username="1001"`, "User-Agent: Phone \x00é"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := answers(t, nc, 1)[0]
+			for _, want := range []string{
+				"SIP/2.0 200 OK\r\n", fmt.Sprintf(";rport=%d;received=127.0.0.1\r\n", local(nc).Port()),
+				"To: <sip:1001@Example.com>;tag=", "Call-ID: call-1001\r\n", "CSeq: 1 REGISTER\r\n", "Path: <sip:p2;lr>\r\n",
+				`Contact: <sip:1001@192.0.2.1;ob>;expires=600;q=0.500;+sip.instance="<urn:uuid:1>";reg-id=1`,
+			} {
+				if !strings.Contains(got, want) {
+					t.Errorf("no %q in\n%s", want, got)
+				}
+			}
+			requests, _ := h.seen()
+			req := *requests[0]
+			flow := req.Flow
+			if flow.ID == 0 || flow.Listener != name || string(flow.Transport) != name || flow.Remote != local(nc) {
+				t.Errorf("flow %+v", flow)
+			}
+			req.Flow = registrar.Flow{}
+			want := registrar.Request{
+				Domain: "example.com", To: telephony.AoR{User: "1001", Domain: "example.com"},
+				From: telephony.AoR{User: "1001", Domain: "example.com"}, CallID: "call-1001", CSeq: 1, Expires: 300,
+				Contacts: []registrar.Contact{
+					{URI: "sip:1001@192.0.2.1;ob", Instance: "urn:uuid:1", RegID: 1, Q: 500, Expires: 60},
+				},
+				Path: []string{"<sip:p1;lr>", "<sip:p2;lr>"}, Outbound: true,
+				Authorize: []string{`Digest username="1001"`}, UserAgent: "Phone é",
+			}
+			if !reflect.DeepEqual(req, want) {
+				t.Errorf("got  %+v\nwant %+v", req, want)
+			}
+		})
+	}
+}
+
+func TestEveryOtherMethodIsRefused(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{})
+	want := map[string]string{
+		"OPTIONS": "200", "INVITE": "405", "BYE": "405", "CANCEL": "481", "PRACK": "405", "UPDATE": "405", "INFO": "405",
+		"SUBSCRIBE": "405", "NOTIFY": "405", "MESSAGE": "405", "REFER": "405", "PUBLISH": "405", "FOO": "501",
+		"register": "501",
+	}
+	for _, transport := range []string{"udp", "tcp", "tls"} {
+		nc := r.dial(transport)
+		for method, code := range want {
+			_, _ = io.WriteString(nc, message("ACK", transport, "1")+"") // absorbed
+			_, _ = io.WriteString(nc, message(method, transport, "1"))
+			got := answers(t, nc, 1)[0]
+			if status(got) != code {
+				t.Errorf("%s %s: %s, want %s", transport, method, status(got), code)
+			}
+			if code == "405" && !strings.Contains(got, "Allow: REGISTER, OPTIONS\r\n") {
+				t.Errorf("%s: no Allow in\n%s", method, got)
+			}
+		}
+	}
+	c := r.Counters()
+	if n := c.Messages[edge.Message{Listener: "udp", Method: "INVITE", Status: 405}]; n != 1 {
+		t.Errorf("counted %d INVITEs", n)
+	}
+	if n := c.Messages[edge.Message{Listener: "tls", Method: "ACK"}]; n != uint64(len(want)) {
+		t.Errorf("counted %d ACKs", n)
+	}
+}
+
+func TestFaultsAreAnsweredWhereThatIsSafe(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{})
+	good := message("REGISTER", "UDP", "1", "Contact: <sip:1@a>")
+	for name, c := range map[string]struct{ old, new, want string }{
+		"URI scheme":     {"REGISTER sip:", "REGISTER nobody:", "416"},
+		"URI headers":    {"example.com SIP", "example.com?a=b SIP", "400"},
+		"version":        {"SIP/2.0\r\nVia", "SIP/7.0\r\nVia", "505"},
+		"require":        {"Max-Forwards", "Require: 100rel, path\r\nMax-Forwards", "420"},
+		"duplicate":      {"Max-Forwards", "i: 2\r\nMax-Forwards", "400"},
+		"mismatch":       {"1 REGISTER", "1 OPTIONS", "400"},
+		"To scheme":      {"<sip:1@Example.com>", "<isbn:2983792873>", "400"},
+		"To quotes":      {"To: <", `To: "Mr. <`, "400"},
+		"contact":        {"<sip:1@a>", "<sip:1@a", "400"},
+		"contact header": {"<sip:1@a>", "sip:1@a?Route=%3Csip:b%3E", "400"},
+		"q":              {"<sip:1@a>", "<sip:1@a>;q=7", "400"},
+		"star and more":  {"<sip:1@a>", "*, <sip:1@a>", "400"},
+		"instance":       {"<sip:1@a>", `<sip:1@a>;+sip.instance="<a b>"`, "400"},
+		"NUL in contact": {"<sip:1@a>", "<sip:1\x00@a>", "400"},
+		"silence":        {"CSeq: 1 REGISTER\r\n", "", ""},
+		"no Via to go":   {"SIP/2.0/UDP 192", "SIP/2.0 UDP 192", ""},
+	} {
+		bad := strings.Replace(good, c.old, c.new, 1)
+		if bad == good {
+			t.Fatalf("%s: not in the message", name)
+		}
+		nc := r.dial("udp")
+		_, _ = io.WriteString(nc, bad)
+		_, _ = io.WriteString(nc, good) // answered after the bad one, if that is
+		got := status(answers(t, nc, 1)[0])
+		if want := c.want; want == "" && got != "200" || want != "" && got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestStreamClosesAfterAFault(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{})
+	nc := r.dial("tls")
+	_, _ = io.WriteString(nc, strings.Replace(message("OPTIONS", "TLS", "1"), "Content-Length: 0\r\n", "", 1))
+	if got := answers(t, nc, 1)[0]; status(got) != "400" {
+		t.Errorf("got %s", got)
+	}
+	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("still open: %v", err)
+	}
+}
+
+// However a stream is cut into pieces, its answers are the same.
+func TestPiecesDoNotMatter(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{})
+	var stream strings.Builder
+	for i := range 20 {
+		user := fmt.Sprint(1000 + i)
+		stream.WriteString(message("REGISTER", "TCP", user, "Contact: <sip:"+user+"@a>"))
+		stream.WriteString("\r\n\r\n" + message("OPTIONS", "TCP", user) + message("ACK", "TCP", user))
+	}
+	var want []string
+	for _, piece := range []int{stream.Len(), 1, 7, 400} {
+		nc := r.dial("tcp")
+		go func() {
+			for rest := stream.String(); len(rest) > 0; rest = rest[min(piece, len(rest)):] {
+				if _, err := io.WriteString(nc, rest[:min(piece, len(rest))]); err != nil {
+					return
+				}
+			}
+		}()
+		got := answers(t, nc, 60)
+		port := fmt.Sprintf("rport=%d;", local(nc).Port())
+		for i := range got {
+			got[i] = strings.Replace(got[i], port, "", 1)
+		}
+		if want == nil {
+			want = got
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("pieces of %d give other answers", piece)
+		}
+	}
+}
+
+func TestSlowSenderIsCutAtTheDeadline(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{MessageTime: 300 * time.Millisecond})
+	nc := r.dial("tcp")
+	began := time.Now()
+	go func() {
+		for _, b := range []byte(message("OPTIONS", "TCP", "1")) { // several seconds' worth
+			if _, err := nc.Write([]byte{b}); err != nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	if n, err := nc.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Fatal("answered")
+	}
+	if took := time.Since(began); took < 300*time.Millisecond || took > 3*time.Second {
+		t.Errorf("cut after %s", took)
+	}
+	eventually(t, "the cut is counted", func() bool {
+		return r.Counters().Rejects[edge.Reject{Listener: "tcp", Reason: "slow_message"}] == 1
+	})
+}
+
+func TestSilentSocketsDoNotStopAGoodPhone(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{HalfOpen: 200, SourceHalfOpen: 100})
+	for range 500 {
+		nc, err := net.Dial("tcp", r.Addr("tls").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = nc.Close() }()
+	}
+	nc := r.dial("tls")
+	_, _ = io.WriteString(nc, message("REGISTER", "TLS", "1", "Contact: <sip:1@a>"))
+	if got := answers(t, nc, 1)[0]; status(got) != "200" {
+		t.Errorf("got %s", got)
+	}
+	c := r.Counters()
+	if c.HalfOpen > 100 || c.Rejects[edge.Reject{Listener: "tls", Reason: "displaced"}] < 400 {
+		t.Errorf("half open %d, rejects %v", c.HalfOpen, c.Rejects)
+	}
+}
+
+func TestSilentHandshakeEnds(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{Handshake: 100 * time.Millisecond})
+	nc, err := net.Dial("tcp", r.Addr("tls").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = nc.Close() }()
+	_ = nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Fatalf("got %v", err)
+	}
+	eventually(t, "the failure is counted", func() bool {
+		return r.Counters().Handshakes[edge.Reject{Listener: "tls", Reason: "timeout"}] == 1
+	})
+}
+
+func TestPhoneThatDoesNotTrustUsIsCounted(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{})
+	_, stranger := certificate(t)
+	for _, cfg := range []*tls.Config{
+		{RootCAs: stranger, ServerName: "localhost"}, {RootCAs: r.roots, ServerName: "sip.example.com"},
+	} {
+		if nc, err := tls.Dial("tcp", r.Addr("tls").String(), cfg); err == nil {
+			_ = nc.Close()
+			t.Fatal("trusted")
+		}
+	}
+	eventually(t, "the failures are counted", func() bool {
+		var n uint64
+		for reject, count := range r.Counters().Handshakes {
+			if reject.Reason == "untrusted_ca" || reject.Reason == "certificate_refused" {
+				n += count
+			}
+		}
+		return n == 2
+	})
+}
+
+func TestConnectionCaps(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{SourceConnections: 2})
+	for range 2 {
+		nc := r.dial("tcp")
+		_, _ = io.WriteString(nc, message("OPTIONS", "TCP", "1"))
+		answers(t, nc, 1)
+	}
+	if _, err := r.dial("tcp").Read(make([]byte, 1)); err == nil {
+		t.Error("a third connection was served")
+	}
+}
+
+func TestUDPRepliesToStrangersAreLimited(t *testing.T) {
+	h := &fake{decide: func(req *registrar.Request, reply func(registrar.Reply)) {
+		if len(req.Authorize) == 0 {
+			reply(registrar.Reply{Status: 401, Challenges: []string{`Digest realm="x"`}})
+			return
+		}
+		accept(req, reply)
+	}}
+	r := start(t, h, edge.Limits{UDPReplies: 1}) // and a burst of four
+	known, stranger := r.dial("udp"), r.dial("udp")
+	_, _ = io.WriteString(known, message("REGISTER", "UDP", "1", "Authorization: Digest x"))
+	answers(t, known, 1)
+	for range 20 {
+		_, _ = io.WriteString(stranger, message("REGISTER", "UDP", "2"))
+	}
+	eventually(t, "the flood is cut", func() bool {
+		return r.Counters().Rejects[edge.Reject{Listener: "udp", Reason: "rate"}] >= 10
+	})
+	for range 20 {
+		_, _ = io.WriteString(known, message("OPTIONS", "UDP", "1"))
+		if got := answers(t, known, 1)[0]; status(got) != "200" {
+			t.Fatalf("the known remote got %s", got)
+		}
+	}
+}
+
+func TestPanicEndsOneMessage(t *testing.T) {
+	h := &fake{decide: func(req *registrar.Request, reply func(registrar.Reply)) {
+		if req.To.User == "1" {
+			panic("secret-canary")
+		}
+		accept(req, reply)
+	}}
+	r := start(t, h, edge.Limits{})
+	for _, transport := range []string{"udp", "tcp", "tls"} {
+		nc := r.dial(transport)
+		for user, want := range map[string]string{"1": "500", "2": "200"} {
+			_, _ = io.WriteString(nc, message("REGISTER", transport, user, "Contact: <sip:1@a>"))
+			if got := answers(t, nc, 1)[0]; status(got) != want {
+				t.Errorf("%s user %s: %s", transport, user, got)
+			}
+		}
+	}
+	r.stop()
+	if n := r.Counters().Panics; n != 3 {
+		t.Errorf("%d panics", n)
+	}
+	if logs := r.logs.String(); strings.Contains(logs, "secret-canary") || !strings.Contains(logs, "panic") {
+		t.Error(logs)
+	}
+}
+
+func TestFlowClosedComesAfterTheReply(t *testing.T) {
+	replies := make(chan func(registrar.Reply), 1)
+	h := &fake{decide: func(_ *registrar.Request, reply func(registrar.Reply)) { replies <- reply }}
+	r := start(t, h, edge.Limits{})
+	nc := r.dial("tls")
+	_, _ = io.WriteString(nc, message("REGISTER", "TLS", "1", "Contact: <sip:1@a>"))
+	reply := <-replies
+	_ = nc.Close()
+	if _, closed := h.seen(); len(closed) != 0 {
+		t.Error("closed before its reply")
+	}
+	reply(registrar.Reply{Status: 200})
+	reply(registrar.Reply{Status: 200})
+	eventually(t, "the flow is closed", func() bool { _, closed := h.seen(); return len(closed) == 1 })
+	requests, closed := h.seen()
+	if requests[0].Flow != closed[0] {
+		t.Errorf("%+v closed, %+v registered", closed[0], requests[0].Flow)
+	}
+	if n := r.Counters().TwiceOrLate; n != 1 {
+		t.Errorf("%d late replies", n)
+	}
+}
+
+func TestStopFinishesWorkInHand(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp", "tls"} {
+		replies := make(chan func(registrar.Reply), 1)
+		h := &fake{decide: func(_ *registrar.Request, reply func(registrar.Reply)) { replies <- reply }}
+		r := start(t, h, edge.Limits{})
+		nc := r.dial(transport)
+		_, _ = io.WriteString(nc, message("REGISTER", transport, "1", "Contact: <sip:1@a>"))
+		reply := <-replies
+		stopped := make(chan struct{})
+		go func() {
+			r.stop()
+			close(stopped)
+		}()
+		if transport != "udp" { // a listener that refuses shows that stopping has begun
+			eventually(t, "no new connections", func() bool {
+				other, err := net.Dial("tcp", r.Addr("tcp").String())
+				if err == nil {
+					_ = other.Close()
+				}
+				return err != nil
+			})
+		}
+		reply(registrar.Reply{Status: 200})
+		if got := answers(t, nc, 1)[0]; status(got) != "200" {
+			t.Errorf("%s: %s", transport, got)
+		}
+		<-stopped
+		if _, closed := h.seen(); transport != "udp" && len(closed) != 1 {
+			t.Errorf("%s: %d flows reported closed", transport, len(closed))
+		}
+	}
+}
+
+func TestStopDoesNotWaitForAReplyThatNeverComes(t *testing.T) {
+	handed := make(chan struct{}, 2)
+	h := &fake{decide: func(*registrar.Request, func(registrar.Reply)) { handed <- struct{}{} }}
+	r := start(t, h, edge.Limits{Stop: 50 * time.Millisecond})
+	for _, transport := range []string{"udp", "tls"} {
+		_, _ = io.WriteString(r.dial(transport), message("REGISTER", transport, "1", "Contact: <sip:1@a>"))
+		<-handed
+	}
+	r.stop()
+	if !strings.Contains(r.logs.String(), "replies were still due") {
+		t.Error(r.logs.String())
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, l := range map[string][]edge.Listener{
+		"none":         {},
+		"no name":      {{Transport: telephony.UDP}},
+		"same name":    {{Name: "a", Transport: telephony.UDP}, {Name: "a", Transport: telephony.TCP}},
+		"no TLS":       {{Name: "a", Transport: telephony.TLS}},
+		"client certs": {{Name: "a", Transport: telephony.TLS, TLS: &tls.Config{ClientAuth: tls.RequestClientCert}}},
+		"transport":    {{Name: "a", Transport: "sctp"}},
+	} {
+		if _, err := edge.New(edge.Config{Listeners: l}); !errors.Is(err, edge.ErrConfig) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

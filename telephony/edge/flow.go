@@ -1,0 +1,53 @@
+package edge
+
+import (
+	"context"
+	"sync/atomic"
+
+	"demarc/telephony/registrar"
+)
+
+// flow is one connection, or one UDP remote at one listener: what answers to its requests go back over.
+type flow struct {
+	registrar.Flow
+	writer sender
+	known  atomic.Bool // somebody authenticated on it
+	inHand inHand      // requests without their reply
+	handed bool        // the handler has heard of it; its reader's own
+}
+
+// sender takes bytes over and sends them; it never blocks for long.
+type sender interface{ send(b []byte) }
+
+// inHand counts requests without their reply. Unlike a WaitGroup it can be waited for until a deadline. Nothing may begin
+// once somebody waits.
+type inHand struct {
+	n    atomic.Int64
+	none chan struct{} // of capacity one
+}
+
+func newInHand() inHand { return inHand{none: make(chan struct{}, 1)} }
+
+func (h *inHand) begin() { h.n.Add(1) }
+
+func (h *inHand) end() {
+	if h.n.Add(-1) > 0 {
+		return
+	}
+	select {
+	case h.none <- struct{}{}:
+	default:
+	}
+}
+
+// wait reports whether everything ended before ctx did.
+func (h *inHand) wait(ctx context.Context) bool {
+	for h.n.Load() > 0 {
+		select {
+		case <-h.none:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}

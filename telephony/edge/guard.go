@@ -1,0 +1,111 @@
+package edge
+
+import (
+	"container/list"
+	"net/netip"
+	"sync"
+)
+
+// guard counts connections per source and in total. Connections that have not sent a message yet are half open; when
+// there are too many of those, the oldest is closed for the newest: a good phone needs milliseconds to get through,
+// and silent sockets only displace each other.
+type guard struct {
+	limits Limits
+
+	mu      sync.Mutex
+	total   int
+	sources map[netip.Addr]*visitor
+	half    list.List // of *ticket, oldest first
+}
+
+type visitor struct{ open, half int }
+
+// ticket is one admitted connection.
+type ticket struct {
+	source netip.Addr
+	close  func()
+	half   *list.Element // nil once the first message came
+}
+
+func newGuard(l Limits) *guard {
+	return &guard{limits: l, sources: make(map[netip.Addr]*visitor)}
+}
+
+// admit lets a connection in, or says which limit is reached. closeIt is called at most once, to displace it.
+func (g *guard) admit(from netip.Addr, closeIt func()) (*ticket, string) {
+	t := &ticket{source: source(from), close: closeIt}
+	g.mu.Lock()
+	if g.total >= g.limits.Connections {
+		g.mu.Unlock()
+		return nil, "connections"
+	}
+	v := g.sources[t.source]
+	if v == nil {
+		v = &visitor{}
+		g.sources[t.source] = v
+	}
+	if v.open >= g.limits.SourceConnections {
+		g.mu.Unlock()
+		return nil, "source_connections"
+	}
+	var displaced *ticket
+	if v.half >= g.limits.SourceHalfOpen {
+		displaced = g.oldest(t.source)
+	} else if g.half.Len() >= g.limits.HalfOpen {
+		displaced = g.half.Front().Value.(*ticket)
+	}
+	if displaced != nil {
+		g.opened(displaced)
+	}
+	v.open++
+	v.half++
+	g.total++
+	t.half = g.half.PushBack(t)
+	g.mu.Unlock()
+	if displaced != nil {
+		displaced.close()
+	}
+	return t, ""
+}
+
+func (g *guard) oldest(from netip.Addr) *ticket {
+	for e := g.half.Front(); e != nil; e = e.Next() {
+		if t := e.Value.(*ticket); t.source == from {
+			return t
+		}
+	}
+	return nil
+}
+
+// first says that the connection sent something whole: it is half open no more.
+func (g *guard) first(t *ticket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opened(t)
+}
+
+func (g *guard) opened(t *ticket) {
+	if t.half != nil {
+		g.half.Remove(t.half)
+		t.half = nil
+		g.sources[t.source].half--
+	}
+}
+
+// leave says that the connection is closed.
+func (g *guard) leave(t *ticket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opened(t)
+	g.total--
+	v := g.sources[t.source]
+	if v.open--; v.open == 0 {
+		delete(g.sources, t.source)
+	}
+}
+
+func (g *guard) halfOpen() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.half.Len()
+}

@@ -1,0 +1,226 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync/atomic"
+
+	"demarc/telephony"
+	"demarc/telephony/registrar"
+	"demarc/telephony/wire"
+)
+
+// register hands a REGISTER over and writes the reply when it comes.
+func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
+	if int(f.inHand.n.Load()) >= e.cfg.Limits.FlowReplies {
+		e.answer(f, m, 503, "", header{"Retry-After", "5"})
+		return
+	}
+	req, bad := readRegister(f.Flow, m)
+	if bad != "" {
+		e.answer(f, m, 400, bad)
+		return
+	}
+	f.handed = true
+	p := e.newPending(f, m, req)
+	defer func() {
+		if r := recover(); r != nil {
+			e.panicked("Register", r)
+			p.reply(registrar.Reply{Status: 500})
+		}
+	}()
+	e.handler.Register(ctx, req, p.reply)
+}
+
+// pending is a REGISTER that waits for its reply.
+type pending struct {
+	edge  *Edge
+	flow  *flow
+	frame []byte // Via to CSeq of the response: the receive buffer is used for other things by then
+	path  []string
+	done  atomic.Bool
+}
+
+func (e *Edge) newPending(f *flow, m *wire.Message, req *registrar.Request) *pending {
+	e.inHand.begin()
+	f.inHand.begin()
+	p := &pending{edge: e, flow: f, frame: e.frame(f, m)}
+	if wire.HasToken(m.Supported, "path") {
+		p.path = req.Path
+	}
+	return p
+}
+
+// reply sends the answer, the first time it is called.
+func (p *pending) reply(r registrar.Reply) {
+	if p.done.Swap(true) {
+		p.edge.count.twiceOrLate.Add(1)
+		return
+	}
+	status := r.Status
+	if r.Drop {
+		status = 0
+	} else {
+		if status/100 == 2 {
+			p.flow.known.Store(true)
+		}
+		p.flow.writer.send(appendReply(nil, p.frame, r, p.path))
+	}
+	p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", status}, 1)
+	p.flow.inHand.end()
+	p.edge.inHand.end()
+}
+
+// readRegister fills a Request from the scan, or says what is bad as a reason phrase. Every string is valid text without
+// control characters, and none aliases the receive buffer.
+func readRegister(f registrar.Flow, m *wire.Message) (*registrar.Request, string) {
+	uri, _ := wire.ParseURI(m.RequestURI)
+	req := &registrar.Request{
+		Flow: f, Domain: telephony.NewAoR("", string(uri.Host)).Domain, CSeq: m.CSeq, Expires: m.Expires,
+		Outbound: wire.HasToken(m.Supported, "outbound"), UserAgent: text(m.UserAgent, 128),
+	}
+	var ok bool
+	if req.To, ok = aor(m.To); !ok {
+		return nil, "Bad To"
+	}
+	req.From, _ = aor(m.From) // of another scheme it is nobody we know
+	if !printable(m.CallID) || len(m.CallID) > 255 {
+		return nil, "Bad Call-ID"
+	}
+	req.CallID = string(m.CallID)
+	if bad := contacts(req, m.Contacts); bad != "" {
+		return nil, bad
+	}
+	for _, line := range m.Path {
+		for value, rest, ok := wire.NextValue(line); ok; value, rest, ok = wire.NextValue(rest) {
+			if _, ok := wire.ParseNameAddr(value); !ok || !printable(value) {
+				return nil, "Bad Path"
+			}
+			req.Path = append(req.Path, string(value))
+		}
+	}
+	for _, value := range m.Authorization {
+		req.Authorize = append(req.Authorize, string(value))
+	}
+	return req, ""
+}
+
+func aor(value []byte) (telephony.AoR, bool) {
+	n, ok := wire.ParseNameAddr(value)
+	if !ok {
+		return telephony.AoR{}, false
+	}
+	u, ok := wire.ParseURI(n.URI)
+	if !ok {
+		return telephony.AoR{}, false
+	}
+	return telephony.NewAoR(wire.CanonicalUser(u.User), string(u.Host)), true
+}
+
+func contacts(req *registrar.Request, lines [][]byte) (bad string) {
+	for _, line := range lines {
+		for value, rest, ok := wire.NextValue(line); ok; value, rest, ok = wire.NextValue(rest) {
+			if string(value) == "*" {
+				req.Star = true
+				continue
+			}
+			c, ok := contact(value)
+			if !ok {
+				return "Bad Contact"
+			}
+			req.Contacts = append(req.Contacts, c)
+		}
+	}
+	if req.Star && len(req.Contacts) > 0 { // RFC 3261 §10.2.2: it stands alone
+		return "Bad Contact"
+	}
+	return ""
+}
+
+// contact reads one Contact value. A URI of another scheme is kept as it is (RFC 3261 §10.3).
+func contact(value []byte) (registrar.Contact, bool) {
+	n, ok := wire.ParseNameAddr(value)
+	if !ok {
+		return registrar.Contact{}, false
+	}
+	if s := wire.Scheme(n.URI); wire.EqualFold(s, "sip") || wire.EqualFold(s, "sips") {
+		if _, ok := wire.ParseURI(n.URI); !ok {
+			return registrar.Contact{}, false
+		}
+	}
+	c := registrar.Contact{URI: string(n.URI), Q: 1000, Expires: -1}
+	if v, ok := wire.Param(n.Params, "expires"); ok {
+		c.Expires = wire.Seconds(v)
+	}
+	if v, ok := wire.Param(n.Params, "q"); ok {
+		if c.Q, ok = thousandths(v); !ok {
+			return registrar.Contact{}, false
+		}
+	}
+	if v, ok := wire.Param(n.Params, "reg-id"); ok {
+		id, ok := wire.Number(v)
+		if !ok || id == 0 || id > 1<<31-1 {
+			return registrar.Contact{}, false
+		}
+		c.RegID = int(id)
+	}
+	if v, ok := wire.Param(n.Params, "+sip.instance"); ok {
+		if c.Instance, ok = instance(v); !ok {
+			return registrar.Contact{}, false
+		}
+	}
+	return c, true
+}
+
+// instance takes the brackets off a +sip.instance (RFC 5626 §4.1).
+func instance(v []byte) (string, bool) {
+	v = bytes.TrimSuffix(bytes.TrimPrefix(v, []byte("<")), []byte(">"))
+	if len(v) == 0 || len(v) > 255 || !printable(v) || bytes.ContainsAny(v, " <>\"\\") {
+		return "", false
+	}
+	return string(v), true
+}
+
+// thousandths reads a qvalue (RFC 3261 §25.1): 0 to 1 with up to three digits after the point.
+func thousandths(v []byte) (int, bool) {
+	whole, fraction, _ := bytes.Cut(v, []byte("."))
+	w, ok := wire.Number(whole)
+	if !ok && len(whole) > 0 || w > 1 || len(fraction) > 3 || len(v) == 0 {
+		return 0, false
+	}
+	q := int(w) * 1000
+	for i, c := range fraction {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		q += int(c-'0') * [...]int{100, 10, 1}[i]
+	}
+	return q, q <= 1000
+}
+
+func printable(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// text makes something that may be stored and shown out of what a phone says about itself.
+func text(b []byte, limit int) string {
+	if printable(b) && len(b) <= limit {
+		return string(b)
+	}
+	s := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(string(b), ""))
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "")
+	}
+	return s
+}

@@ -1,0 +1,89 @@
+package edge
+
+import (
+	"runtime"
+	"runtime/debug"
+	"strconv"
+
+	"demarc/telephony/registrar"
+	"demarc/telephony/sip"
+	"demarc/telephony/wire"
+)
+
+// header is one header of an answer.
+type header struct{ name, value string }
+
+// answer sends a final answer that needs no state: a retransmission gets the same one again (RFC 3261 §8.2.7).
+func (e *Edge) answer(f *flow, m *wire.Message, status int, reason string, headers ...header) {
+	b := sip.AppendStatus(make([]byte, 0, 512), status, reason)
+	b = sip.AppendFrame(b, m, f.Remote, sip.Tag(e.tagSeed, m))
+	for _, h := range headers {
+		b = sip.AppendHeader(b, h.name, h.value)
+	}
+	f.writer.send(sip.AppendEnd(b, nil))
+	e.count.messages.add(Message{f.Listener, method(m), status}, 1)
+}
+
+// frame renders what a response copies from its request.
+func (e *Edge) frame(f *flow, m *wire.Message) []byte {
+	return sip.AppendFrame(make([]byte, 0, 384), m, f.Remote, sip.Tag(e.tagSeed, m))
+}
+
+// appendReply renders the registrar's reply around the frame of its request.
+func appendReply(dst, frame []byte, r registrar.Reply, path []string) []byte {
+	dst = append(sip.AppendStatus(dst, r.Status, r.Reason), frame...)
+	for _, c := range r.Challenges {
+		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)
+	}
+	for _, b := range r.Bindings {
+		dst = sip.AppendHeader(dst, "Contact", binding(b))
+	}
+	if r.MinExpires > 0 {
+		dst = sip.AppendHeader(dst, "Min-Expires", strconv.Itoa(r.MinExpires))
+	}
+	if r.RetryAfter > 0 {
+		dst = sip.AppendHeader(dst, "Retry-After", strconv.Itoa(r.RetryAfter))
+	}
+	if r.Status/100 == 2 {
+		for _, p := range path { // RFC 3327 §5.3
+			dst = sip.AppendHeader(dst, "Path", p)
+		}
+		dst = sip.AppendHeader(dst, "Supported", "path, outbound")
+	}
+	if r.Outbound {
+		dst = sip.AppendHeader(dst, "Require", "outbound")
+	}
+	if !r.Date.IsZero() {
+		dst = sip.AppendHeader(dst, "Date", r.Date.UTC().Format(dateForm))
+	}
+	return sip.AppendEnd(dst, nil)
+}
+
+// dateForm is RFC 3261 §20.17's.
+const dateForm = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+func binding(b registrar.ReplyBinding) string {
+	s := "<" + b.URI + ">;expires=" + strconv.Itoa(b.Expires)
+	if b.Q != 1000 {
+		q := strconv.Itoa(1000 + b.Q)
+		s += ";q=0." + q[1:]
+	}
+	if b.Instance != "" {
+		s += `;+sip.instance="<` + b.Instance + `>"`
+	}
+	if b.RegID > 0 {
+		s += ";reg-id=" + strconv.Itoa(b.RegID)
+	}
+	return s
+}
+
+// panicked counts and logs a panic of the handler. What it says is logged only when it is the runtime's: other values
+// could hold parts of the message.
+func (e *Edge) panicked(where string, value any) {
+	e.count.panics.Add(1)
+	if !e.logRate.Allow() {
+		return
+	}
+	fault, _ := value.(runtime.Error)
+	e.log.Error("panic while handling a SIP message", "in", where, "error", fault, "stack", string(debug.Stack()))
+}

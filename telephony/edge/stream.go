@@ -1,0 +1,272 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+	"time"
+
+	"demarc/telephony/wire"
+)
+
+// acceptor is one TCP or TLS listener.
+type acceptor struct {
+	edge *Edge
+	cfg  Listener
+	ln   net.Listener
+}
+
+func (a *acceptor) accept(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		nc, err := a.ln.Accept()
+		if err == nil {
+			a.admit(ctx, nc)
+			continue
+		}
+		if a.edge.isStopping() {
+			return
+		}
+		// Most likely too many open files: connections that end will help.
+		a.edge.reject(a.cfg, "accept")
+		pause.Reset(50 * time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-a.edge.stopping:
+			return
+		}
+	}
+}
+
+func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
+	e := a.edge
+	remote := nc.RemoteAddr().(*net.TCPAddr).AddrPort()
+	ticket, full := e.guard.admit(remote.Addr(), func() {
+		e.reject(a.cfg, "displaced")
+		_ = nc.Close()
+	})
+	if ticket == nil {
+		e.reject(a.cfg, full)
+		_ = nc.Close()
+		return
+	}
+	e.count.accepted.add(a.cfg.Name, 1)
+	e.count.open.add(a.cfg.Name, 1)
+	e.readers.Go(func() {
+		defer e.guard.leave(ticket)
+		defer e.count.open.add(a.cfg.Name, -1)
+		s := &stream{edge: e, cfg: a.cfg, raw: nc, nc: nc, ticket: ticket}
+		s.flow = e.newFlow(a.cfg, remote, s)
+		s.serve(ctx)
+	})
+}
+
+// stream is one TCP or TLS connection: its one reader, and a writer while there is something to write.
+type stream struct {
+	edge   *Edge
+	cfg    Listener
+	raw    net.Conn
+	nc     net.Conn // raw, or TLS over it
+	flow   *flow
+	ticket *ticket
+	begun  bool // its first message came
+
+	deadlines sync.Mutex // so that a wake is not undone
+
+	mu      sync.Mutex
+	queue   []byte // bytes to be written
+	writing bool
+	broken  bool // nothing more can be written
+	closing bool // nothing more is taken
+	writers sync.WaitGroup
+}
+
+// maxQueue is what may wait for a slow peer; a phone's answers are far from it.
+const maxQueue = 256 << 10
+
+func (s *stream) serve(ctx context.Context) {
+	defer func() { _ = s.raw.Close() }()
+	s.edge.streams.Store(s, struct{}{})
+	defer s.edge.streams.Delete(s)
+	if !s.handshake(ctx) {
+		return
+	}
+	s.read(ctx)
+	s.finish(ctx)
+}
+
+func (s *stream) handshake(ctx context.Context) bool {
+	if s.cfg.TLS == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.edge.cfg.Limits.Handshake)
+	defer cancel()
+	tc := tls.Server(s.raw, s.cfg.TLS)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		s.edge.handshakeFailed(s.flow.Flow, err)
+		return false
+	}
+	s.nc = tc
+	return true
+}
+
+// read takes messages in order until the stream ends, breaks a rule, or the edge stops.
+func (s *stream) read(ctx context.Context) {
+	framer := wire.NewFramer(s.edge.cfg.Limits.Message)
+	var m wire.Message
+	var deadline time.Time
+	pending := false
+	first := time.Now().Add(s.edge.cfg.Limits.FirstMessage)
+	for {
+		switch {
+		case framer.Pending() && !pending: // from a message's first byte: what drips in later extends nothing
+			deadline = time.Now().Add(s.edge.cfg.Limits.MessageTime)
+		case !framer.Pending():
+			deadline = time.Now().Add(s.idle())
+		}
+		pending = framer.Pending()
+		if !s.begun && deadline.After(first) {
+			deadline = first
+		}
+		if !s.readUntil(deadline) {
+			return
+		}
+		n, err := s.nc.Read(framer.Space())
+		framer.Fill(n)
+		whole, ok := s.drain(ctx, framer, &m)
+		if err != nil || !ok {
+			s.ended(err, pending)
+			return
+		}
+		if whole {
+			pending = false
+		}
+	}
+}
+
+// drain handles everything whole. ok is false when the stream is out of step and must close.
+func (s *stream) drain(ctx context.Context, framer *wire.Framer, m *wire.Message) (whole, ok bool) {
+	for {
+		event, err := framer.Next(m)
+		if err != nil {
+			s.edge.refuse(s.flow, m, err)
+			return whole, false
+		}
+		switch event {
+		case wire.More:
+			return whole, true
+		case wire.Ping: // RFC 5626 §4.4.1
+			s.edge.count.keepAlives.Add(1)
+			s.send([]byte("\r\n"))
+		case wire.Whole:
+			if s.edge.isStopping() {
+				return whole, false
+			}
+			s.edge.dispatch(ctx, s.flow, m)
+		}
+		whole = true
+		if !s.begun {
+			s.begun = true
+			s.edge.guard.first(s.ticket)
+		}
+	}
+}
+
+func (s *stream) idle() time.Duration {
+	if s.flow.known.Load() {
+		return s.edge.cfg.Limits.KnownIdle
+	}
+	return s.edge.cfg.Limits.Idle
+}
+
+// readUntil sets the read deadline; it reports false when the edge stops.
+func (s *stream) readUntil(t time.Time) bool {
+	s.deadlines.Lock()
+	defer s.deadlines.Unlock()
+	if s.edge.isStopping() {
+		return false
+	}
+	return s.nc.SetReadDeadline(t) == nil
+}
+
+// wake ends a read under way: the edge stops. A handshake under way ends with it.
+func (s *stream) wake() {
+	s.deadlines.Lock()
+	defer s.deadlines.Unlock()
+	_ = s.raw.SetReadDeadline(past())
+}
+
+// abandon closes the connection without further words.
+func (s *stream) abandon() { _ = s.raw.Close() }
+
+func (s *stream) ended(err error, inMessage bool) {
+	if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() || s.edge.isStopping() {
+		return
+	}
+	switch {
+	case inMessage:
+		s.edge.reject(s.cfg, "slow_message")
+	case !s.begun:
+		s.edge.reject(s.cfg, "silent")
+	default:
+		s.edge.reject(s.cfg, "idle")
+	}
+}
+
+// finish ends the flow: what is in hand is answered and written, and only then is the flow gone for the handler, so that
+// no registration can come after its end.
+func (s *stream) finish(ctx context.Context) {
+	s.flow.inHand.wait(ctx)
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	s.writers.Wait()
+	_ = s.nc.Close()
+	if s.flow.handed {
+		s.edge.flowClosed(s.flow.Flow)
+	}
+}
+
+// send queues bytes and starts a writer if there is none. A peer that does not read is cut off; nobody waits for it.
+func (s *stream) send(b []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken || s.closing {
+		return
+	}
+	if len(s.queue)+len(b) > maxQueue {
+		s.broken = true
+		s.edge.reject(s.cfg, "slow_reader")
+		_ = s.raw.Close()
+		return
+	}
+	s.queue = append(s.queue, b...)
+	if !s.writing {
+		s.writing = true
+		s.writers.Go(s.write)
+	}
+}
+
+// write is the writer: it ends when the queue is empty.
+func (s *stream) write() {
+	var out []byte
+	for {
+		s.mu.Lock()
+		out, s.queue = s.queue, out[:0]
+		if len(out) == 0 || s.broken {
+			s.writing, s.queue = false, nil
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		_ = s.nc.SetWriteDeadline(time.Now().Add(s.edge.cfg.Limits.Write))
+		if _, err := s.nc.Write(out); err != nil {
+			s.mu.Lock()
+			s.broken = true
+			s.mu.Unlock()
+			_ = s.raw.Close()
+		}
+	}
+}
