@@ -86,9 +86,9 @@ type problem struct {
 func (p problem) text(status int) string {
 	switch {
 	case p.Detail != "":
-		return p.Detail
+		return plain(p.Detail, 400)
 	case p.Title != "":
-		return p.Title
+		return plain(p.Title, 100)
 	}
 	return fmt.Sprintf("HTTP status %d %s", status, http.StatusText(status))
 }

@@ -56,7 +56,7 @@ func chooseChallenge(cred *credential, r *sip.Response) (*answer, error) {
 	}
 	if len(offers) == 0 && len(realms) > 0 {
 		return nil, fmt.Errorf("it asks for a password of realm %q and the credential is for %q: "+
-			"correct the realm in the PBX settings and sync this user", realms[0], cred.Realm)
+			"correct the realm in the PBX settings and sync this user", plain(realms[0], 60), cred.Realm)
 	}
 	return nil, fmt.Errorf("it offers no digest algorithm that the credential has a hash for: "+
 		"offer %s on this listener, or sync this user", cred.algorithms())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Enrolment is what a user types or scans once to make this device theirs.
@@ -13,7 +14,7 @@ type Enrolment struct {
 	Server string // https://host:port
 	Code   Secret // one-time code
 	CA     []byte // PEM of the server's private authority; empty for a public certificate
-	Name   string // the device's name as support staff will see it, e.g. "Ada's laptop"
+	Name   string // the device's name as support staff will see it, e.g. "Ada's laptop"; default "Softphone"
 }
 
 // Enrol trades the one-time code for a profile, which the caller stores (see Profile.Save). It tries once: the code is
@@ -26,6 +27,9 @@ func Enrol(ctx context.Context, e Enrolment) (*Profile, error) {
 			return nil, err
 		}
 		e.Server, e.Code, e.CA = link.Server, link.Code, link.CA
+	}
+	if e.Name = strings.TrimSpace(e.Name); e.Name == "" {
+		e.Name = "Softphone"
 	}
 	if e.Code == "" {
 		return nil, errors.New("an enrolment needs a code: ask your admin for one, or copy the whole link")

@@ -138,7 +138,10 @@ func TestPendingThenRegistered(t *testing.T) {
 	}
 	s.set(func(s *server) { s.credential = credentialFor(ca, place("sbc", "localhost", r.port(), "tls")) })
 	phone.untilState(softphone.Registered)
-	if got := phone.phone.Account(); got.DisplayName != "Ada Lovelace" || got.AoR != "1001@pbx.test" || got.CallerID != "+4989123456" {
+	want := softphone.Account{
+		DisplayName: "Ada Lovelace", Extension: "1001", CallerID: "+4989123456", AoR: "1001@pbx.test",
+	}
+	if got := phone.phone.Account(); got != want {
 		t.Errorf("account %+v", got)
 	}
 }

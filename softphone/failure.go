@@ -9,8 +9,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"demarc/telephony/sip"
 )
@@ -93,19 +96,19 @@ func networkFailure(err error, host string) *Failure {
 	switch {
 	case errors.As(err, &name):
 		f.Cause = CauseTLSName
-		f.Text = fmt.Sprintf("the certificate is not for %s: the address in the PBX settings or the certificate is wrong", host)
+		f.Text = fmt.Sprintf("the certificate is not for %s: correct the address in the settings, or the certificate", host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		f.Cause = CauseTLSExpired
 		f.Text = "the certificate is expired or not yet valid: renew it, and check this device's clock"
 	case errors.As(err, &untrusted), errors.As(err, &invalid), errors.As(err, new(*tls.CertificateVerificationError)):
 		f.Cause = CauseTLSUntrusted
-		f.Text = "the certificate is signed by an authority that this device does not trust: hand out the right CA and enrol again"
+		f.Text = "the certificate is signed by an authority that this device does not trust: enrol again to get the right one"
 	case errors.As(err, &dns):
 		f.Cause = CauseDNS
 		f.Text = fmt.Sprintf("the name %s does not resolve: check the address and this device's DNS", host)
 	case errors.As(err, &alert):
 		f.Cause = CauseRefused
-		f.Text = "TLS was refused by the other side: " + alert.Error()
+		f.Text = "TLS was refused by the other side: " + plain(alert.Error(), 200)
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, sip.ErrTimeout), errors.Is(err, sip.ErrNoPong),
 		errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
@@ -120,16 +123,30 @@ func networkFailure(err error, host string) *Failure {
 		f.Text = "the other side closed the connection"
 	default:
 		f.Cause = CauseRefused
-		f.Text = "no connection: " + err.Error()
+		f.Text = "no connection: " + plain(err.Error(), 200)
 	}
 	return f
 }
 
+// plain makes a peer's words fit for a terminal, a log and the report: they may hold anything, of any length.
+func plain(text string, most int) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
 // sipText is what support staff should read for a SIP status.
 func sipText(code int, reason, warning string) string {
-	text := fmt.Sprintf("%d %s", code, reason)
+	text := fmt.Sprintf("%d %s", code, plain(reason, 60))
 	if warning != "" {
-		text += " (" + warning + ")"
+		text += " (" + plain(warning, 200) + ")"
 	}
 	if hint := sipHint(code); hint != "" {
 		text += ": " + hint

@@ -2,6 +2,7 @@ package softphone_test
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -242,7 +243,7 @@ func (r *registrar) judge(req sipRequest) string {
 	if err != nil {
 		return "400 Bad Request"
 	}
-	algorithm := strings.ToUpper(given.Algorithm)
+	algorithm := strings.ToUpper(cmp.Or(given.Algorithm, "MD5"))
 	want, err := digest.Digest(
 		&digest.Challenge{Realm: given.Realm, Nonce: given.Nonce, Algorithm: given.Algorithm, QOP: []string{"auth"}},
 		digest.Options{

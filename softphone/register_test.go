@@ -1,6 +1,7 @@
 package softphone_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -62,7 +63,8 @@ func TestRegisters(t *testing.T) {
 	if !strings.Contains(second.header("Via"), "SIP/2.0/TLS ") || second.header("Expires") != "300" {
 		t.Errorf("%+v", second.headers)
 	}
-	if last.header("Expires") != "0" || last.header("Contact") != contact || !strings.Contains(last.header("Authorization"), "nc=00000002") {
+	if last.header("Expires") != "0" || last.header("Contact") != contact ||
+		!strings.Contains(last.header("Authorization"), "nc=00000002") {
 		t.Errorf("un-register: %+v", last.headers)
 	}
 	if first := all[0]; first.header("Call-ID") != last.header("Call-ID") || last.header("CSeq") != "3 REGISTER" {
@@ -171,13 +173,14 @@ func TestStrongestAlgorithm(t *testing.T) {
 
 // A hostile or misconfigured peer that asks in another realm, or for what we have no hash for, gets no digest at all.
 func TestForeignChallengeGetsNothing(t *testing.T) {
+	const none = "offers no digest algorithm"
 	for name, c := range map[string]struct{ challenge, want string }{
 		"other realm": {`Digest realm="evil.test", nonce="n", algorithm=MD5, qop="auth"`, `realm "evil.test"`},
-		"algorithm":   {`Digest realm="pbx.test", nonce="n", algorithm=SHA-512-256, qop="auth"`, "offers no digest algorithm"},
-		"Basic":       {`Basic realm="pbx.test"`, "offers no digest algorithm"},
+		"algorithm":   {`Digest realm="pbx.test", nonce="n", algorithm=SHA-512-256, qop="auth"`, none},
+		"Basic":       {`Basic realm="pbx.test"`, none},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for code, header := range map[string]string{"401 Unauthorized": "WWW", "407 Proxy Authentication Required": "Proxy"} {
+			for code, header := range map[string]string{"401 Unauthorized": "WWW", "407 Asks": "Proxy"} {
 				x := newSite(t)
 				x.registrar.set(func(r *registrar) {
 					r.answer = func(sipRequest) string { return code + "\r\n" + header + "-Authenticate: " + c.challenge }
@@ -253,6 +256,7 @@ func TestRefusals(t *testing.T) {
 		want   string
 	}{
 		"403 with Warning": {"403 Forbidden\r\nWarning: 399 osv \"licence exceeded\"", 403, "licence exceeded"},
+		"endless Warning":  {"403 Forbidden\r\nWarning: 399 x \"" + strings.Repeat("ü\x1b", 900) + `"`, 403, "ü ü"},
 		"404":              {"404 Not Found", 404, "no such extension"},
 		"503":              {"503 Service Unavailable\r\nRetry-After: 1", 503, "tries again by itself"},
 		"kept nothing":     {"200 OK\r\nContact: <sip:somebody@else>;expires=60", 200, "did not keep"},
@@ -265,6 +269,12 @@ func TestRefusals(t *testing.T) {
 			if failed.Code != c.code || failed.Cause != softphone.CauseSIP || !strings.Contains(failed.Text, c.want) {
 				t.Errorf("status %+v", failed)
 			}
+			eventually(t, "a report", func() bool {
+				return x.reported(func(m map[string]any) bool {
+					text, _ := m["text"].(string)
+					return m["code"] == float64(c.code) && len(text) <= 512 && !strings.Contains(text, "\x1b")
+				})
+			})
 			if strings.HasPrefix(name, "503") && time.Until(failed.Retry) < 500*time.Millisecond {
 				t.Errorf("Retry-After not honoured: %s", time.Until(failed.Retry))
 			}
@@ -286,14 +296,15 @@ func TestBelowSIP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
+	at := func(config *tls.Config) int { return newRegistrar(t, config).port() }
 	for name, c := range map[string]struct {
 		port int
 		host string
 		want softphone.Cause
 	}{
-		"untrusted":  {newRegistrar(t, newAuthority(t).server(t, "localhost", hour)).port(), "localhost", softphone.CauseTLSUntrusted},
-		"wrong name": {newRegistrar(t, ca.server(t, "other.test", hour)).port(), "localhost", softphone.CauseTLSName},
-		"expired":    {newRegistrar(t, ca.server(t, "localhost", time.Now().Add(-time.Minute))).port(), "localhost", softphone.CauseTLSExpired},
+		"untrusted":  {at(newAuthority(t).server(t, "localhost", hour)), "localhost", softphone.CauseTLSUntrusted},
+		"wrong name": {at(ca.server(t, "other.test", hour)), "localhost", softphone.CauseTLSName},
+		"expired":    {at(ca.server(t, "localhost", time.Now().Add(-time.Minute))), "localhost", softphone.CauseTLSExpired},
 		"refused":    {closedPort, "localhost", softphone.CauseRefused},
 		"silent":     {silent.Addr().(*net.TCPAddr).Port, "localhost", softphone.CauseTimeout},
 		"no name":    {closedPort, "no-such-name.invalid", softphone.CauseDNS},
