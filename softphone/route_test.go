@@ -103,3 +103,34 @@ func TestNoBackupForRefusedCredential(t *testing.T) {
 		t.Errorf("the backup got %d requests", n)
 	}
 }
+
+func TestReturnsToBetterRoute(t *testing.T) {
+	ca := newAuthority(t)
+	hour := time.Now().Add(time.Hour)
+	s := newServer(t, ca)
+	first, second := newRegistrar(t, ca.server(t, "localhost", hour)), newRegistrar(t, ca.server(t, "localhost", hour))
+	first.set(func(r *registrar) { r.answer = func(sipRequest) string { return "503 Service Unavailable" } })
+	s.set(func(s *server) {
+		s.credential = credentialFor(ca, place("sbc", "localhost", first.port(), "tls"),
+			place("backup", "localhost", second.port(), "tls"))
+	})
+	phone := run(t, s, func(cfg *softphone.Config) { cfg.Retry.Return = 20 * time.Millisecond })
+	on := func(role string) func(softphone.Status) bool {
+		return func(s softphone.Status) bool { return s.State == softphone.Registered && s.Route == role }
+	}
+	phone.until("registered at the backup", on("backup"))
+	eventually(t, "another look at the first", func() bool { return len(first.seen()) >= 3 })
+	first.set(func(r *registrar) { r.answer = nil })
+	phone.until("back at the first", on("sbc"))
+	if err := phone.stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, req := range second.seen() {
+		if req.header("Expires") == "0" {
+			t.Error("un-registered at the backup: that could remove the new registration")
+		}
+	}
+	if all := first.seen(); all[len(all)-1].header("Expires") != "0" {
+		t.Error("not un-registered at the first in the end")
+	}
+}
