@@ -17,23 +17,17 @@ func supported(tag []byte) bool {
 	return wire.EqualFold(tag, "path") || wire.EqualFold(tag, "outbound")
 }
 
-// refuse answers a message that the scan refused, where an answer is safe: it is a request whose sender and transaction
-// are clear. Everything else is met with silence.
+// refuse answers a message that the scan refused, where an answer is safe: it is a request and has all that an answer
+// copies. Everything else is met with silence.
 func (e *Edge) refuse(f *flow, m *wire.Message, err error) {
 	var fault wire.Error
 	if !errors.As(err, &fault) {
 		fault = wire.Error{Fault: wire.Malformed}
 	}
 	e.count.rejects.add(Reject{f.Listener, fault.Fault.String()}, 1)
-	if m.Answerable() && routable(m) {
+	if m.Answerable() {
 		e.answer(f, m, fault.Fault.Status(), fault.Reason())
 	}
-}
-
-// routable reports whether the topmost Via can be read: an answer goes nowhere without it.
-func routable(m *wire.Message) bool {
-	_, _, ok := wire.ParseVia(m.Vias[0])
-	return ok
 }
 
 // dispatch handles one message. A panic ends that message alone.
@@ -44,10 +38,6 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 	}
 	if m.Is("ACK") {
 		e.count.messages.add(Message{f.Listener, "ACK", 0}, 1)
-		return
-	}
-	if !routable(m) {
-		e.count.rejects.add(Reject{f.Listener, "via"}, 1)
 		return
 	}
 	if status, reason, headers := examine(m); status != 0 {
@@ -66,6 +56,9 @@ func examine(m *wire.Message) (status int, reason string, headers []header) {
 			return 416, "", nil
 		}
 		return 400, "Bad Request-URI", nil
+	}
+	if _, _, ok := wire.ParseVia(m.Vias[0]); !ok {
+		return 400, "Bad Via", nil // it is copied as it is; the answer goes to where the request came from
 	}
 	for _, v := range [...]struct {
 		value  []byte

@@ -111,7 +111,7 @@ func TestFaultsAreAnsweredWhereThatIsSafe(t *testing.T) {
 		"instance":       {"<sip:1@a>", `<sip:1@a>;+sip.instance="<a b>"`, "400"},
 		"NUL in contact": {"<sip:1@a>", "<sip:1\x00@a>", "400"},
 		"silence":        {"CSeq: 1 REGISTER\r\n", "", ""},
-		"no Via to go":   {"SIP/2.0/UDP 192", "SIP/2.0 UDP 192", ""},
+		"Via":            {"SIP/2.0/UDP 192", "SIP/2.0 UDP 192", "400"},
 	} {
 		bad := strings.Replace(good, c.old, c.new, 1)
 		if bad == good {

@@ -136,7 +136,7 @@ func appendTopVia(dst, line []byte, src netip.AddrPort) []byte {
 		dst = source.WithZone("").AppendTo(dst)
 	}
 	if len(rest) > 0 {
-		dst = append(dst, ", "...)
+		dst = append(dst, ',')
 		dst = append(dst, rest...)
 	}
 	return dst

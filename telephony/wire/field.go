@@ -172,15 +172,14 @@ func lower(c byte) byte {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
-// isToken reports whether c may stand in a token (RFC 3261 §25.1).
+// isToken reports whether c may stand in a token (RFC 3261 §25.1): letters, digits and -.!%*_+`'~.
 func isToken(c byte) bool {
+	const low, high = 0x3ff6ca200000000, 0x47ffffff87fffffe // a bit for each character below 64, and below 128
 	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	switch c {
-	case '-', '.', '!', '%', '*', '_', '+', '`', '\'', '~':
-		return true
+	case c < 64:
+		return low>>c&1 == 1
+	case c < 128:
+		return high>>(c-64)&1 == 1
 	}
 	return false
 }
