@@ -120,6 +120,7 @@ type Device struct {
 	UserAgent      string
 	Remote         string
 	Transport      string
+	FetchedETag    string // of the handout it fetched last
 }
 
 // Status is one line of what support staff see: a user, the user's state by the ranking, and the device that decides it.

@@ -1,0 +1,214 @@
+package provisioning
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"demarc/cloudlink"
+)
+
+// Plan is what a run of the sync would do. It is made from a complete listing of the service, never from a part of it,
+// so that nobody loses a credential because a page did not arrive.
+type Plan struct {
+	Users  []UserPlan // one for each integrated user, in the order given
+	Having int        // users who have a credential now
+	Losing int        // of these, users who would lose one
+}
+
+// UserPlan is what a run would do for one user.
+type UserPlan struct {
+	User          UserID
+	CloudLinkUser string // matched userId at the service, or empty
+	Name          string // as the service knows them
+	Extension     string
+	Fetch         []Fetch
+	Keep          []cloudlink.DeviceKind // credentials that are good as they are
+	Gaps          []Gap
+	Warning       string
+}
+
+// Fetch is one credential to be fetched.
+type Fetch struct {
+	CloudLinkUser string
+	Endpoint      cloudlink.SIPEndpoint
+	PBX           cloudlink.PBX
+	ETag          string // to be stored as the credential's SourceETag
+}
+
+// key names an endpoint: its id may be unique within its user only.
+func (f Fetch) key() string { return f.CloudLinkUser + "/" + f.Endpoint.EndpointID }
+
+// NewPlan compares the integrated users and their credentials with the service's listing. It reads nothing else and
+// changes nothing.
+func NewPlan(users []Record, pbxs []cloudlink.PBX, listing []cloudlink.UserWithEndpoints) Plan {
+	m := newMatcher(users, listing)
+	byID := map[string]cloudlink.PBX{}
+	for _, p := range pbxs {
+		byID[p.PBXID] = p
+	}
+	plan := Plan{Users: make([]UserPlan, 0, len(users))}
+	for _, r := range users {
+		u := planUser(r, m, byID)
+		plan.Users = append(plan.Users, u)
+		if len(r.Credentials) > 0 {
+			plan.Having++
+		}
+		if slices.ContainsFunc(r.Credentials, func(c Credential) bool { return u.loses(c.Kind) }) {
+			plan.Losing++
+		}
+	}
+	return plan
+}
+
+// Brake reports whether so many users would lose a credential that a mistake on the PBX side is more likely than a wish.
+func (p Plan) Brake() bool { return p.Losing > 5 && p.Losing*10 > p.Having }
+
+// loses reports whether the plan takes the credential of a kind away.
+func (u UserPlan) loses(kind cloudlink.DeviceKind) bool {
+	return slices.ContainsFunc(u.Gaps, func(g Gap) bool { return g.Kind == wholeUser || g.Kind == kind })
+}
+
+func planUser(r Record, m *matcher, pbxs map[string]cloudlink.PBX) UserPlan {
+	u := UserPlan{User: r.User.ID}
+	found, gap, warning := m.match(r.User)
+	if found == nil {
+		u.Gaps = []Gap{gap}
+		return u
+	}
+	u.CloudLinkUser, u.Name, u.Extension, u.Warning = found.UserID, found.Name, found.Extension, warning
+	if len(found.SIPEndpoints) == 0 {
+		u.Gaps = []Gap{{Cause: NoEndpoint, Text: "The PBX side has no SIP endpoint for this user."}}
+		return u
+	}
+	for _, kind := range []cloudlink.DeviceKind{cloudlink.Desktop, cloudlink.Mobile} {
+		u.planKind(r, found, kind, pbxs)
+	}
+	return u
+}
+
+func (u *UserPlan) planKind(r Record, found *cloudlink.UserWithEndpoints, kind cloudlink.DeviceKind,
+	pbxs map[string]cloudlink.PBX) {
+	ep, gap := chooseEndpoint(found.SIPEndpoints, kind)
+	if gap.Cause != "" {
+		u.Gaps = append(u.Gaps, gap)
+		return
+	}
+	pbx, ok := pbxs[ep.PBXID]
+	if !ok {
+		u.Gaps = append(u.Gaps, Gap{Kind: kind, Cause: UnknownPBX, Text: fmt.Sprintf(
+			"The %s endpoint belongs to PBX %q, which the service does not describe.", kind, ep.PBXID)})
+		return
+	}
+	etag := sourceETag(ep, pbx)
+	if old, ok := r.Credential(kind); ok && etag != "" && old.SourceETag == etag {
+		u.Keep = append(u.Keep, kind)
+		return
+	}
+	u.Fetch = append(u.Fetch, Fetch{CloudLinkUser: found.UserID, Endpoint: ep, PBX: pbx, ETag: etag})
+}
+
+// chooseEndpoint picks a user's endpoint of one kind: one that may be used goes before one that may not.
+func chooseEndpoint(endpoints []cloudlink.SIPEndpoint, kind cloudlink.DeviceKind) (cloudlink.SIPEndpoint, Gap) {
+	gap := Gap{Kind: kind, Cause: NoEndpoint, Text: fmt.Sprintf("The PBX side has no %s endpoint for this user.", kind)}
+	var best *cloudlink.SIPEndpoint
+	for i, ep := range endpoints {
+		if ep.DeviceKind != kind {
+			continue
+		}
+		switch {
+		case ep.Status == "disabled":
+			gap.Cause, gap.Text = EndpointOff, fmt.Sprintf("The %s endpoint is switched off at the PBX.", kind)
+		case ep.Licence == cloudlink.LicenceMissing:
+			gap.Cause = LicenceMissing
+			gap.Text = fmt.Sprintf("The PBX has no licence for the %s: each kind of device takes one.", kind)
+		case best == nil || ep.EndpointID < best.EndpointID:
+			best = &endpoints[i]
+		}
+	}
+	if best == nil {
+		return cloudlink.SIPEndpoint{}, gap
+	}
+	return *best, Gap{}
+}
+
+// matcher finds the service's user for an integrated user: by email, then by the extension that an admin gave.
+type matcher struct {
+	byEmail     map[string][]*cloudlink.UserWithEndpoints
+	byExtension map[string][]*cloudlink.UserWithEndpoints
+	ours        map[string]int // integrated users by email
+	given       map[string]int // integrated users by given extension
+}
+
+func newMatcher(users []Record, listing []cloudlink.UserWithEndpoints) *matcher {
+	m := &matcher{
+		byEmail: map[string][]*cloudlink.UserWithEndpoints{}, byExtension: map[string][]*cloudlink.UserWithEndpoints{},
+		ours: map[string]int{}, given: map[string]int{},
+	}
+	seen := map[string]bool{} // a user may move from one page to the next while the list is read
+	for i, u := range listing {
+		if seen[u.UserID] {
+			continue
+		}
+		seen[u.UserID] = true
+		if email := canonicalEmail(u.Email); email != "" {
+			m.byEmail[email] = append(m.byEmail[email], &listing[i])
+		}
+		if u.Extension != "" {
+			m.byExtension[u.Extension] = append(m.byExtension[u.Extension], &listing[i])
+		}
+	}
+	for _, r := range users {
+		m.ours[r.User.Email]++
+		if r.User.GivenExtension != "" {
+			m.given[r.User.GivenExtension]++
+		}
+	}
+	return m
+}
+
+// match returns the service's user, or the gap that says why there is none.
+func (m *matcher) match(u IntegratedUser) (*cloudlink.UserWithEndpoints, Gap, string) {
+	if found := m.byEmail[u.Email]; len(found) > 0 {
+		if len(found) > 1 && u.GivenExtension != "" {
+			found = slices.DeleteFunc(slices.Clone(found), func(f *cloudlink.UserWithEndpoints) bool {
+				return f.Extension != u.GivenExtension
+			})
+		}
+		if len(found) == 1 {
+			return found[0], Gap{}, ""
+		}
+		return nil, Gap{Cause: Ambiguous, Text: fmt.Sprintf(
+			"The service knows several users with the email %s: give the extension here, or correct the email there.",
+			u.Email)}, ""
+	}
+	if u.GivenExtension == "" {
+		return nil, Gap{Cause: UnknownUser, Text: "The service knows no user with the email " + u.Email + "."}, ""
+	}
+	return m.matchExtension(u)
+}
+
+func (m *matcher) matchExtension(u IntegratedUser) (*cloudlink.UserWithEndpoints, Gap, string) {
+	found := m.byExtension[u.GivenExtension]
+	switch {
+	case len(found) == 0:
+		return nil, Gap{Cause: UnknownUser, Text: fmt.Sprintf("The service knows no user with the email %s or the "+
+			"extension %s.", u.Email, u.GivenExtension)}, ""
+	case len(found) > 1 || m.given[u.GivenExtension] > 1:
+		return nil, Gap{Cause: Ambiguous, Text: fmt.Sprintf("The extension %s fits several users: enter at the service "+
+			"the email that is used here.", u.GivenExtension)}, ""
+	}
+	theirs := canonicalEmail(found[0].Email)
+	if theirs != "" && m.ours[theirs] > 0 {
+		return nil, Gap{Cause: ExtensionTaken, Text: fmt.Sprintf("The extension %s belongs to %s: correct the extension "+
+			"of this user here.", u.GivenExtension, theirs)}, ""
+	}
+	warning := ""
+	if theirs != "" {
+		warning = fmt.Sprintf("Matched by the extension %s alone: at the service it belongs to %s. Make sure that this is "+
+			"the same person.", u.GivenExtension, theirs)
+	}
+	return found[0], Gap{}, warning
+}
+
+func canonicalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }

@@ -1,0 +1,258 @@
+package provisioning
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"demarc/internal/account"
+	"demarc/internal/timeline"
+	rules "demarc/provisioning"
+	"demarc/store"
+)
+
+// Record returns one user's record.
+func (s *Store) Record(ctx context.Context, acc account.ID, id rules.UserID) (rules.Record, error) {
+	var records []*rules.Record
+	err := s.db.Read(ctx, func(q store.Tx) error {
+		var err error
+		records, err = s.load(ctx, q, acc, []rules.UserID{id}, parts{devices: true})
+		return err
+	})
+	if err != nil {
+		return rules.Record{}, err
+	}
+	if len(records) == 0 {
+		return rules.Record{}, fmt.Errorf("user %w", rules.ErrNotFound)
+	}
+	records[0].Settle()
+	return *records[0], nil
+}
+
+// List returns one page of records by name, and how many users there are in each state.
+func (s *Store) List(ctx context.Context, acc account.ID, f rules.StatusFilter,
+) (records []rules.Record, next string, counts map[rules.SyncState]int, err error) {
+	name, id, err := readAfter(f.After)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	states := f.States
+	if len(states) == 0 {
+		states = rules.States()
+	}
+	args := []any{"%" + escapeLike(strings.ToLower(store.CleanText(f.Search))) + "%", name, id, f.Limit + 1}
+	for _, st := range states {
+		args = append(args, string(st))
+	}
+	err = s.db.Read(ctx, func(q store.Tx) error {
+		page, err := scanUsers(ctx, q, acc, `AND search LIKE $2 ESCAPE '\' AND (sort_name, user_id) > ($3, $4)
+			AND state IN (`+store.Placeholders(6, len(states))+`) ORDER BY sort_name, user_id LIMIT $5`, args...)
+		if err != nil {
+			return err
+		}
+		if len(page) > f.Limit {
+			page = page[:f.Limit]
+			last := page[f.Limit-1].User
+			next = writeAfter(last)
+		}
+		ids := make([]rules.UserID, len(page))
+		for i, r := range page {
+			ids[i] = r.User.ID
+		}
+		if len(ids) > 0 {
+			among := `AND user_id IN (` + store.Placeholders(2, len(ids)) + `)`
+			if err := s.fill(ctx, q, acc, page, parts{devices: true}, among, idArgs(ids)...); err != nil {
+				return err
+			}
+		}
+		records = make([]rules.Record, len(page))
+		for i, r := range page {
+			records[i] = *r
+		}
+		counts, err = countStates(ctx, q, acc)
+		return err
+	})
+	return records, next, counts, err
+}
+
+func countStates(ctx context.Context, q store.Tx, acc account.ID) (map[rules.SyncState]int, error) {
+	rows, err := q.Query(ctx, `SELECT state, COUNT(*) FROM integrated_user WHERE account_id = $1 GROUP BY state`,
+		string(acc))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	counts := map[rules.SyncState]int{}
+	for rows.Next() {
+		var state rules.SyncState
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, err
+		}
+		counts[state] = n
+	}
+	return counts, rows.Err()
+}
+
+// escapeLike takes the wildcards out of what somebody searches for.
+func escapeLike(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}
+
+func writeAfter(u rules.IntegratedUser) string {
+	name, _ := sortAndSearch(u)
+	return base64.RawURLEncoding.EncodeToString([]byte(string(u.ID) + "\n" + name))
+}
+
+func readAfter(s string) (name, id string, err error) {
+	if s == "" {
+		return "", "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	id, name, ok := strings.Cut(string(raw), "\n")
+	if err != nil || !ok || store.CheckText(id, name) != nil {
+		return "", "", fmt.Errorf("%w: the page mark is not one of ours: start at the first page", rules.ErrInvalid)
+	}
+	return name, id, nil
+}
+
+// Authenticate returns the device with this token hash.
+func (s *Store) Authenticate(ctx context.Context, tokenHash string) (rules.Device, error) {
+	var d rules.Device
+	err := s.db.Read(ctx, func(q store.Tx) error {
+		var err error
+		d, err = scanDevice(q.QueryRow(ctx, `SELECT `+deviceColumns+` FROM device WHERE token_hash = $1`, tokenHash))
+		return err
+	})
+	if store.NoRows(err) || tokenHash == "" {
+		return rules.Device{}, fmt.Errorf("device %w", rules.ErrNotFound)
+	}
+	return d, err
+}
+
+// Secrets returns the record of a device's owner with the hashes.
+func (s *Store) Secrets(ctx context.Context, acc account.ID, id rules.DeviceID) (rules.Record, error) {
+	var r *rules.Record
+	err := s.db.Read(ctx, func(q store.Tx) error {
+		var err error
+		r, err = s.owner(ctx, q, acc, id, parts{secrets: true, devices: true})
+		return err
+	})
+	if err != nil {
+		return rules.Record{}, err
+	}
+	return *r, nil
+}
+
+// owner returns the record of a device's owner; it holds the device.
+func (s *Store) owner(ctx context.Context, q store.Tx, acc account.ID, id rules.DeviceID, p parts) (*rules.Record, error) {
+	user, err := ownerID(ctx, q, acc, id)
+	if err != nil {
+		return nil, err
+	}
+	records, err := s.load(ctx, q, acc, []rules.UserID{user}, p)
+	if err != nil {
+		return nil, err
+	}
+	if len(records) == 0 || records[0].Device(id) == nil {
+		return nil, fmt.Errorf("device %w", rules.ErrNotFound)
+	}
+	return records[0], nil
+}
+
+func ownerID(ctx context.Context, q store.Tx, acc account.ID, id rules.DeviceID) (rules.UserID, error) {
+	var user rules.UserID
+	err := q.QueryRow(ctx, `SELECT user_id FROM device WHERE account_id = $1 AND device_id = $2`, string(acc),
+		string(id)).Scan(&user)
+	if store.NoRows(err) {
+		return "", fmt.Errorf("device %w", rules.ErrNotFound)
+	}
+	return user, err
+}
+
+// Change runs a rule over the record of a device's owner.
+func (s *Store) Change(ctx context.Context, acc account.ID, id rules.DeviceID, rule func(*rules.Record) error) error {
+	return s.db.Write(ctx, func(tx store.Tx) error {
+		user, err := ownerID(ctx, tx, acc, id)
+		if err != nil {
+			return err
+		}
+		if err := lock(ctx, tx, acc, []rules.UserID{user}); err != nil {
+			return err
+		}
+		r, err := s.owner(ctx, tx, acc, id, parts{devices: true})
+		if err != nil {
+			return err
+		}
+		if err := rule(r); err != nil {
+			return err
+		}
+		return s.write(ctx, tx, []*rules.Record{r})
+	})
+}
+
+// Issue saves a ticket.
+func (s *Store) Issue(ctx context.Context, t rules.Ticket, stale time.Time, e timeline.Entry) error {
+	return s.db.Write(ctx, func(tx store.Tx) error {
+		var n int
+		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM integrated_user WHERE account_id = $1 AND user_id = $2`,
+			string(t.Account), string(t.User)).Scan(&n); err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("user %w", rules.ErrNotFound)
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM ticket WHERE account_id = $1 AND user_id = $2 AND expires_at < $3`,
+			string(t.Account), string(t.User), store.Millis(stale)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO ticket
+			(account_id, ticket_hash, purpose, user_id, kind, app, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			string(t.Account), t.Hash, t.Purpose, string(t.User), string(t.Kind), t.App,
+			store.Millis(t.ExpiresAt)); err != nil {
+			return err
+		}
+		return store.WriteTimeline(ctx, tx, e)
+	})
+}
+
+// Redeem burns a ticket: the delete decides who of many callers gets it, and is undone when the rule fails.
+func (s *Store) Redeem(ctx context.Context, purpose, hash string, rule func(rules.Ticket, *rules.Record) error) error {
+	return s.db.Write(ctx, func(tx store.Tx) error {
+		t := rules.Ticket{Hash: hash, Purpose: purpose}
+		var expires int64
+		err := tx.QueryRow(ctx, `SELECT account_id, user_id, kind, app, expires_at FROM ticket
+			WHERE ticket_hash = $1 AND purpose = $2`, hash, purpose).Scan(&t.Account, &t.User, &t.Kind, &t.App, &expires)
+		if store.NoRows(err) {
+			return rules.ErrExpired
+		}
+		if err != nil {
+			return err
+		}
+		t.ExpiresAt = store.Time(expires)
+		n, err := tx.Exec(ctx, `DELETE FROM ticket WHERE account_id = $1 AND ticket_hash = $2`, string(t.Account), hash)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return rules.ErrExpired
+		}
+		ids := []rules.UserID{t.User}
+		if err := lock(ctx, tx, t.Account, ids); err != nil {
+			return err
+		}
+		records, err := s.load(ctx, tx, t.Account, ids, parts{secrets: true, devices: true})
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			return rules.ErrExpired
+		}
+		if err := rule(t, records[0]); err != nil {
+			return err
+		}
+		return s.write(ctx, tx, records)
+	})
+}
