@@ -15,7 +15,7 @@ const (
 	BindingUnregistered RegistrationChangeKind = "unregistered" // the phone removed it (Expires: 0)
 	BindingExpired      RegistrationChangeKind = "expired"      // it ran out without a refresh
 	BindingFlowClosed   RegistrationChangeKind = "flow_closed"  // its connection closed, and phones are reached by flow only
-	BindingDisplaced    RegistrationChangeKind = "displaced"    // it was dropped for a newer one at the contact limit
+	BindingDisplaced    RegistrationChangeKind = "displaced"    // it was dropped for a newer one: at the contact limit, or at its contact
 	RegisterRefused     RegistrationChangeKind = "refused"      // a REGISTER with credentials was refused: Code and Text say why
 )
 

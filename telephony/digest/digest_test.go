@@ -156,6 +156,21 @@ func TestHashBindsRealmAndAlgorithm(t *testing.T) {
 	}
 }
 
+// TestNoHashMatchesNothing answers as one who knows that the server holds no hash of the user.
+func TestNoHashMatchesNothing(t *testing.T) {
+	v := verifier(newClock(), "a")
+	for _, a := range algorithms {
+		for _, ha1 := range []string{"", strings.Repeat("0", a.Size())} {
+			p := newPhone(a)
+			r := parse(t, p.answer(v.Challenge(p.realm, algorithms, false)[0], 1, "REGISTER", "sip:x"))
+			r.Response = sum(a, ha1+":"+r.Nonce+":00000001:c0ffee:auth:"+sum(a, "REGISTER:sip:x"))
+			if got := v.Verify("REGISTER", r, digest.Hash{Algorithm: a, Realm: p.realm}); got != digest.Wrong {
+				t.Errorf("%s, HA1 %q: %v", a, ha1, got)
+			}
+		}
+	}
+}
+
 func TestNonceOfAnotherNodeOrLifeIsStale(t *testing.T) {
 	c := newClock()
 	p := newPhone(digest.MD5)

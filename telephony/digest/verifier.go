@@ -92,8 +92,8 @@ func (v *Verifier) Challenge(realm string, algorithms []Algorithm, stale bool) [
 	return values
 }
 
-// Verify checks an answer against one HA1. It takes the same time whatever is wrong. A right answer uses its nonce
-// count up.
+// Verify checks an answer against one HA1. It takes the same time whatever is wrong, so that a caller without a hash
+// passes an empty one: that matches nothing. A right answer uses its nonce count up.
 func (v *Verifier) Verify(method string, r Response, h Hash) Verdict {
 	if r.Algorithm.Size() == 0 || r.Nonce == "" {
 		return Malformed
@@ -104,8 +104,8 @@ func (v *Verifier) Verify(method string, r Response, h Hash) Verdict {
 	now := v.now()
 	n, ours := v.signer.read(r.Nonce)
 	right := subtle.ConstantTimeCompare([]byte(r.expected(method, h)), []byte(r.Response)) == 1
-	if !right || h.Algorithm != r.Algorithm || h.Realm != r.Realm {
-		return Wrong
+	if !right || h.Algorithm != r.Algorithm || h.Realm != r.Realm || len(h.HA1) != h.Algorithm.Size() {
+		return Wrong // without the last check anybody could answer for an empty HA1
 	}
 	age := now.Sub(n.issued)
 	if !ours || age >= v.lifetime || age < -v.lifetime {
@@ -117,7 +117,11 @@ func (v *Verifier) Verify(method string, r Response, h Hash) Verdict {
 // expected computes the answer of one who knows the HA1 (RFC 7616 §3.4.1).
 func (r Response) expected(method string, h Hash) string {
 	a2 := r.Algorithm.Sum(method + ":" + r.URI)
-	return r.Algorithm.Sum(strings.Join([]string{h.HA1.Reveal(), r.Nonce, r.nc, r.CNonce, r.QOP, a2}, ":"))
+	ha1 := h.HA1.Reveal()
+	if ha1 == "" {
+		ha1 = strings.Repeat("0", r.Algorithm.Size()) // as much work as with a hash
+	}
+	return r.Algorithm.Sum(strings.Join([]string{ha1, r.Nonce, r.nc, r.CNonce, r.QOP, a2}, ":"))
 }
 
 // quote writes a quoted-string; control characters, which none may hold, are left out.

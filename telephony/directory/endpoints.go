@@ -11,8 +11,8 @@ import (
 	"demarc/internal/account"
 )
 
-// Endpoints returns the subscriber as a PBX driver hands them on: with a desktop and a mobile endpoint, both for the same
-// SIP user, each with its licence.
+// Endpoints returns the subscriber as a PBX driver hands them on: with a desktop and a mobile endpoint, both for the
+// same SIP user, each with its licence.
 func (s Subscriber) Endpoints(owner account.ID, pbx cloudlink.PBX) cloudlink.UserWithEndpoints {
 	u := cloudlink.UserWithEndpoints{User: cloudlink.User{
 		UserID: s.UserID, AccountID: string(owner), Name: s.Name, Email: s.Email, Extension: s.Extension, Role: "user",

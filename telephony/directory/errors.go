@@ -35,7 +35,9 @@ func (f *faults) add(at position, format string, args ...any) {
 		f.more++
 		return
 	}
-	f.list = append(f.list, &Error{File: f.file, Line: at.line, Column: at.column, Message: fmt.Sprintf(format, args...)})
+	f.list = append(f.list, &Error{
+		File: f.file, Line: at.line, Column: at.column, Message: fmt.Sprintf(format, args...),
+	})
 }
 
 func (f *faults) err() error {

@@ -129,7 +129,7 @@ func validHost(s string) bool {
 		return false
 	}
 	for _, c := range []byte(s) {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(".-_:[]", c) >= 0) {
+		if !alphanumeric(c) && strings.IndexByte(".-_:[]", c) < 0 {
 			return false
 		}
 	}

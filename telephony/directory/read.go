@@ -14,8 +14,8 @@ import (
 
 const maxFile = 64 << 20
 
-// ReadFile reads a users file. The defaults fill in what the file leaves out of the PBX's description; a CSV file has no
-// description at all. Subscribers get their ids in the account. Errors name file, line and column.
+// ReadFile reads a users file. The defaults fill in what the file leaves out of the PBX's description; a CSV file has
+// no description at all. Subscribers get their ids in the account. Errors name file, line and column.
 func ReadFile(path string, owner account.ID, defaults cloudlink.PBX) (Directory, error) {
 	info, err := os.Stat(path)
 	if err != nil {

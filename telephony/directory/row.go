@@ -196,7 +196,7 @@ func validExtension(s string) bool {
 		return false
 	}
 	for _, c := range []byte(s) {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("._+*-", c) >= 0) {
+		if !alphanumeric(c) && strings.IndexByte("._+*-", c) < 0 {
 			return false
 		}
 	}
@@ -205,7 +205,12 @@ func validExtension(s string) bool {
 
 func validEmail(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
-	return ok && local != "" && domain != "" && !strings.ContainsAny(domain, "@ ") && !strings.ContainsAny(local, " <>,;")
+	return ok && local != "" && domain != "" && !strings.ContainsAny(domain, "@ ") &&
+		!strings.ContainsAny(local, " <>,;")
+}
+
+func alphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 func printable(s string) bool {

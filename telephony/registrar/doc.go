@@ -2,5 +2,21 @@
 // end. It authenticates from its own directory, saves through Bindings before it answers, and tells of every change by
 // the feed rows saved in the same transaction.
 //
-// It has no socket and no SQL. No compatibility promise.
+// Decide holds the rules and is pure. A Registrar runs them: each AoR belongs to one shard, whose worker takes all that
+// has arrived, decides all of it, saves once, applies it to memory and then answers; what arrives meanwhile is its next
+// turn.
+//
+// The answers to REGISTER, in the order of RFC 3261 §10.3:
+//
+//	queue full, directory or store away    503 with Retry-After (never 401)
+//	no Authorization, or a wrong answer    401 with a challenge, alike for known and unknown users and domains
+//	right answer, nonce old or count used  401 with stale=true; a retransmission gets its 200 again
+//	malformed                              400
+//	another user's AoR, From differs       403
+//	Expires below the minimum              423 with Min-Expires
+//	CSeq not above the binding's           500 (§10.3 step 7: the request fails as a whole)
+//	more contacts than allowed, none dead  403
+//	otherwise                              200 with every binding
+//
+// Path is not stored: phones are reached by their flow. The package has no socket and no SQL. No compatibility promise.
 package registrar

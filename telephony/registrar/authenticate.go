@@ -1,0 +1,190 @@
+package registrar
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"demarc/telephony"
+	"demarc/telephony/digest"
+)
+
+// The texts of refusals, for support staff.
+const (
+	textWrong = "The phone's SIP credential does not match the PBX: the password was changed there, or realm or " +
+		"algorithm differ. Sync this user, then let the phone fetch its credential again."
+	textRealm = "The phone answered for another realm than this PBX's. Sync this user, then let the phone fetch its " +
+		"credential again; a phone set up by hand needs the PBX's realm."
+	textAlgorithm = "The phone answered with a digest algorithm that is not offered here, or for which the PBX has " +
+		"no hash of this user. Check the digest algorithms of this realm and listener."
+	textLegacy = "The phone answers digest challenges without qop, as in RFC 2069, which can be replayed. " +
+		"Update the phone."
+	textOther = "The phone signed in as this user but tried to register another extension. " +
+		"Correct the phone's user name."
+	textFrom = "The phone's From differs from its To: registering for somebody else is not allowed here."
+)
+
+// maxAuthorizations is how many Authorization headers of one request are read.
+const maxAuthorizations = 4
+
+// identity is what authentication found out. With ok the sender is the To-AoR's user and Decide may run; otherwise
+// reply is final, but for a replay that may turn out to be a retransmission.
+type identity struct {
+	subscriber Subscriber
+	ok         bool
+	replayed   bool
+	reply      Reply
+	outcome    Outcome
+	concerns   Subscriber // whose timeline a refusal belongs to; zero when nobody's
+	text       string     // for support staff
+}
+
+// authenticate serves steps 3 to 5 of RFC 3261 §10.3.
+func (r *Registrar) authenticate(ctx context.Context, req *Request) identity {
+	domain, served, err := r.credentials.domain(ctx, req.To.Domain)
+	if err != nil {
+		return r.away(err)
+	}
+	realm := domain.Realm
+	if !served {
+		realm = hostText(req.To.Domain)
+	}
+	offered := r.offers(realm, req.Flow.Listener)
+	if len(offered) == 0 {
+		offered = OfferMD5(realm, req.Flow.Listener)
+	}
+	if len(req.Authorize) == 0 {
+		return r.challenge(realm, offered, false, Challenged)
+	}
+	answer, malformed := pick(req.Authorize, realm, offered)
+	if malformed {
+		return identity{reply: Reply{Status: 400, Reason: "Malformed Authorization"}, outcome: BadRequest}
+	}
+	return r.verify(ctx, req, answer, realm, offered)
+}
+
+// verify checks an answer. A wrong one is checked again against the directory itself, so that a new password works at
+// once; that costs one lookup whether the user exists or not.
+func (r *Registrar) verify(ctx context.Context, req *Request, answer digest.Response, realm string,
+	offered []digest.Algorithm) identity {
+	var to, signer entry
+	var verdict digest.Verdict
+	var why string
+	for _, fresh := range []bool{false, true} {
+		var err error
+		if to, signer, err = r.lookUp(ctx, req.To, answer.Username, fresh); err != nil {
+			return r.away(err)
+		}
+		var hash digest.Hash
+		hash, why = selectHash(signer, answer, realm, offered)
+		if verdict = r.verifier.Verify("REGISTER", answer, hash); verdict != digest.Wrong {
+			break
+		}
+	}
+	switch verdict {
+	case digest.OK:
+		return r.authorize(req, signer.subscriber)
+	case digest.Stale:
+		return r.challenge(realm, offered, true, StaleNonce)
+	case digest.Replayed:
+		id := r.challenge(realm, offered, true, ReplayedNonce)
+		id.subscriber, id.replayed = signer.subscriber, signer.subscriber.AoR == req.To
+		return id
+	case digest.NoQOP:
+		why = textLegacy
+	}
+	id := r.challenge(realm, offered, false, WrongCredentials)
+	if to.found {
+		id.concerns, id.text = to.subscriber, why
+	}
+	return id
+}
+
+// lookUp returns whose AoR it is and whose name the answer is signed with. The second lookup depends on the request
+// alone, never on who exists.
+func (r *Registrar) lookUp(ctx context.Context, aor telephony.AoR, username string, fresh bool) (to, signer entry,
+	err error) {
+	if to, err = r.credentials.subscriber(ctx, aor, fresh); err != nil || username == aor.User {
+		return to, to, err
+	}
+	if signer, err = r.credentials.subscriber(ctx, telephony.NewAoR(username, aor.Domain), fresh); err != nil {
+		return to, signer, err
+	}
+	if to.found && to.subscriber.AuthUsername == username {
+		return to, to, nil
+	}
+	return to, signer, nil
+}
+
+// authorize lets a user register their own AoR only (RFC 3261 §10.3 steps 4 and 5).
+func (r *Registrar) authorize(req *Request, s Subscriber) identity {
+	text := ""
+	switch {
+	case s.AoR != req.To:
+		text = textOther
+	case req.From != req.To && !r.thirdParty:
+		text = textFrom
+	default:
+		return identity{subscriber: s, ok: true}
+	}
+	return identity{
+		reply: Reply{Status: 403}, outcome: Forbidden, concerns: s, text: text,
+	}
+}
+
+func (r *Registrar) challenge(realm string, offered []digest.Algorithm, stale bool, o Outcome) identity {
+	return identity{reply: Reply{Status: 401, Challenges: r.verifier.Challenge(realm, offered, stale)}, outcome: o}
+}
+
+// away answers when nobody can tell who the user is: never 401, which a phone takes for a wrong password.
+func (r *Registrar) away(err error) identity {
+	r.storeFailed("directory", err)
+	return identity{reply: r.unavailable(), outcome: StoreAway}
+}
+
+// pick returns the answer to use: the first for the realm with an offered algorithm, else the first that can be read.
+func pick(values []string, realm string, offered []digest.Algorithm) (answer digest.Response, malformed bool) {
+	found := false
+	for _, value := range values[:min(len(values), maxAuthorizations)] {
+		a, err := digest.ParseAuthorization(value)
+		if err != nil {
+			continue
+		}
+		if a.Realm == realm && slices.Contains(offered, a.Algorithm) {
+			return a, false
+		}
+		if !found {
+			answer, found = a, true
+		}
+	}
+	return answer, !found
+}
+
+// selectHash returns the hash to verify with. For an unknown user, realm or algorithm it is one that never matches, so
+// that the computation is the same.
+func selectHash(e entry, answer digest.Response, realm string, offered []digest.Algorithm) (digest.Hash, string) {
+	why := textWrong
+	if answer.Realm != realm {
+		why = textRealm
+	} else if e.found && e.subscriber.AuthUsername == answer.Username && slices.Contains(offered, answer.Algorithm) {
+		for _, h := range e.subscriber.Hashes {
+			if h.Algorithm == answer.Algorithm && h.Realm == realm {
+				return h, why
+			}
+		}
+		why = textAlgorithm
+	} else if !slices.Contains(offered, answer.Algorithm) {
+		why = textAlgorithm
+	}
+	return digest.Hash{Algorithm: answer.Algorithm, Realm: realm}, why
+}
+
+// hostText returns a domain as realm of a challenge for what is not served here.
+func hostText(domain string) string {
+	if domain == "" || len(domain) > 253 || strings.ContainsFunc(domain, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.ContainsRune(".-_:[]", c))
+	}) {
+		return "unknown"
+	}
+	return domain
+}

@@ -1,0 +1,87 @@
+package registrar
+
+import (
+	"slices"
+	"time"
+)
+
+// serveFromMemory answers while the store is away: a refresh within what is committed, nothing new. What memory learns
+// is saved when the store is back.
+func (s *shard) serveFromMemory(background *draft, jobs []*job) {
+	s.keepUnsaved(background)
+	for _, j := range jobs {
+		a := s.fromMemory(j)
+		s.answer(a.job, a.reply, a.outcome)
+	}
+}
+
+func (s *shard) fromMemory(j *job) (a answer) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.r.panicked(fault)
+			a = answer{j, Reply{Status: 500}, Failed}
+		}
+	}()
+	before := s.bindings[j.req.To]
+	decision, ok := s.consider(before, j)
+	switch {
+	case !ok:
+		return answer{j, j.who.reply, j.who.outcome}
+	case decision.Reply.Status != 200, decision.Outcome == Fetched, decision.Outcome == Retransmission:
+		return answer{j, decision.Reply, decision.Outcome}
+	}
+	now := s.r.now()
+	if !withinCommitted(before, decision.Bindings, now) {
+		return answer{j, s.r.unavailable(), StoreAway}
+	}
+	d := s.newDraft()
+	d.bindings[j.req.To] = decision.Bindings
+	d.changes = decision.Changes
+	s.keepUnsaved(d)
+	shorten(decision.Reply.Bindings, decision.Bindings, now)
+	return answer{j, decision.Reply, FromMemory}
+}
+
+// withinCommitted gives every binding back its committed end, and reports whether none is new, gone or about to end.
+func withinCommitted(before, after []Binding, now time.Time) bool {
+	if len(before) != len(after) {
+		return false
+	}
+	for i := range after {
+		old := indexKey(before, after[i].Key)
+		if old < 0 || before[old].Expires.Sub(now) < time.Second {
+			return false
+		}
+		after[i].Expires = before[old].Expires
+	}
+	return true
+}
+
+func shorten(replies []ReplyBinding, bindings []Binding, now time.Time) {
+	for i, r := range replies {
+		at := slices.IndexFunc(bindings, func(b Binding) bool {
+			return b.Contact == r.URI && b.Instance == r.Instance && b.RegID == r.RegID
+		})
+		if at >= 0 {
+			replies[i].Expires = bindings[at].remaining(now)
+		}
+	}
+}
+
+// keepUnsaved applies a draft to memory and remembers what the store has missed.
+func (s *shard) keepUnsaved(d *draft) {
+	for aor, bindings := range d.bindings {
+		for _, b := range bindings {
+			s.unsaved[b.ID()] = struct{}{}
+		}
+		for _, b := range s.bindings[aor] {
+			s.unsaved[b.ID()] = struct{}{}
+		}
+	}
+	s.backlog = append(s.backlog, d.changes...)
+	if over := len(s.backlog) - maxBacklog; over > 0 {
+		s.backlog = slices.Clone(s.backlog[over:])
+		s.r.tally.dropped.Add(uint64(over))
+	}
+	s.apply(d)
+}

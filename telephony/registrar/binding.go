@@ -1,0 +1,106 @@
+package registrar
+
+import (
+	"strings"
+	"time"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+)
+
+// Binding is one contact of an AoR: one phone, reached by its flow.
+type Binding struct {
+	Account      account.ID
+	Node         string
+	AoR          telephony.AoR
+	Key          string // names the binding within its AoR, see contactKey
+	Contact      string // the URI exactly as the phone wrote it
+	Instance     string
+	RegID        int
+	Q            int // thousandths
+	CallID       string
+	CSeq         uint32
+	Flow         Flow
+	Reachable    bool // false once its connection has closed: it waits for the phone to come back, or to expire
+	UserAgent    string
+	RegisteredAt time.Time // since when it stands without a gap
+	RefreshedAt  time.Time
+	Expires      time.Time
+}
+
+// Key names a binding in the store.
+type Key struct {
+	Account account.ID
+	AoR     telephony.AoR
+	Key     string
+}
+
+// ID returns the binding's name in the store.
+func (b Binding) ID() Key { return Key{Account: b.Account, AoR: b.AoR, Key: b.Key} }
+
+// change tells what happened to the binding.
+func (b Binding) change(kind telephony.RegistrationChangeKind, at time.Time) telephony.RegistrationChange {
+	c := telephony.RegistrationChange{
+		Account: b.Account, At: at, Kind: kind, AoR: b.AoR, Instance: b.Instance, Contact: publicContact(b.Contact),
+		UserAgent: b.UserAgent, Transport: b.Flow.Transport, Remote: b.Flow.remote(),
+	}
+	if kind == telephony.BindingRegistered {
+		c.Expires = b.Expires
+	}
+	return c
+}
+
+func (f Flow) remote() string {
+	if !f.Remote.IsValid() {
+		return ""
+	}
+	return f.Remote.String()
+}
+
+// remaining returns the whole seconds until the binding ends, at least 1.
+func (b Binding) remaining(now time.Time) int { return max(1, int(b.Expires.Sub(now)/time.Second)) }
+
+// contactKey returns the key of a contact. With instance and reg-id it is those two, whatever the URI (RFC 5626 §6);
+// else the parts of the URI that make two URIs differ (RFC 3261 §19.1.4).
+func contactKey(c Contact, outbound bool) string {
+	if outbound && c.Instance != "" && c.RegID > 0 {
+		return "instance:" + c.Instance + ";reg-id=" + itoa(c.RegID)
+	}
+	return "uri:" + canonical(c.URI)
+}
+
+// canonical reduces a SIP URI to scheme, user, host, port and transport.
+func canonical(uri string) string {
+	scheme, rest, _ := strings.Cut(uri, ":")
+	rest, _, _ = strings.Cut(rest, "?")
+	user, host := "", rest
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		user, host = rest[:at+1], rest[at+1:]
+	}
+	host, parameters, _ := strings.Cut(host, ";")
+	key := strings.ToLower(scheme) + ":" + user + strings.ToLower(host)
+	for p := range strings.SplitSeq(parameters, ";") {
+		if name, value, _ := strings.Cut(p, "="); strings.EqualFold(name, "transport") {
+			key += ";transport=" + strings.ToLower(value)
+		}
+	}
+	return key
+}
+
+// publicContact takes away what a contact may hold that support staff need not see: a password in the user part
+// (RFC 3261 §19.1.1) and push tokens (RFC 8599).
+func publicContact(uri string) string {
+	scheme, rest, _ := strings.Cut(uri, ":")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		user, _, _ := strings.Cut(rest[:at], ":")
+		rest = user + rest[at:]
+	}
+	parts := strings.Split(rest, ";")
+	kept := parts[:1]
+	for _, p := range parts[1:] {
+		if !strings.HasPrefix(strings.ToLower(p), "pn-") {
+			kept = append(kept, p)
+		}
+	}
+	return scheme + ":" + strings.Join(kept, ";")
+}

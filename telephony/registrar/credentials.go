@@ -1,0 +1,143 @@
+package registrar
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"demarc/telephony"
+)
+
+const (
+	maxKnown   = 100_000 // subscribers whose hashes are held in memory
+	maxUnknown = 10_000  // names that are not in the directory, remembered so that guessing costs no lookup each time
+	maxDomains = 1_000
+)
+
+// credentials holds what the directory said, until the directory changes. It is safe for concurrent use.
+type credentials struct {
+	directory Directory
+	timeout   time.Duration
+	now       func() time.Time
+	away      func() bool // while true nothing is asked
+
+	mu         sync.Mutex
+	generation int64
+	known      map[telephony.AoR]entry
+	unknown    map[telephony.AoR]entry
+	domains    map[string]domainEntry
+}
+
+type entry struct {
+	subscriber Subscriber
+	found      bool
+	read       time.Time
+}
+
+type domainEntry struct {
+	domain Domain
+	found  bool
+}
+
+func newCredentials(d Directory, timeout time.Duration, now func() time.Time, away func() bool) *credentials {
+	c := &credentials{directory: d, timeout: timeout, now: now, away: away}
+	c.drop()
+	return c
+}
+
+// drop forgets everything. Lookups on their way are not kept.
+func (c *credentials) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	c.known = make(map[telephony.AoR]entry)
+	c.unknown = make(map[telephony.AoR]entry)
+	c.domains = make(map[string]domainEntry)
+}
+
+// subscriber returns who owns the AoR. With fresh it asks the directory again unless it did so within the last second.
+func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, fresh bool) (entry, error) {
+	if len(aor.User) > maxUser || !storable(aor.User) {
+		return entry{}, nil // nobody can have that name
+	}
+	c.mu.Lock()
+	e, ok := c.known[aor]
+	if !ok {
+		e, ok = c.unknown[aor]
+	}
+	generation := c.generation
+	c.mu.Unlock()
+	away := c.away()
+	if ok && (away || !fresh || c.now().Sub(e.read) <= time.Second) {
+		return e, nil
+	}
+	if away {
+		return entry{}, ErrStoreAway
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	s, err := c.directory.Subscriber(ctx, aor)
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		return entry{}, err
+	}
+	e = entry{subscriber: s, found: err == nil, read: c.now()}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.generation == generation {
+		c.keep(aor, e)
+	}
+	return e, nil
+}
+
+func (c *credentials) keep(aor telephony.AoR, e entry) {
+	delete(c.known, aor)
+	delete(c.unknown, aor)
+	if e.found {
+		makeRoom(c.known, maxKnown)
+		c.known[aor] = e
+		return
+	}
+	makeRoom(c.unknown, maxUnknown)
+	c.unknown[aor] = e
+}
+
+func (c *credentials) domain(ctx context.Context, name string) (Domain, bool, error) {
+	if hostText(name) != name {
+		return Domain{}, false, nil
+	}
+	c.mu.Lock()
+	e, ok := c.domains[name]
+	generation := c.generation
+	c.mu.Unlock()
+	if ok {
+		return e.domain, e.found, nil
+	}
+	if c.away() {
+		return Domain{}, false, ErrStoreAway
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	d, err := c.directory.Domain(ctx, name)
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		return Domain{}, false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.generation == generation {
+		makeRoom(c.domains, maxDomains)
+		c.domains[name] = domainEntry{domain: d, found: err == nil}
+	}
+	return d, err == nil, nil
+}
+
+// makeRoom drops any one entry of a full map: Go's map order is random enough for a cache.
+func makeRoom[K comparable, V any](m map[K]V, limit int) {
+	if len(m) < limit {
+		return
+	}
+	for k := range m {
+		delete(m, k)
+		return
+	}
+}

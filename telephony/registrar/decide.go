@@ -1,0 +1,301 @@
+package registrar
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+)
+
+// Rules are the registrar's settings for bindings.
+type Rules struct {
+	MinExpires     time.Duration // shorter ones are refused with 423
+	DefaultExpires time.Duration // when the phone names none
+	MaxExpires     time.Duration // longer ones are cut
+	Contacts       int           // per AoR
+}
+
+// defaultRules are the rules of a registrar that is not told otherwise.
+var defaultRules = Rules{
+	MinExpires: time.Minute, DefaultExpires: time.Hour, MaxExpires: 2 * time.Hour, Contacts: 10,
+}
+
+// State is what stands for one AoR before a request.
+type State struct {
+	Account  account.ID
+	Node     string
+	AoR      telephony.AoR
+	Bindings []Binding
+}
+
+// Decision is what becomes of a request: the answer, the bindings after it, and what to tell.
+type Decision struct {
+	Reply    Reply
+	Bindings []Binding
+	Changes  []telephony.RegistrationChange // without node and number
+	Outcome  Outcome
+	Text     string // for support staff, when refused
+}
+
+// Decide applies the rules to a REGISTER whose sender is authenticated as the AoR's user. It has no side effect and
+// leaves the state's slice as it is. Either all of a request takes effect or nothing (RFC 3261 §10.3 step 7).
+func Decide(rules Rules, s State, req *Request, now time.Time) Decision {
+	live, changes := expire(s.Bindings, now)
+	t := turn{rules: rules, state: s, req: req, now: now, bindings: live, changes: changes}
+	before := len(changes)
+	if no := t.apply(); no != nil {
+		live, _ = expire(s.Bindings, now)
+		return Decision{
+			Reply: no.reply, Bindings: live, Changes: t.changes[:before], Outcome: no.outcome, Text: no.text,
+		}
+	}
+	return Decision{Reply: t.success(), Bindings: t.bindings, Changes: t.changes, Outcome: t.outcome}
+}
+
+// Retransmitted reports whether the request is the one that made the bindings as they stand: same Call-ID and CSeq from
+// the same place. It gets its 200 again, without a kept transaction.
+func Retransmitted(s State, req *Request) bool {
+	found := false
+	for _, c := range req.Contacts {
+		i, ends := match(s.Bindings, c, req), c.ends(req)
+		if i < 0 && ends {
+			continue
+		}
+		if i < 0 || ends {
+			return false
+		}
+		b := s.Bindings[i]
+		if b.CallID != req.CallID || b.CSeq != req.CSeq || b.Flow.Remote != req.Flow.Remote {
+			return false
+		}
+		found = true
+	}
+	return found
+}
+
+// refusal is a request that changes nothing.
+type refusal struct {
+	reply   Reply
+	outcome Outcome
+	text    string
+}
+
+// turn is one request at work on a copy of the bindings.
+type turn struct {
+	rules    Rules
+	state    State
+	req      *Request
+	now      time.Time
+	bindings []Binding
+	changes  []telephony.RegistrationChange
+	touched  []string // keys that this request has written
+	outcome  Outcome
+}
+
+func (t *turn) apply() *refusal {
+	if text := t.req.fault(); text != "" {
+		return &refusal{
+			Reply{Status: 400, Reason: text}, BadRequest, "The phone sent a REGISTER that breaks a rule: " + text + ".",
+		}
+	}
+	switch {
+	case t.req.Star:
+		return t.removeAll()
+	case len(t.req.Contacts) == 0: // RFC 3261 §10.2.3: the phone only asks
+		t.outcome = Fetched
+		return nil
+	case Retransmitted(State{Bindings: t.bindings}, t.req):
+		t.outcome = Retransmission
+		return nil
+	}
+	t.outcome = Refreshed
+	for _, c := range t.req.Contacts {
+		if no := t.contact(c); no != nil {
+			return no
+		}
+	}
+	return t.limit()
+}
+
+// removeAll serves "Contact: *" with Expires 0 (RFC 3261 §10.3 step 6).
+func (t *turn) removeAll() *refusal {
+	for _, b := range t.bindings {
+		if b.CallID == t.req.CallID && b.CSeq >= t.req.CSeq {
+			return outOfOrder()
+		}
+	}
+	for _, b := range t.bindings {
+		t.tell(b, telephony.BindingUnregistered)
+	}
+	t.bindings, t.outcome = nil, Removed
+	return nil
+}
+
+// contact serves one Contact value (RFC 3261 §10.3 step 7).
+func (t *turn) contact(c Contact) *refusal {
+	expires := t.expires(c)
+	if expires > 0 && expires < t.rules.MinExpires {
+		return &refusal{
+			Reply{Status: 423, MinExpires: int(t.rules.MinExpires / time.Second)}, TooBrief,
+			"The phone asked for a registration of " + expires.String() + ", the least is " +
+				t.rules.MinExpires.String() + ". Raise the registration interval in the phone.",
+		}
+	}
+	expires = min(expires, t.rules.MaxExpires)
+	i := match(t.bindings, c, t.req)
+	if i < 0 {
+		if expires > 0 {
+			t.add(c, expires)
+		}
+		return nil
+	}
+	old := t.bindings[i]
+	if slices.Contains(t.touched, old.Key) {
+		return &refusal{Reply{Status: 400, Reason: "Contact Stands Twice"}, BadRequest,
+			"The phone sent the same contact twice in one REGISTER."}
+	}
+	if old.CallID == t.req.CallID && old.CSeq >= t.req.CSeq {
+		return outOfOrder()
+	}
+	if expires == 0 {
+		t.bindings = slices.Delete(t.bindings, i, i+1)
+		t.tell(old, telephony.BindingUnregistered)
+		t.outcome = Removed
+		return nil
+	}
+	t.replace(i, c, expires)
+	return nil
+}
+
+// expires picks the contact's own expiry, else the header's, else the default.
+func (t *turn) expires(c Contact) time.Duration {
+	seconds := c.Expires
+	if seconds < 0 {
+		seconds = t.req.Expires
+	}
+	if seconds < 0 {
+		return t.rules.DefaultExpires
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+func (t *turn) add(c Contact, expires time.Duration) {
+	b := t.binding(c, expires)
+	t.bindings = append(t.bindings, b)
+	t.touched = append(t.touched, b.Key)
+	t.tell(b, telephony.BindingRegistered)
+	t.outcome = Registered
+}
+
+// replace refreshes a binding, or puts a phone's new connection in the place of its old one.
+func (t *turn) replace(i int, c Contact, expires time.Duration) {
+	old, b := t.bindings[i], t.binding(c, expires)
+	t.touched = append(t.touched, b.Key)
+	t.bindings[i] = b
+	if old.Key == b.Key && old.Instance == b.Instance && old.Reachable {
+		t.bindings[i].RegisteredAt = old.RegisteredAt
+		return
+	}
+	if old.Instance != "" && old.Instance != b.Instance {
+		t.tell(old, telephony.BindingDisplaced) // another phone came to the same contact
+	}
+	t.tell(b, telephony.BindingRegistered)
+	t.outcome = Registered
+}
+
+func (t *turn) binding(c Contact, expires time.Duration) Binding {
+	return Binding{
+		Account: t.state.Account, Node: t.state.Node, AoR: t.state.AoR, Key: contactKey(c, t.req.Outbound),
+		Contact: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, CallID: t.req.CallID, CSeq: t.req.CSeq,
+		Flow: t.req.Flow, Reachable: true, UserAgent: clip(t.req.UserAgent, 128), RegisteredAt: t.now,
+		RefreshedAt: t.now, Expires: t.now.Add(expires),
+	}
+}
+
+// limit drops the oldest dead bindings beyond the limit; when all are alive it is the new one that has no place.
+func (t *turn) limit() *refusal {
+	for len(t.bindings) > t.rules.Contacts {
+		oldest := -1
+		for i, b := range t.bindings {
+			if !b.Reachable && (oldest < 0 || b.RefreshedAt.Before(t.bindings[oldest].RefreshedAt)) {
+				oldest = i
+			}
+		}
+		if oldest < 0 {
+			return &refusal{
+				Reply{Status: 403, Reason: "Too Many Contacts"}, TooMany,
+				"This extension already has " + itoa(t.rules.Contacts) + " registered phones, the most that is " +
+					"allowed. Sign one of them out, or wait until its registration ends.",
+			}
+		}
+		t.tell(t.bindings[oldest], telephony.BindingDisplaced)
+		t.bindings = slices.Delete(t.bindings, oldest, oldest+1)
+	}
+	return nil
+}
+
+func (t *turn) success() Reply {
+	r := Reply{Status: 200, Date: t.now}
+	sorted := slices.Clone(t.bindings)
+	slices.SortStableFunc(sorted, func(a, b Binding) int { return cmp.Compare(b.Q, a.Q) })
+	for _, b := range sorted {
+		r.Bindings = append(r.Bindings, ReplyBinding{
+			URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.remaining(t.now),
+		})
+	}
+	for _, c := range t.req.Contacts {
+		// RFC 5626 §6: the option is required of the phone when the binding was made by the outbound rules.
+		r.Outbound = r.Outbound || t.req.Outbound && c.Instance != "" && c.RegID > 0
+	}
+	return r
+}
+
+func (t *turn) tell(b Binding, kind telephony.RegistrationChangeKind) {
+	t.changes = append(t.changes, b.change(kind, t.now))
+}
+
+func outOfOrder() *refusal {
+	return &refusal{Reply{Status: 500, Reason: "CSeq Out Of Order"}, OutOfOrder, ""}
+}
+
+// match finds the binding that a contact is about, or -1. An instance without reg-id has one binding: when the phone
+// comes back from another port, the URI differs but the phone is the same.
+func match(bindings []Binding, c Contact, req *Request) int {
+	key := contactKey(c, req.Outbound)
+	if i := slices.IndexFunc(bindings, func(b Binding) bool { return b.Key == key }); i >= 0 {
+		return i
+	}
+	if c.Instance == "" || req.Outbound && c.RegID > 0 {
+		return -1
+	}
+	return slices.IndexFunc(bindings, func(b Binding) bool {
+		return b.Instance == c.Instance && !named(req, b.Key) && b.Key == contactKey(Contact{URI: b.Contact}, false)
+	})
+}
+
+// named reports whether the request has a contact of its own for the key.
+func named(req *Request, key string) bool {
+	return slices.ContainsFunc(req.Contacts, func(c Contact) bool { return contactKey(c, req.Outbound) == key })
+}
+
+// expire returns a copy without the bindings that have ended, and tells of those.
+func expire(bindings []Binding, now time.Time) ([]Binding, []telephony.RegistrationChange) {
+	live := make([]Binding, 0, len(bindings)+1)
+	var changes []telephony.RegistrationChange
+	for _, b := range bindings {
+		if b.Expires.After(now) {
+			live = append(live, b)
+		} else {
+			changes = append(changes, b.change(telephony.BindingExpired, now))
+		}
+	}
+	return live, changes
+}
+
+// ends reports whether the contact is to be removed.
+func (c Contact) ends(req *Request) bool { return c.Expires == 0 || c.Expires < 0 && req.Expires == 0 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

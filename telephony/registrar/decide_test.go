@@ -1,0 +1,247 @@
+package registrar_test
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"demarc/telephony"
+	"demarc/telephony/registrar"
+)
+
+var (
+	rules = registrar.Rules{MinExpires: time.Minute, DefaultExpires: time.Hour, MaxExpires: 2 * time.Hour, Contacts: 3}
+	start = time.Unix(1_700_000_000, 0)
+	alice = telephony.NewAoR("1001", "pbx.example.org")
+)
+
+func flow(id uint64) registrar.Flow {
+	return registrar.Flow{ID: id, Listener: "tls", Transport: telephony.TLS,
+		Remote: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(30000+id))}
+}
+
+// register builds a REGISTER; each contact is "uri" or "uri expires".
+func register(cseq uint32, contacts ...string) *registrar.Request {
+	r := &registrar.Request{Flow: flow(1), Domain: alice.Domain, To: alice, From: alice, CallID: "call-1", CSeq: cseq,
+		Expires: -1, UserAgent: "test phone"}
+	for _, c := range contacts {
+		uri, expires, ok := strings.Cut(c, " ")
+		contact := registrar.Contact{URI: uri, Q: 1000, Expires: -1}
+		if ok {
+			contact.Expires = atoi(expires)
+		}
+		r.Contacts = append(r.Contacts, contact)
+	}
+	return r
+}
+
+func atoi(s string) (n int) {
+	for _, c := range s {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+func with(r *registrar.Request, change func(*registrar.Request)) *registrar.Request {
+	change(r)
+	return r
+}
+
+func fromFlow(id uint64) func(*registrar.Request) {
+	return func(r *registrar.Request) { r.Flow = flow(id) }
+}
+
+func instance(name string, regID int) func(*registrar.Request) {
+	return func(r *registrar.Request) {
+		r.Outbound = regID > 0
+		for i := range r.Contacts {
+			r.Contacts[i].Instance, r.Contacts[i].RegID = name, regID
+		}
+	}
+}
+
+// run decides the requests one after another, all at start, and returns the last decision.
+func run(t *testing.T, requests ...*registrar.Request) registrar.Decision {
+	t.Helper()
+	var d registrar.Decision
+	for i, r := range requests {
+		before := slices.Clone(d.Bindings)
+		s := registrar.State{Account: "acc_1", Node: "n", AoR: alice, Bindings: d.Bindings}
+		next := registrar.Decide(rules, s, r, start)
+		if !slices.Equal(before, s.Bindings) {
+			t.Fatalf("request %d changed its input", i)
+		}
+		d = next
+	}
+	return d
+}
+
+func contacts(d registrar.Decision) string {
+	var uris []string
+	for _, b := range d.Reply.Bindings {
+		uris = append(uris, b.URI)
+	}
+	return strings.Join(uris, " ")
+}
+
+func kinds(d registrar.Decision) string {
+	var names []string
+	for _, c := range d.Changes {
+		names = append(names, string(c.Kind))
+	}
+	return strings.Join(names, " ")
+}
+
+func TestDecide(t *testing.T) {
+	const a, b, c, e = "sip:1001@10.0.0.1:5060", "sip:1001@10.0.0.2:5060", "sip:1001@10.0.0.3:5060", "sip:1001@10.0.0.4:5060"
+	header := func(seconds int) func(*registrar.Request) {
+		return func(r *registrar.Request) { r.Expires = seconds }
+	}
+	star := func(r *registrar.Request) { r.Star, r.Expires = true, 0 }
+	otherCall := func(r *registrar.Request) { r.CallID = "call-2" }
+	tests := []struct {
+		name     string
+		requests []*registrar.Request
+		status   int
+		contacts string
+		changes  string
+		expires  int // of the first contact
+	}{
+		{"first contact, default expiry", []*registrar.Request{register(1, a)}, 200, a, "registered", 3600},
+		{"§10.2.1.1 header", []*registrar.Request{with(register(1, a), header(600))}, 200, a, "registered", 600},
+		{"§10.2.1.1 parameter over header", []*registrar.Request{with(register(1, a+" 700"), header(600))}, 200, a, "registered", 700},
+		{"longer than the maximum is cut", []*registrar.Request{register(1, a+" 99999")}, 200, a, "registered", 7200},
+		{"§10.3 step 7: too brief", []*registrar.Request{register(1, a+" 59")}, 423, "", "", 0},
+		{"the minimum itself is fine", []*registrar.Request{register(1, a+" 60")}, 200, a, "registered", 60},
+		{"refresh is no change", []*registrar.Request{register(1, a), register(2, a+" 900")}, 200, a, "", 900},
+		{"several contacts", []*registrar.Request{register(1, a, b)}, 200, a + " " + b, "registered registered", 3600},
+		{"two phones", []*registrar.Request{register(1, a), with(register(1, b), otherCall)}, 200, a + " " + b, "registered", 3600},
+		{"§10.2.2 remove one", []*registrar.Request{register(1, a, b), register(2, a+" 0")}, 200, b, "unregistered", 3600},
+		{"remove what is not there", []*registrar.Request{register(1, a), register(2, b+" 0")}, 200, a, "", 3600},
+		{"§10.2.2 remove all", []*registrar.Request{register(1, a, b), with(register(2), star)}, 200, "", "unregistered unregistered", 0},
+		{"star with nothing bound", []*registrar.Request{with(register(2), star)}, 200, "", "", 0},
+		{"§10.3 step 6: star without Expires 0", []*registrar.Request{register(1, a), with(with(register(2), star), header(60))}, 400, "", "", 0},
+		{"star beside a contact", []*registrar.Request{with(register(2, a), star)}, 400, "", "", 0},
+		{"star out of order", []*registrar.Request{register(5, a), with(register(4), star)}, 500, "", "", 0},
+		{"star of another call", []*registrar.Request{register(5, a), with(with(register(4), star), otherCall)}, 200, "", "unregistered", 0},
+		{"§10.2.3 fetch", []*registrar.Request{register(1, a), register(2)}, 200, a, "", 3600},
+		{"fetch with nothing", []*registrar.Request{register(2)}, 200, "", "", 0},
+		{"§10.3 step 7: lower CSeq", []*registrar.Request{register(5, a), register(4, a)}, 500, "", "", 0},
+		{"same CSeq removes nothing", []*registrar.Request{register(5, a), register(5, a+" 0")}, 500, "", "", 0},
+		{"lower CSeq of another call", []*registrar.Request{register(5, a), with(register(1, a), otherCall)}, 200, a, "", 3600},
+		{"all or nothing", []*registrar.Request{register(1, a), register(2, b, a+" 5")}, 423, "", "", 0},
+		{"retransmission", []*registrar.Request{register(5, a), register(5, a)}, 200, a, "", 3600},
+		{"retransmitted from elsewhere", []*registrar.Request{register(5, a), with(register(5, a), fromFlow(2))}, 500, "", "", 0},
+		{"same contact twice", []*registrar.Request{register(1, a, a)}, 400, "", "", 0},
+		{"§19.1.4 host without case", []*registrar.Request{register(1, "sip:x@Host.example;ob"), register(2, "sip:x@host.EXAMPLE")},
+			200, "sip:x@host.EXAMPLE", "", 3600},
+		{"§19.1.4 user with case", []*registrar.Request{register(1, "sip:x@h"), register(2, "sip:X@h")},
+			200, "sip:x@h sip:X@h", "registered", 3600},
+		{"the limit", []*registrar.Request{register(1, a, b, c), register(2, e)}, 403, "", "", 0},
+		{"the limit in one request", []*registrar.Request{register(1, a, b, c, e)}, 403, "", "", 0},
+		{"a refresh at the limit", []*registrar.Request{register(1, a, b, c), register(2, b)}, 200, a + " " + b + " " + c, "", 3600},
+		{"RFC 5626: flow replaced", []*registrar.Request{with(register(1, a), instance("urn:1", 1)),
+			with(with(register(2, b), instance("urn:1", 1)), fromFlow(2))}, 200, b, "", 3600},
+		{"RFC 5626: second flow", []*registrar.Request{with(register(1, a), instance("urn:1", 1)),
+			with(with(register(2, b), instance("urn:1", 2)), fromFlow(2))}, 200, a + " " + b, "registered", 3600},
+		{"RFC 5626: other instance", []*registrar.Request{with(register(1, a), instance("urn:1", 1)),
+			with(with(register(2, a), instance("urn:2", 1)), fromFlow(2))}, 200, a + " " + a, "registered", 3600},
+		{"RFC 5626 §4.2: one reg-id", []*registrar.Request{with(register(1, a, b), instance("urn:1", 1))}, 400, "", "", 0},
+		{"instance without reg-id comes back from another port", []*registrar.Request{with(register(1, a), instance("urn:1", 0)),
+			with(with(register(2, b), instance("urn:1", 0)), fromFlow(2))}, 200, b, "registered", 3600},
+		{"instance with two contacts of its own", []*registrar.Request{with(register(1, a, b), instance("urn:1", 0)),
+			with(register(2, a, b), instance("urn:1", 0))}, 200, a + " " + b, "", 3600},
+		{"another instance at the same contact", []*registrar.Request{with(register(1, a), instance("urn:1", 0)),
+			with(register(2, a), instance("urn:2", 0))}, 200, a, "displaced registered", 3600},
+		{"not a SIP contact", []*registrar.Request{register(1, "mailto:a@b")}, 400, "", "", 0},
+		{"contact with NUL", []*registrar.Request{register(1, "sip:a\x00@b")}, 400, "", "", 0},
+		{"contact that is not UTF-8", []*registrar.Request{register(1, "sip:\xff@b")}, 400, "", "", 0},
+		{"huge contact", []*registrar.Request{register(1, "sip:"+strings.Repeat("a", 600)+"@b")}, 400, "", "", 0},
+		{"no Call-ID", []*registrar.Request{with(register(1, a), func(r *registrar.Request) { r.CallID = "" })}, 400, "", "", 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			d := run(t, test.requests...)
+			if d.Reply.Status != test.status {
+				t.Fatalf("status %d (%s), want %d", d.Reply.Status, d.Reply.Reason, test.status)
+			}
+			if got := contacts(d); got != test.contacts {
+				t.Errorf("contacts %q, want %q", got, test.contacts)
+			}
+			if got := kinds(d); got != test.changes {
+				t.Errorf("changes %q, want %q", got, test.changes)
+			}
+			if test.expires > 0 && d.Reply.Bindings[0].Expires != test.expires {
+				t.Errorf("expires %d, want %d", d.Reply.Bindings[0].Expires, test.expires)
+			}
+			if d.Reply.Status == 423 && d.Reply.MinExpires != 60 {
+				t.Errorf("Min-Expires %d", d.Reply.MinExpires)
+			}
+		})
+	}
+}
+
+func TestQOrdersTheContacts(t *testing.T) {
+	r := register(1, "sip:a@h", "sip:b@h", "sip:c@h")
+	r.Contacts[0].Q, r.Contacts[1].Q = 100, 500
+	if got := contacts(run(t, r)); got != "sip:c@h sip:b@h sip:a@h" {
+		t.Errorf("order %s", got)
+	}
+}
+
+func TestLimitDropsTheOldestDead(t *testing.T) {
+	d := run(t, register(1, "sip:a@h", "sip:b@h", "sip:c@h"))
+	d.Bindings[1].Reachable, d.Bindings[2].Reachable = false, false
+	d.Bindings[1].RefreshedAt = start.Add(-time.Minute)
+	d.Bindings[2].RefreshedAt = start.Add(-time.Hour)
+	s := registrar.State{Account: "acc_1", AoR: alice, Bindings: d.Bindings}
+	d = registrar.Decide(rules, s, register(2, "sip:e@h"), start)
+	if contacts(d) != "sip:a@h sip:b@h sip:e@h" || kinds(d) != "registered displaced" || d.Changes[1].Contact != "sip:c@h" {
+		t.Errorf("%s; %s", contacts(d), kinds(d))
+	}
+}
+
+func TestBindingComesBack(t *testing.T) {
+	d := run(t, register(1, "sip:a@h"))
+	d.Bindings[0].Reachable = false
+	d = registrar.Decide(rules, registrar.State{AoR: alice, Bindings: d.Bindings}, with(register(2, "sip:a@h"), fromFlow(2)), start)
+	if kinds(d) != "registered" || !d.Bindings[0].Reachable || d.Bindings[0].Flow.ID != 2 {
+		t.Errorf("%s %+v", kinds(d), d.Bindings)
+	}
+}
+
+func TestExpiredBindingsAreGone(t *testing.T) {
+	d := run(t, register(1, "sip:a@h 60", "sip:b@h 120"))
+	s := registrar.State{AoR: alice, Bindings: d.Bindings}
+	d = registrar.Decide(rules, s, register(2), start.Add(60*time.Second))
+	if contacts(d) != "sip:b@h" || kinds(d) != "expired" || d.Reply.Bindings[0].Expires != 60 {
+		t.Errorf("%s %s", contacts(d), kinds(d))
+	}
+}
+
+func TestOutboundIsRequired(t *testing.T) {
+	if d := run(t, with(register(1, "sip:a@h"), instance("urn:1", 1))); !d.Reply.Outbound {
+		t.Error("no Require: outbound (RFC 5626 §6)")
+	}
+	if d := run(t, with(register(1, "sip:a@h"), instance("urn:1", 0))); d.Reply.Outbound {
+		t.Error("Require: outbound without reg-id")
+	}
+}
+
+func TestChangesShowNoSecrets(t *testing.T) {
+	uri := "sip:1001:secret@h;transport=tls;pn-prid=secret;ob"
+	d := run(t, register(1, uri))
+	if got := d.Changes[0].Contact; got != "sip:1001@h;transport=tls;ob" || d.Bindings[0].Contact != uri {
+		t.Errorf("change %q, binding %q", got, d.Bindings[0].Contact)
+	}
+}
+
+func TestLongUserAgentIsCut(t *testing.T) {
+	d := run(t, with(register(1, "sip:a@h"), func(r *registrar.Request) { r.UserAgent = strings.Repeat("é\x00\xff", 100) }))
+	if ua := d.Bindings[0].UserAgent; len(ua) > 128 || !utf8.ValidString(ua) || strings.IndexByte(ua, 0) >= 0 {
+		t.Errorf("%q", ua)
+	}
+}

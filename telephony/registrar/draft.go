@@ -1,0 +1,127 @@
+package registrar
+
+import (
+	"maps"
+	"slices"
+
+	"demarc/telephony"
+)
+
+// draft is what a shard is about to save: bindings over those in memory, and what to tell of.
+type draft struct {
+	shard    *shard
+	bindings map[telephony.AoR][]Binding
+	changes  []telephony.RegistrationChange
+}
+
+func (s *shard) newDraft() *draft {
+	return &draft{shard: s, bindings: make(map[telephony.AoR][]Binding)}
+}
+
+func (d *draft) clone() *draft {
+	return &draft{shard: d.shard, bindings: maps.Clone(d.bindings), changes: slices.Clone(d.changes)}
+}
+
+// of returns an AoR's bindings as they will be; the slice is not to be written to.
+func (d *draft) of(aor telephony.AoR) []Binding {
+	if b, ok := d.bindings[aor]; ok {
+		return b
+	}
+	return d.shard.bindings[aor]
+}
+
+// batch is the difference to what is saved, one entry per key.
+func (d *draft) batch() Batch {
+	b := Batch{Node: d.shard.r.node, Changes: append(slices.Clone(d.shard.backlog), d.changes...)}
+	for i := range b.Changes {
+		b.Changes[i].Node = b.Node
+	}
+	for aor, bindings := range d.bindings {
+		before := d.shard.bindings[aor]
+		for _, n := range bindings {
+			if i := indexKey(before, n.Key); i < 0 || before[i] != n {
+				b.Put = append(b.Put, n)
+			}
+		}
+		for _, o := range before {
+			if indexKey(bindings, o.Key) < 0 {
+				b.Remove = append(b.Remove, o.ID())
+			}
+		}
+	}
+	d.addUnsaved(&b)
+	return b
+}
+
+// addUnsaved adds what memory changed while the store was away, unless the draft itself writes it.
+func (d *draft) addUnsaved(b *Batch) {
+	if len(d.shard.unsaved) == 0 {
+		return
+	}
+	written := make(map[Key]bool, len(b.Put)+len(b.Remove))
+	for _, p := range b.Put {
+		written[p.ID()] = true
+	}
+	for _, k := range b.Remove {
+		written[k] = true
+	}
+	for k := range d.shard.unsaved {
+		if written[k] {
+			continue
+		}
+		bindings := d.of(k.AoR)
+		if i := indexKey(bindings, k.Key); i >= 0 {
+			b.Put = append(b.Put, bindings[i])
+		} else {
+			b.Remove = append(b.Remove, k)
+		}
+	}
+}
+
+func indexKey(bindings []Binding, key string) int {
+	return slices.IndexFunc(bindings, func(b Binding) bool { return b.Key == key })
+}
+
+// answer is a reply that waits for the save.
+type answer struct {
+	job     *job
+	reply   Reply
+	outcome Outcome
+}
+
+// decide runs the rules for each job in turn, each on top of the one before.
+func (s *shard) decide(d *draft, jobs []*job) []answer {
+	answers := make([]answer, 0, len(jobs))
+	for _, j := range jobs {
+		answers = append(answers, s.decideOne(d, j))
+	}
+	return answers
+}
+
+func (s *shard) decideOne(d *draft, j *job) (a answer) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.r.panicked(fault)
+			a = answer{j, Reply{Status: 500}, Failed}
+		}
+	}()
+	decision, ok := s.consider(d.of(j.req.To), j)
+	if !ok {
+		return answer{j, j.who.reply, j.who.outcome}
+	}
+	if decision.Outcome != Fetched && decision.Outcome != Retransmission || len(decision.Changes) > 0 {
+		d.bindings[j.req.To] = decision.Bindings
+	}
+	d.changes = append(d.changes, decision.Changes...)
+	s.refuse(d, j, identity{concerns: j.who.subscriber, text: decision.Text, reply: decision.Reply})
+	return answer{j, decision.Reply, decision.Outcome}
+}
+
+// consider decides one job, unless it is a replay that is no retransmission.
+func (s *shard) consider(bindings []Binding, j *job) (Decision, bool) {
+	state := State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Bindings: bindings}
+	if j.who.replayed && !Retransmitted(state, j.req) {
+		return Decision{}, false
+	}
+	return Decide(s.r.rules, state, j.req, s.r.now()), true
+}

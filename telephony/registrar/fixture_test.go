@@ -1,0 +1,270 @@
+package registrar_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/digest"
+	"demarc/telephony/registrar"
+)
+
+// memory is a directory and a store in one, with faults on demand.
+type memory struct {
+	mu        sync.Mutex
+	passwords map[string]string
+	version   int64
+	lookups   int
+	bindings  map[registrar.Key]registrar.Binding
+	feed      []telephony.RegistrationChange
+	batches   []registrar.Batch
+	away      bool
+	poison    string // a contact that cannot be stored
+	panicOn   string // a user whose lookup panics
+}
+
+func newMemory() *memory {
+	return &memory{
+		passwords: map[string]string{"1001": "one", "1002": "two"},
+		bindings:  make(map[registrar.Key]registrar.Binding),
+	}
+}
+
+func (m *memory) Domain(_ context.Context, name string) (registrar.Domain, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return registrar.Domain{}, registrar.ErrStoreAway
+	}
+	if name != alice.Domain {
+		return registrar.Domain{}, registrar.ErrUnknown
+	}
+	return registrar.Domain{Account: "acc_1", Realm: name}, nil
+}
+
+func (m *memory) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lookups++
+	if m.away {
+		return registrar.Subscriber{}, registrar.ErrStoreAway
+	}
+	if aor.User == m.panicOn {
+		panic("injected")
+	}
+	password, ok := m.passwords[aor.User]
+	if !ok || aor.Domain != alice.Domain {
+		return registrar.Subscriber{}, registrar.ErrUnknown
+	}
+	return registrar.Subscriber{Account: "acc_1", AoR: aor, AuthUsername: aor.User, Hashes: []digest.Hash{
+		digest.NewHash(digest.MD5, aor.User, aor.Domain, "pw-"+secret(password)),
+	}}, nil
+}
+
+func (m *memory) Version(context.Context) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return 0, registrar.ErrStoreAway
+	}
+	return m.version, nil
+}
+
+func (m *memory) Load(context.Context, string) ([]registrar.Binding, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.bindings)), nil
+}
+
+func (m *memory) Save(_ context.Context, b registrar.Batch) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return registrar.ErrStoreAway
+	}
+	seen := map[registrar.Key]bool{}
+	for _, p := range b.Put {
+		if m.poison != "" && p.Contact == m.poison {
+			return fmt.Errorf("cannot be stored: %q", p.Contact)
+		}
+		if seen[p.ID()] {
+			return fmt.Errorf("key twice: %v", p.ID())
+		}
+		seen[p.ID()] = true
+	}
+	for _, p := range b.Put {
+		m.bindings[p.ID()] = p
+	}
+	for _, k := range b.Remove {
+		delete(m.bindings, k)
+	}
+	m.feed = append(m.feed, b.Changes...)
+	m.batches = append(m.batches, b)
+	return nil
+}
+
+func (m *memory) set(change func(*memory)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(m)
+}
+
+// told returns the feed as "kind user" lines.
+func (m *memory) told() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var lines []string
+	for _, c := range m.feed {
+		line := string(c.Kind) + " " + c.AoR.User
+		if c.Code != 0 {
+			line += fmt.Sprintf(" %d", c.Code)
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, ", ")
+}
+
+// clock is a time that tests move.
+type clock struct{ offset atomic.Int64 }
+
+func (c *clock) now() time.Time          { return start.Add(time.Duration(c.offset.Load())) }
+func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
+
+type fixture struct {
+	*registrar.Registrar
+	t      *testing.T
+	memory *memory
+	clock  *clock
+}
+
+func newFixture(t *testing.T, m *memory, change func(*registrar.Config)) *fixture {
+	t.Helper()
+	c := &clock{}
+	config := registrar.Config{Node: "n1", Directory: m, Bindings: m, Rules: rules, Now: c.now, Tick: 5 * time.Millisecond,
+		Shards: 3, Log: slog.New(slog.DiscardHandler)}
+	if change != nil {
+		change(&config)
+	}
+	r := registrar.New(config)
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := r.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return &fixture{Registrar: r, t: t, memory: m, clock: c}
+}
+
+// ask sends one request and waits for its reply.
+func (f *fixture) ask(req *registrar.Request) registrar.Reply {
+	f.t.Helper()
+	replies := make(chan registrar.Reply, 2)
+	f.Register(f.t.Context(), req, func(r registrar.Reply) { replies <- r })
+	select {
+	case r := <-replies:
+		return r
+	case <-time.After(20 * time.Second):
+		f.t.Fatal("no reply")
+		return registrar.Reply{}
+	}
+}
+
+// phone is a softphone that answers challenges.
+type phone struct {
+	f        *fixture
+	aor      telephony.AoR
+	password string
+	contact  string
+	instance string
+	flow     registrar.Flow
+	cseq     uint32
+	nonce    string
+	nc       int
+}
+
+func (f *fixture) phone(user, password string, flowID uint64) *phone {
+	aor := telephony.NewAoR(user, alice.Domain)
+	return &phone{f: f, aor: aor, password: password, flow: flow(flowID),
+		contact: fmt.Sprintf("sip:%s@10.0.0.%d", user, flowID)}
+}
+
+func (p *phone) request() *registrar.Request {
+	p.cseq++
+	return &registrar.Request{Flow: p.flow, Domain: p.aor.Domain, To: p.aor, From: p.aor, CallID: "call of " + p.contact,
+		CSeq: p.cseq, Expires: -1, UserAgent: "phone",
+		Contacts: []registrar.Contact{{URI: p.contact, Instance: p.instance, Q: 1000, Expires: -1}}}
+}
+
+// sign answers the challenge of the reply, or counts the last nonce up.
+func (p *phone) sign(req *registrar.Request, reply registrar.Reply) {
+	if len(reply.Challenges) > 0 {
+		_, rest, _ := strings.Cut(reply.Challenges[0], `nonce="`)
+		p.nonce, _, _ = strings.Cut(rest, `"`)
+		p.nc = 0
+	}
+	p.nc++
+	req.Authorize = []string{authorization(p.aor.User, p.aor.Domain, p.password, p.nonce, p.nc)}
+}
+
+func authorization(user, realm, password, nonce string, nc int) string {
+	ha1 := digest.MD5.Sum(user + ":" + realm + ":pw-" + password)
+	response := digest.MD5.Sum(fmt.Sprintf("%s:%s:%08x:abc:auth:%s", ha1, nonce, nc, digest.MD5.Sum("REGISTER:sip:x")))
+	return fmt.Sprintf(`Digest username=%q,realm=%q,nonce=%q,uri="sip:x",response=%q,qop=auth,nc=%08x,cnonce="abc"`,
+		user, realm, nonce, response, nc)
+}
+
+// register does what a phone does: ask, answer the challenge.
+func (p *phone) register(change func(*registrar.Request)) registrar.Reply {
+	p.f.t.Helper()
+	var reply registrar.Reply
+	for range 2 {
+		req := p.request()
+		if change != nil {
+			change(req)
+		}
+		if p.nonce != "" || reply.Status == 401 {
+			p.sign(req, reply)
+		}
+		if reply = p.f.ask(req); reply.Status != 401 {
+			break
+		}
+	}
+	return reply
+}
+
+func (p *phone) must(status int, change func(*registrar.Request)) registrar.Reply {
+	p.f.t.Helper()
+	reply := p.register(change)
+	if reply.Status != status {
+		p.f.t.Fatalf("%s: status %d %q, want %d", p.contact, reply.Status, reply.Reason, status)
+	}
+	return reply
+}
+
+func expires(seconds int) func(*registrar.Request) {
+	return func(r *registrar.Request) { r.Expires = seconds }
+}
+
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,67 @@
+package registrar
+
+import (
+	"context"
+	"errors"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+	"demarc/telephony/digest"
+)
+
+// Errors of the interfaces below. Detail is wrapped around them.
+var (
+	ErrUnknown = errors.New("not in the directory")
+	// ErrStoreAway says that nothing was decided: the same call may succeed later.
+	ErrStoreAway = errors.New("the store is away")
+)
+
+// Domain is a SIP domain that demarc serves.
+type Domain struct {
+	Account account.ID
+	Realm   string
+}
+
+// Subscriber is who may register as an AoR, and how they prove it.
+type Subscriber struct {
+	Account      account.ID
+	AoR          telephony.AoR
+	AuthUsername string
+	Hashes       []digest.Hash
+}
+
+// Directory knows domains and subscribers. Both lookups return ErrUnknown for what is not there; any other error means
+// that nobody can tell, and is answered with 503.
+type Directory interface {
+	Domain(ctx context.Context, name string) (Domain, error)
+	Subscriber(ctx context.Context, aor telephony.AoR) (Subscriber, error)
+	// Version differs after every change of the directory.
+	Version(ctx context.Context) (int64, error)
+}
+
+// Batch is what one save commits together. No key stands twice.
+type Batch struct {
+	Node    string
+	Put     []Binding
+	Remove  []Key
+	Changes []telephony.RegistrationChange // the store numbers them, without gaps per node
+}
+
+// Empty reports whether there is nothing to save.
+func (b Batch) Empty() bool { return len(b.Put) == 0 && len(b.Remove) == 0 && len(b.Changes) == 0 }
+
+// Bindings keeps bindings across restarts.
+type Bindings interface {
+	// Load returns the bindings that the node saved.
+	Load(ctx context.Context, node string) ([]Binding, error)
+	// Save commits the whole batch or nothing. An error that is not ErrStoreAway means that something in the batch
+	// cannot be stored.
+	Save(ctx context.Context, batch Batch) error
+}
+
+// Offers returns the algorithms to challenge with, in order, for a realm at a listener; never by AoR, for that would
+// tell who exists.
+type Offers func(realm, listener string) []digest.Algorithm
+
+// OfferMD5 is the one offer that every phone understands: two challenges break some, SHA-256 alone locks others out.
+func OfferMD5(string, string) []digest.Algorithm { return []digest.Algorithm{digest.MD5} }

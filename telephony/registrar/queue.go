@@ -1,0 +1,66 @@
+package registrar
+
+import "sync"
+
+// job is one REGISTER on its way. Its reply is called exactly once.
+type job struct {
+	req   *Request
+	reply func(Reply)
+	who   identity
+}
+
+// queue collects what arrives at a shard while its worker is busy. Requests are bounded; closed flows are not, for
+// there are no more of them than connections, and none may be lost.
+type queue struct {
+	mu     sync.Mutex
+	limit  int
+	jobs   []*job
+	closed []uint64
+	ended  bool
+	wake   chan struct{}
+}
+
+func newQueue(limit int) *queue { return &queue{limit: limit, wake: make(chan struct{}, 1)} }
+
+// push reports whether there was room.
+func (q *queue) push(j *job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended || len(q.jobs) >= q.limit {
+		return false
+	}
+	q.jobs = append(q.jobs, j)
+	q.signal()
+	return true
+}
+
+func (q *queue) close(flow uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = append(q.closed, flow)
+	q.signal()
+}
+
+// take returns all that has arrived, and whether nothing more will come.
+func (q *queue) take() (jobs []*job, closed []uint64, ended bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	jobs, closed = q.jobs, q.closed
+	q.jobs, q.closed = nil, nil
+	return jobs, closed, q.ended
+}
+
+// end lets nothing more in.
+func (q *queue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended = true
+	q.signal()
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}

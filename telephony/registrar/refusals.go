@@ -1,0 +1,47 @@
+package registrar
+
+import (
+	"time"
+
+	"demarc/telephony"
+)
+
+const (
+	refusalPause = 10 * time.Second // between two rows for the same phone
+	maxRefusals  = 4096             // phones remembered per shard
+)
+
+// refusals limits how often the feed tells of a refused phone: the first time always, then once in a while. Two maps
+// take turns, so that memory is bounded and nothing is searched.
+type refusals struct {
+	current, previous map[string]time.Time
+	since             time.Time
+}
+
+// due reports whether the refusal should be told.
+func (l *refusals) due(aor telephony.AoR, phone string, now time.Time) bool {
+	if l.current == nil || now.Sub(l.since) >= refusalPause || len(l.current) >= maxRefusals {
+		l.previous, l.current, l.since = l.current, make(map[string]time.Time), now
+	}
+	key := aor.String() + "\x00" + phone
+	for _, seen := range []map[string]time.Time{l.current, l.previous} {
+		if last, ok := seen[key]; ok && now.Sub(last) < refusalPause {
+			return false
+		}
+	}
+	l.current[key] = now
+	return true
+}
+
+// refused is the feed row of a refused REGISTER.
+func refused(s Subscriber, req *Request, code int, text string, now time.Time) telephony.RegistrationChange {
+	c := telephony.RegistrationChange{
+		Account: s.Account, At: now, Kind: telephony.RegisterRefused, AoR: s.AoR, UserAgent: clip(req.UserAgent, 128),
+		Transport: req.Flow.Transport, Remote: req.Flow.remote(), Code: code, Text: text,
+	}
+	if len(req.Contacts) > 0 {
+		c.Instance = clip(req.Contacts[0].Instance, maxInstance)
+		c.Contact = publicContact(clip(req.Contacts[0].URI, maxURI))
+	}
+	return c
+}

@@ -1,0 +1,318 @@
+package registrar
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/digest"
+)
+
+// Config of a Registrar. Node, Directory and Bindings are needed.
+type Config struct {
+	Node       string // names this node in the store; stable over restarts
+	Directory  Directory
+	Bindings   Bindings
+	Offers     Offers // OfferMD5 when nil
+	Rules      Rules  // what is 0 is taken from the defaults: 1 min, 1 h, 2 h, 10 contacts
+	ThirdParty bool   // lets From differ from To
+
+	NonceKey      []byte        // random when empty
+	NonceLifetime time.Duration // 10 minutes when 0
+
+	Shards  int           // 2 per processor, at most 8, when 0
+	Queue   int           // requests that may wait per shard; 1024 when 0
+	Timeout time.Duration // of one lookup or save; 2 s when 0
+	Tick    time.Duration // how often expiry and the directory's version are looked at; 250 ms when 0
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// retryPause is how long the store is left alone after it failed, and the least Retry-After in seconds.
+const (
+	retryPause = time.Second
+	retryAfter = 5
+)
+
+// Registrar keeps the bindings of one node. Its methods are safe for concurrent use.
+type Registrar struct {
+	node        string
+	store       Bindings
+	directory   Directory
+	offers      Offers
+	rules       Rules
+	thirdParty  bool
+	verifier    *digest.Verifier
+	credentials *credentials
+	shards      []*shard
+	seed        maphash.Seed
+	timeout     time.Duration
+	tick        time.Duration
+	now         func() time.Time
+	log         *slog.Logger
+	tally       tally
+	failedAt    atomic.Int64 // when the store last failed, in Unix nanoseconds; 0 while it works
+
+	stop    context.CancelFunc
+	workers sync.WaitGroup
+	watcher sync.WaitGroup
+}
+
+// New returns a registrar that holds nothing yet.
+func New(c Config) *Registrar {
+	c = c.withDefaults()
+	r := &Registrar{
+		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
+		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, log: c.Log, seed: maphash.MakeSeed(),
+		verifier: digest.NewVerifier(digest.Config{
+			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
+		}),
+	}
+	r.credentials = newCredentials(c.Directory, c.Timeout, c.Now, r.storeAway)
+	for range c.Shards {
+		r.shards = append(r.shards, newShard(r, c.Queue, c.Now()))
+	}
+	return r
+}
+
+func (c Config) withDefaults() Config {
+	c.Rules.MinExpires = cmp.Or(c.Rules.MinExpires, defaultRules.MinExpires)
+	c.Rules.DefaultExpires = cmp.Or(c.Rules.DefaultExpires, defaultRules.DefaultExpires)
+	c.Rules.MaxExpires = cmp.Or(c.Rules.MaxExpires, defaultRules.MaxExpires)
+	c.Rules.Contacts = cmp.Or(c.Rules.Contacts, defaultRules.Contacts)
+	c.Shards = cmp.Or(c.Shards, min(8, 2*runtime.GOMAXPROCS(0)))
+	c.Queue = cmp.Or(c.Queue, 1024)
+	c.Timeout = cmp.Or(c.Timeout, 2*time.Second)
+	c.Tick = cmp.Or(c.Tick, 250*time.Millisecond)
+	if c.Offers == nil {
+		c.Offers = OfferMD5
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if len(c.NonceKey) == 0 {
+		c.NonceKey = make([]byte, 32)
+		rand.Read(c.NonceKey) // never fails: crypto/rand ends the process instead
+	}
+	return c
+}
+
+// Start loads the node's bindings, tells of those that ended or lost their connection with the last life, and begins to
+// work. The context bounds the start only.
+func (r *Registrar) Start(ctx context.Context) error {
+	version, err := r.directory.Version(ctx)
+	if err != nil {
+		return fmt.Errorf("registrar: directory: %w", err)
+	}
+	if err := r.load(ctx); err != nil {
+		return fmt.Errorf("registrar: bindings: %w", err)
+	}
+	life, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	for _, s := range r.shards {
+		r.workers.Go(func() { s.run(life) })
+	}
+	r.watcher.Go(func() { r.watch(life, version) })
+	return nil
+}
+
+// load takes the stored bindings into memory. A stream of an earlier life is gone with it.
+func (r *Registrar) load(ctx context.Context) error {
+	loaded, err := r.store.Load(ctx, r.node)
+	if err != nil {
+		return err
+	}
+	now := r.now()
+	for _, b := range loaded {
+		s := r.shard(b.AoR)
+		s.put(b.AoR, append(slices.Clone(s.bindings[b.AoR]), b))
+	}
+	for _, s := range r.shards {
+		if err := s.recount(ctx, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recount marks and tells of what the node's last life left behind, in saves of bounded size.
+func (s *shard) recount(ctx context.Context, now time.Time) error {
+	d := s.newDraft()
+	for aor, loaded := range s.bindings {
+		bindings, changes := expire(loaded, now)
+		for i, b := range bindings {
+			if b.Reachable && b.Flow.Transport.Stream() {
+				bindings[i].Reachable = false
+				changes = append(changes, b.change(telephony.BindingFlowClosed, now))
+			}
+		}
+		if len(changes) == 0 {
+			continue
+		}
+		d.bindings[aor] = bindings
+		d.changes = append(d.changes, changes...)
+		if len(d.changes) >= maxBackground {
+			if err := s.save(ctx, d); err != nil {
+				return err
+			}
+			s.apply(d)
+			d = s.newDraft()
+		}
+	}
+	if err := s.save(ctx, d); err != nil {
+		return err
+	}
+	s.apply(d)
+	return nil
+}
+
+// Stop answers what waits, refuses what comes, and returns when nothing runs any more. Bindings stay in the store. When
+// the context ends first, work in progress is cut off.
+func (r *Registrar) Stop(ctx context.Context) error {
+	if r.stop == nil {
+		return nil
+	}
+	for _, s := range r.shards {
+		s.queue.end()
+	}
+	done := make(chan struct{})
+	go func() {
+		r.workers.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("registrar: stopped before all requests were answered: %w", ctx.Err())
+	}
+	r.stop()
+	<-done
+	r.watcher.Wait()
+	return err
+}
+
+// Register serves a REGISTER. It never blocks for long; reply is called exactly once, from another goroutine, or at
+// once with 503 when too much is waiting.
+func (r *Registrar) Register(_ context.Context, req *Request, reply func(Reply)) {
+	if !r.shard(req.To).queue.push(&job{req: req, reply: reply}) {
+		r.tally.count(QueueFull)
+		reply(r.unavailable())
+	}
+}
+
+// FlowClosed says that a stream has closed. Its bindings become unreachable within a second.
+func (r *Registrar) FlowClosed(f Flow) {
+	if !f.Transport.Stream() {
+		return
+	}
+	for _, s := range r.shards {
+		s.queue.close(f.ID)
+	}
+}
+
+// Lookup returns where the AoR can be reached now: highest q first, then the most recently refreshed.
+func (r *Registrar) Lookup(_ context.Context, aor telephony.AoR) []Binding {
+	s, now := r.shard(aor), r.now()
+	s.mu.RLock()
+	found := slices.DeleteFunc(slices.Clone(s.bindings[aor]), func(b Binding) bool {
+		return !b.Reachable || !b.Expires.After(now)
+	})
+	s.mu.RUnlock()
+	slices.SortStableFunc(found, func(a, b Binding) int {
+		return cmp.Or(cmp.Compare(b.Q, a.Q), b.RefreshedAt.Compare(a.RefreshedAt))
+	})
+	return found
+}
+
+// Counters returns a snapshot.
+func (r *Registrar) Counters() Counters {
+	c := r.tally.snapshot()
+	c.StoreAway = r.storeAway()
+	for _, s := range r.shards {
+		s.mu.RLock()
+		for _, bindings := range s.bindings {
+			c.Bindings += len(bindings)
+		}
+		s.mu.RUnlock()
+	}
+	return c
+}
+
+func (r *Registrar) shard(aor telephony.AoR) *shard {
+	return r.shards[maphash.String(r.seed, aor.User+"@"+aor.Domain)%uint64(len(r.shards))]
+}
+
+// watch drops cached credentials when the directory changes, and notices when the store is back.
+func (r *Registrar) watch(ctx context.Context, version int64) {
+	tick := time.NewTicker(r.tick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		bounded, cancel := context.WithTimeout(ctx, r.timeout)
+		current, err := r.directory.Version(bounded)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			r.storeFailed("directory", err)
+		default:
+			r.storeBack()
+			if current != version {
+				r.credentials.drop()
+				version = current
+			}
+		}
+	}
+}
+
+func (r *Registrar) storeAway() bool { return r.failedAt.Load() != 0 }
+
+// storeFailed notes that the store is away, if that is what the error says.
+func (r *Registrar) storeFailed(what string, err error) {
+	if !errors.Is(err, ErrStoreAway) && !errors.Is(err, context.DeadlineExceeded) {
+		r.log.Error("the store refused a registrar's question", "what", what, "error", err)
+		return
+	}
+	if r.failedAt.Swap(time.Now().UnixNano()) == 0 {
+		r.log.Warn("the store is away: registrations are refreshed from memory, new ones get 503",
+			"what", what, "error", err)
+	}
+}
+
+func (r *Registrar) storeBack() {
+	failed := r.failedAt.Load()
+	if failed == 0 || time.Since(time.Unix(0, failed)) < retryPause {
+		return
+	}
+	if r.failedAt.CompareAndSwap(failed, 0) {
+		r.log.Info("the store answers again")
+	}
+}
+
+func (r *Registrar) unavailable() Reply { return Reply{Status: 503, RetryAfter: retryAfter} }
+
+func (r *Registrar) panicked(fault any) {
+	r.log.Error("a REGISTER caused a panic and was answered with 500", "panic", fmt.Sprint(fault),
+		"stack", string(debug.Stack()))
+}

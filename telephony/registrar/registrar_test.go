@@ -1,0 +1,409 @@
+package registrar_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+	"demarc/telephony/digest"
+	"demarc/telephony/registrar"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func secret(s string) account.Secret { return account.Secret(s) }
+
+func TestRegisterRefreshRemove(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	p := f.phone("1001", "one", 1)
+	if reply := f.ask(p.request()); reply.Status != 401 || len(reply.Challenges) != 1 ||
+		!strings.Contains(reply.Challenges[0], `realm="pbx.example.org"`) {
+		t.Fatalf("%+v", reply)
+	}
+	reply := p.must(200, expires(600))
+	if len(reply.Bindings) != 1 || reply.Bindings[0].URI != p.contact || reply.Bindings[0].Expires != 600 || reply.Date.IsZero() {
+		t.Errorf("%+v", reply)
+	}
+	if len(f.memory.bindings) != 1 {
+		t.Error("answered before it was saved")
+	}
+	found := f.Lookup(t.Context(), alice)
+	if len(found) != 1 || found[0].Flow != p.flow {
+		t.Errorf("lookup %+v", found)
+	}
+	p.must(200, expires(600))
+	p.must(200, expires(0))
+	if got := f.memory.told(); got != "registered 1001, unregistered 1001" {
+		t.Errorf("feed: %s", got)
+	}
+	if len(f.Lookup(t.Context(), alice)) != 0 || len(f.memory.bindings) != 0 {
+		t.Error("still there")
+	}
+	counts := f.Counters().Registers
+	if counts["registered"] != 1 || counts["refreshed"] != 1 || counts["removed"] != 1 || counts["challenged"] != 2 {
+		t.Errorf("%v", counts)
+	}
+}
+
+// TestUnknownLooksLikeKnown compares what a stranger sees.
+func TestUnknownLooksLikeKnown(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	shape := func(user, domain string, sign bool) string {
+		p := f.phone(user, "guess", 1)
+		p.aor = telephony.NewAoR(user, domain)
+		reply := f.ask(p.request())
+		if sign {
+			req := p.request()
+			p.sign(req, reply)
+			reply = f.ask(req)
+		}
+		before, rest, _ := strings.Cut(strings.Join(reply.Challenges, "|"), `nonce="`)
+		nonce, after, _ := strings.Cut(rest, `"`)
+		return fmt.Sprint(reply.Status, reply.Reason, reply.RetryAfter, strings.ReplaceAll(before, domain, "D"), len(nonce), after)
+	}
+	for _, sign := range []bool{false, true} {
+		known := shape("1001", alice.Domain, sign)
+		if !strings.HasPrefix(known, "401") {
+			t.Fatal(known)
+		}
+		for _, other := range [][2]string{{"9999", alice.Domain}, {"1001", "other.example"}, {"a\x00b", alice.Domain},
+			{strings.Repeat("9", 500), alice.Domain}} {
+			if got := shape(other[0], other[1], sign); got != known {
+				t.Errorf("%q signed %v: %s, want %s", other, sign, got, known)
+			}
+		}
+	}
+}
+
+func TestWrongPasswordIsToldOnceInAWhile(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	wrong := f.phone("1001", "guess", 1)
+	stranger := f.phone("9999", "guess", 2)
+	for range 5 {
+		wrong.must(401, nil)
+		stranger.must(401, nil)
+	}
+	eventually(t, "the refusal is told", func() bool { return f.memory.told() == "refused 1001 401" })
+	f.clock.advance(11 * time.Second)
+	wrong.must(401, nil)
+	eventually(t, "told again", func() bool { return f.memory.told() == "refused 1001 401, refused 1001 401" })
+	c := f.memory.feed[0]
+	if c.Account != "acc_1" || !strings.Contains(c.Text, "does not match") || c.Remote == "" || c.Node != "n1" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestAnotherUsersAoR(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	p := f.phone("1001", "one", 1)
+	p.must(403, func(r *registrar.Request) { r.To = telephony.NewAoR("1002", alice.Domain) })
+	p.must(403, func(r *registrar.Request) { r.From = telephony.NewAoR("1002", alice.Domain) })
+	p.must(403, func(r *registrar.Request) { // nor remove all of another's
+		r.To, r.Star, r.Contacts, r.Expires = telephony.NewAoR("1002", alice.Domain), true, nil, 0
+	})
+	if len(f.memory.bindings) != 0 {
+		t.Error("something was bound")
+	}
+	eventually(t, "told on the sender's own line", func() bool { return strings.HasPrefix(f.memory.told(), "refused 1001 403") })
+}
+
+func TestThirdPartyByPolicy(t *testing.T) {
+	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.ThirdParty = true })
+	f.phone("1001", "one", 1).must(200, func(r *registrar.Request) { r.From = telephony.NewAoR("boss", alice.Domain) })
+}
+
+func TestRetransmissionGetsIts200Again(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	p := f.phone("1001", "one", 1)
+	req := p.request()
+	p.sign(req, f.ask(p.request()))
+	first, again := f.ask(req), f.ask(req)
+	if first.Status != 200 || again.Status != 200 || len(f.memory.feed) != 1 {
+		t.Errorf("%d, then %d, %d changes", first.Status, again.Status, len(f.memory.feed))
+	}
+	stolen := *req
+	stolen.Flow = flow(9)
+	if reply := f.ask(&stolen); reply.Status != 401 || !strings.Contains(reply.Challenges[0], "stale=true") {
+		t.Errorf("a copy from elsewhere got %+v", reply)
+	}
+	removal := *req
+	removal.Expires, removal.CSeq = 0, req.CSeq+1
+	if reply := f.ask(&removal); reply.Status != 401 || len(f.memory.bindings) != 1 {
+		t.Errorf("a removal with a used answer got %d", reply.Status)
+	}
+}
+
+func TestNewPasswordWorksAtOnceAndTheOldEnds(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	old := f.phone("1001", "one", 1)
+	old.must(200, nil)
+	f.memory.set(func(m *memory) { m.passwords["1001"] = "new"; m.version++ })
+	eventually(t, "the old password is refused", func() bool { return old.register(nil).Status == 401 })
+	f.phone("1001", "new", 2).must(200, nil)
+	f.memory.set(func(m *memory) { m.passwords["1001"] = "newer" }) // no version yet: found by asking again
+	f.clock.advance(2 * time.Second)
+	f.phone("1001", "newer", 3).must(200, nil)
+}
+
+func TestClosedFlowAndReturn(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	p := f.phone("1001", "one", 1)
+	p.must(200, nil)
+	f.FlowClosed(p.flow)
+	eventually(t, "flow_closed", func() bool { return f.memory.told() == "registered 1001, flow_closed 1001" })
+	if len(f.Lookup(t.Context(), alice)) != 0 {
+		t.Error("a closed flow was found")
+	}
+	p.flow = flow(2)
+	p.must(200, nil)
+	f.FlowClosed(flow(1)) // late news of the old connection
+	p.must(200, nil)
+	if got := f.memory.told(); got != "registered 1001, flow_closed 1001, registered 1001" {
+		t.Errorf("feed: %s", got)
+	}
+}
+
+// TestRegisterThenCloseInOneTurn sends both while the shard is busy.
+func TestRegisterThenCloseInOneTurn(t *testing.T) {
+	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.Shards = 1 })
+	for i := range 50 {
+		p := f.phone("1001", "one", uint64(100+i))
+		req := p.request()
+		p.sign(req, f.ask(p.request()))
+		done := make(chan struct{})
+		f.Register(t.Context(), req, func(registrar.Reply) { close(done) })
+		f.FlowClosed(p.flow)
+		<-done
+	}
+	eventually(t, "nothing reachable", func() bool { return len(f.Lookup(t.Context(), alice)) == 0 })
+}
+
+func TestExpiryIsSwept(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	p := f.phone("1001", "one", 1)
+	p.must(200, expires(60))
+	f.clock.advance(50 * time.Second)
+	p.must(200, expires(60))
+	f.clock.advance(50 * time.Second)
+	f.ask(f.phone("1001", "", 9).request())
+	if got := f.memory.told(); got != "registered 1001" {
+		t.Fatalf("feed: %s", got)
+	}
+	f.clock.advance(11 * time.Second)
+	eventually(t, "expired", func() bool { return f.memory.told() == "registered 1001, expired 1001" })
+	eventually(t, "forgotten", func() bool { return f.Counters().Bindings == 0 })
+}
+
+func TestRestart(t *testing.T) {
+	m := newMemory()
+	first := newFixture(t, m, nil)
+	first.phone("1001", "one", 1).must(200, nil)
+	udp := first.phone("1002", "two", 2)
+	udp.flow.Transport = telephony.UDP
+	udp.must(200, nil)
+	short := first.phone("1001", "one", 3)
+	short.must(200, expires(60))
+	if err := first.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if reply := first.ask(short.request()); reply.Status != 503 || reply.RetryAfter == 0 {
+		t.Errorf("after the stop: %+v", reply)
+	}
+	m.set(func(m *memory) { m.feed = nil })
+	second := newFixture(t, m, func(c *registrar.Config) {
+		c.Now = func() time.Time { return start.Add(70 * time.Second) }
+	})
+	told := strings.Split(m.told(), ", ")
+	if len(told) != 2 || !strings.Contains(m.told(), "expired 1001") || !strings.Contains(m.told(), "flow_closed 1001") {
+		t.Errorf("feed: %s", m.told())
+	}
+	if len(second.Lookup(t.Context(), udp.aor)) != 1 || len(second.Lookup(t.Context(), alice)) != 0 {
+		t.Error("UDP is reachable after a restart, streams are not")
+	}
+}
+
+func TestStoreAway(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	p := f.phone("1001", "one", 1)
+	p.must(200, expires(600))
+	f.clock.advance(100 * time.Second)
+	f.memory.set(func(m *memory) { m.away = true })
+	reply := p.must(200, expires(600))
+	if reply.Bindings[0].Expires != 500 {
+		t.Errorf("expires %d, want what is committed: 500", reply.Bindings[0].Expires)
+	}
+	other := f.phone("1001", "one", 2)
+	if reply := other.must(503, nil); reply.RetryAfter == 0 {
+		t.Error("503 without Retry-After")
+	}
+	p.must(503, expires(0))
+	if reply := f.ask(f.phone("1002", "two", 4).request()); reply.Status != 401 {
+		t.Errorf("a challenge needs no store: %d", reply.Status)
+	}
+	f.phone("1002", "two", 4).must(503, nil) // not in memory: 503, never a second 401
+	f.FlowClosed(p.flow)
+	eventually(t, "unreachable in memory", func() bool { return len(f.Lookup(t.Context(), alice)) == 0 })
+	f.memory.set(func(m *memory) { m.away = false })
+	eventually(t, "the store catches up", func() bool { return f.memory.told() == "registered 1001, flow_closed 1001" })
+	eventually(t, "new ones are taken", func() bool { return other.register(nil).Status == 200 })
+	p.flow = flow(7)
+	p.must(200, expires(600))
+	if f.Counters().StoreAway || len(f.memory.bindings) != 2 {
+		t.Errorf("%+v, %d bindings", f.Counters(), len(f.memory.bindings))
+	}
+}
+
+func TestOneBadMessageFailsAlone(t *testing.T) {
+	m := newMemory()
+	f := newFixture(t, m, func(c *registrar.Config) { c.Shards = 1 })
+	good, bad := f.phone("1001", "one", 1), f.phone("1002", "two", 2)
+	m.set(func(m *memory) { m.poison = bad.contact })
+	goodReq, badReq := good.request(), bad.request()
+	good.sign(goodReq, f.ask(good.request()))
+	bad.sign(badReq, f.ask(bad.request()))
+	var wg sync.WaitGroup
+	statuses := make([]int, 2)
+	m.mu.Lock() // hold the shard so that both arrive in one turn
+	for i, req := range []*registrar.Request{goodReq, badReq} {
+		wg.Add(1)
+		f.Register(t.Context(), req, func(r registrar.Reply) { statuses[i] = r.Status; wg.Done() })
+	}
+	m.mu.Unlock()
+	wg.Wait()
+	if statuses[0] != 200 || statuses[1] != 500 {
+		t.Errorf("good %d, bad %d", statuses[0], statuses[1])
+	}
+	bad.contact = "sip:fine@h"
+	bad.must(200, nil)
+}
+
+func TestPanicEndsOneRequest(t *testing.T) {
+	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.Shards = 1 })
+	f.memory.set(func(m *memory) { m.panicOn = "1002" })
+	bad := f.phone("1002", "two", 2)
+	bad.must(500, nil)
+	f.Register(t.Context(), bad.request(), func(registrar.Reply) { panic("in the reply") })
+	f.phone("1001", "one", 1).must(200, nil)
+	if f.Counters().Registers["failed"] != 1 {
+		t.Errorf("%v", f.Counters().Registers)
+	}
+}
+
+func TestFullQueue(t *testing.T) {
+	m := newMemory()
+	f := newFixture(t, m, func(c *registrar.Config) { c.Shards, c.Queue = 1, 4 })
+	m.mu.Lock() // the worker waits for the directory
+	var mu sync.Mutex
+	got := map[int]int{}
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Add(1)
+		f.Register(t.Context(), f.phone("1001", "one", 1).request(), func(r registrar.Reply) {
+			mu.Lock()
+			defer mu.Unlock()
+			if got[r.Status]++; r.Status == 503 && r.RetryAfter == 0 {
+				t.Error("503 without Retry-After")
+			}
+			wg.Done()
+		})
+	}
+	m.mu.Unlock()
+	wg.Wait()
+	if got[503] < 90 || got[401]+got[503] != 100 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestMalformedAuthorization(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	p := f.phone("1001", "one", 1)
+	req := p.request()
+	req.Authorize = []string{"Digest nonsense"}
+	if reply := f.ask(req); reply.Status != 400 {
+		t.Errorf("%+v", reply)
+	}
+	req = p.request()
+	p.sign(req, f.ask(p.request()))
+	req.Authorize = append([]string{authorization("x", "other realm", "y", "z", 1)}, req.Authorize...)
+	if reply := f.ask(req); reply.Status != 200 {
+		t.Errorf("an answer for another realm stands first: %+v", reply)
+	}
+}
+
+func TestOffers(t *testing.T) {
+	f := newFixture(t, newMemory(), func(c *registrar.Config) {
+		c.Offers = func(realm, listener string) []digest.Algorithm {
+			return []digest.Algorithm{digest.SHA256, digest.MD5}
+		}
+	})
+	p := f.phone("1001", "one", 1)
+	if reply := f.ask(p.request()); len(reply.Challenges) != 2 {
+		t.Errorf("%q", reply.Challenges)
+	}
+	p.must(200, nil) // the directory holds MD5 alone
+}
+
+// TestAnswerWithoutHash signs as one who knows that there is no hash for unknown users.
+func TestAnswerWithoutHash(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	for _, ha1 := range []string{"", strings.Repeat("0", 32)} {
+		p := f.phone("9999", "", 1)
+		req := p.request()
+		_, rest, _ := strings.Cut(f.ask(p.request()).Challenges[0], `nonce="`)
+		nonce, _, _ := strings.Cut(rest, `"`)
+		response := digest.MD5.Sum(ha1 + ":" + nonce + ":00000001:abc:auth:" + digest.MD5.Sum("REGISTER:sip:x"))
+		req.Authorize = []string{fmt.Sprintf(`Digest username="9999",realm=%q,nonce=%q,uri="sip:x",response=%q,qop=auth,`+
+			`nc=00000001,cnonce="abc"`, alice.Domain, nonce, response)}
+		if reply := f.ask(req); reply.Status != 401 {
+			t.Fatalf("status %d", reply.Status)
+		}
+	}
+}
+
+func TestManyPhonesAtOnce(t *testing.T) {
+	m := newMemory()
+	for i := range 200 {
+		m.passwords[fmt.Sprint(5000+i)] = "x"
+	}
+	f := newFixture(t, m, nil)
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			p := f.phone(fmt.Sprint(5000+i), "x", uint64(1+i))
+			p.contact = fmt.Sprintf("sip:p%d@h", i)
+			for range 3 {
+				if reply := p.register(nil); reply.Status != 200 {
+					t.Errorf("%s: %d", p.contact, reply.Status)
+				}
+			}
+			f.FlowClosed(p.flow)
+		})
+	}
+	wg.Wait()
+	eventually(t, "all closed", func() bool { return strings.Count(m.told(), "flow_closed") == 200 })
+	if n := strings.Count(m.told(), "registered"); n != 200 {
+		t.Errorf("%d registered", n)
+	}
+}
+
+func TestStopAnswersWhatWaits(t *testing.T) {
+	m := newMemory()
+	f := newFixture(t, m, nil)
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Add(1)
+		p := f.phone("1001", "one", uint64(1+i))
+		f.Register(context.Background(), p.request(), func(registrar.Reply) { wg.Done() })
+	}
+	if err := f.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+}

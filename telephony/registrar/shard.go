@@ -1,0 +1,250 @@
+package registrar
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"demarc/telephony"
+)
+
+const (
+	maxBackground = 500    // bindings that one save ends by expiry or closed flows
+	maxBacklog    = 10_000 // feed rows kept while the store is away
+)
+
+// shard owns the AoRs that hash to it. All its fields but the queue and, for readers, the bindings belong to its
+// worker.
+type shard struct {
+	r        *Registrar
+	queue    *queue
+	refusals refusals
+
+	mu       sync.RWMutex // held to write bindings, and by readers of other goroutines
+	bindings map[telephony.AoR][]Binding
+	flows    map[uint64]map[telephony.AoR]struct{} // who registered over a stream
+	alarm    alarm
+	closing  []uint64 // closed flows yet to be told of
+
+	// What memory knows and the store does not, from when it was away.
+	unsaved map[Key]struct{}
+	backlog []telephony.RegistrationChange
+}
+
+func newShard(r *Registrar, limit int, now time.Time) *shard {
+	return &shard{
+		r: r, queue: newQueue(limit), bindings: make(map[telephony.AoR][]Binding),
+		flows: make(map[uint64]map[telephony.AoR]struct{}), alarm: newAlarm(now), unsaved: make(map[Key]struct{}),
+	}
+}
+
+// run works until the queue has ended and is empty.
+func (s *shard) run(ctx context.Context) {
+	tick := time.NewTicker(s.r.tick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.queue.wake:
+		case <-tick.C:
+		}
+		jobs, closed, ended := s.queue.take()
+		s.turn(ctx, jobs)
+		s.closing = append(s.closing, closed...) // after what came in on those flows before they closed
+		for len(s.closing) > 0 && !s.r.storeAway() {
+			s.turn(ctx, nil)
+		}
+		if ended {
+			return
+		}
+	}
+}
+
+// turn serves what has arrived: authenticates each, decides all, saves once, applies, answers.
+func (s *shard) turn(ctx context.Context, jobs []*job) {
+	background := s.newDraft()
+	admitted := make([]*job, 0, len(jobs))
+	for _, j := range jobs {
+		if s.admit(ctx, background, j) {
+			admitted = append(admitted, j)
+		}
+	}
+	s.closeFlows(background)
+	s.sweep(background)
+	s.commit(ctx, background, admitted)
+}
+
+// admit authenticates; what is refused is answered at once, known users and unknown ones alike.
+func (s *shard) admit(ctx context.Context, d *draft, j *job) (admitted bool) {
+	defer s.recover(j, &admitted)
+	j.who = s.r.authenticate(ctx, j.req)
+	if j.who.ok || j.who.replayed {
+		return true
+	}
+	s.refuse(d, j, j.who)
+	s.answer(j, j.who.reply, j.who.outcome)
+	return false
+}
+
+func (s *shard) refuse(d *draft, j *job, id identity) {
+	if id.text == "" || id.concerns.Account == "" {
+		return
+	}
+	phone := j.req.Flow.Remote.Addr().String()
+	if len(j.req.Contacts) > 0 && j.req.Contacts[0].Instance != "" {
+		phone = j.req.Contacts[0].Instance
+	}
+	now := s.r.now()
+	if s.refusals.due(id.concerns.AoR, phone, now) {
+		d.changes = append(d.changes, refused(id.concerns, j.req, id.reply.Status, id.text, now))
+	}
+}
+
+// commit decides the jobs on top of the background and saves all of it at once. When something in it cannot be stored,
+// each part is tried alone, so that one message never fails another's.
+func (s *shard) commit(ctx context.Context, background *draft, jobs []*job) {
+	d := background.clone()
+	answers := s.decide(d, jobs)
+	err := s.save(ctx, d)
+	switch {
+	case err == nil:
+		s.apply(d)
+		for _, a := range answers {
+			s.answer(a.job, a.reply, a.outcome)
+		}
+	case errors.Is(err, ErrStoreAway):
+		s.serveFromMemory(background, jobs)
+	case len(jobs) == 0:
+		s.giveUp(d, err)
+	case len(jobs) == 1 && background.batch().Empty():
+		s.r.log.Error("a registration cannot be stored", "aor", jobs[0].req.To.String(), "error", err)
+		s.answer(jobs[0], Reply{Status: 500}, Failed)
+	default:
+		s.commit(ctx, background, nil)
+		for _, j := range jobs {
+			s.commit(ctx, s.newDraft(), []*job{j})
+		}
+	}
+}
+
+// giveUp keeps in memory what no store takes.
+func (s *shard) giveUp(d *draft, err error) {
+	lost := len(d.changes) + len(s.backlog)
+	s.r.log.Error("registration changes cannot be stored and are given up", "changes", lost, "error", err)
+	s.r.tally.dropped.Add(uint64(lost))
+	s.backlog = nil
+	clear(s.unsaved)
+	s.apply(d)
+}
+
+// save saves the draft with what is still unsaved.
+func (s *shard) save(ctx context.Context, d *draft) error {
+	batch := d.batch()
+	if batch.Empty() {
+		return nil
+	}
+	if s.r.storeAway() {
+		return ErrStoreAway
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.r.timeout)
+	defer cancel()
+	err := s.r.store.Save(ctx, batch)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		err = errors.Join(ErrStoreAway, err)
+	}
+	switch {
+	case errors.Is(err, ErrStoreAway):
+		s.r.storeFailed("bindings", err)
+	case err == nil:
+		s.backlog = nil
+		clear(s.unsaved)
+	}
+	return err
+}
+
+// apply makes the draft the truth in memory.
+func (s *shard) apply(d *draft) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for aor, bindings := range d.bindings {
+		s.put(aor, bindings)
+	}
+}
+
+func (s *shard) put(aor telephony.AoR, bindings []Binding) {
+	for _, b := range s.bindings[aor] {
+		if users := s.flows[b.Flow.ID]; users != nil {
+			if delete(users, aor); len(users) == 0 {
+				delete(s.flows, b.Flow.ID)
+			}
+		}
+	}
+	if len(bindings) == 0 {
+		delete(s.bindings, aor)
+		return
+	}
+	s.bindings[aor] = bindings
+	for _, b := range bindings {
+		if !b.Flow.Transport.Stream() || !b.Reachable {
+			continue
+		}
+		if s.flows[b.Flow.ID] == nil {
+			s.flows[b.Flow.ID] = make(map[telephony.AoR]struct{})
+		}
+		s.flows[b.Flow.ID][aor] = struct{}{}
+	}
+	s.alarm.set(aor, bindings)
+}
+
+// closeFlows marks the bindings of closed connections; the rest waits for the next turn.
+func (s *shard) closeFlows(d *draft) {
+	now := s.r.now()
+	for len(s.closing) > 0 && len(d.changes) < maxBackground {
+		flow := s.closing[0]
+		s.closing = s.closing[1:]
+		for aor := range s.flows[flow] {
+			bindings := slices.Clone(d.of(aor))
+			for i, b := range bindings {
+				if b.Reachable && b.Flow.ID == flow && b.Flow.Transport.Stream() {
+					bindings[i].Reachable = false
+					d.changes = append(d.changes, b.change(telephony.BindingFlowClosed, now))
+				}
+			}
+			d.bindings[aor] = bindings
+		}
+	}
+}
+
+// sweep ends the bindings whose time has come.
+func (s *shard) sweep(d *draft) {
+	now := s.r.now()
+	for _, aor := range s.alarm.due(now, maxBackground) {
+		live, changes := expire(d.of(aor), now)
+		if len(changes) == 0 {
+			s.alarm.set(aor, live) // refreshed since the alarm was set
+			continue
+		}
+		d.bindings[aor] = live
+		d.changes = append(d.changes, changes...)
+	}
+}
+
+func (s *shard) answer(j *job, reply Reply, o Outcome) {
+	s.r.tally.count(o)
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.r.panicked(fault)
+		}
+	}()
+	j.reply(reply)
+}
+
+// recover turns a panic into a 500 for that one request.
+func (s *shard) recover(j *job, admitted *bool) {
+	if fault := recover(); fault != nil {
+		s.r.panicked(fault)
+		*admitted = false
+		s.answer(j, Reply{Status: 500}, Failed)
+	}
+}
