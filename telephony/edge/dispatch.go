@@ -32,6 +32,14 @@ func (e *Edge) refuse(f *flow, m *wire.Message, err error) {
 
 // dispatch handles one message. A panic ends that message alone.
 func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.panicked("dispatch", r)
+			if m.Answerable() {
+				e.answer(f, m, 500, "")
+			}
+		}
+	}()
 	if !m.IsRequest() {
 		e.count.rejects.add(Reject{f.Listener, "response"}, 1) // nothing was asked
 		return

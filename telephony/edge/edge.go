@@ -85,6 +85,7 @@ func (e *Edge) open(ctx context.Context, l Listener) error {
 		if err != nil {
 			return err
 		}
+		_ = pc.(*net.UDPConn).SetReadBuffer(socketBuffer) // the kernel may allow less
 		e.sockets = append(e.sockets, newSocket(e, l, pc.(*net.UDPConn)))
 		return nil
 	}
@@ -194,6 +195,9 @@ func (e *Edge) newFlow(l Listener, remote netip.AddrPort, w sender) *flow {
 		writer: w, inHand: newInHand(),
 	}
 }
+
+// socketBuffer holds what arrives while the one reader of a socket is busy: some two thousand requests.
+const socketBuffer = 2 << 20
 
 // past is a deadline that is over.
 func past() time.Time { return time.Unix(1, 0) }

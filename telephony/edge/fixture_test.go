@@ -210,3 +210,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func local(nc net.Conn) netip.AddrPort { return netip.MustParseAddrPort(nc.LocalAddr().String()) }
+
+// quiet accepts everything and remembers nothing.
+type quiet struct{}
+
+func (quiet) Register(_ context.Context, req *registrar.Request, reply func(registrar.Reply)) {
+	accept(req, reply)
+}
+
+func (quiet) FlowClosed(registrar.Flow) {}

@@ -58,18 +58,20 @@ func (p *pending) reply(r registrar.Reply) {
 		p.edge.count.twiceOrLate.Add(1)
 		return
 	}
-	status := r.Status
+	defer p.edge.inHand.end()
+	defer p.flow.inHand.end()
 	if r.Drop {
-		status = 0
-	} else {
-		if status/100 == 2 {
-			p.flow.known.Store(true)
-		}
-		p.flow.writer.send(appendReply(nil, p.frame, r, p.path))
+		p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", 0}, 1)
+		return
 	}
-	p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", status}, 1)
-	p.flow.inHand.end()
-	p.edge.inHand.end()
+	if r.Status < 200 || r.Status > 699 { // a fault of the handler
+		r = registrar.Reply{Status: 500}
+	}
+	if r.Status/100 == 2 {
+		p.flow.known.Store(true)
+	}
+	p.flow.writer.send(appendReply(make([]byte, 0, len(p.frame)+512), p.frame, r, p.path))
+	p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", r.Status}, 1)
 }
 
 // readRegister fills a Request from the scan, or says what is bad as a reason phrase. Every string is valid text without
