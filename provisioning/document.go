@@ -10,6 +10,7 @@ import (
 	"demarc/cloudlink"
 	"demarc/internal/account"
 	"demarc/internal/timeline"
+	"demarc/telephony/digest"
 )
 
 // Document burns a link and returns its document. ErrExpired: the link is spent, ask for a new one; ErrPending: there
@@ -77,6 +78,9 @@ func section(name string, pairs ...string) lpSection {
 // config-uri is emptied because Linphone would fetch the one-time link again at each start. Linphone takes a CA only as
 // the path of a file ([sip] root_ca), which a document cannot make: the PEM stands in a section of our own for the person
 // who sets the phone up, and a root_ca that works already is left alone.
+//
+// Linphone takes the uuid at its next start only and registers with one of its own until then; so the contact carries
+// the device too. Of several auth_info it tries the last one alone, whatever the algorithm of the challenge: there is one.
 func linphoneDocument(h Handout) ([]byte, error) {
 	c := h.Credential
 	if len(c.Registrars) == 0 {
@@ -93,10 +97,11 @@ func linphoneDocument(h Handout) ([]byte, error) {
 			"reg_identity", identity(h.User.Name, c),
 			"realm", c.Realm,
 			"reg_expires", strconv.Itoa(c.RegisterExpires),
-			"reg_sendregister", "1", "publish", "0", "avpf", "0"),
+			"reg_sendregister", "1", "publish", "0", "avpf", "0",
+			"contact_uri_parameters", contactMark+"="+string(h.Device.ID)),
 	}}
-	for i, hash := range c.Hashes {
-		config.Sections = append(config.Sections, section("auth_info_"+strconv.Itoa(i),
+	if hash, ok := universal(c.Hashes); ok {
+		config.Sections = append(config.Sections, section("auth_info_0",
 			"username", c.SIPUsername, "userid", c.AuthUsername, "ha1", hash.HA1.Reveal(), "realm", hash.Realm,
 			"domain", c.Domain, "algorithm", string(hash.Algorithm)))
 	}
@@ -108,6 +113,32 @@ func linphoneDocument(h Handout) ([]byte, error) {
 		return nil, fmt.Errorf("linphone document: %w", err)
 	}
 	return append([]byte(xml.Header), body...), nil
+}
+
+// contactMark is the parameter of the contact URI that names the device of a document.
+const contactMark = "demarc-device"
+
+// markedDevice returns the device that a contact URI names, or nothing.
+func markedDevice(contact string) DeviceID {
+	for param := range strings.SplitSeq(contact, ";") {
+		if name, value, ok := strings.Cut(param, "="); ok && strings.EqualFold(name, contactMark) {
+			return DeviceID(strings.TrimSuffix(value, ">"))
+		}
+	}
+	return ""
+}
+
+// universal returns the MD5 hash, which every listener takes unless it was told otherwise, or else the first.
+func universal(hashes []digest.Hash) (digest.Hash, bool) {
+	for _, h := range hashes {
+		if h.Algorithm == digest.MD5 {
+			return h, true
+		}
+	}
+	if len(hashes) == 0 {
+		return digest.Hash{}, false
+	}
+	return hashes[0], true
 }
 
 func sipURI(r cloudlink.Registrar) string {

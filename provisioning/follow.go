@@ -104,6 +104,9 @@ func applyEnded(ch telephony.RegistrationChange, r *Record) {
 	if d == nil {
 		return // never seen registered: nothing ended
 	}
+	if d.Instance != deviceKey(ch) && d.State == Registered && d.Remote != clip(ch.Remote, 80) {
+		return // an older registration of a phone that has changed its instance since
+	}
 	e := Event{Kind: Lapsed, At: ch.At}
 	switch ch.Kind {
 	case telephony.BindingUnregistered:
@@ -137,9 +140,15 @@ func applyRefused(ch telephony.RegistrationChange, r *Record) {
 	r.happen(d, Event{Kind: Failed, At: ch.At, Code: ch.Code, Text: text}, byRegistrar, timeline.SIPError, d.Name+": "+text)
 }
 
-// find returns the device that a change speaks of, by its instance, or for an observed one by its contact.
+// find returns the device that a change speaks of: by the mark that its document put into the contact, by its instance,
+// or for an observed one by its contact.
 func (r *Record) find(ch telephony.RegistrationChange) *Device {
-	key := deviceKey(ch)
+	key, marked := deviceKey(ch), markedDevice(ch.Contact)
+	for i := range r.Devices {
+		if d := &r.Devices[i]; marked != "" && d.ID == marked && d.Origin == OriginDocument {
+			return d
+		}
+	}
 	for i := range r.Devices {
 		if d := &r.Devices[i]; key != "" && strings.EqualFold(d.Instance, key) {
 			return d
