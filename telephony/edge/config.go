@@ -35,6 +35,7 @@ type Limits struct {
 
 	Handshake    time.Duration // for a TLS handshake; 5 s
 	FirstMessage time.Duration // from the open connection to its first message; 10 s
+	Patience     time.Duration // how old a connection without a message is before a newer one may displace it; 1 s
 	MessageTime  time.Duration // from a message's first byte to its last, however it drips; 10 s
 	Idle         time.Duration // between messages before anybody authenticated on the connection; 2 min
 	KnownIdle    time.Duration // between messages after that; 65 min, longer than a registration lasts
@@ -43,11 +44,11 @@ type Limits struct {
 
 	Connections       int // in total; 20,000
 	SourceConnections int // per address (IPv6: per /64); 1,000: an office may stand behind one
-	HalfOpen          int // connections without a first message; 512. A newer one displaces the oldest.
-	SourceHalfOpen    int // the same per address; 128
+	HalfOpen          int // connections without a first message; 2,048. A newer one displaces the oldest.
+	SourceHalfOpen    int // the same per address; 512
 	FlowReplies       int // requests of one flow that wait for their reply; 1,024: it may be a proxy
 	UDPFlows          int // remotes that are remembered per listener; 65,536
-	UDPReplies        int // replies per second to an address that never authenticated; 50, with bursts of four seconds' worth
+	UDPReplies        int // replies per second to an address that never authenticated; 50, in bursts of up to 200
 }
 
 func (l Limits) withDefaults() Limits {
@@ -58,6 +59,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	duration(&l.Handshake, 5*time.Second)
 	duration(&l.FirstMessage, 10*time.Second)
+	duration(&l.Patience, time.Second)
 	duration(&l.MessageTime, 10*time.Second)
 	duration(&l.Idle, 2*time.Minute)
 	duration(&l.KnownIdle, 65*time.Minute)
@@ -70,8 +72,8 @@ func (l Limits) withDefaults() Limits {
 	}
 	number(&l.Connections, 20_000)
 	number(&l.SourceConnections, 1_000)
-	number(&l.HalfOpen, 512)
-	number(&l.SourceHalfOpen, 128)
+	number(&l.HalfOpen, 2048)
+	number(&l.SourceHalfOpen, 512)
 	number(&l.FlowReplies, 1024)
 	number(&l.UDPFlows, 1<<16)
 	number(&l.UDPReplies, 50)
@@ -115,7 +117,8 @@ func (l Listener) validate() error {
 	return nil
 }
 
-// source is what per-address limits count: an IPv4 address or an IPv6 /64, since a host has as many of those as it likes.
+// source is what per-address limits count: an IPv4 address or an IPv6 /64, since a host has as many of those as it
+// likes.
 func source(a netip.Addr) netip.Addr {
 	a = a.Unmap()
 	if !a.Is6() {

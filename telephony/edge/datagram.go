@@ -82,8 +82,8 @@ func (s *socket) afford(a netip.Addr) bool {
 	}).Allow()
 }
 
-// datagramSender answers to where the packet came from, whatever Via says: RFC 3261 §18.2.2 would send to the port in Via
-// when there is no rport (RFC 3581), which reaches nobody behind a NAT and lets a stranger aim our answers.
+// datagramSender answers to where the packet came from, whatever Via says: RFC 3261 §18.2.2 would send to the port in
+// Via when there is no rport (RFC 3581), which reaches nobody behind a NAT and lets a stranger aim our answers.
 type datagramSender struct {
 	socket *socket
 	remote netip.AddrPort

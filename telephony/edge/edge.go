@@ -122,8 +122,8 @@ func (e *Edge) Advertised(listener string) string {
 	return e.Addr(listener).String()
 }
 
-// Serve takes messages until ctx ends. It then stops: no new connections and messages, work in hand finished for at most
-// Limits.Stop, flows closed and reported, all goroutines waited for. It returns nil after that.
+// Serve takes messages until ctx ends. It then stops: no new connections and messages, work in hand finished for at
+// most Limits.Stop, flows closed and reported, all goroutines waited for. It returns nil after that.
 func (e *Edge) Serve(ctx context.Context, h Handler) error {
 	if len(e.acceptors)+len(e.sockets) == 0 {
 		return errors.New("edge: Serve before Listen")

@@ -196,23 +196,46 @@ func TestSlowSenderIsCutAtTheDeadline(t *testing.T) {
 }
 
 func TestSilentSocketsDoNotStopAGoodPhone(t *testing.T) {
-	r := start(t, &fake{}, edge.Limits{HalfOpen: 200, SourceHalfOpen: 100})
-	for range 500 {
+	for name, limits := range map[string]edge.Limits{
+		"below the limits": {},
+		"far above them":   {HalfOpen: 200, SourceHalfOpen: 100, Patience: time.Nanosecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, &fake{}, limits)
+			for range 500 {
+				nc, err := net.Dial("tcp", r.Addr("tls").String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = nc.Close() }()
+			}
+			nc := r.dial("tls")
+			_, _ = io.WriteString(nc, message("REGISTER", "TLS", "1", "Contact: <sip:1@a>"))
+			if got := answers(t, nc, 1)[0]; status(got) != "200" {
+				t.Errorf("got %s", got)
+			}
+			c := r.Counters()
+			if limits.HalfOpen > 0 && (c.HalfOpen > 100 || c.Rejects[edge.Reject{Listener: "tls", Reason: "displaced"}] < 400) {
+				t.Errorf("half open %d, rejects %v", c.HalfOpen, c.Rejects)
+			}
+		})
+	}
+}
+
+// When everybody comes back at once, a handshake under way is not thrown away for the next one.
+func TestYoungHandshakesAreNotDisplaced(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{HalfOpen: 10, Patience: time.Minute})
+	for range 30 {
 		nc, err := net.Dial("tcp", r.Addr("tls").String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = nc.Close() }()
 	}
-	nc := r.dial("tls")
-	_, _ = io.WriteString(nc, message("REGISTER", "TLS", "1", "Contact: <sip:1@a>"))
-	if got := answers(t, nc, 1)[0]; status(got) != "200" {
-		t.Errorf("got %s", got)
-	}
-	c := r.Counters()
-	if c.HalfOpen > 100 || c.Rejects[edge.Reject{Listener: "tls", Reason: "displaced"}] < 400 {
-		t.Errorf("half open %d, rejects %v", c.HalfOpen, c.Rejects)
-	}
+	eventually(t, "twenty are refused and ten stay", func() bool {
+		c := r.Counters()
+		return c.Rejects[edge.Reject{Listener: "tls", Reason: "half_open"}] == 20 && c.HalfOpen == 10
+	})
 }
 
 func TestSilentHandshakeEnds(t *testing.T) {

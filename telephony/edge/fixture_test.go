@@ -77,7 +77,8 @@ func start(t *testing.T, h edge.Handler, limits edge.Limits) *running {
 	t.Helper()
 	server, roots := certificate(t)
 	logs := &strings.Builder{}
-	e, err := edge.New(edge.Config{Limits: limits, Log: slog.New(slog.NewTextHandler(logs, nil)), Listeners: []edge.Listener{
+	log := slog.New(slog.NewTextHandler(logs, nil))
+	e, err := edge.New(edge.Config{Limits: limits, Log: log, Listeners: []edge.Listener{
 		{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0"},
 		{Name: "tcp", Transport: telephony.TCP, Address: "127.0.0.1:0"},
 		{Name: "tls", Transport: telephony.TLS, Address: "127.0.0.1:0", TLS: server},
@@ -148,7 +149,8 @@ func (r *running) connect(name string) (net.Conn, error) {
 
 // message renders a request; more are further header lines.
 func message(method, via, user string, more ...string) string {
-	s := method + " sip:example.com SIP/2.0\r\nVia: SIP/2.0/" + via + " 192.0.2.1:5060;branch=z9hG4bK" + user + ";rport\r\n" +
+	s := method + " sip:example.com SIP/2.0\r\n" +
+		"Via: SIP/2.0/" + via + " 192.0.2.1:5060;branch=z9hG4bK" + user + ";rport\r\n" +
 		"Max-Forwards: 70\r\nFrom: <sip:" + user + "@example.com>;tag=f\r\nTo: <sip:" + user + "@Example.com>\r\n" +
 		"Call-ID: call-" + user + "\r\nCSeq: 1 " + method + "\r\n"
 	for _, line := range more {

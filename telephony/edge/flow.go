@@ -19,8 +19,8 @@ type flow struct {
 // sender takes bytes over and sends them; it never blocks for long.
 type sender interface{ send(b []byte) }
 
-// inHand counts requests without their reply. Unlike a WaitGroup it can be waited for until a deadline. Nothing may begin
-// once somebody waits.
+// inHand counts requests without their reply. Unlike a WaitGroup it can be waited for until a deadline. Nothing may
+// begin once somebody waits.
 type inHand struct {
 	n    atomic.Int64
 	none chan struct{} // of capacity one

@@ -13,7 +13,8 @@ import (
 
 // Whatever arrives, what the registrar is given is text that may be stored and written into an answer.
 func FuzzReadRegister(f *testing.F) {
-	f.Add([]byte(message("REGISTER", "UDP", "%31001", `Contact: "x\"" <sip:1@[::1]:5;ob>;q=0.1;reg-id=2;+sip.instance="<u>"`,
+	f.Add([]byte(message("REGISTER", "UDP", "%31001",
+		`Contact: "x\"" <sip:1@[::1]:5;ob>;q=0.1;reg-id=2;+sip.instance="<u>"`,
 		"Path: <sip:a>", "User-Agent: \xff", "Authorization: Digest a=\"b\"")))
 	f.Add([]byte(message("REGISTER", "UDP", "1", "Contact: *", "Expires: 0")))
 	files, _ := filepath.Glob("../wire/testdata/rfc*/reg*.dat")

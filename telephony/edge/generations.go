@@ -2,8 +2,8 @@ package edge
 
 import "sync"
 
-// generations is a bounded map that forgets what was not used for longest, roughly and at no cost: entries live in a new
-// and an old half; what is found in the old one moves to the new; when the new one is full it becomes the old.
+// generations is a bounded map that forgets what was not used for longest, roughly and at no cost: entries live in a
+// new and an old half; what is found in the old one moves to the new; when the new one is full it becomes the old.
 type generations[K comparable, V any] struct {
 	mu       sync.Mutex
 	half     int

@@ -4,11 +4,13 @@ import (
 	"container/list"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // guard counts connections per source and in total. Connections that have not sent a message yet are half open; when
 // there are too many of those, the oldest is closed for the newest: a good phone needs milliseconds to get through,
-// and silent sockets only displace each other.
+// and silent sockets only displace each other. One that is younger than Limits.Patience is left alone and the newest
+// refused: when all phones come back at once, handshakes under way must come to their end.
 type guard struct {
 	limits Limits
 
@@ -24,6 +26,7 @@ type visitor struct{ open, half int }
 type ticket struct {
 	source netip.Addr
 	close  func()
+	since  time.Time
 	half   *list.Element // nil once the first message came
 }
 
@@ -33,7 +36,7 @@ func newGuard(l Limits) *guard {
 
 // admit lets a connection in, or says which limit is reached. closeIt is called at most once, to displace it.
 func (g *guard) admit(from netip.Addr, closeIt func()) (*ticket, string) {
-	t := &ticket{source: source(from), close: closeIt}
+	t := &ticket{source: source(from), close: closeIt, since: time.Now()}
 	g.mu.Lock()
 	if g.total >= g.limits.Connections {
 		g.mu.Unlock()
@@ -42,21 +45,20 @@ func (g *guard) admit(from netip.Addr, closeIt func()) (*ticket, string) {
 	v := g.sources[t.source]
 	if v == nil {
 		v = &visitor{}
-		g.sources[t.source] = v
 	}
 	if v.open >= g.limits.SourceConnections {
 		g.mu.Unlock()
 		return nil, "source_connections"
 	}
-	var displaced *ticket
-	if v.half >= g.limits.SourceHalfOpen {
-		displaced = g.oldest(t.source)
-	} else if g.half.Len() >= g.limits.HalfOpen {
-		displaced = g.half.Front().Value.(*ticket)
+	displaced := g.tooMany(t.source, v)
+	if displaced != nil && time.Since(displaced.since) < g.limits.Patience {
+		g.mu.Unlock()
+		return nil, "half_open"
 	}
 	if displaced != nil {
 		g.opened(displaced)
 	}
+	g.sources[t.source] = v
 	v.open++
 	v.half++
 	g.total++
@@ -66,6 +68,17 @@ func (g *guard) admit(from netip.Addr, closeIt func()) (*ticket, string) {
 		displaced.close()
 	}
 	return t, ""
+}
+
+// tooMany returns the half open connection that has to go before another one comes, if any has.
+func (g *guard) tooMany(from netip.Addr, v *visitor) *ticket {
+	switch {
+	case v.half >= g.limits.SourceHalfOpen:
+		return g.oldest(from)
+	case g.half.Len() >= g.limits.HalfOpen:
+		return g.half.Front().Value.(*ticket)
+	}
+	return nil
 }
 
 func (g *guard) oldest(from netip.Addr) *ticket {

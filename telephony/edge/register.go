@@ -74,8 +74,8 @@ func (p *pending) reply(r registrar.Reply) {
 	p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", r.Status}, 1)
 }
 
-// readRegister fills a Request from the scan, or says what is bad as a reason phrase. Every string is valid text without
-// control characters, and none aliases the receive buffer.
+// readRegister fills a Request from the scan, or says what is bad as a reason phrase. Every string is valid text
+// without control characters, and none aliases the receive buffer.
 func readRegister(f registrar.Flow, m *wire.Message) (*registrar.Request, string) {
 	uri, _ := wire.ParseURI(m.RequestURI)
 	req := &registrar.Request{

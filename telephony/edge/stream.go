@@ -215,8 +215,8 @@ func (s *stream) ended(err error, inMessage bool) {
 	}
 }
 
-// finish ends the flow: what is in hand is answered and written, and only then is the flow gone for the handler, so that
-// no registration can come after its end.
+// finish ends the flow: what is in hand is answered and written, and only then is the flow gone for the handler, so
+// that no registration can come after its end.
 func (s *stream) finish(ctx context.Context) {
 	s.flow.inHand.wait(ctx)
 	s.mu.Lock()

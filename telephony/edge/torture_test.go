@@ -16,14 +16,16 @@ func torture() map[string]string {
 	return map[string]string{
 		// RFC 4475 §3.1.1: valid messages
 		"wsinv": "405", "intmeth": "501", "esc01": "405", "escnull": "200", "esc02": "501", "lwsdisp": "200",
-		"longreq": "405", "dblreq": "200", "semiuri": "200", "transports": "200", "mpart01": "405", "unreason": "", "noreason": "",
+		"longreq": "405", "dblreq": "200", "semiuri": "200", "transports": "200", "mpart01": "405",
+		"unreason": "", "noreason": "",
 		// §3.1.2: invalid messages
 		"badinv01": "400", "clerr": "400", "ncl": "400", "scalar02": "400", "scalarlg": "", "quotbal": "400", "ltgtruri": "",
 		"lwsruri": "", "lwsstart": "", "trws": "", "escruri": "400", "baddate": "405", "regbadct": "400", "badaspec": "400",
 		"baddn": "", "badvers": "505", "mismatch01": "400", "mismatch02": "400", "bigcode": "",
 		// §3.2, §3.3, §3.4: transaction and application layer, backward compatibility
 		"badbranch": "200", "insuf": "", "unkscm": "416", "novelsc": "416", "unksm2": "400", "bext01": "420", "invut": "405",
-		"regaut01": "200", "multi01": "400", "mcl01": "400", "bcast": "", "zeromf": "200", "cparam01": "200", "cparam02": "200",
+		"regaut01": "200", "multi01": "400", "mcl01": "400", "bcast": "", "zeromf": "200", "cparam01": "200",
+		"cparam02": "200",
 		"regescrt": "200", "sdp01": "405", "inv2543": "405",
 		// RFC 5118
 		"ipv6-good": "200", "ipv6-bad": "400", "port-ambiguous": "200", "port-unambiguous": "200",

@@ -73,7 +73,8 @@ const (
 	readBuffer   = 64 << 10 // a UDP datagram
 )
 
-// Dial connects; for TLS it returns after the handshake, whose error is wrapped (x509 errors can be found by errors.As).
+// Dial connects; for TLS it returns after the handshake, whose error is wrapped (x509 errors can be found by
+// errors.As).
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	nc, err := dial(ctx, cfg)
 	if err != nil {

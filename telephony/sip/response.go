@@ -9,8 +9,8 @@ import (
 	"demarc/telephony/wire"
 )
 
-// AppendResponse begins a response to req that came from src: AppendStatus and AppendFrame. Further headers are appended
-// with AppendHeader; AppendEnd ends it.
+// AppendResponse begins a response to req that came from src: AppendStatus and AppendFrame. Further headers are
+// appended with AppendHeader; AppendEnd ends it.
 func AppendResponse(dst []byte, req *wire.Message, src netip.AddrPort, status int, reason, tag string) []byte {
 	return AppendFrame(AppendStatus(dst, status, reason), req, src, tag)
 }

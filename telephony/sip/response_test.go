@@ -32,8 +32,8 @@ func TestAppendResponse(t *testing.T) {
 		},
 	} {
 		var m wire.Message
-		raw := "OPTIONS sip:x SIP/2.0\r\nVia: " + c.via + "\r\nv: SIP/2.0/TCP last\r\nt: <sip:c@d>\r\nf: <sip:a@b>;tag=1\r\n" +
-			"i: x@y\r\nCSeq: 0007 OPTIONS\r\n\r\n"
+		raw := "OPTIONS sip:x SIP/2.0\r\nVia: " + c.via + "\r\nv: SIP/2.0/TCP last\r\nt: <sip:c@d>\r\n" +
+			"f: <sip:a@b>;tag=1\r\ni: x@y\r\nCSeq: 0007 OPTIONS\r\n\r\n"
 		if err := m.Scan([]byte(raw), wire.Limits{}); err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,8 @@ func TestResponseKeepsTheTag(t *testing.T) {
 func TestTag(t *testing.T) {
 	seed, other := maphash.MakeSeed(), maphash.MakeSeed()
 	a, b := parse(t, "OPTIONS", "z9hG4bK1"), parse(t, "OPTIONS", "z9hG4bK2")
-	if sip.Tag(seed, a) != sip.Tag(seed, a) || sip.Tag(seed, a) == sip.Tag(seed, b) || sip.Tag(seed, a) == sip.Tag(other, a) {
+	tag := sip.Tag(seed, a)
+	if tag != sip.Tag(seed, a) || tag == sip.Tag(seed, b) || tag == sip.Tag(other, a) {
 		t.Error("a tag must follow from the request and the seed alone")
 	}
 }

@@ -43,10 +43,10 @@ func NewTransactions(t Timers, limit int) *Transactions {
 	return &Transactions{timers: t.withDefaults(), limit: limit, table: make(map[string]*ServerTx)}
 }
 
-// Receive matches a request that came over the flow. fresh is true when it starts a transaction: the caller then answers
-// by Respond, once finally. Retransmissions and ACKs to final non-2xx answers are dealt with here and give fresh false;
-// an ACK that belongs to nothing here gives a nil transaction. send may be called until the transaction ends; it must
-// not block.
+// Receive matches a request that came over the flow. fresh is true when it starts a transaction: the caller then
+// answers by Respond, once finally. Retransmissions and ACKs to final non-2xx answers are dealt with here and give
+// fresh false; an ACK that belongs to nothing here gives a nil transaction. send may be called until the transaction
+// ends; it must not block.
 func (t *Transactions) Receive(
 	req *wire.Message, flow uint64, reliable bool, send func([]byte),
 ) (tx *ServerTx, fresh bool, err error) {

@@ -2,8 +2,8 @@ package wire
 
 import "bytes"
 
-// NextValue cuts the first value off a comma separated list, without regard to commas in quoted strings and between
-// < and >. ok is false at the end of the list. Empty values are skipped (RFC 3261 §7.3.1 allows none, phones send them).
+// NextValue cuts the first value off a comma separated list, without regard to commas in quoted strings and between <
+// and >. ok is false at the end of the list. Empty values are skipped (RFC 3261 §7.3.1 allows none, phones send them).
 func NextValue(b []byte) (value, rest []byte, ok bool) {
 	for {
 		i := until(b, ',')
