@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -43,7 +44,8 @@ func (s *socket) read(ctx context.Context) {
 			if errors.Is(err, net.ErrClosed) || s.edge.isStopping() {
 				return
 			}
-			s.edge.reject(s.cfg, "read") // an ICMP error of an earlier answer
+			s.edge.reject(s.cfg, "read")
+			time.Sleep(time.Millisecond) // an error that stays must not take the processor
 			continue
 		}
 		s.datagram(ctx, unmapped(remote), buf[:n], &m)

@@ -340,6 +340,24 @@ func TestPanicEndsOneMessage(t *testing.T) {
 	}
 }
 
+// A peer that asks and never reads the answers is cut off, and nobody waited for it.
+func TestSlowReaderIsCut(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{})
+	nc := r.dial("tcp")
+	batch := strings.Repeat(message("OPTIONS", "TCP", "1"), 100)
+	for {
+		if _, err := io.WriteString(nc, batch); err != nil {
+			break
+		}
+	}
+	eventually(t, "the cut is counted", func() bool {
+		return r.Counters().Rejects[edge.Reject{Listener: "tcp", Reason: "slow_reader"}] > 0
+	})
+	good := r.dial("tcp")
+	_, _ = io.WriteString(good, message("OPTIONS", "TCP", "1"))
+	answers(t, good, 1)
+}
+
 func TestFlowClosedComesAfterTheReply(t *testing.T) {
 	replies := make(chan func(registrar.Reply), 1)
 	h := &fake{decide: func(_ *registrar.Request, reply func(registrar.Reply)) { replies <- reply }}
@@ -422,5 +440,23 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := edge.New(edge.Config{Listeners: l}); !errors.Is(err, edge.ErrConfig) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestLogsHoldNothingOfAMessage(t *testing.T) {
+	h := &fake{decide: func(*registrar.Request, func(registrar.Reply)) { panic("canary") }}
+	r := start(t, h, edge.Limits{})
+	for _, bad := range []string{"", "CSeq: 2 OPTIONS", "i: canary", "No colon canary", "Content-Length: canary"} {
+		for _, transport := range []string{"udp", "tcp", "tls"} {
+			nc := r.dial(transport)
+			_, _ = io.WriteString(nc, message("REGISTER", transport, "canary", `Authorization: Digest response="canary"`, bad))
+			_, _ = io.WriteString(nc, message("OPTIONS", transport, "1"))
+			_ = nc.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			_, _ = nc.Read(make([]byte, 4096))
+		}
+	}
+	r.stop()
+	if logs := r.logs.String(); strings.Contains(logs, "canary") {
+		t.Error(logs)
 	}
 }

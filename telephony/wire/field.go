@@ -155,6 +155,9 @@ func EqualFold(b []byte, s string) bool {
 	if len(b) != len(s) {
 		return false
 	}
+	if string(b) == s { // nearly always
+		return true
+	}
 	for i := range b {
 		if lower(b[i]) != lower(s[i]) {
 			return false

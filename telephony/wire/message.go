@@ -77,6 +77,11 @@ func (m *Message) Scan(b []byte, l Limits) error {
 func (m *Message) scanHead(head []byte, l Limits) error {
 	m.reset()
 	m.Head = head
+	// Readers differ about a CR or LF alone. nextLine finds such an LF; with as many CRs as LFs no CR is alone either.
+	if bytes.Count(head, []byte("\r")) != bytes.Count(head, []byte("\n")) {
+		m.lineEnd()
+		return m.fault
+	}
 	line, rest := nextLine(head)
 	if line == nil || !m.startLine(line) {
 		m.blame(Malformed, "start line")
@@ -88,6 +93,12 @@ func (m *Message) scanHead(head []byte, l Limits) error {
 		return m.fault
 	}
 	return nil
+}
+
+// lineEnd refuses a message for a CR or LF alone. It must not be answered: the answer would copy it.
+func (m *Message) lineEnd() {
+	m.blame(Malformed, "line end")
+	m.seen = 0
 }
 
 func (m *Message) reset() {
@@ -104,10 +115,10 @@ func (m *Message) blame(f Fault, where string) {
 	}
 }
 
-// nextLine cuts one line that ends with CRLF. It returns nil for a bare CR or LF: readers differ about those.
+// nextLine cuts one line that ends with CRLF. It returns nil for a bare LF.
 func nextLine(b []byte) (line, rest []byte) {
 	i := bytes.IndexByte(b, '\n')
-	if i < 1 || bytes.IndexByte(b[:i], '\r') != i-1 {
+	if i < 1 || b[i-1] != '\r' {
 		return nil, nil
 	}
 	return b[:i-1], b[i+1:]
@@ -155,7 +166,7 @@ func (m *Message) fields(b []byte, l Limits) {
 	for count := 0; ; {
 		line, rest := nextLine(b)
 		if line == nil {
-			m.blame(Malformed, "headers")
+			m.lineEnd()
 			return
 		}
 		if len(line) == 0 {
@@ -165,7 +176,7 @@ func (m *Message) fields(b []byte, l Limits) {
 		for len(rest) > 0 && isSpace(rest[0]) { // RFC 3261 §7.3.1: a fold is white space
 			more, after := nextLine(rest)
 			if more == nil {
-				m.blame(Malformed, "headers")
+				m.lineEnd()
 				return
 			}
 			crlf := len(line)

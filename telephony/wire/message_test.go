@@ -130,6 +130,21 @@ func TestScanGoesOnAfterAFault(t *testing.T) {
 	}
 }
 
+// An answer copies Via, From, To and Call-ID: with a CR or LF alone in one of them it could be read as two.
+func TestLoneLineEndsAreNotAnswered(t *testing.T) {
+	for _, in := range []string{
+		strings.Replace(register, "c@1", "c@1\rX: y", 1),
+		strings.Replace(register, "Expires: 600\r\n", "Expires: 600\n", 1),
+		strings.Replace(strings.Replace(register, "c@1", "c@1\rX", 1), "Expires: 600\r\n", "Expires: 600\n\r\n", 1),
+		strings.Replace(strings.Replace(register, "c@1", "c@1\rX", 1), "X-Other: 1\r\n", "X-Other: 1\n\r\n", 1),
+		strings.Replace(strings.Replace(register, "c@1", "c@1\rX", 1), "X-Other: 1", "X-Other: 1\n", 1),
+	} {
+		if m, err := scan(t, in); err == nil || m.Answerable() {
+			t.Errorf("%v, answerable %v: %q", err, m.Answerable(), in)
+		}
+	}
+}
+
 func TestScanDoesNotAllocateAgain(t *testing.T) {
 	var m wire.Message
 	b := []byte(register)
