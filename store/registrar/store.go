@@ -1,0 +1,85 @@
+package registrar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"demarc/internal/account"
+	"demarc/internal/seal"
+	"demarc/store"
+	"demarc/telephony"
+	"demarc/telephony/registrar"
+)
+
+// Store implements registrar.Bindings and registrar.Directory, the directory of pbx/core, and the change feed.
+type Store struct {
+	db     *store.DB
+	sealer *seal.Sealer
+}
+
+var (
+	_ registrar.Bindings  = (*Store)(nil)
+	_ registrar.Directory = (*Store)(nil)
+)
+
+// New returns a Store on an open, migrated database.
+func New(db *store.DB, sealer *seal.Sealer) *Store { return &Store{db: db, sealer: sealer} }
+
+// Domain returns the account and realm of a SIP domain.
+func (s *Store) Domain(ctx context.Context, name string) (registrar.Domain, error) {
+	var d registrar.Domain
+	err := s.db.Read(ctx, func(q store.Tx) error {
+		return q.QueryRow(ctx, `SELECT account_id, realm FROM pbx WHERE domain = $1`, name).Scan(&d.Account, &d.Realm)
+	})
+	return d, lookupError(err)
+}
+
+// Subscriber returns who may register as the AoR.
+func (s *Store) Subscriber(ctx context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
+	found := registrar.Subscriber{AoR: aor}
+	var userID string
+	var sealed []byte
+	err := s.db.Read(ctx, func(q store.Tx) error {
+		return q.QueryRow(ctx, `SELECT s.account_id, s.user_id, s.auth_username, s.hashes FROM pbx p
+			JOIN subscriber s ON s.account_id = p.account_id WHERE p.domain = $1 AND s.extension = $2`,
+			aor.Domain, aor.User).Scan(&found.Account, &userID, &found.AuthUsername, &sealed)
+	})
+	if err != nil {
+		return registrar.Subscriber{}, lookupError(err)
+	}
+	found.Hashes, err = s.openHashes(found.Account, userID, sealed)
+	return found, err
+}
+
+// Version grows with every change of any account's directory.
+func (s *Store) Version(ctx context.Context) (int64, error) {
+	var version int64
+	err := s.db.Read(ctx, func(q store.Tx) error {
+		return q.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM pbx`).Scan(&version)
+	})
+	return version, away(err)
+}
+
+func lookupError(err error) error {
+	if store.NoRows(err) {
+		return registrar.ErrUnknown
+	}
+	return away(err)
+}
+
+// away tells the registrar in its own words that the store is not available.
+func away(err error) error {
+	if errors.Is(err, store.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", registrar.ErrStoreAway, err)
+	}
+	return err
+}
+
+func hashesPlace(acc account.ID, userID string) seal.AAD {
+	return seal.AAD{Account: string(acc), Table: "subscriber", Column: "hashes", Row: userID}
+}
+
+func sourcePlace(acc account.ID, userID string) seal.AAD {
+	return seal.AAD{Account: string(acc), Table: "subscriber", Column: "source", Row: userID}
+}
