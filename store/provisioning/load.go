@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"demarc/cloudlink"
 	"demarc/internal/account"
@@ -23,13 +25,22 @@ func (s *Store) load(ctx context.Context, q store.Tx, acc account.ID, ids []rule
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	among := `user_id IN (` + store.Placeholders(2, len(ids)) + `)`
 	args := idArgs(ids)
-	records, err := scanUsers(ctx, q, acc, `AND `+among+` ORDER BY user_id`, args...)
+	records, err := scanUsers(ctx, q, acc, `AND `+among(len(ids))+` ORDER BY user_id`, args...)
 	if err != nil {
 		return nil, err
 	}
-	return records, s.fill(ctx, q, acc, records, p, `AND `+among, args...)
+	return records, s.fill(ctx, q, acc, records, p, `AND `+among(len(ids)), args...)
+}
+
+// among is a condition on user_id for the ids $2, $3, …. It is a join with a list, because PostgreSQL may otherwise filter
+// a whole account by it, id by id, as long as it has no statistics of a young table.
+func among(n int) string {
+	values := make([]string, n)
+	for i := range values {
+		values[i] = "($" + strconv.Itoa(i+2) + ")"
+	}
+	return `user_id IN (SELECT column1 FROM (VALUES ` + strings.Join(values, ", ") + `) AS wanted)`
 }
 
 func idArgs(ids []rules.UserID) []any {

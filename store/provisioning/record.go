@@ -62,8 +62,7 @@ func (s *Store) List(ctx context.Context, acc account.ID, f rules.StatusFilter,
 			ids[i] = r.User.ID
 		}
 		if len(ids) > 0 {
-			among := `AND user_id IN (` + store.Placeholders(2, len(ids)) + `)`
-			if err := s.fill(ctx, q, acc, page, parts{devices: true}, among, idArgs(ids)...); err != nil {
+			if err := s.fill(ctx, q, acc, page, parts{devices: true}, `AND `+among(len(ids)), idArgs(ids)...); err != nil {
 				return err
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // lock takes the row locks of some records, so that what is read next is not changed by others before it is written.
 func lock(ctx context.Context, tx store.Tx, acc account.ID, ids []rules.UserID) error {
 	_, err := tx.Exec(ctx, `UPDATE integrated_user SET version = version + 1
-		WHERE account_id = $1 AND user_id IN (`+store.Placeholders(2, len(ids))+`)`,
+		WHERE account_id = $1 AND `+among(len(ids)),
 		append([]any{string(acc)}, idArgs(ids)...)...)
 	return err
 }
