@@ -195,7 +195,9 @@ func TestSource(t *testing.T) {
 	if err != nil || cred.Realm != "acme.example" || len(cred.Digests) != 1 || cred.Digests[0].HA1 == "" {
 		t.Fatalf("credential %+v, %v", cred, err)
 	}
-	for _, missing := range [][2]string{{"u0900", "u0900-mobile"}, {"u0001", "u0002-mobile"}, {"u0001/x", "y"}, {"u0001", "?"}} {
+	for _, missing := range [][2]string{
+		{"u0900", "u0900-mobile"}, {"u0001", "u0002-mobile"}, {"u0001/x", "y"}, {"u0001", "?"},
+	} {
 		_, err := src.Credential(t.Context(), missing[0], missing[1])
 		var e *cloudlink.Error
 		if !errors.As(err, &e) || e.Status != 404 || e.Code != "not_found" {

@@ -60,6 +60,9 @@ func (c *Client) once(ctx context.Context, address string, token account.Secret,
 		return c.refused(res)
 	}
 	body, err := io.ReadAll(res.Body)
+	if late := ctx.Err(); late != nil { // a connection given up may still end its body in good order
+		return fmt.Errorf("%w: %w", connector.ErrUnreachable, late)
+	}
 	if err == nil {
 		err = json.Unmarshal(body, into)
 	}
@@ -77,7 +80,8 @@ type unusable struct {
 
 // Error says what came.
 func (u *unusable) Error() string {
-	return fmt.Sprintf("%v: its answer cannot be used: %v (correlation id %s)", connector.ErrUnreachable, u.cause, u.correlation)
+	return fmt.Sprintf("%v: its answer cannot be used: %v (correlation id %s)", connector.ErrUnreachable, u.cause,
+		u.correlation)
 }
 
 // Unwrap lets errors.Is see both.

@@ -37,7 +37,8 @@ func TestAddressesInsideAreNotDialled(t *testing.T) {
 		if !errors.Is(err, client.ErrPrivateAddress) || !errors.Is(err, connector.ErrUnreachable) {
 			t.Errorf("%s: got %v, want ErrPrivateAddress", host, err)
 		}
-		if _, err := c.Exchange(t.Context(), "https://"+host+":"+port, "code", strings.Repeat("v", 43)); !errors.Is(err, client.ErrPrivateAddress) {
+		_, err = c.Exchange(t.Context(), "https://"+host+":"+port, "code", strings.Repeat("v", 43))
+		if !errors.Is(err, client.ErrPrivateAddress) {
 			t.Errorf("%s: the token request got %v", host, err)
 		}
 	}

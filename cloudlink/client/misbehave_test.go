@@ -67,13 +67,18 @@ func TestGetsAreTriedAgain(t *testing.T) {
 		least   time.Duration // of the first wait
 		most    time.Duration
 	}{
-		"429 with seconds":    {[]http.HandlerFunc{status(429, "Retry-After", "7"), body(onePBX)}, 2, true, 7 * time.Second, 8 * time.Second},
-		"429 with a date":     {[]http.HandlerFunc{status(429, "Retry-After", date), body(onePBX)}, 2, true, 1 * time.Second, 4 * time.Second},
-		"503 without":         {[]http.HandlerFunc{status(503), body(onePBX)}, 2, true, 150 * time.Millisecond, 301 * time.Millisecond},
-		"500 three times":     {[]http.HandlerFunc{status(500), status(502), status(504), body(onePBX)}, 4, true, 0, time.Second},
-		"500 for ever":        {[]http.HandlerFunc{status(500)}, 4, false, 0, time.Second},
-		"429 for an hour":     {[]http.HandlerFunc{status(429, "Retry-After", "3600")}, 1, false, 0, 0},
-		"429 with nonsense":   {[]http.HandlerFunc{status(429, "Retry-After", "soon"), body(onePBX)}, 2, true, 0, time.Second},
+		"429 with seconds": {[]http.HandlerFunc{status(429, "Retry-After", "7"), body(onePBX)}, 2, true,
+			7 * time.Second, 8 * time.Second},
+		"429 with a date": {[]http.HandlerFunc{status(429, "Retry-After", date), body(onePBX)}, 2, true,
+			1 * time.Second, 4 * time.Second},
+		"503 without": {[]http.HandlerFunc{status(503), body(onePBX)}, 2, true, 150 * time.Millisecond,
+			301 * time.Millisecond},
+		"500 three times": {[]http.HandlerFunc{status(500), status(502), status(504), body(onePBX)}, 4, true, 0,
+			time.Second},
+		"500 for ever":    {[]http.HandlerFunc{status(500)}, 4, false, 0, time.Second},
+		"429 for an hour": {[]http.HandlerFunc{status(429, "Retry-After", "3600")}, 1, false, 0, 0},
+		"429 with nonsense": {[]http.HandlerFunc{status(429, "Retry-After", "soon"), body(onePBX)}, 2, true, 0,
+			time.Second},
 		"404":                 {[]http.HandlerFunc{status(404)}, 1, false, 0, 0},
 		"bad JSON":            {[]http.HandlerFunc{body(`{"count":`)}, 1, false, 0, 0},
 		"HTML":                {[]http.HandlerFunc{body(`<html>`)}, 1, false, 0, 0},
@@ -113,7 +118,8 @@ func TestErrorsKeepWhatSupportAsksFor(t *testing.T) {
 	s, cfg := script(t, status(429, "Retry-After", "3600"))
 	_, err := s.source(newClient(t, cfg)).PBXs(t.Context())
 	var e *cloudlink.Error
-	if !errors.As(err, &e) || e.CorrelationID != "corr-1" || e.RetryAfter != time.Hour || !errors.Is(err, connector.ErrUnreachable) {
+	if !errors.As(err, &e) || e.CorrelationID != "corr-1" || e.RetryAfter != time.Hour ||
+		!errors.Is(err, connector.ErrUnreachable) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -123,15 +129,16 @@ func TestTokenRequestsAreNeverTriedAgain(t *testing.T) {
 		answer http.HandlerFunc
 		want   error
 	}{
-		"429":            {status(429, "Retry-After", "1"), connector.ErrUnreachable},
-		"503":            {status(503), connector.ErrUnreachable},
-		"redirect":       {status(307, "Location", "https://evil.example/"), connector.ErrUnreachable},
-		"cut":            {cut, connector.ErrUnreachable},
-		"bad JSON":       {body(`{`), connector.ErrUnreachable},
-		"no token":       {typed(`{"token_type":"Bearer"}`), connector.ErrUnreachable},
-		"no refresh":     {typed(`{"access_token":"a","token_type":"Bearer","expires_in":9}`), connector.ErrUnreachable},
-		"no lifetime":    {typed(`{"access_token":"a","refresh_token":"r","token_type":"Bearer"}`), connector.ErrUnreachable},
-		"not a bearer":   {typed(`{"access_token":"a","refresh_token":"r","token_type":"mac","expires_in":9}`), connector.ErrUnreachable},
+		"429":         {status(429, "Retry-After", "1"), connector.ErrUnreachable},
+		"503":         {status(503), connector.ErrUnreachable},
+		"redirect":    {status(307, "Location", "https://evil.example/"), connector.ErrUnreachable},
+		"cut":         {cut, connector.ErrUnreachable},
+		"bad JSON":    {body(`{`), connector.ErrUnreachable},
+		"no token":    {typed(`{"token_type":"Bearer"}`), connector.ErrUnreachable},
+		"no refresh":  {typed(`{"access_token":"a","token_type":"Bearer","expires_in":9}`), connector.ErrUnreachable},
+		"no lifetime": {typed(`{"access_token":"a","refresh_token":"r","token_type":"Bearer"}`), connector.ErrUnreachable},
+		"not a bearer": {typed(`{"access_token":"a","refresh_token":"r","token_type":"mac","expires_in":9}`),
+			connector.ErrUnreachable},
 		"endless":        {endless, connector.ErrUnreachable},
 		"invalid client": {status(401), nil},
 	} {
@@ -234,7 +241,8 @@ func TestNextLinks(t *testing.T) {
 	}
 	s, cfg := script(t, body(page("")))
 	src := s.source(newClient(t, cfg))
-	if _, _, err := src.Users(t.Context(), "https://evil.example"+cloudlink.PathPSI+"/users"); err == nil || s.calls.Load() != 0 {
+	_, _, err := src.Users(t.Context(), "https://evil.example"+cloudlink.PathPSI+"/users")
+	if err == nil || s.calls.Load() != 0 {
 		t.Errorf("a stored link to elsewhere was followed: %v", err)
 	}
 }

@@ -25,7 +25,8 @@ func (c *Client) config(base string) (*oauth2.Config, error) {
 	}
 	root := u.String() + cloudlink.PathAuthentication
 	return &oauth2.Config{
-		ClientID: c.cfg.ClientID, ClientSecret: c.cfg.ClientSecret.Reveal(), RedirectURL: c.cfg.RedirectURI, Scopes: c.cfg.Scopes,
+		ClientID: c.cfg.ClientID, ClientSecret: c.cfg.ClientSecret.Reveal(), RedirectURL: c.cfg.RedirectURI,
+		Scopes: c.cfg.Scopes,
 		Endpoint: oauth2.Endpoint{
 			AuthURL: root + "/authorize", TokenURL: root + "/token",
 			AuthStyle: oauth2.AuthStyleInHeader, // set, because finding out by trial would send a code twice
@@ -45,16 +46,18 @@ func (c *Client) AuthorizeURL(base, state, challenge string) (string, error) {
 
 // Exchange turns a code into tokens; connector.ErrCodeRefused if the service does not take the code.
 func (c *Client) Exchange(ctx context.Context, base, code, verifier string) (connector.Tokens, error) {
-	return c.tokens(ctx, base, connector.ErrCodeRefused, func(ctx context.Context, conf *oauth2.Config) (*oauth2.Token, error) {
-		return conf.Exchange(ctx, code, oauth2.VerifierOption(verifier))
-	})
+	return c.tokens(ctx, base, connector.ErrCodeRefused,
+		func(ctx context.Context, conf *oauth2.Config) (*oauth2.Token, error) {
+			return conf.Exchange(ctx, code, oauth2.VerifierOption(verifier))
+		})
 }
 
 // Refresh turns a refresh token into new tokens; connector.ErrReauthorize if the service does not take it any more.
 func (c *Client) Refresh(ctx context.Context, base string, refresh account.Secret) (connector.Tokens, error) {
-	return c.tokens(ctx, base, connector.ErrReauthorize, func(ctx context.Context, conf *oauth2.Config) (*oauth2.Token, error) {
-		return conf.TokenSource(ctx, &oauth2.Token{RefreshToken: refresh.Reveal()}).Token()
-	})
+	return c.tokens(ctx, base, connector.ErrReauthorize,
+		func(ctx context.Context, conf *oauth2.Config) (*oauth2.Token, error) {
+			return conf.TokenSource(ctx, &oauth2.Token{RefreshToken: refresh.Reveal()}).Token()
+		})
 }
 
 // tokens asks the token endpoint once. invalid is what invalid_grant means here.

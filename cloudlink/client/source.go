@@ -47,7 +47,8 @@ func (s *Source) PBXs(ctx context.Context) ([]cloudlink.PBX, error) {
 	return nil, fmt.Errorf("%w: %w", connector.ErrUnreachable, errLink)
 }
 
-// Users returns one page of users with their endpoints. next is "" for the first page, then what came with the page before.
+// Users returns one page of users with their endpoints. next is "" for the first page, then what came
+// with the page before.
 func (s *Source) Users(ctx context.Context, next string) ([]cloudlink.UserWithEndpoints, string, error) {
 	return list[cloudlink.UserWithEndpoints](ctx, s, "/users?$top=100&$expand=sipendpoints", next)
 }

@@ -19,7 +19,8 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request, who oauth.Acces
 	}
 	a := s.people.accounts[who.Account]
 	s.send(w, r, http.StatusOK, cloudlink.Account{
-		AccountID: string(a.ID), Name: a.Name, AccessTokenExpiryHours: a.accessHours(), RefreshTokenExpiryHours: a.refreshHours(),
+		AccountID: string(a.ID), Name: a.Name, AccessTokenExpiryHours: a.accessHours(),
+		RefreshTokenExpiryHours: a.refreshHours(),
 	})
 	return nil
 }
@@ -58,7 +59,8 @@ func (s *Server) clients(w http.ResponseWriter, r *http.Request, who oauth.Acces
 
 func wireClient(c oauth.Client) cloudlink.Client {
 	return cloudlink.Client{
-		ClientID: c.ID, Name: c.Name, Scopes: c.Scopes, CreatedOn: c.CreatedAt.UTC().Format(time.RFC3339), CreatedBy: c.CreatedBy,
+		ClientID: c.ID, Name: c.Name, Scopes: c.Scopes, CreatedOn: c.CreatedAt.UTC().Format(time.RFC3339),
+		CreatedBy: c.CreatedBy,
 	}
 }
 

@@ -77,11 +77,11 @@ func (s *Server) postAuthorize(w http.ResponseWriter, r *http.Request) {
 func (s *Server) asked(r *http.Request) (asking, error) {
 	params, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return asking{}, &oauth.Error{Code: oauth.InvalidRequest, Description: "the query cannot be read"}
+		return asking{}, invalidRequest("the query cannot be read")
 	}
 	client, err := s.authority.Client(r.Context(), params.Get("client_id"))
 	if errors.Is(err, oauth.ErrNotFound) {
-		return asking{}, &oauth.Error{Code: oauth.InvalidRequest, Description: "no app with this client_id is registered here"}
+		return asking{}, invalidRequest("no app with this client_id is registered here")
 	}
 	if err != nil {
 		return asking{}, err

@@ -155,9 +155,10 @@ func TestUserLists(t *testing.T) {
 		want  []string
 		next  bool
 	}{
-		"all":               {url.Values{}, []string{"u0001", "u0002", "u0003", "u0004", "u0005", "u0006", "u0007"}, false},
-		"top":               {url.Values{"$top": {"2"}}, []string{"u0001", "u0002"}, true},
-		"exactly all":       {url.Values{"$top": {"7"}}, []string{"u0001", "u0002", "u0003", "u0004", "u0005", "u0006", "u0007"}, false},
+		"all": {url.Values{}, []string{"u0001", "u0002", "u0003", "u0004", "u0005", "u0006", "u0007"}, false},
+		"top": {url.Values{"$top": {"2"}}, []string{"u0001", "u0002"}, true},
+		"exactly all": {url.Values{"$top": {"7"}}, []string{"u0001", "u0002", "u0003", "u0004", "u0005", "u0006",
+			"u0007"}, false},
 		"skip":              {url.Values{"$top": {"2"}, "$skip": {"4"}}, []string{"u0005", "u0006"}, true},
 		"skip to the end":   {url.Values{"$top": {"2"}, "$skip": {"5"}}, []string{"u0006", "u0007"}, false},
 		"skip past the end": {url.Values{"$skip": {"50"}}, nil, false},
@@ -167,7 +168,8 @@ func TestUserLists(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			page := userPage(t, c, token, psi+"/users?"+test.query.Encode())
-			if got := ids(page); !slices.Equal(got, test.want) || page.Count != len(test.want) || (page.Links.Next != "") != test.next {
+			if got := ids(page); !slices.Equal(got, test.want) || page.Count != len(test.want) ||
+				(page.Links.Next != "") != test.next {
 				t.Errorf("got %v, next %q", got, page.Links.Next)
 			}
 		})
@@ -175,7 +177,8 @@ func TestUserLists(t *testing.T) {
 	for _, bad := range []url.Values{
 		{"$top": {"0"}}, {"$top": {"501"}}, {"$top": {"x"}}, {"$top": {"1", "2"}}, {"$skip": {"-1"}}, {"$skip": {"10001"}},
 		{"$filter": {"name eq 'x'"}}, {"$filter": {"email ne 'x'"}}, {"$filter": {"email eq 'x' or extension eq '1'"}},
-		{"$filter": {"email eq 'x\x00'"}}, {"$expand": {"tags"}}, {"$skiptoken": {"x"}}, {"$orderby": {"name"}}, {"top": {"1"}},
+		{"$filter": {"email eq 'x\x00'"}}, {"$expand": {"tags"}}, {"$skiptoken": {"x"}}, {"$orderby": {"name"}},
+		{"top": {"1"}},
 		{"$skiptoken": {"MTr_"}},
 	} {
 		r := c.do("GET", psi+"/users?"+bad.Encode(), "", bearer(token))
@@ -251,7 +254,8 @@ func TestEndpointsAndCredentials(t *testing.T) {
 		t.Errorf("second page %s", second.raw)
 	}
 	got := c.do("GET", user+desktop+"/credential", "", token)
-	if got.status != http.StatusOK || got.header.Get("Cache-Control") != "no-store" || !strings.Contains(got.raw, `"algorithm":"MD5"`) {
+	if got.status != http.StatusOK || got.header.Get("Cache-Control") != "no-store" ||
+		!strings.Contains(got.raw, `"algorithm":"MD5"`) {
 		t.Fatalf("credential: %d %v %s", got.status, got.header, got.raw)
 	}
 	if r := c.do("POST", user+desktop+"/rotate", "", token); r.status != http.StatusOK {
@@ -269,7 +273,8 @@ func TestEndpointsAndCredentials(t *testing.T) {
 	for _, a := range trail {
 		if a.Action == "credential_read" {
 			reads++
-			if a.Target != "u0001-desktop" || a.Client != cloudlinktest.ClientID || a.Correlation == "" || a.Remote != "127.0.0.1" {
+			if a.Target != "u0001-desktop" || a.Client != cloudlinktest.ClientID || a.Correlation == "" ||
+				a.Remote != "127.0.0.1" {
 				t.Errorf("audit entry %+v", a)
 			}
 		}
@@ -296,7 +301,8 @@ func TestClientsOfAnAccount(t *testing.T) {
 		t.Fatalf("made: %d %v", made.status, made.body)
 	}
 	list := c.do("GET", clients, "", maker)
-	if !strings.Contains(list.raw, id) || strings.Contains(list.raw, secret) || strings.Contains(list.raw, "clientSecret") {
+	if !strings.Contains(list.raw, id) || strings.Contains(list.raw, secret) ||
+		strings.Contains(list.raw, "clientSecret") {
 		t.Errorf("list %s", list.raw)
 	}
 	as := func(r *http.Request) { r.SetBasicAuth(id, secret) }
@@ -325,7 +331,8 @@ func TestEndingALink(t *testing.T) {
 	pair := link(t, s, cloudlinktest.Admin)
 	list := c.do("GET", psi+"/connectors", "", bearer(pair.AccessToken))
 	var apps cloudlink.List[cloudlink.LinkedApp]
-	if err := json.Unmarshal([]byte(list.raw), &apps); err != nil || apps.Count != 1 || apps.Embedded.Items[0].Name != "Demarc" {
+	if err := json.Unmarshal([]byte(list.raw), &apps); err != nil || apps.Count != 1 ||
+		apps.Embedded.Items[0].Name != "Demarc" {
 		t.Fatalf("%v in %s", err, list.raw)
 	}
 	path := psi + "/connectors/" + apps.Embedded.Items[0].ConnectorID
@@ -393,9 +400,11 @@ func TestConfigurationIsChecked(t *testing.T) {
 		return server.Config{
 			Issuer: "https://cloudlink.example:8443", Store: s.Store,
 			Apps: []server.App{{
-				ID: "a", Name: "A", Secret: "0123456789abcdef", RedirectURIs: []string{"https://a.example/cb"}, Scopes: []string{"psi:read"},
+				ID: "a", Name: "A", Secret: "0123456789abcdef", RedirectURIs: []string{"https://a.example/cb"},
+				Scopes: []string{"psi:read"},
 			}},
-			Accounts: []server.Account{{ID: "x", PBX: s.Acme, Admins: []server.Admin{{Email: "a@b.example", PasswordHash: hash}}}},
+			Accounts: []server.Account{{ID: "x", PBX: s.Acme,
+				Admins: []server.Admin{{Email: "a@b.example", PasswordHash: hash}}}},
 		}
 	}
 	if _, err := server.New(good()); err != nil {

@@ -34,8 +34,8 @@ func (s *Server) signedIn(r *http.Request) (oauth.Session, admin, error) {
 	return session, person, nil
 }
 
-// showSignIn shows the sign-in page. Its form must come back from the browser that got it: the form's ticket is the hash
-// of a cookie, so that nobody can sign another's browser in, and nothing is stored for people who are nobody yet.
+// showSignIn shows the sign-in page. Its form must come back from the browser that got it: the form's ticket is the
+// hash of a cookie, so that nobody can sign another's browser in, and nothing is stored for people who are nobody yet.
 func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, ask asking, status int, email, fault string) {
 	secret := account.NewToken()
 	if cookie, err := r.Cookie(formCookie); err == nil && len(cookie.Value) >= 32 && len(cookie.Value) <= 64 {
@@ -52,8 +52,7 @@ func formTicket(cookie account.Secret) string {
 // signIn checks email and password. Every failure looks and takes the same.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request, ask asking) {
 	email, password := clip(r.PostForm.Get("email"), 256), account.Secret(clip(r.PostForm.Get("password"), 256))
-	cookie, err := r.Cookie(formCookie)
-	if err != nil || !account.Secret(r.PostForm.Get("ticket")).Equal(account.Secret(formTicket(account.Secret(cookie.Value)))) {
+	if !fromOwnForm(r) {
 		s.showSignIn(w, r, ask, http.StatusBadRequest, email, "This page was open for too long. Please try again.")
 		return
 	}
@@ -82,7 +81,18 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, ask asking) {
 	http.Redirect(w, r, ask.self(), http.StatusSeeOther)
 }
 
-// signInTries limits one address at one source tightly, and all else loosely: others' failures must not lock an admin out.
+// fromOwnForm reports whether the form was shown to this browser.
+func fromOwnForm(r *http.Request) bool {
+	cookie, err := r.Cookie(formCookie)
+	if err != nil {
+		return false
+	}
+	want := account.Secret(formTicket(account.Secret(cookie.Value)))
+	return want.Equal(account.Secret(r.PostForm.Get("ticket")))
+}
+
+// signInTries limits one address at one source tightly, and all else loosely: others' failures must not lock an
+// admin out.
 func (s *Server) signInTries(r *http.Request, email string) []allowance {
 	source, who := sourceOf(r), account.Secret(foldEmail(email)).Hash()
 	return []allowance{

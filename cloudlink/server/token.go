@@ -87,10 +87,10 @@ func readParams(r *http.Request) (url.Values, error) {
 	case "application/json":
 		params, err = flatJSON(string(body))
 	default:
-		return nil, &oauth.Error{Code: oauth.InvalidRequest, Description: "send a form or a JSON object"}
+		return nil, invalidRequest("send a form or a JSON object")
 	}
 	if err != nil {
-		return nil, &oauth.Error{Code: oauth.InvalidRequest, Description: "the body is not a sound form or JSON object of strings"}
+		return nil, invalidRequest("the body is not a sound form or JSON object of strings")
 	}
 	return params, nil
 }
@@ -138,9 +138,13 @@ func credentials(r *http.Request, params url.Values) (string, account.Secret, er
 		return "", "", &oauth.Error{Code: oauth.InvalidClient, Description: "client id and secret must be form-encoded"}
 	}
 	if params.Has("client_secret") || (params.Has("client_id") && params.Get("client_id") != id) {
-		return "", "", &oauth.Error{Code: oauth.InvalidRequest, Description: "authenticate in one way alone"}
+		return "", "", invalidRequest("authenticate in one way alone")
 	}
 	return id, account.Secret(secret), nil
+}
+
+func invalidRequest(description string) *oauth.Error {
+	return &oauth.Error{Code: oauth.InvalidRequest, Description: description}
 }
 
 // tokenError is the reply of RFC 6749 §5.2 and, beside it, that of the rest of the API.
@@ -191,6 +195,7 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
 func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 	base := s.issuer + cloudlink.PathAuthentication
 	methods := []string{"client_secret_basic", "client_secret_post"}
+	grants := []oauth.GrantType{oauth.AuthorizationCode, oauth.RefreshToken, oauth.ClientCredentials}
 	s.send(w, r, http.StatusOK, map[string]any{
 		"issuer":                                         s.issuer,
 		"authorization_endpoint":                         base + "/authorize",
@@ -198,7 +203,7 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 		"revocation_endpoint":                            base + "/revoke",
 		"jwks_uri":                                       base + "/.well-known/jwks",
 		"response_types_supported":                       []string{"code"},
-		"grant_types_supported":                          []oauth.GrantType{oauth.AuthorizationCode, oauth.RefreshToken, oauth.ClientCredentials},
+		"grant_types_supported":                          grants,
 		"code_challenge_methods_supported":               []string{"S256"},
 		"token_endpoint_auth_methods_supported":          methods,
 		"revocation_endpoint_auth_methods_supported":     methods,

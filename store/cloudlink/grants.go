@@ -61,7 +61,8 @@ func (s *Store) Approve(ctx context.Context, a oauth.Approval) error {
 // Issue keeps a client's own grant with its access token.
 func (s *Store) Issue(ctx context.Context, i oauth.Issue) error {
 	g := grant{
-		account: string(i.Account), id: i.Grant, client: i.Client, subject: i.Client, scope: i.Scope, access: i.AccessLifetime,
+		account: string(i.Account), id: i.Grant, client: i.Client, subject: i.Client, scope: i.Scope,
+		access: i.AccessLifetime,
 	}
 	return s.db.Write(ctx, func(tx store.Tx) error {
 		if err := insertGrant(ctx, tx, g, i.At); err != nil {
@@ -88,7 +89,8 @@ func (s *Store) Access(ctx context.Context, tokenHash string, at time.Time) (oau
 }
 
 // Links lists the living authorisations that people gave.
-func (s *Store) Links(ctx context.Context, acc account.ID, after string, limit int, at time.Time) ([]oauth.Link, error) {
+func (s *Store) Links(ctx context.Context, acc account.ID, after string, limit int, at time.Time) (
+	[]oauth.Link, error) {
 	var page []oauth.Link
 	err := s.db.Read(ctx, func(q store.Tx) error {
 		rows, err := q.Query(ctx, `SELECT g.grant_id, g.client_id, g.subject, g.scope, g.created_at FROM cloudlink_grant g

@@ -67,8 +67,8 @@ func (s *Store) AuditTrail(ctx context.Context, acc account.ID, limit int) ([]oa
 	return trail, err
 }
 
-// Sweep removes what has run out, in small transactions. Used codes and rotated refresh tokens stay until they would have
-// expired, so that their reuse is still seen; a grant goes when nothing of it is left.
+// Sweep removes what has run out, in small transactions. Used codes and rotated refresh tokens stay until they would
+// have expired, so that their reuse is still seen; a grant goes when nothing of it is left.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	for _, table := range []struct{ name, key string }{
 		{"cloudlink_session", "session_hash"}, {"cloudlink_ticket", "ticket_hash"}, {"cloudlink_code", "code_hash"},
@@ -78,10 +78,12 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return s.sweep(ctx, "cloudlink_grant", "grant_id", `created_at < $1
-		AND NOT EXISTS (SELECT 1 FROM cloudlink_code c WHERE c.account_id = t.account_id AND c.grant_id = t.grant_id)
-		AND NOT EXISTS (SELECT 1 FROM cloudlink_access a WHERE a.account_id = t.account_id AND a.grant_id = t.grant_id)
-		AND NOT EXISTS (SELECT 1 FROM cloudlink_refresh r WHERE r.account_id = t.account_id AND r.grant_id = t.grant_id)`, now)
+	where := `created_at < $1`
+	for _, table := range []string{"cloudlink_code", "cloudlink_access", "cloudlink_refresh"} {
+		where += ` AND NOT EXISTS (SELECT 1 FROM ` + table + ` x
+			WHERE x.account_id = t.account_id AND x.grant_id = t.grant_id)`
+	}
+	return s.sweep(ctx, "cloudlink_grant", "grant_id", where, now)
 }
 
 // sweep removes rows of one table, 500 a transaction: that is what background work may hold at once.

@@ -42,7 +42,8 @@ func approve(t *testing.T, s *storecloudlink.Store, acc account.ID, name string)
 
 func approval(ticket oauth.Ticket, name string) oauth.Approval {
 	return oauth.Approval{
-		Ticket: ticket, Grant: "grant-" + name, Client: "app", Subject: "person", Scope: oauth.ParseScope("psi:read psi:write"),
+		Ticket: ticket, Grant: "grant-" + name, Client: "app", Subject: "person",
+		Scope:       oauth.ParseScope("psi:read psi:write"),
 		RedirectURI: "https://portal/callback", Challenge: "challenge", CodeHash: "code-" + name,
 		CodeExpires: start.Add(oauth.CodeLifetime), AccessLifetime: time.Hour, RefreshLifetime: 24 * time.Hour, At: start,
 		Audit: oauth.AuditEntry{Account: ticket.Account, At: start, Action: "consent", Target: "grant-" + name},
@@ -60,9 +61,10 @@ func use(name string) oauth.CodeUse {
 func rotation(name string, generation int, at time.Time) oauth.Rotation {
 	return oauth.Rotation{
 		TokenHash: fmt.Sprintf("refresh-%d-%s", generation, name), Client: "app",
-		Salt:       account.Secret(fmt.Sprintf("salt-%d", generation)),
-		AccessHash: fmt.Sprintf("access-%d-%s", generation+1, name), RefreshHash: fmt.Sprintf("refresh-%d-%s", generation+1, name),
-		At: at,
+		Salt:        account.Secret(fmt.Sprintf("salt-%d", generation)),
+		AccessHash:  fmt.Sprintf("access-%d-%s", generation+1, name),
+		RefreshHash: fmt.Sprintf("refresh-%d-%s", generation+1, name),
+		At:          at,
 	}
 }
 
@@ -170,7 +172,8 @@ func TestRedeemInParallelSucceedsOnce(t *testing.T) {
 			_, v, err := s.Redeem(ctx, u)
 			return v, err
 		})
-		if verdicts[oauth.Accepted] != 1 || verdicts[oauth.Reused]+verdicts[oauth.Unknown] != 99 || verdicts[oauth.Reused] == 0 {
+		if verdicts[oauth.Accepted] != 1 || verdicts[oauth.Reused]+verdicts[oauth.Unknown] != 99 ||
+			verdicts[oauth.Reused] == 0 {
 			t.Fatalf("verdicts %v", verdicts)
 		}
 	})
@@ -353,7 +356,8 @@ func TestClients(t *testing.T) {
 		}
 		got, err := s.Client(t.Context(), "c1")
 		ok(t, err)
-		if got.Account != acme || got.Name != "Name c1" || !got.May(oauth.ClientCredentials) || got.May(oauth.AuthorizationCode) {
+		if got.Account != acme || got.Name != "Name c1" || !got.May(oauth.ClientCredentials) ||
+			got.May(oauth.AuthorizationCode) {
 			t.Fatalf("client %+v", got)
 		}
 		ok(t, s.Issue(t.Context(), oauth.Issue{

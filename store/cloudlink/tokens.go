@@ -105,15 +105,16 @@ func (s *Store) rotate(ctx context.Context, tx store.Tx, r oauth.Rotation) (oaut
 	})
 }
 
-// usedBefore tells a lost answer from a theft: within the window, and as long as nobody used the refresh token that came
-// of it, the same pair may be made again. Everything else ends the grant.
+// usedBefore tells a lost answer from a theft: within the window, and as long as nobody used the refresh token that
+// came of it, the same pair may be made again. Everything else ends the grant.
 func (s *Store) usedBefore(ctx context.Context, tx store.Tx, g grant, r oauth.Rotation, generation int64) (
 	oauth.Issued, oauth.Verdict, error) {
 	var sealed []byte
 	var scope string
 	var expires int64
 	err := tx.QueryRow(ctx, `SELECT r.salt, a.scope, a.expires_at FROM cloudlink_refresh r
-		JOIN cloudlink_refresh n ON n.account_id = r.account_id AND n.grant_id = r.grant_id AND n.generation = r.generation + 1
+		JOIN cloudlink_refresh n ON n.account_id = r.account_id AND n.grant_id = r.grant_id
+			AND n.generation = r.generation + 1
 		JOIN cloudlink_access a ON a.account_id = n.account_id AND a.grant_id = n.grant_id AND a.generation = n.generation
 		WHERE r.account_id = $1 AND r.token_hash = $2 AND r.rotated_at > $3 AND n.rotated_at = 0 AND r.generation = $4`,
 		g.account, r.TokenHash, store.Millis(r.At.Add(-oauth.ReplayWindow)), generation).Scan(&sealed, &scope, &expires)
