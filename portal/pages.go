@@ -49,6 +49,7 @@ func newPages(now func() time.Time) *pages {
 		"state":  stateWord,
 		"kind":   kindWord,
 		"upper":  strings.ToUpper,
+		"reason": reason,
 		"origin": originWord,
 		"event":  eventWord,
 		"link":   linkWord,

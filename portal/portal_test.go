@@ -269,7 +269,7 @@ func TestUserPageSaysWhyAndWhatNext(t *testing.T) {
 	b := open(t, newWorld(), io.Discard, nil)
 	a := b.do("cookie-admin", "GET", "/users/usr_1", nil)
 	for _, want := range []string{
-		"What to do next", "Sync, then let the phone fetch its credential again", "Linphone/5.1", "192.0.2.7:51022 over TLS",
+		"what to do next", "does not match the PBX", "Sync now", "Linphone/5.1", "192.0.2.7:51022 over TLS",
 		"Credential synced", "Issue code", "Make link", "Revoke",
 	} {
 		if !strings.Contains(a.body, want) {
@@ -454,7 +454,7 @@ func TestPagesRefreshThemselves(t *testing.T) {
 		t.Errorf("%d events; what has not changed is not sent", seen)
 	}
 	events(t, b, ctx, "/users/usr_1/live", func(_, text string) bool {
-		if !strings.Contains(text, "What to do next") {
+		if !strings.Contains(text, "what to do next") {
 			t.Errorf("user: %s", text)
 		}
 		return true

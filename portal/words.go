@@ -2,6 +2,7 @@ package portal
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -96,56 +97,31 @@ func eventWord(k timeline.Kind) string {
 	return strings.ReplaceAll(kindWord(string(k)), "_", " ")
 }
 
-// step is what support staff should do next about a user.
+// step is what the page offers to do next, beside provisioning's text, which says why and what to do.
 type step struct {
 	Text string
 	Sync bool // offer to sync now
-	Code bool // offer a code for a device
 }
 
-// nextStep reads a status as support staff would. The text beside it, from provisioning, says why.
 func nextStep(st provisioning.Status) step {
 	switch st.State {
 	case provisioning.Pending:
-		return step{Text: "Sync to see whether the phone system has handed the credential over by now.", Sync: true}
-	case provisioning.Inactive:
-		return inactiveStep(st)
+		return step{Sync: true}
 	case provisioning.SIPError:
-		return errorStep(st.SIPCode)
-	case provisioning.Registered:
-		return step{Text: "Nothing: calls reach this user."}
+		// Only these are cured by the PBX's present credential or mapping; the others need somebody elsewhere.
+		return step{Sync: st.SIPCode == 401 || st.SIPCode == 407 || st.SIPCode == 404}
+	case provisioning.Inactive:
+		if len(st.Devices) > 0 {
+			return step{Text: "Ask the user to open the softphone. If it is open, look at its network and at what it shows."}
+		}
 	}
 	return step{}
 }
 
-func inactiveStep(st provisioning.Status) step {
-	if len(st.Devices) == 0 {
-		return step{Text: "Give the user a way in: a code for the softphone, or a link for Linphone.", Code: true}
+// reason leaves out the SIP code that a text begins with: the code stands beside it.
+func reason(code int, text string) string {
+	if code == 0 {
+		return text
 	}
-	return step{Text: "Ask the user to open the softphone. If it is open, look at its network and at what it shows."}
-}
-
-// errorStep follows the SIP code to the one who can help.
-func errorStep(code int) step {
-	switch code {
-	case 0:
-		return step{Text: "No SIP answer came: look at the device's network, the certificate and the registrar's address."}
-	case 401, 407:
-		return step{
-			Text: "Sync, then let the phone fetch its credential again: password, realm or algorithm differ.", Sync: true,
-		}
-	case 403:
-		return step{Text: "Ask the PBX admin: the licence, a policy or a blocked address refuses this phone."}
-	case 404:
-		return step{Text: "Compare the extension here with the one on the PBX; then sync.", Sync: true}
-	case 408, 504:
-		return step{Text: "Ask the network team: the registrar's address or a firewall is in the way."}
-	case 423:
-		return step{Text: "Raise the registration time in the phone's settings: the registrar wants it longer."}
-	case 480, 500, 503:
-		return step{Text: "Wait, or look at the PBX: the registrar is busy or down. The phone tries the backup by itself."}
-	case 488:
-		return step{Text: "Compare the SRTP and codec settings of phone and PBX."}
-	}
-	return step{Text: "Look the code up with the PBX admin, then sync.", Sync: true}
+	return strings.TrimLeft(strings.TrimPrefix(text, strconv.Itoa(code)), " .")
 }

@@ -23,12 +23,13 @@ func DataURL(link account.Secret) (string, error) {
 	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(c.PNG()), nil
 }
 
-// Terminal returns the link's picture for a terminal, two modules per character cell. Light modules are drawn, so that
-// it scans on a dark background; the escape codes set both colours, so that it scans on a light one too.
-func Terminal(link account.Secret) (string, error) {
+// Terminal returns the link's picture for a terminal, two modules per character cell, and how many columns it takes.
+// Light modules are drawn, so that it scans on a dark background; the escape codes set both colours, so that it scans
+// on a light one too.
+func Terminal(link account.Secret) (picture string, columns int, err error) {
 	c, err := encode(link)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	var b strings.Builder
 	for y := -quiet; y < c.Size+quiet; y += 2 {
@@ -38,7 +39,7 @@ func Terminal(link account.Secret) (string, error) {
 		}
 		b.WriteString("\x1b[0m\n")
 	}
-	return b.String(), nil
+	return b.String(), c.Size + 2*quiet, nil
 }
 
 // encode uses the weakest error correction: the link is long and is shown on a screen, where nothing gets dirty.

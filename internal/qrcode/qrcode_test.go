@@ -36,7 +36,7 @@ func TestDataURLIsAPicture(t *testing.T) {
 }
 
 func TestTerminalIsSquareWithAQuietZone(t *testing.T) {
-	out, err := qrcode.Terminal(link)
+	out, columns, err := qrcode.Terminal(link)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +54,9 @@ func TestTerminalIsSquareWithAQuietZone(t *testing.T) {
 		if !strings.HasPrefix(line, "████") || !strings.HasSuffix(line, "████") {
 			t.Fatalf("line %d has no quiet zone: %q", i, line)
 		}
+	}
+	if width != columns {
+		t.Errorf("%d columns told, %d drawn", columns, width)
 	}
 	if got := len(lines); got != (width+1)/2 {
 		t.Errorf("%d lines for %d cells", got, width)
