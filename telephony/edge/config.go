@@ -38,7 +38,7 @@ type Limits struct {
 	Patience     time.Duration // how old a connection without a message is before a newer one may displace it; 1 s
 	MessageTime  time.Duration // from a message's first byte to its last, however it drips; 10 s
 	Idle         time.Duration // between messages before anybody authenticated on the connection; 2 min
-	KnownIdle    time.Duration // between messages after that; 65 min, longer than a registration lasts
+	KnownIdle    time.Duration // between messages after that; 125 min, longer than a registration may last
 	Write        time.Duration // for the peer to take an answer; 10 s
 	Stop         time.Duration // for work in hand when the edge stops; 5 s
 
@@ -62,7 +62,7 @@ func (l Limits) withDefaults() Limits {
 	duration(&l.Patience, time.Second)
 	duration(&l.MessageTime, 10*time.Second)
 	duration(&l.Idle, 2*time.Minute)
-	duration(&l.KnownIdle, 65*time.Minute)
+	duration(&l.KnownIdle, 125*time.Minute)
 	duration(&l.Write, 10*time.Second)
 	duration(&l.Stop, 5*time.Second)
 	number := func(n *int, def int) {
