@@ -124,7 +124,8 @@ func (s *Store) removeBindings(ctx context.Context, tx store.Tx, node string, ke
 
 // appendChanges numbers the rows by the node's counter, whose row stays locked until the commit: numbers have no gaps
 // and follow the order of commits.
-func (s *Store) appendChanges(ctx context.Context, tx store.Tx, node string, changes []telephony.RegistrationChange) error {
+func (s *Store) appendChanges(ctx context.Context, tx store.Tx, node string,
+	changes []telephony.RegistrationChange) error {
 	if len(changes) == 0 {
 		return nil
 	}

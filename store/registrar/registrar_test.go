@@ -29,7 +29,8 @@ var start = time.UnixMilli(1_700_000_000_123).UTC()
 
 func binding(acc account.ID, user, key string) registrar.Binding {
 	return registrar.Binding{
-		Account: acc, Node: "n1", AoR: telephony.NewAoR(user, "pbx.example.org"), Key: key, Contact: "sip:" + user + "@h;ob",
+		Account: acc, Node: "n1", AoR: telephony.NewAoR(user, "pbx.example.org"), Key: key, Contact: "sip:" + user +
+			"@h;ob",
 		Instance: "urn:uuid:1", RegID: 1, Q: 500, CallID: "c", CSeq: 1<<32 - 1,
 		Flow: registrar.Flow{Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("[::1]:5061")},
 
@@ -180,7 +181,8 @@ func subscribers(acc account.ID, n int) directory.Directory {
 		ext := fmt.Sprint(1001 + i)
 		d.Subscribers = append(d.Subscribers, directory.Subscriber{
 			UserID: directory.UserID(acc, ext), Extension: ext, Name: "N" + ext, Email: ext + "@example.org",
-			AuthUsername: "auth" + ext, Realm: "R", Hashes: directory.NewHashes("auth"+ext, "R", "canary-"+account.Secret(ext)),
+			AuthUsername: "auth" + ext, Realm: "R", Hashes: directory.NewHashes("auth"+ext, "R",
+				"canary-"+account.Secret(ext)),
 			Desktop: true, Voicemail: "v", CallerID: "c",
 		})
 	}
@@ -203,7 +205,8 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		first := must(s.Subscriber(ctx, telephony.NewAoR("1001", "pbx.example.org")))(t)
-		if first.Account != acc || first.AuthUsername != "auth1001" || !slices.Equal(first.Hashes, d.Subscribers[0].Hashes) {
+		if first.Account != acc || first.AuthUsername != "auth1001" || !slices.Equal(first.Hashes,
+			d.Subscribers[0].Hashes) {
 			t.Errorf("%+v", first)
 		}
 		for _, aor := range []telephony.AoR{{User: "9", Domain: "pbx.example.org"}, {User: "1001", Domain: "other"}} {
@@ -254,7 +257,8 @@ func checkRotation(t *testing.T, s *storeregistrar.Store, acc account.ID, d dire
 	}
 }
 
-func replace(t *testing.T, s *storeregistrar.Store, acc account.ID, d directory.Directory, want storeregistrar.Replaced) {
+func replace(t *testing.T, s *storeregistrar.Store, acc account.ID, d directory.Directory,
+	want storeregistrar.Replaced) {
 	t.Helper()
 	if got, err := s.Replace(t.Context(), acc, d); err != nil || got != want {
 		t.Fatalf("%+v %v, want %+v", got, err, want)

@@ -53,7 +53,8 @@ func TestPasswordBecomesHA1(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := d.Subscribers[0]
-			want := []digest.Hash{digest.NewHash(digest.MD5, "1001", "R", "p:w"), digest.NewHash(digest.SHA256, "1001", "R", "p:w")}
+			want := []digest.Hash{digest.NewHash(digest.MD5, "1001", "R", "p:w"), digest.NewHash(digest.SHA256, "1001",
+				"R", "p:w")}
 			if len(s.Hashes) != 2 || s.Hashes[0] != want[0] || s.Hashes[1] != want[1] {
 				t.Error("wrong hashes")
 			}
@@ -71,7 +72,8 @@ func TestPasswordBecomesHA1(t *testing.T) {
 func TestHashesAsWritten(t *testing.T) {
 	md5 := digest.NewHash(digest.MD5, "u", "R", "x").HA1.Reveal()
 	sha := digest.NewHash(digest.SHA256, "u", "R", "x").HA1.Reveal()
-	text := yamlHead + "  - {extension: 1001, name: A, email: a@b, auth_username: u, realm: R, ha1: " + strings.ToUpper(md5) +
+	text := yamlHead + "  - {extension: 1001, name: A, email: a@b, auth_username: u, realm: R, ha1: " +
+		strings.ToUpper(md5) +
 		", algorithm: md5, licences: []}\n" +
 		"  - extension: 0100\n    name: B\n    email: b@b\n    hashes:\n      - {algorithm: MD5, realm: Q, ha1: " + md5 +
 		"}\n      - {algorithm: SHA-256, realm: Q, ha1: " + sha + "}\n"
@@ -80,7 +82,8 @@ func TestHashesAsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := d.Subscribers[0], d.Subscribers[1]
-	if a.Hashes[0] != (digest.Hash{Algorithm: digest.MD5, Realm: "R", HA1: account.Secret(md5)}) || a.Desktop || a.Mobile ||
+	if a.Hashes[0] != (digest.Hash{Algorithm: digest.MD5, Realm: "R", HA1: account.Secret(md5)}) || a.Desktop ||
+		a.Mobile ||
 		a.AuthUsername != "u" {
 		t.Errorf("%+v", a)
 	}
@@ -92,22 +95,31 @@ func TestHashesAsWritten(t *testing.T) {
 func TestMistakesHaveAPlace(t *testing.T) {
 	ok := "  - {extension: '1001', name: A, email: a@b, password: hunter2}\n"
 	tests := []struct{ name, file, text, want string }{
-		{"unknown key", "u.yaml", yamlHead + ok + "  - extension: '1'\n    pasword: hunter2\n", `u.yaml:7:5: unknown field "pasword"`},
+		{"unknown key", "u.yaml", yamlHead + ok + "  - extension: '1'\n    pasword: hunter2\n",
+			`u.yaml:7:5: unknown field "pasword"`},
 		{"unknown section", "u.yaml", "people: []\nusers: []\n", `u.yaml:1:1: unknown key "people"`},
 		{"syntax", "u.yaml", "users:\n  - {extension: '1001', password: hunter2\n", "u.yaml:2:"},
-		{"no realm", "u.yaml", yamlHead + "  - extension: '1001'\n    name: A\n    email: a@b\n    ha1: 0123456789abcdef0123456789abcdef\n    algorithm: MD5\n",
+		{"no realm", "u.yaml", yamlHead + "  - extension: '1001'\n    name: A\n" +
+			"    email: a@b\n    ha1: 0123456789abcdef0123456789abcdef\n    algorithm: MD5\n",
 			"u.yaml:8:10: an ha1 needs its realm and its algorithm"},
-		{"no algorithm", "u.yaml", yamlHead + "  - {extension: '1001', name: A, email: a@b, realm: R, ha1: 0123456789abcdef0123456789abcdef}\n",
+		{"no algorithm", "u.yaml", yamlHead +
+			"  - {extension: '1001', name: A, email: a@b, realm: R, ha1: 0123456789abcdef0123456789abcdef}\n",
 			"u.yaml:5:"},
-		{"short ha1", "u.yaml", yamlHead + "  - {extension: '1001', name: A, email: a@b, realm: R, algorithm: MD5, ha1: abc}\n", "32 lower-case hex"},
-		{"both", "u.yaml", yamlHead + "  - {extension: '1001', name: A, email: a@b, realm: R, algorithm: MD5, ha1: abc, password: x}\n", "either password"},
+		{"short ha1", "u.yaml", yamlHead +
+			"  - {extension: '1001', name: A, email: a@b, realm: R, algorithm: MD5, ha1: abc}\n", "32 lower-case hex"},
+		{"both", "u.yaml", yamlHead +
+			"  - {extension: '1001', name: A, email: a@b, realm: R, algorithm: MD5, ha1: abc, password: x}\n", "either password"},
 		{"none", "u.yaml", yamlHead + "  - {extension: '1001', name: A, email: a@b}\n", "either password"},
 		{"twice", "u.yaml", yamlHead + ok + "  - {extension: '1001', name: B, email: A@b, password: x}\n",
 			`u.yaml:6:17: extension "1001" stands twice: first on line 5`},
-		{"same email", "u.yaml", yamlHead + ok + "  - {extension: '1002', name: B, email: A@b, password: x}\n", `email "a@b" stands twice`},
-		{"licence", "u.yaml", yamlHead + "  - {extension: '1', name: A, email: a@b, password: x, licences: [fax]}\n", `unknown licence "fax"`},
-		{"extension", "u.yaml", yamlHead + "  - {extension: '10 01', name: A, email: a@b, password: x}\n", "u.yaml:5:17: extension must be"},
-		{"email", "u.yaml", yamlHead + "  - {extension: '1001', name: A, email: nobody, password: x}\n", "email must be one address"},
+		{"same email", "u.yaml", yamlHead + ok + "  - {extension: '1002', name: B, email: A@b, password: x}\n",
+			`email "a@b" stands twice`},
+		{"licence", "u.yaml", yamlHead + "  - {extension: '1', name: A, email: a@b, password: x, licences: [fax]}\n",
+			`unknown licence "fax"`},
+		{"extension", "u.yaml", yamlHead + "  - {extension: '10 01', name: A, email: a@b, password: x}\n",
+			"u.yaml:5:17: extension must be"},
+		{"email", "u.yaml", yamlHead + "  - {extension: '1001', name: A, email: nobody, password: x}\n",
+			"email must be one address"},
 		{"type", "u.yaml", "pbx: {type: fax, domain: d}\nusers: []\n", `u.yaml:1:13: type "fax" is unknown`},
 		{"port", "u.yaml", "pbx: {domain: d, registrars: [{host: h, port: 70000}]}\nusers: []\n", "port 70000"},
 		{"expires", "u.yaml", "pbx: {domain: d, registration_expires: 5}\nusers: []\n", "60 to 86400"},
@@ -144,7 +156,8 @@ func TestMistakesHaveAPlace(t *testing.T) {
 func TestAllMistakesAtOnceButNotEndlessly(t *testing.T) {
 	text := "extension,name,email,password\n" + strings.Repeat("?,A,a@b,x\n", 100)
 	_, err := directory.Parse("u.csv", []byte(text), "acc_1", defaults)
-	if lines := strings.Count(err.Error(), "\n"); lines < 10 || lines > 25 || !strings.Contains(err.Error(), "more mistakes") {
+	if lines := strings.Count(err.Error(), "\n"); lines < 10 || lines > 25 || !strings.Contains(err.Error(),
+		"more mistakes") {
 		t.Errorf("%d lines: %v", lines, err)
 	}
 }
@@ -164,8 +177,9 @@ func TestSpreadsheetApostrophe(t *testing.T) {
 
 func TestEndpoints(t *testing.T) {
 	pbx := cloudlink.PBX{PBXID: "p", Realm: "R", Domain: "d"}
-	s := directory.Subscriber{UserID: "usr_1", Extension: "1001", AuthUsername: "u", Realm: "R", Desktop: true, Version: "1",
-		Hashes: directory.NewHashes("u", "R", "x")}
+	s := directory.Subscriber{UserID: "usr_1", Extension: "1001", AuthUsername: "u", Realm: "R", Desktop: true,
+		Version: "1",
+		Hashes:  directory.NewHashes("u", "R", "x")}
 	u := s.Endpoints("acc_1", pbx)
 	if len(u.SIPEndpoints) != 2 || u.SIPEndpoints[0].Licence != cloudlink.LicenceOK ||
 		u.SIPEndpoints[1].Licence != cloudlink.LicenceMissing || u.AccountID != "acc_1" {

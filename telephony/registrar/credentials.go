@@ -125,10 +125,24 @@ func (c *credentials) domain(ctx context.Context, name string) (Domain, bool, er
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.generation == generation {
-		makeRoom(c.domains, maxDomains)
+		c.makeDomainRoom()
 		c.domains[name] = domainEntry{domain: d, found: err == nil}
 	}
 	return d, err == nil, nil
+}
+
+// makeDomainRoom drops a name that is not served before one that is: strangers may send any number of names.
+func (c *credentials) makeDomainRoom() {
+	if len(c.domains) < maxDomains {
+		return
+	}
+	for name, e := range c.domains {
+		if !e.found {
+			delete(c.domains, name)
+			return
+		}
+	}
+	makeRoom(c.domains, maxDomains)
 }
 
 // makeRoom drops any one entry of a full map: Go's map order is random enough for a cache.

@@ -96,7 +96,7 @@ func kinds(d registrar.Decision) string {
 }
 
 func TestDecide(t *testing.T) {
-	const a, b, c, e = "sip:1001@10.0.0.1:5060", "sip:1001@10.0.0.2:5060", "sip:1001@10.0.0.3:5060", "sip:1001@10.0.0.4:5060"
+	const a, b, c, e = "sip:1001@10.0.0.1:5060", "sip:1001@10.0.0.2:5060", "sip:1001@10.0.0.3", "sip:1001@10.0.0.4"
 	header := func(seconds int) func(*registrar.Request) {
 		return func(r *registrar.Request) { r.Expires = seconds }
 	}
@@ -112,37 +112,46 @@ func TestDecide(t *testing.T) {
 	}{
 		{"first contact, default expiry", []*registrar.Request{register(1, a)}, 200, a, "registered", 3600},
 		{"§10.2.1.1 header", []*registrar.Request{with(register(1, a), header(600))}, 200, a, "registered", 600},
-		{"§10.2.1.1 parameter over header", []*registrar.Request{with(register(1, a+" 700"), header(600))}, 200, a, "registered", 700},
+		{"§10.2.1.1 parameter over header", []*registrar.Request{with(register(1, a+" 700"), header(600))}, 200, a,
+			"registered", 700},
 		{"longer than the maximum is cut", []*registrar.Request{register(1, a+" 99999")}, 200, a, "registered", 7200},
 		{"§10.3 step 7: too brief", []*registrar.Request{register(1, a+" 59")}, 423, "", "", 0},
 		{"the minimum itself is fine", []*registrar.Request{register(1, a+" 60")}, 200, a, "registered", 60},
 		{"refresh is no change", []*registrar.Request{register(1, a), register(2, a+" 900")}, 200, a, "", 900},
 		{"several contacts", []*registrar.Request{register(1, a, b)}, 200, a + " " + b, "registered registered", 3600},
-		{"two phones", []*registrar.Request{register(1, a), with(register(1, b), otherCall)}, 200, a + " " + b, "registered", 3600},
+		{"two phones", []*registrar.Request{register(1, a), with(register(1, b), otherCall)}, 200, a + " " + b,
+			"registered", 3600},
 		{"§10.2.2 remove one", []*registrar.Request{register(1, a, b), register(2, a+" 0")}, 200, b, "unregistered", 3600},
 		{"remove what is not there", []*registrar.Request{register(1, a), register(2, b+" 0")}, 200, a, "", 3600},
-		{"§10.2.2 remove all", []*registrar.Request{register(1, a, b), with(register(2), star)}, 200, "", "unregistered unregistered", 0},
+		{"§10.2.2 remove all", []*registrar.Request{register(1, a, b), with(register(2), star)}, 200, "",
+			"unregistered unregistered", 0},
 		{"star with nothing bound", []*registrar.Request{with(register(2), star)}, 200, "", "", 0},
-		{"§10.3 step 6: star without Expires 0", []*registrar.Request{register(1, a), with(with(register(2), star), header(60))}, 400, "", "", 0},
+		{"§10.3 step 6: star without Expires 0", []*registrar.Request{register(1, a), with(with(register(2), star),
+			header(60))}, 400, "", "", 0},
 		{"star beside a contact", []*registrar.Request{with(register(2, a), star)}, 400, "", "", 0},
 		{"star out of order", []*registrar.Request{register(5, a), with(register(4), star)}, 500, "", "", 0},
-		{"star of another call", []*registrar.Request{register(5, a), with(with(register(4), star), otherCall)}, 200, "", "unregistered", 0},
+		{"star of another call", []*registrar.Request{register(5, a), with(with(register(4), star), otherCall)}, 200,
+			"", "unregistered", 0},
 		{"§10.2.3 fetch", []*registrar.Request{register(1, a), register(2)}, 200, a, "", 3600},
 		{"fetch with nothing", []*registrar.Request{register(2)}, 200, "", "", 0},
 		{"§10.3 step 7: lower CSeq", []*registrar.Request{register(5, a), register(4, a)}, 500, "", "", 0},
 		{"same CSeq removes nothing", []*registrar.Request{register(5, a), register(5, a+" 0")}, 500, "", "", 0},
-		{"lower CSeq of another call", []*registrar.Request{register(5, a), with(register(1, a), otherCall)}, 200, a, "", 3600},
+		{"lower CSeq of another call", []*registrar.Request{register(5, a), with(register(1, a), otherCall)}, 200, a,
+			"", 3600},
 		{"all or nothing", []*registrar.Request{register(1, a), register(2, b, a+" 5")}, 423, "", "", 0},
 		{"retransmission", []*registrar.Request{register(5, a), register(5, a)}, 200, a, "", 3600},
-		{"retransmitted from elsewhere", []*registrar.Request{register(5, a), with(register(5, a), fromFlow(2))}, 500, "", "", 0},
+		{"retransmitted from elsewhere", []*registrar.Request{register(5, a), with(register(5, a), fromFlow(2))}, 500,
+			"", "", 0},
 		{"same contact twice", []*registrar.Request{register(1, a, a)}, 400, "", "", 0},
-		{"§19.1.4 host without case", []*registrar.Request{register(1, "sip:x@Host.example;ob"), register(2, "sip:x@host.EXAMPLE")},
+		{"§19.1.4 host without case", []*registrar.Request{register(1, "sip:x@Host.example;ob"), register(2,
+			"sip:x@host.EXAMPLE")},
 			200, "sip:x@host.EXAMPLE", "", 3600},
 		{"§19.1.4 user with case", []*registrar.Request{register(1, "sip:x@h"), register(2, "sip:X@h")},
 			200, "sip:x@h sip:X@h", "registered", 3600},
 		{"the limit", []*registrar.Request{register(1, a, b, c), register(2, e)}, 403, "", "", 0},
 		{"the limit in one request", []*registrar.Request{register(1, a, b, c, e)}, 403, "", "", 0},
-		{"a refresh at the limit", []*registrar.Request{register(1, a, b, c), register(2, b)}, 200, a + " " + b + " " + c, "", 3600},
+		{"a refresh at the limit", []*registrar.Request{register(1, a, b, c), register(2, b)}, 200, a + " " + b + " " +
+			c, "", 3600},
 		{"RFC 5626: flow replaced", []*registrar.Request{with(register(1, a), instance("urn:1", 1)),
 			with(with(register(2, b), instance("urn:1", 1)), fromFlow(2))}, 200, b, "", 3600},
 		{"RFC 5626: second flow", []*registrar.Request{with(register(1, a), instance("urn:1", 1)),
@@ -150,7 +159,8 @@ func TestDecide(t *testing.T) {
 		{"RFC 5626: other instance", []*registrar.Request{with(register(1, a), instance("urn:1", 1)),
 			with(with(register(2, a), instance("urn:2", 1)), fromFlow(2))}, 200, a + " " + a, "registered", 3600},
 		{"RFC 5626 §4.2: one reg-id", []*registrar.Request{with(register(1, a, b), instance("urn:1", 1))}, 400, "", "", 0},
-		{"instance without reg-id comes back from another port", []*registrar.Request{with(register(1, a), instance("urn:1", 0)),
+		{"instance without reg-id comes back from another port", []*registrar.Request{with(register(1, a),
+			instance("urn:1", 0)),
 			with(with(register(2, b), instance("urn:1", 0)), fromFlow(2))}, 200, b, "registered", 3600},
 		{"instance with two contacts of its own", []*registrar.Request{with(register(1, a, b), instance("urn:1", 0)),
 			with(register(2, a, b), instance("urn:1", 0))}, 200, a + " " + b, "", 3600},
@@ -160,7 +170,8 @@ func TestDecide(t *testing.T) {
 		{"contact with NUL", []*registrar.Request{register(1, "sip:a\x00@b")}, 400, "", "", 0},
 		{"contact that is not UTF-8", []*registrar.Request{register(1, "sip:\xff@b")}, 400, "", "", 0},
 		{"huge contact", []*registrar.Request{register(1, "sip:"+strings.Repeat("a", 600)+"@b")}, 400, "", "", 0},
-		{"no Call-ID", []*registrar.Request{with(register(1, a), func(r *registrar.Request) { r.CallID = "" })}, 400, "", "", 0},
+		{"no Call-ID", []*registrar.Request{with(register(1, a), func(r *registrar.Request) { r.CallID = "" })}, 400,
+			"", "", 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -199,7 +210,8 @@ func TestLimitDropsTheOldestDead(t *testing.T) {
 	d.Bindings[2].RefreshedAt = start.Add(-time.Hour)
 	s := registrar.State{Account: "acc_1", AoR: alice, Bindings: d.Bindings}
 	d = registrar.Decide(rules, s, register(2, "sip:e@h"), start)
-	if contacts(d) != "sip:a@h sip:b@h sip:e@h" || kinds(d) != "registered displaced" || d.Changes[1].Contact != "sip:c@h" {
+	if contacts(d) != "sip:a@h sip:b@h sip:e@h" || kinds(d) != "registered displaced" ||
+		d.Changes[1].Contact != "sip:c@h" {
 		t.Errorf("%s; %s", contacts(d), kinds(d))
 	}
 }
@@ -207,7 +219,8 @@ func TestLimitDropsTheOldestDead(t *testing.T) {
 func TestBindingComesBack(t *testing.T) {
 	d := run(t, register(1, "sip:a@h"))
 	d.Bindings[0].Reachable = false
-	d = registrar.Decide(rules, registrar.State{AoR: alice, Bindings: d.Bindings}, with(register(2, "sip:a@h"), fromFlow(2)), start)
+	d = registrar.Decide(rules, registrar.State{AoR: alice, Bindings: d.Bindings}, with(register(2, "sip:a@h"),
+		fromFlow(2)), start)
 	if kinds(d) != "registered" || !d.Bindings[0].Reachable || d.Bindings[0].Flow.ID != 2 {
 		t.Errorf("%s %+v", kinds(d), d.Bindings)
 	}
@@ -240,7 +253,10 @@ func TestChangesShowNoSecrets(t *testing.T) {
 }
 
 func TestLongUserAgentIsCut(t *testing.T) {
-	d := run(t, with(register(1, "sip:a@h"), func(r *registrar.Request) { r.UserAgent = strings.Repeat("é\x00\xff", 100) }))
+	d := run(t, with(register(1, "sip:a@h"), func(r *registrar.Request) {
+		r.UserAgent = strings.Repeat("é\x00\xff",
+			100)
+	}))
 	if ua := d.Bindings[0].UserAgent; len(ua) > 128 || !utf8.ValidString(ua) || strings.IndexByte(ua, 0) >= 0 {
 		t.Errorf("%q", ua)
 	}

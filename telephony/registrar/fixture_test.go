@@ -148,7 +148,8 @@ type fixture struct {
 func newFixture(t *testing.T, m *memory, change func(*registrar.Config)) *fixture {
 	t.Helper()
 	c := &clock{}
-	config := registrar.Config{Node: "n1", Directory: m, Bindings: m, Rules: rules, Now: c.now, Tick: 5 * time.Millisecond,
+	config := registrar.Config{Node: "n1", Directory: m, Bindings: m, Rules: rules, Now: c.now,
+		Tick:   5 * time.Millisecond,
 		Shards: 3, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&config)

@@ -28,7 +28,8 @@ func TestRegisterRefreshRemove(t *testing.T) {
 		t.Fatalf("%+v", reply)
 	}
 	reply := p.must(200, expires(600))
-	if len(reply.Bindings) != 1 || reply.Bindings[0].URI != p.contact || reply.Bindings[0].Expires != 600 || reply.Date.IsZero() {
+	if len(reply.Bindings) != 1 || reply.Bindings[0].URI != p.contact || reply.Bindings[0].Expires != 600 ||
+		reply.Date.IsZero() {
 		t.Errorf("%+v", reply)
 	}
 	if len(f.memory.bindings) != 1 {
@@ -66,7 +67,8 @@ func TestUnknownLooksLikeKnown(t *testing.T) {
 		}
 		before, rest, _ := strings.Cut(strings.Join(reply.Challenges, "|"), `nonce="`)
 		nonce, after, _ := strings.Cut(rest, `"`)
-		return fmt.Sprint(reply.Status, reply.Reason, reply.RetryAfter, strings.ReplaceAll(before, domain, "D"), len(nonce), after)
+		return fmt.Sprint(reply.Status, reply.Reason, reply.RetryAfter, strings.ReplaceAll(before, domain, "D"),
+			len(nonce), after)
 	}
 	for _, sign := range []bool{false, true} {
 		known := shape("1001", alice.Domain, sign)
@@ -111,7 +113,10 @@ func TestAnotherUsersAoR(t *testing.T) {
 	if len(f.memory.bindings) != 0 {
 		t.Error("something was bound")
 	}
-	eventually(t, "told on the sender's own line", func() bool { return strings.HasPrefix(f.memory.told(), "refused 1001 403") })
+	eventually(t, "told on the sender's own line", func() bool {
+		return strings.HasPrefix(f.memory.told(),
+			"refused 1001 403")
+	})
 }
 
 func TestThirdPartyByPolicy(t *testing.T) {

@@ -53,7 +53,8 @@ func open() (*core.PBX, *subscribers) {
 	m := &subscribers{pbx: cloudlink.PBX{PBXID: "p", Domain: "d", Realm: "R"}}
 	for _, ext := range []string{"1001", "1002", "1003"} {
 		m.list = append(m.list, directory.Subscriber{UserID: directory.UserID("acc_1", ext), Extension: ext,
-			AuthUsername: ext, Realm: "R", Hashes: directory.NewHashes(ext, "R", "x"), Desktop: true, Mobile: true, Version: "1"})
+			AuthUsername: ext, Realm: "R", Hashes: directory.NewHashes(ext, "R",
+				"x"), Desktop: true, Mobile: true, Version: "1"})
 	}
 	slices.SortFunc(m.list, func(a, b directory.Subscriber) int { return strings.Compare(a.UserID, b.UserID) })
 	own := func() []cloudlink.Registrar {

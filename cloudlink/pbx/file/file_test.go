@@ -102,7 +102,8 @@ func TestFileIsReadAgain(t *testing.T) {
 		}
 	}
 	write(t, path, "users: [{extension: hunter2, password: hunter2}]\n")
-	if len(all(t, p)) != 3 || !strings.Contains(log.String(), "users.yaml:1:") || strings.Contains(log.String(), "hunter2") {
+	if len(all(t, p)) != 3 || !strings.Contains(log.String(), "users.yaml:1:") || strings.Contains(log.String(),
+		"hunter2") {
 		t.Errorf("log %s", log.String())
 	}
 }
