@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	pageSize      = 100 // users in one transaction
+	pageSize      = 50  // users in one transaction
 	fetchers      = 8   // credential requests at the same time
 	syncLeaseLife = 30 * time.Second
 	maxPages      = 10_000 // a service whose pages never end must not fill the memory

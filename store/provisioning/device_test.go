@@ -182,6 +182,22 @@ func TestDocument(t *testing.T) {
 		if len(got["auth_info_0/ha1"]) != 32 || strings.Contains(string(doc.Body), "passwd") {
 			t.Errorf("no HA1, or a password:\n%s", doc.Body)
 		}
+		if _, ok := got["misc/config-uri"]; !ok {
+			t.Error("Linphone would fetch the spent link again at each start")
+		}
+		f := &feed{}
+		registered := b.change(telephony.BindingRegistered, "urn:uuid:linphones-own")
+		registered.Contact = "sip:1000@192.0.2.7:5060;transport=tls;" + got["proxy_0/contact_uri_parameters"]
+		f.add(registered)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _ = b.svc.Follow(ctx, f) })
+		st = b.eventually("user0@", func(st rules.Status) bool { return st.State == rules.Registered })
+		cancel()
+		group.Wait()
+		if len(st.Devices) != 1 || st.Devices[0].State != rules.Registered {
+			t.Errorf("the document's device was not recognised by its contact: %+v", st.Devices)
+		}
 		if _, err := b.svc.IssueDocumentLink(t.Context(), b.actor, user, cloudlink.Desktop, "other"); !errors.Is(err,
 			rules.ErrInvalid) {
 			t.Errorf("a document for an unknown app: %v", err)
