@@ -174,8 +174,8 @@ func (s *Service) Disconnect(ctx context.Context, actor account.Member, id ID) e
 	return nil
 }
 
-// revoke tells the service that a token is not wanted any more. Nothing depends on it here, so a failure is only logged:
-// the token ends by its own lifetime.
+// revoke tells the service that a token is not wanted any more. Nothing depends on it here, so a failure is only
+// logged: the token ends by its own lifetime.
 func (s *Service) revoke(ctx context.Context, c Connector, refresh account.Secret) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

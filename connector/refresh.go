@@ -106,8 +106,8 @@ func tooSoon(h Held) error {
 	return fmt.Errorf("%w: the last refresh failed; next try at %s", ErrUnreachable, h.RetryAt.UTC().Format(time.RFC3339))
 }
 
-// refresh rotates a grant's tokens: one caller in this process, one process by the lease. It does not stop half-way when
-// its caller goes away, because tokens that the service gave out must be kept.
+// refresh rotates a grant's tokens: one caller in this process, one process by the lease. It does not stop half-way
+// when its caller goes away, because tokens that the service gave out must be kept.
 func (s *Service) refresh(ctx context.Context, c Connector, key GrantKey) (Held, error) {
 	held, err, _ := s.refreshes.Do(string(key.Account)+"/"+key.Grant, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshDeadline)
@@ -165,7 +165,8 @@ func (s *Service) rotate(ctx context.Context, c Connector, l Lease, h Held) (Hel
 	at := refreshAt(s.Now(), t.ExpiresAt)
 	back := Event{}
 	if h.Failures > 0 {
-		back = s.event(c.Account, c.ID, byDemarc, "The service answers again; the authorisation of "+h.Email+" was refreshed.")
+		back = s.event(c.Account, c.ID, byDemarc,
+			"The service answers again; the authorisation of "+h.Email+" was refreshed.")
 	}
 	if err := s.persist(ctx, l.Key, h.Generation, t, at, back); err != nil {
 		return Held{}, err

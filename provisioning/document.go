@@ -75,12 +75,13 @@ func section(name string, pairs ...string) lpSection {
 
 // linphoneDocument writes the account with its hashes, never a password.
 //
-// config-uri is emptied because Linphone would fetch the one-time link again at each start. Linphone takes a CA only as
-// the path of a file ([sip] root_ca), which a document cannot make: the PEM stands in a section of our own for the person
-// who sets the phone up, and a root_ca that works already is left alone.
+// config-uri is emptied because Linphone would fetch the one-time link again at each start. Linphone takes a CA
+// only as the path of a file ([sip] root_ca), which a document cannot make: the PEM stands in a section of our own
+// for the person who sets the phone up, and a root_ca that works already is left alone.
 //
-// Linphone takes the uuid at its next start only and registers with one of its own until then; so the contact carries
-// the device too. Of several auth_info it tries the last one alone, whatever the algorithm of the challenge: there is one.
+// Linphone takes the uuid at its next start only and registers with one of its own until then; so the contact
+// carries the device too. Of several auth_info it tries the last one alone, whatever the algorithm of the
+// challenge: there is one.
 func linphoneDocument(h Handout) ([]byte, error) {
 	c := h.Credential
 	if len(c.Registrars) == 0 {

@@ -137,7 +137,8 @@ func applyRefused(ch telephony.RegistrationChange, r *Record) {
 		return
 	}
 	d.LastSeen = ch.At
-	r.happen(d, Event{Kind: Failed, At: ch.At, Code: ch.Code, Text: text}, byRegistrar, timeline.SIPError, d.Name+": "+text)
+	e := Event{Kind: Failed, At: ch.At, Code: ch.Code, Text: text}
+	r.happen(d, e, byRegistrar, timeline.SIPError, d.Name+": "+text)
 }
 
 // find returns the device that a change speaks of: by the mark that its document put into the contact, by its instance,

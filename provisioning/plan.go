@@ -61,7 +61,8 @@ func NewPlan(users []Record, pbxs []cloudlink.PBX, listing []cloudlink.UserWithE
 	return plan
 }
 
-// Brake reports whether so many users would lose a credential that a mistake on the PBX side is more likely than a wish.
+// Brake reports whether so many users would lose a credential that a mistake on the PBX side is more likely than a
+// wish.
 func (p Plan) Brake() bool { return p.Losing > 5 && p.Losing*10 > p.Having }
 
 // loses reports whether the plan takes the credential of a kind away.

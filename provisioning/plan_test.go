@@ -56,7 +56,8 @@ func TestMatching(t *testing.T) {
 			[]cloudlink.UserWithEndpoints{ann, served("9", "ann@x", "900")}, "9", "", false},
 		{"two with one extension", []Record{member("cy@x", "300")},
 			[]cloudlink.UserWithEndpoints{bare, served("4", "", "300")}, "", Ambiguous, false},
-		{"one user on two pages", []Record{member("ann@x", "")}, []cloudlink.UserWithEndpoints{ann, bob, ann}, "1", "", false},
+		{"one user on two pages", []Record{member("ann@x", "")}, []cloudlink.UserWithEndpoints{ann, bob, ann}, "1", "",
+			false},
 	}
 	for _, c := range cases {
 		u := NewPlan(c.users, pbx(), c.listing).Users[0]
@@ -83,8 +84,9 @@ func TestSyncedExtensionDoesNotMatch(t *testing.T) {
 	}
 }
 
-// For any users and any listing: each user gets one plan; each kind is fetched, kept or explained, exactly once; nobody
-// is matched to a user with another email unless an admin gave the extension; and the order of the listing does not matter.
+// For any users and any listing: each user gets one plan; each kind is fetched, kept or explained, exactly once;
+// nobody is matched to a user with another email unless an admin gave the extension; and the order of the listing
+// does not matter.
 func TestPlanProperties(t *testing.T) {
 	emails := rapid.SampledFrom([]string{"a@x", "b@x", "c@x", "d@x", ""})
 	extensions := rapid.SampledFrom([]string{"1", "2", "3", ""})

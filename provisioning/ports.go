@@ -58,7 +58,8 @@ type Admission struct {
 // Records keeps what is known of each user. Hashes are left out but in Secrets.
 type Records interface {
 	Record(ctx context.Context, acc account.ID, id UserID) (Record, error)
-	List(ctx context.Context, acc account.ID, f StatusFilter) (records []Record, next string, counts map[SyncState]int, err error)
+	List(ctx context.Context, acc account.ID, f StatusFilter) (page []Record, next string, counts map[SyncState]int,
+		err error)
 	// Change runs a rule over the record of a device's owner and writes its changes.
 	Change(ctx context.Context, acc account.ID, id DeviceID, rule func(*Record) error) error
 	// Secrets returns the record of a device's owner with the hashes.

@@ -164,8 +164,8 @@ func (r *Record) eachOfKind(kind cloudlink.DeviceKind, e Event) {
 	}
 }
 
-// setGaps replaces the reasons why credentials are missing. A reason that was there before keeps its beginning, and only
-// a new one is told.
+// setGaps replaces the reasons why credentials are missing. A reason that was there before keeps its beginning, and
+// only a new one is told.
 func (r *Record) setGaps(gaps []Gap, at time.Time) {
 	for i, g := range gaps {
 		old := slices.IndexFunc(r.Gaps, func(o Gap) bool { return o.Kind == g.Kind && o.Cause == g.Cause })

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	pageSize      = 50  // users in one transaction
-	fetchers      = 8   // credential requests at the same time
+	pageSize      = 50 // users in one transaction
+	fetchers      = 8  // credential requests at the same time
 	syncLeaseLife = 30 * time.Second
 	maxPages      = 10_000 // a service whose pages never end must not fill the memory
 )
@@ -27,9 +27,10 @@ type syncRules struct{ allowLoss bool }
 // AllowLoss lets a run take the credential from more users than the brake allows: an admin has looked at it.
 func AllowLoss() SyncOption { return func(r *syncRules) { r.allowLoss = true } }
 
-// Sync pulls every integrated user's endpoints and credentials from the service. The listing is read whole first; then
-// users are applied page by page. A run that is interrupted leaves whole pages behind, and the next one starts over: what
-// is unchanged is not fetched again. One run at a time per account, ErrBusy otherwise; ErrMassLoss when the brake held.
+// Sync pulls every integrated user's endpoints and credentials from the service. The listing is read whole first;
+// then users are applied page by page. A run that is interrupted leaves whole pages behind, and the next one starts
+// over: what is unchanged is not fetched again. One run at a time per account, ErrBusy otherwise; ErrMassLoss when
+// the brake held.
 //
 // The run is returned also with an error, and its Error says the same in the words of the portal.
 func (s *Service) Sync(ctx context.Context, acc account.ID, src Source, opts ...SyncOption) (SyncRun, error) {

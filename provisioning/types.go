@@ -123,7 +123,8 @@ type Device struct {
 	FetchedETag    string // of the handout it fetched last
 }
 
-// Status is one line of what support staff see: a user, the user's state by the ranking, and the device that decides it.
+// Status is one line of what support staff see: a user, the user's state by the ranking, and the device that
+// decides it.
 type Status struct {
 	User    IntegratedUser
 	State   SyncState

@@ -90,7 +90,8 @@ func (s *Store) Link(ctx context.Context, h rules.Held, e rules.Event) error {
 	})
 }
 
-// endGrants ends the working grants of a connector; with an epoch more, a refresh under way cannot postpone or end them.
+// endGrants ends the working grants of a connector; with an epoch more, a refresh under way cannot postpone or end
+// them.
 const endGrants = `UPDATE connector_grant SET ended_at = $3, end_reason = $4, generation = generation + 1,
 	lease_epoch = lease_epoch + 1, access_token = '', refresh_token = ''
 	WHERE account_id = $1 AND connector_id = $2 AND ended_at = 0`

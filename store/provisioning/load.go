@@ -33,8 +33,8 @@ func (s *Store) load(ctx context.Context, q store.Tx, acc account.ID, ids []rule
 	return records, s.fill(ctx, q, acc, records, p, `AND `+among(len(ids)), args...)
 }
 
-// among is a condition on user_id for the ids $2, $3, …. It is a join with a list, because PostgreSQL may otherwise filter
-// a whole account by it, id by id, as long as it has no statistics of a young table.
+// among is a condition on user_id for the ids $2, $3, …. It is a join with a list, because PostgreSQL may otherwise
+// filter a whole account by it, id by id, as long as it has no statistics of a young table.
 func among(n int) string {
 	values := make([]string, n)
 	for i := range values {
@@ -107,7 +107,8 @@ type sealedHash struct {
 }
 
 func hashPlace(acc account.ID, user rules.UserID, kind cloudlink.DeviceKind) seal.AAD {
-	return seal.AAD{Account: string(acc), Table: "sip_credential", Column: "hashes", Row: string(user) + "/" + string(kind)}
+	row := string(user) + "/" + string(kind)
+	return seal.AAD{Account: string(acc), Table: "sip_credential", Column: "hashes", Row: row}
 }
 
 func (s *Store) sealHashes(c rules.Credential) ([]byte, error) {
@@ -202,8 +203,8 @@ func devices(ctx context.Context, q store.Tx, acc account.ID, where string, args
 	return collect(rows, func(rows *sql.Rows) (rules.Device, error) { return scanDevice(rows) })
 }
 
-const deviceColumns = `account_id, device_id, user_id, name, kind, origin, instance, enrolled_at, last_seen, state, sip_code,
-	sip_text, changed_at, last_registered, user_agent, remote, transport, fetched_etag`
+const deviceColumns = `account_id, device_id, user_id, name, kind, origin, instance, enrolled_at, last_seen, state,
+	sip_code, sip_text, changed_at, last_registered, user_agent, remote, transport, fetched_etag`
 
 func scanDevice(row interface{ Scan(...any) error }) (rules.Device, error) {
 	var d rules.Device

@@ -146,7 +146,8 @@ func (s *Store) Secrets(ctx context.Context, acc account.ID, id rules.DeviceID) 
 }
 
 // owner returns the record of a device's owner; it holds the device.
-func (s *Store) owner(ctx context.Context, q store.Tx, acc account.ID, id rules.DeviceID, p parts) (*rules.Record, error) {
+func (s *Store) owner(ctx context.Context, q store.Tx, acc account.ID, id rules.DeviceID, p parts,
+) (*rules.Record, error) {
 	user, err := ownerID(ctx, q, acc, id)
 	if err != nil {
 		return nil, err
