@@ -1,0 +1,2 @@
+// Package tools pins the programs that check the code; the product never imports it.
+package tools
