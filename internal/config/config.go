@@ -54,8 +54,9 @@ type Store struct {
 
 // HTTP is the listener of API and pages.
 type HTTP struct {
-	Listen  string `yaml:"listen" help:"address of the HTTPS listener for API and pages"`
-	Metrics string `yaml:"metrics" help:"address of the plain HTTP listener for /metrics, /livez and /readyz; keep it off the internet"`
+	Listen    string `yaml:"listen" help:"address of the HTTPS listener for API and pages"`
+	PublicURL string `yaml:"public_url" help:"https://host:port of API and pages as browsers and phones reach them; empty: the server's name and the port of http.listen"`
+	Metrics   string `yaml:"metrics" help:"address of the plain HTTP listener for /metrics, /livez and /readyz; keep it off the internet"`
 }
 
 // Telephony is the SIP side.
@@ -87,15 +88,15 @@ type RealmOffer struct {
 
 // CloudLink is the CloudLink-like service.
 type CloudLink struct {
-	Listen             string         `yaml:"listen" help:"address of the HTTPS listener of the CloudLink-like service"`
-	PublicURL          string         `yaml:"public_url" help:"https://host:port of the service as browsers reach it; empty: the server's name and the port of cloudlink.listen"`
-	Driver             string         `yaml:"driver" help:"core: the registrar's own directory; file: the users of cloudlink.file"`
-	File               string         `yaml:"file" help:"users file (YAML or CSV) for the driver file"`
-	AdminEmail         string         `yaml:"admin_email" help:"who may sign in and consent to the link; empty: the owner of the account"`
-	AdminPassword      account.Secret `yaml:"admin_password" help:"password of that admin; empty: one is made at the first start and kept in cloudlink-admin.password in the data directory"`
-	RedirectURIs       []string       `yaml:"redirect_uris" help:"where the service may send the browser after consent; empty: this server's own /connect/callback"`
-	AccessTokenExpiry  time.Duration  `yaml:"access_token_expiry" help:"lifetime of access tokens"`
-	RefreshTokenExpiry time.Duration  `yaml:"refresh_token_expiry" help:"lifetime of refresh tokens; each use rotates them"`
+	Listen                  string         `yaml:"listen" help:"address of the HTTPS listener of the CloudLink-like service"`
+	PublicURL               string         `yaml:"public_url" help:"https://host:port of the service as browsers reach it; empty: the server's name and the port of cloudlink.listen"`
+	Driver                  string         `yaml:"driver" help:"core: the registrar's own directory; file: the users of cloudlink.file"`
+	File                    string         `yaml:"file" help:"users file (YAML or CSV) for the driver file"`
+	AdminEmail              string         `yaml:"admin_email" help:"who may sign in and consent to the link; empty: the owner of the account"`
+	AdminPassword           account.Secret `yaml:"admin_password" help:"password of that admin; empty: one is made at the first start and kept in cloudlink-admin.password in the data directory"`
+	RedirectURIs            []string       `yaml:"redirect_uris" help:"where the service may send the browser after consent; empty: this server's own /connect/callback"`
+	AccessTokenExpiryHours  int            `yaml:"access_token_expiry_hours" help:"lifetime of access tokens in hours"`
+	RefreshTokenExpiryHours int            `yaml:"refresh_token_expiry_hours" help:"lifetime of refresh tokens in hours; each use rotates them"`
 }
 
 // Connector is the link to the service and the sync.
@@ -130,7 +131,7 @@ func Default() Config {
 		},
 		CloudLink: CloudLink{
 			Listen: "127.0.0.1:8444", Driver: "core",
-			AccessTokenExpiry: time.Hour, RefreshTokenExpiry: 90 * 24 * time.Hour,
+			AccessTokenExpiryHours: 1, RefreshTokenExpiryHours: 90 * 24,
 		},
 		Connector: Connector{ClientID: "demarc", SyncEvery: 15 * time.Minute},
 	}

@@ -58,6 +58,7 @@ func (c Config) checkProcess(add func(string, string, ...any)) {
 		add("store.connections", "%d: use 1 to 1000", c.Store.Connections)
 	}
 	checkAddress(add, "http.listen", c.HTTP.Listen)
+	checkOrigin(add, "http.public_url", c.HTTP.PublicURL)
 	if c.HTTP.Metrics != "" {
 		checkAddress(add, "http.metrics", c.HTTP.Metrics)
 	}
@@ -126,11 +127,11 @@ func (c Config) checkLink(add func(string, string, ...any)) {
 	default:
 		add("cloudlink.driver", "%q: use core or file", c.CloudLink.Driver)
 	}
-	if c.CloudLink.AccessTokenExpiry < time.Minute {
-		add("cloudlink.access_token_expiry", "%s: use one minute or more", c.CloudLink.AccessTokenExpiry)
+	if c.CloudLink.AccessTokenExpiryHours < 1 {
+		add("cloudlink.access_token_expiry_hours", "%d: use 1 or more", c.CloudLink.AccessTokenExpiryHours)
 	}
-	if c.CloudLink.RefreshTokenExpiry <= c.CloudLink.AccessTokenExpiry {
-		add("cloudlink.refresh_token_expiry", "must be longer than access_token_expiry")
+	if c.CloudLink.RefreshTokenExpiryHours <= c.CloudLink.AccessTokenExpiryHours {
+		add("cloudlink.refresh_token_expiry_hours", "must be longer than access_token_expiry_hours")
 	}
 	checkOrigin(add, "connector.cloudlink_url", c.Connector.CloudLinkURL)
 	for _, cidr := range c.Connector.AllowPrivate {

@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"demarc/cloudlink"
+	"demarc/cloudlink/client"
+	"demarc/connector"
+	"demarc/internal/account"
+	"demarc/provisioning"
+	storeconnector "demarc/store/connector"
+	storeprovisioning "demarc/store/provisioning"
+	storeregistrar "demarc/store/registrar"
+)
+
+// connectorRole is the link, the sync, and what API and pages stand on.
+type connectorRole struct {
+	client       *client.Client
+	connectors   *connector.Service
+	provisioning *provisioning.Service
+	done         chan struct{} // closed at the stop, for streams that stay open
+}
+
+// refreshEvery is how often grants that end soon are looked for.
+const refreshEvery = 30 * time.Second
+
+func (g *Gateway) startConnector(context.Context) error {
+	var err error
+	if g.connector.client, err = g.newClient(); err != nil {
+		return err
+	}
+	g.onStop("cloudlink client", func(context.Context) error { g.connector.client.Close(); return nil })
+	g.connector.connectors = connector.New(connector.Config{
+		Store: storeconnector.New(g.db, g.sealer), OAuth: g.connector.client, RedirectURI: g.redirectURI(),
+		Now: g.now, Log: g.log,
+	})
+	g.connector.provisioning = provisioning.New(provisioning.Config{
+		Store: storeprovisioning.New(g.db, g.sealer), Now: g.now, Log: g.log,
+		ServerURL: g.URL(), CAPEM: g.authority.CAPEM(), CADER: g.authority.CADER(),
+	})
+	g.connector.done = make(chan struct{})
+	g.every("token refresh", refreshEvery, g.connector.connectors.RefreshDue)
+	g.every("sync", g.cfg.Connector.SyncEvery, g.syncAll)
+	feed := storeregistrar.New(g.db, g.sealer)
+	g.run("registration feed", func(ctx context.Context) error {
+		return g.connector.provisioning.Follow(ctx, feed)
+	})
+	return nil
+}
+
+// newClient returns the client that trusts the system's authorities, our own, and those of connector.ca_file.
+func (g *Gateway) newClient() (*client.Client, error) {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	roots.AppendCertsFromPEM(g.authority.CAPEM())
+	if path := g.cfg.Connector.CAFile; path != "" {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("connector.ca_file: %w", err)
+		}
+		if !roots.AppendCertsFromPEM(content) {
+			return nil, fmt.Errorf("connector.ca_file: %s holds no certificate in PEM", path)
+		}
+	}
+	secret, err := g.clientSecret()
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Config{
+		ClientID: g.cfg.Connector.ClientID, ClientSecret: secret, RedirectURI: g.redirectURI(), Roots: roots,
+		Scopes:       []string{cloudlink.ScopeRead, cloudlink.ScopeWrite, cloudlink.ScopeCredential},
+		AllowPrivate: g.allowPrivate(), Now: g.now,
+	})
+}
+
+// allowPrivate lets the configured ranges be reached, and loopback when the service runs in this very process.
+func (g *Gateway) allowPrivate() []netip.Prefix {
+	var ranges []netip.Prefix
+	for _, cidr := range g.cfg.Connector.AllowPrivate {
+		ranges = append(ranges, netip.MustParsePrefix(cidr)) // validated with the configuration
+	}
+	if g.cloudlink.url != "" {
+		ranges = append(ranges, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+	}
+	return ranges
+}
+
+// ServiceURL is where demarc link connects to: the configured service, or the one in this process.
+func (g *Gateway) ServiceURL() string {
+	if u := g.cfg.Connector.CloudLinkURL; u != "" {
+		return u
+	}
+	return g.cloudlink.url
+}
+
+// SyncNow runs the sync of one account over its linked connectors.
+func (g *Gateway) SyncNow(ctx context.Context, id account.ID) (provisioning.SyncRun, error) {
+	connectors, err := g.connector.connectors.List(ctx, id)
+	if err != nil {
+		return provisioning.SyncRun{}, err
+	}
+	for _, c := range connectors {
+		if c.State != connector.Linked {
+			continue
+		}
+		source := g.connector.client.Source(c.BaseURL, func(ctx context.Context) (account.Secret, error) {
+			return g.connector.connectors.Token(ctx, id, c.ID)
+		})
+		return g.connector.provisioning.Sync(ctx, id, source)
+	}
+	return provisioning.SyncRun{}, fmt.Errorf("%w: connect the phone system first", connector.ErrReauthorize)
+}
+
+// syncAll runs the sync of every account that has a linked connector.
+func (g *Gateway) syncAll(ctx context.Context) error {
+	accounts, err := g.access.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, a := range accounts {
+		if _, err := g.SyncNow(ctx, a.ID); err != nil && !errors.Is(err, connector.ErrReauthorize) {
+			all = append(all, fmt.Errorf("account %s: %w", a.Domain, err))
+		}
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"demarc/api"
+	"demarc/internal/access"
+	"demarc/internal/account"
+	"demarc/internal/config"
+	"demarc/portal"
+)
+
+// handlers returns what is served to everybody, API and pages on one origin, and what the operator's socket serves.
+func (g *Gateway) handlers() (public, operator http.Handler) {
+	c := api.Config{
+		Access: g.access, Provisioning: g.connector.provisioning, Connectors: g.connector.connectors, Sync: g,
+		Guesses: access.NewGuesses(access.DefaultGuesses(g.now)), ServerURL: g.URL(), CAPEM: g.authority.CAPEM(),
+		Version: g.version, Log: g.log, Now: g.now,
+	}
+	pages := portal.New(portal.Config{
+		Access: g.access, Provisioning: g.connector.provisioning, Connectors: g.connector.connectors, Sync: g,
+		Log: g.log, Now: g.now, Done: g.connector.done,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", pages)
+	routes := api.New(c)
+	for _, prefix := range []string{"/v1/", "/provision/", "/ca.pem"} {
+		mux.Handle(prefix, routes)
+	}
+	return mux, api.NewOperator(c)
+}
+
+// URL returns https://host:port of API and pages.
+func (g *Gateway) URL() string {
+	if g.listeners.http == nil {
+		return ""
+	}
+	return g.publicURL(g.cfg.HTTP.PublicURL, g.listeners.http)
+}
+
+// CAPEM returns the certificate of the private CA.
+func (g *Gateway) CAPEM() []byte { return g.authority.CAPEM() }
+
+// SignInLink returns a one-time link by which the account's owner signs in to the portal.
+func (g *Gateway) SignInLink(ctx context.Context) (account.Secret, error) {
+	members, err := g.access.Members(ctx, g.account.ID)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range members {
+		if m.Role == account.Owner {
+			token, _, err := g.access.IssueSignIn(ctx, g.account.ID, m.Email)
+			return account.Secret(g.URL() + "/sign-in?token=" + token.Reveal()), err
+		}
+	}
+	return "", fmt.Errorf("the account %s has no owner", g.account.Domain)
+}
+
+// Summary says in a few lines what runs where and what to do next.
+func (g *Gateway) Summary() []string {
+	lines := []string{fmt.Sprintf("demarc %s: %s (%s) on node %s", g.version, g.account.Name, g.account.Domain,
+		g.cfg.Telephony.Node)}
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf("  "+format, args...)) }
+	if g.cfg.Has(config.RoleTelephony) {
+		for _, l := range g.cfg.Telephony.Listeners {
+			add("SIP over %-9s %s", strings.ToUpper(l.Transport), g.telephony.edge.Addr(l.Name))
+		}
+	}
+	if g.cloudlink.url != "" {
+		add("CloudLink service  %s", g.cloudlink.url)
+	}
+	if url := g.URL(); url != "" {
+		add("portal and API     %s", url)
+		add("sign in with       demarc sign-in %s", g.ownerEmail())
+		add("link the PBX with  demarc link")
+	}
+	if g.listeners.metrics != nil {
+		add("health and metrics http://%s/metrics", g.listeners.metrics.Addr())
+	}
+	return lines
+}

@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics turns the counters of the parts into Prometheus metrics when they are asked for.
+type metrics struct{ g *Gateway }
+
+var (
+	sipMessages = describe("sip_requests_total", "SIP requests by listener, method and status (0: no answer).",
+		"listener", "method", "status")
+	sipRejects    = describe("sip_rejected_total", "Datagrams, messages and connections refused before a request.", "listener", "reason")
+	sipHandshakes = describe("sip_tls_handshake_failures_total", "TLS handshakes that failed, by reason.", "listener", "reason")
+	sipAccepted   = describe("sip_connections_accepted_total", "Connections accepted.", "listener")
+	sipOpen       = describe("sip_connections_open", "Connections open now.", "listener")
+	sipPanics     = describe("sip_panics_total", "Messages that ended in a fault of the program.")
+	registers     = describe("registrar_requests_total", "REGISTER requests by outcome.", "outcome")
+	bindings      = describe("registrar_bindings", "Bindings that stand now.")
+	lostChanges   = describe("registrar_dropped_changes_total", "Feed rows given up because the store was away for long.")
+	storeAway     = describe("registrar_store_away", "1 while the registrar works from memory alone.")
+	certificate   = describe("certificate_expiry_seconds", "When the server certificate ends, in Unix seconds.")
+)
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("demarc_"+name, help, labels, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (m metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{sipMessages, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipPanics, registers,
+		bindings, lostChanges, storeAway, certificate} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m metrics) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(certificate, float64(m.g.authority.Expiry().Unix()))
+	if e := m.g.telephony.edge; e != nil {
+		c := e.Counters()
+		for k, n := range c.Messages {
+			counter(sipMessages, n, k.Listener, k.Method, strconv.Itoa(k.Status))
+		}
+		for k, n := range c.Rejects {
+			counter(sipRejects, n, k.Listener, k.Reason)
+		}
+		for k, n := range c.Handshakes {
+			counter(sipHandshakes, n, k.Listener, k.Reason)
+		}
+		for listener, n := range c.Accepted {
+			counter(sipAccepted, n, listener)
+		}
+		for listener, n := range c.Open {
+			gauge(sipOpen, float64(n), listener)
+		}
+		counter(sipPanics, c.Panics)
+	}
+	if r := m.g.telephony.registrar; r != nil {
+		c := r.Counters()
+		for outcome, n := range c.Registers {
+			counter(registers, n, outcome)
+		}
+		gauge(bindings, float64(c.Bindings))
+		counter(lostChanges, c.DroppedChanges)
+		away := 0.0
+		if c.StoreAway {
+			away = 1
+		}
+		gauge(storeAway, away)
+	}
+}

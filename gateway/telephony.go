@@ -1,0 +1,225 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"demarc/cloudlink"
+	"demarc/internal/config"
+	storeregistrar "demarc/store/registrar"
+	"demarc/telephony"
+	"demarc/telephony/digest"
+	"demarc/telephony/directory"
+	"demarc/telephony/edge"
+	"demarc/telephony/registrar"
+)
+
+// feedKept is how long rows of the change feed stay for readers that were away.
+const feedKept = 7 * 24 * time.Hour
+
+// telephonyRole is the SIP side in this process.
+type telephonyRole struct {
+	edge      *edge.Edge
+	registrar *registrar.Registrar
+}
+
+// startTelephony opens the sockets first, because the directory names their ports, and takes messages last.
+func (g *Gateway) startTelephony(ctx context.Context) error {
+	if err := g.openEdge(ctx); err != nil {
+		return err
+	}
+	handler, err := g.startRegistrar(ctx)
+	if err != nil {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		return errors.Join(err, g.telephony.edge.Serve(ended, handler)) // closes the sockets
+	}
+	g.run("SIP edge", func(ctx context.Context) error { return g.telephony.edge.Serve(ctx, handler) })
+	return nil
+}
+
+func (g *Gateway) openEdge(ctx context.Context) error {
+	c := edge.Config{Log: g.log, Now: g.now}
+	for _, l := range g.cfg.Telephony.Listeners {
+		opened := edge.Listener{
+			Name: l.Name, Transport: telephony.Transport(l.Transport), Address: l.Address, Advertise: l.Advertise,
+		}
+		if opened.Transport.Secure() {
+			opened.TLS = g.authority.ServerConfig()
+		}
+		c.Listeners = append(c.Listeners, opened)
+	}
+	var err error
+	if g.telephony.edge, err = edge.New(c); err != nil {
+		return err
+	}
+	return g.telephony.edge.Listen(ctx)
+}
+
+func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, error) {
+	rows := storeregistrar.New(g.db, g.sealer)
+	r := registrar.New(registrar.Config{
+		Node: g.cfg.Telephony.Node, Directory: rows, Bindings: rows, Offers: g.offers(),
+		Rules: registrar.Rules{
+			MinExpires: g.cfg.Telephony.MinExpires, DefaultExpires: g.cfg.Telephony.DefaultExpires,
+			MaxExpires: g.cfg.Telephony.MaxExpires,
+		},
+		Now: g.now, Log: g.log,
+	})
+	g.telephony.registrar = r
+	if err := g.loadDirectory(ctx); err != nil {
+		return r, err
+	}
+	if err := r.Start(ctx); err != nil {
+		return r, err
+	}
+	g.onStop("registrar", r.Stop)
+	g.every("change feed prune", time.Minute, func(ctx context.Context) error {
+		_, err := rows.Prune(ctx, g.now().Add(-feedKept))
+		return err
+	})
+	return r, nil
+}
+
+// offers says which digest algorithms are offered by realm and listener: the realm's own, else the listener's, else all's.
+func (g *Gateway) offers() registrar.Offers {
+	std := algorithms(g.cfg.Telephony.Algorithms)
+	byListener, byRealm := map[string][]digest.Algorithm{}, map[string][]digest.Algorithm{}
+	for _, l := range g.cfg.Telephony.Listeners {
+		if len(l.Algorithms) > 0 {
+			byListener[l.Name] = algorithms(l.Algorithms)
+		}
+	}
+	for _, r := range g.cfg.Telephony.RealmOffers {
+		byRealm[r.Realm] = algorithms(r.Algorithms)
+	}
+	return func(realm, listener string) []digest.Algorithm {
+		if own, ok := byRealm[realm]; ok {
+			return own
+		}
+		if own, ok := byListener[listener]; ok {
+			return own
+		}
+		return std
+	}
+}
+
+func algorithms(names []string) []digest.Algorithm {
+	all := make([]digest.Algorithm, len(names))
+	for i, name := range names {
+		all[i] = digest.Algorithm(name) // validated with the configuration
+	}
+	return all
+}
+
+// accountDomain returns the SIP domain of the account: configured, or that of the users file, or the server's name.
+func (g *Gateway) accountDomain() (string, error) {
+	if d := g.cfg.Account.Domain; d != "" {
+		return telephony.NewAoR("", d).Domain, nil
+	}
+	fallback := cloudlink.PBX{Domain: g.cfg.Name, Realm: g.cfg.Name}
+	for _, path := range []string{g.cfg.Telephony.Directory, g.cfg.CloudLink.File} {
+		if path == "" {
+			continue
+		}
+		d, err := directory.ReadFile(path, "", fallback)
+		return d.PBX.Domain, err
+	}
+	return g.cfg.Name, nil
+}
+
+// loadDirectory puts the users file into the registrar's directory: rows that did not change in the file are left alone.
+// Without a file the directory stays as it is; the first start makes an empty one.
+func (g *Gateway) loadDirectory(ctx context.Context) error {
+	rows, path := storeregistrar.New(g.db, g.sealer), g.cfg.Telephony.Directory
+	d := directory.Directory{PBX: g.pbxDefaults()}
+	if path == "" {
+		if _, err := rows.PBX(ctx, g.account.ID); !errors.Is(err, cloudlink.ErrNotFound) {
+			return err
+		}
+	} else {
+		var err error
+		if d, err = directory.ReadFile(path, g.account.ID, g.pbxDefaults()); err != nil {
+			return err
+		}
+	}
+	if d.PBX.Domain != g.account.Domain {
+		return fmt.Errorf("%s is for the domain %s, but the account's is %s: set account.domain or the file's pbx.domain",
+			path, d.PBX.Domain, g.account.Domain)
+	}
+	done, err := rows.Replace(ctx, g.account.ID, d)
+	if err != nil {
+		return err
+	}
+	g.log.Info("directory loaded", "file", path, "added", done.Added, "changed", done.Changed, "removed", done.Removed,
+		"unchanged", done.Unchanged)
+	return nil
+}
+
+// Reload reads the users file again.
+func (g *Gateway) Reload(ctx context.Context) error {
+	if !g.cfg.Has(config.RoleTelephony) {
+		return nil
+	}
+	return g.loadDirectory(ctx)
+}
+
+// pbxDefaults describes this gateway's own registrar as a PBX, for what a users file leaves out.
+func (g *Gateway) pbxDefaults() cloudlink.PBX {
+	return cloudlink.PBX{
+		PBXID: "core", Type: "generic", Realm: g.account.Domain, Domain: g.account.Domain, SRTP: "preferred",
+		RegistrationExpires: int(g.cfg.Telephony.DefaultExpires.Seconds()), KeepaliveSeconds: 25,
+		Registrars: g.ownRegistrars(),
+	}
+}
+
+// ownRegistrars returns the addresses of our TLS listeners, for both routes: inside and outside are one place here.
+func (g *Gateway) ownRegistrars() []cloudlink.Registrar {
+	if g.telephony.edge == nil {
+		return nil
+	}
+	var all []cloudlink.Registrar
+	for _, role := range []cloudlink.RegistrarRole{cloudlink.RoleSBC, cloudlink.RoleInternal} {
+		for _, l := range g.cfg.Telephony.Listeners {
+			if l.Transport != string(telephony.TLS) {
+				continue
+			}
+			host, port := g.cfg.Name, strconv.Itoa(int(g.telephony.edge.Addr(l.Name).Port()))
+			if l.Advertise != "" {
+				host, port, _ = net.SplitHostPort(l.Advertise) // validated with the configuration
+			}
+			n, err := strconv.Atoi(port)
+			if err != nil {
+				continue
+			}
+			all = append(all, cloudlink.Registrar{Role: role, Host: host, Port: n, Transport: l.Transport})
+		}
+	}
+	return all
+}
+
+// SIPAddress returns host:port of a SIP listener by its configured name.
+func (g *Gateway) SIPAddress(listener string) string { return g.telephony.edge.Addr(listener).String() }
+
+// RotateCredential gives an extension of the core directory a new random password, as a PBX admin would: phones that
+// have the old one are refused from then on.
+func (g *Gateway) RotateCredential(ctx context.Context, extension string) error {
+	id := directory.UserID(g.account.ID, extension)
+	user, err := g.cloudlink.pbx.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	return g.cloudlink.pbx.Rotate(ctx, id, user.SIPEndpoints[0].EndpointID)
+}
+
+// ownerEmail returns the e-mail address of the account's owner as configured.
+func (g *Gateway) ownerEmail() string {
+	if o := g.cfg.Account.Owner; o != "" {
+		return o
+	}
+	return "owner@" + g.account.Domain
+}
