@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"demarc/api"
+	"demarc/internal/config"
+	"demarc/provisioning"
+)
+
+// docsCmd writes the documents that come from code; make verify compares them with what is committed.
+type docsCmd struct {
+	Dir string `arg:"" type:"existingdir" help:"The docs directory."`
+}
+
+func (c docsCmd) Run(context.Context) error {
+	for _, doc := range []struct {
+		name string
+		make func() ([]byte, error)
+	}{
+		{"configuration.md", configurationDoc},
+		{"state-machines.md", statesDoc},
+		{"openapi.json", func() ([]byte, error) { return api.Describe("v1") }},
+		{"dependencies.txt", dependenciesDoc},
+	} {
+		content, err := doc.make()
+		if err != nil {
+			return fmt.Errorf("%s: %w", doc.name, err)
+		}
+		if err := os.WriteFile(filepath.Join(c.Dir, doc.name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func configurationDoc() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(`# Configuration
+
+One YAML file (` + "`--config`" + `) and environment variables, which win over the file. An unknown key or a bad value ends the start with file, line
+and column. ` + "`demarc config`" + ` prints the effective configuration, explained, as a file that can be used. This page is made from the code.
+
+`)
+	if err := config.Table(&b); err != nil {
+		return nil, err
+	}
+	b.WriteString(`
+A listener has ` + "`name`, `transport` (udp, tcp, tls), `address`" + `, and may have ` + "`advertise`" + ` (host:port that phones see behind a 1:1 NAT) and
+` + "`algorithms`" + `. An entry of ` + "`realm_algorithms` has `realm` and `algorithms`" + `.
+
+SIGHUP reads the users file of ` + "`telephony.directory`" + ` again; everything else needs a restart.
+`)
+	return b.Bytes(), nil
+}
+
+func statesDoc() ([]byte, error) {
+	return []byte("# State machines\n\nMade from the tables in the code.\n\n## Sync state of a device (provisioning/state.go)\n\n" +
+		provisioning.StateTable()), nil
+}
+
+// dependenciesDoc lists the modules in this binary, so that a new one is seen in review.
+func dependenciesDoc() ([]byte, error) {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return nil, fmt.Errorf("this binary has no build information")
+	}
+	lines := make([]string, 0, len(build.Deps))
+	for _, m := range build.Deps {
+		lines = append(lines, m.Path+" "+m.Version)
+	}
+	slices.Sort(lines)
+	return []byte(strings.Join(lines, "\n") + "\n"), nil
+}
