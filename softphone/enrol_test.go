@@ -4,9 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -176,4 +180,52 @@ func TestServerDown(t *testing.T) {
 	r.cut()
 	eventually(t, "registered without the server", func() bool { return len(r.seen()) >= before+2 })
 	eventually(t, "registered state", func() bool { return phone.phone.Status().State == softphone.Registered })
+}
+
+// A bearer token is for one server: a redirect must not carry it elsewhere.
+func TestRedirectIsNotFollowed(t *testing.T) {
+	ca := newAuthority(t)
+	var asked atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer elsewhere.Close()
+	s := newServer(t, ca)
+	s.Config.Handler = http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect)
+	failed := run(t, s).untilState(softphone.Failed)
+	if asked.Load() != 0 || !strings.Contains(failed.Text, "307") {
+		t.Errorf("%d requests went elsewhere; status %+v", asked.Load(), failed)
+	}
+}
+
+func TestNonsenseFromTheServer(t *testing.T) {
+	ca := newAuthority(t)
+	for name, credential := range map[string]map[string]any{
+		"no realm":      {"username": "1001", "digests": []any{map[string]string{}}, "registrars": []any{map[string]any{}}},
+		"no registrars": {"username": "1001", "realm": "r", "digests": []any{map[string]string{}}},
+		"no digests":    {"username": "1001", "realm": "r", "registrars": []any{map[string]any{}}},
+		"line break": {"username": "1001\r\nRoute: <sip:evil>", "realm": "r", "digests": []any{map[string]string{}},
+			"registrars": []any{map[string]any{}}},
+	} {
+		s := newServer(t, ca)
+		s.set(func(s *server) { s.credential = credential })
+		if failed := run(t, s).untilState(softphone.Failed); !strings.Contains(failed.Text, "credential") {
+			t.Errorf("%s: %+v", name, failed)
+		}
+	}
+}
+
+func FuzzParseLink(f *testing.F) {
+	f.Add("demarc://pbx.example:8443/enrol?code=A-B-C&ca=AAAA")
+	f.Fuzz(func(t *testing.T, s string) {
+		link, err := softphone.ParseLink(s)
+		if err != nil {
+			if !errors.Is(err, softphone.ErrLink) {
+				t.Errorf("%v is not ErrLink", err)
+			}
+			return
+		}
+		u, err := url.Parse(link.Server)
+		if err != nil || u.Scheme != "https" || u.Host == "" || link.Code == "" {
+			t.Errorf("%q became %+v", s, link)
+		}
+	})
 }
