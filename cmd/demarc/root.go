@@ -16,6 +16,7 @@ type root struct {
 
 	Demo    demoCmd    `cmd:"" help:"Play the whole path on this machine: admin, link, sync, three softphones."`
 	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
+	Phone   phoneCmd   `cmd:"" help:"Be a softphone without a window: enrol, register, stay registered."`
 	Config  configCmd  `cmd:"" help:"Print the effective configuration and explain every key."`
 	Docs    docsCmd    `cmd:"" hidden:"" help:"Write the documents that come from code."`
 	Version versionCmd `cmd:"" help:"Print the version."`
