@@ -49,6 +49,7 @@ type Failure struct {
 	Text      string // plain words: what is wrong, with the peer's own reason, and what to do next
 	Registrar string // host:port tried; empty when the server of the client API is meant
 
+	said       string // the peer's own words, where it answered: what the server is told beside Code
 	retryAfter time.Duration
 	err        error
 }
@@ -142,16 +143,22 @@ func plain(text string, most int) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-// sipText is what support staff should read for a SIP status.
-func sipText(code int, reason, warning string) string {
-	text := fmt.Sprintf("%d %s", code, plain(reason, 60))
-	if warning != "" {
-		text += " (" + plain(warning, 200) + ")"
-	}
+// sipText is what the user should read for a SIP status; said are the peer's own words.
+func sipText(code int, said string) string {
+	text := fmt.Sprintf("%d %s", code, said)
 	if hint := sipHint(code); hint != "" {
 		text += ": " + hint
 	}
 	return text
+}
+
+// sipWords are the peer's own words: its reason phrase and its Warning.
+func sipWords(reason, warning string) string {
+	said := plain(reason, 60)
+	if warning != "" {
+		said += " (" + plain(warning, 200) + ")"
+	}
+	return said
 }
 
 func sipHint(code int) string {

@@ -167,7 +167,9 @@ func (s *session) contactURI() string {
 }
 
 func (s *session) refusal(r *sip.Response) *Failure {
-	f := s.failure(r.Status, sipText(r.Status, r.Reason, warningText(r.Header("Warning"))))
+	said := sipWords(r.Reason, warningText(r.Header("Warning")))
+	f := s.failure(r.Status, sipText(r.Status, said))
+	f.said = said
 	f.retryAfter = parseRetryAfter(r.Header("Retry-After"))
 	return f
 }

@@ -1,6 +1,7 @@
 package softphone
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"time"
@@ -31,7 +32,8 @@ func (p *Phone) fail(f *Failure, wait time.Duration) {
 	p.set(Status{
 		State: Failed, Cause: f.Cause, Code: f.Code, Text: f.Text, Registrar: f.Registrar, Retry: time.Now().Add(wait),
 	})
-	p.reports.put(report{Code: f.Code, Text: f.Text, Cause: f.Cause, Registrar: f.Registrar})
+	// The server adds what to do by itself: it gets the peer's words rather than our advice.
+	p.reports.put(report{Code: f.Code, Text: cmp.Or(f.said, f.Text), Cause: f.Cause, Registrar: f.Registrar})
 }
 
 func (s *session) status(state State, f *Failure) Status {
