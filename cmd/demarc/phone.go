@@ -244,8 +244,11 @@ func (c *phoneRunCmd) print(w io.Writer, s softphone.Status) {
 		return
 	}
 	text := fmt.Sprintf("%s  %-10s", s.At.Format(time.DateTime), s.State)
-	if s.Registrar != "" {
+	switch {
+	case s.Route != "":
 		text += fmt.Sprintf("  %s %s (%s)", s.Route, s.Registrar, s.Transport)
+	case s.Registrar != "":
+		text += "  " + s.Registrar
 	}
 	switch s.State {
 	case softphone.Registered:
