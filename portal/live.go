@@ -72,5 +72,8 @@ func (o stream) send(event, text string) error {
 	if _, err := o.w.Write([]byte(b.String())); err != nil {
 		return err
 	}
-	return o.c.Flush()
+	err := o.c.Flush()
+	// HTTP/2 resets a stream whose deadline passes, even when nothing is being written.
+	_ = o.c.SetWriteDeadline(time.Time{})
+	return err
 }

@@ -461,6 +461,36 @@ func TestPagesRefreshThemselves(t *testing.T) {
 	})
 }
 
+// TestStreamsOutliveWriteTimeouts uses HTTP/2, where a deadline that passes ends a stream even when nothing is written.
+func TestStreamsOutliveWriteTimeouts(t *testing.T) {
+	w := newWorld()
+	srv := httptest.NewUnstartedServer(portal.New(portal.Config{
+		Access: w, Provisioning: w, Connectors: w, Sync: w, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return w.now }, Refresh: 10 * time.Millisecond,
+	}))
+	srv.EnableHTTP2, srv.Config.WriteTimeout = true, 200*time.Millisecond
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var later *time.Timer
+	last := ""
+	events(t, &browser{t: t, base: srv.URL, http: srv.Client()}, ctx, "/live", func(event, text string) bool {
+		if last = event; later != nil {
+			return true
+		}
+		later = time.AfterFunc(3*srv.Config.WriteTimeout, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.users[0].Text = "changed later"
+		})
+		return false
+	})
+	if last != "fresh" {
+		t.Errorf("the stream ended with %q", last)
+	}
+}
+
 func TestStreamsEndWithTheProcess(t *testing.T) {
 	done := make(chan struct{})
 	b := open(t, newWorld(), io.Discard, done)
