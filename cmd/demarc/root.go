@@ -17,6 +17,11 @@ type root struct {
 	Demo    demoCmd    `cmd:"" help:"Play the whole path on this machine: admin, link, sync, three softphones."`
 	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
 	Phone   phoneCmd   `cmd:"" help:"Be a softphone without a window: enrol, register, stay registered."`
+	Users   UsersCmd   `cmd:"" help:"List users with state, SIP code, device and last change."`
+	User    UserCmd    `cmd:"" help:"Show one user with devices and timeline."`
+	Invite  InviteCmd  `cmd:"" help:"Give a user a one-time enrolment code."`
+	Import  ImportCmd  `cmd:"" help:"Put the people of a CSV file on the integration."`
+	SignIn  SignInCmd  `cmd:"" help:"Make a one-time link to sign in to the portal."`
 	Config  configCmd  `cmd:"" help:"Print the effective configuration and explain every key."`
 	Docs    docsCmd    `cmd:"" hidden:"" help:"Write the documents that come from code."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -96,7 +96,10 @@ func (c *UsersCmd) watch(ctx context.Context, op *operator, out io.Writer) error
 				fmt.Fprintf(out, "\r\x1b[Kdemarc: %s", plain(err.Error()))
 			}
 		default:
-			now := fmt.Sprintf("%s", all.Users)
+			now, err := all.fingerprint()
+			if err != nil {
+				return err
+			}
 			// The times in the table grow old by themselves.
 			if now != last || (!c.JSON && time.Since(drawn) > 10*time.Second) {
 				last, drawn = now, time.Now()
@@ -137,6 +140,20 @@ func (c *UsersCmd) list(ctx context.Context, op *operator) (listing, error) {
 		}
 		q.Set("after", page.Next)
 	}
+}
+
+// fingerprint changes when something has happened; texts that only tell how long it has been do not count.
+func (l listing) fingerprint() (string, error) {
+	var b strings.Builder
+	for _, raw := range l.Users {
+		var u statusUser
+		if err := json.Unmarshal(raw, &u); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "%q %q %s %d %q %d %d\n", u.ID, u.Name+u.Extension, u.State, u.SIPCode, u.Device,
+			u.Changed.UnixNano(), len(u.Devices))
+	}
+	return b.String() + fmt.Sprint(l.Counts), nil
 }
 
 func (c *UsersCmd) print(out io.Writer, all listing, live bool) error {
