@@ -29,15 +29,15 @@ func (p *Phone) connect(ctx context.Context, failures int) (*session, time.Durat
 // the cloud does not.
 func (p *Phone) refetch(ctx context.Context) error {
 	cred, err := fetchCredential(ctx, p.client, p.cfg.Profile, p.cred)
-	var failure *Failure
-	if errors.As(err, &failure) && p.cred != nil {
-		p.cfg.Log.Warn("the server does not answer, going on with the credential at hand", "why", failure)
+	p.fetched = time.Now()
+	switch {
+	case errors.Is(err, ErrPending), errors.Is(err, ErrRevoked):
+		p.cred = nil
+		return err
+	case err != nil && p.cred != nil:
+		p.cfg.Log.Warn("the server gives no credential, going on with the one at hand", "why", err)
 		return nil
-	}
-	if err != nil {
-		if errors.Is(err, ErrPending) || errors.Is(err, ErrRevoked) {
-			p.cred = nil
-		}
+	case err != nil:
 		return err
 	}
 	p.cred = cred

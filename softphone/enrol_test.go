@@ -159,6 +159,30 @@ func TestRevokedEnds(t *testing.T) {
 	}
 }
 
+// A device that is revoked, or whose PBX moved, notices while it is registered, and un-registers where it was.
+func TestChecksWhileRegistered(t *testing.T) {
+	ca := newAuthority(t)
+	s := newServer(t, ca)
+	config := ca.server(t, "localhost", time.Now().Add(time.Hour))
+	old, moved := newRegistrar(t, config), newRegistrar(t, config)
+	for _, r := range []*registrar{old, moved} {
+		r.set(func(r *registrar) { r.granted = 1 })
+	}
+	s.set(func(s *server) { s.credential = credentialFor(ca, place("sbc", "localhost", old.port(), "tls")) })
+	phone := run(t, s, func(c *softphone.Config) { c.Retry.Recheck = time.Millisecond })
+	phone.untilState(softphone.Registered)
+	s.set(func(s *server) { s.credential = credentialFor(ca, place("sbc", "localhost", moved.port(), "tls")) })
+	eventually(t, "registered at the new address", func() bool { return len(moved.seen()) >= 2 })
+	if all := old.seen(); all[len(all)-1].header("Expires") != "0" {
+		t.Error("not un-registered at the old address")
+	}
+	s.set(func(s *server) { s.revoked = true })
+	phone.untilState(softphone.Revoked)
+	if all := moved.seen(); all[len(all)-1].header("Expires") != "0" {
+		t.Error("not un-registered after the revocation")
+	}
+}
+
 func TestServerDown(t *testing.T) {
 	ca := newAuthority(t)
 	s := newServer(t, ca)

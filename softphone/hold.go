@@ -22,6 +22,10 @@ func (p *Phone) hold(ctx context.Context, s *session) time.Duration {
 		case <-s.conn.Done():
 			err = s.lostFailure()
 		case <-refresh.C:
+			if p.outdated(ctx) {
+				p.leave(ctx, s)
+				return 0
+			}
 			var wait time.Duration
 			if wait, err = p.refresh(ctx, s); err == nil {
 				refresh.Reset(wait)
@@ -44,6 +48,15 @@ func (p *Phone) hold(ctx context.Context, s *session) time.Duration {
 			return failure.retryAfter
 		}
 	}
+}
+
+// outdated asks now and then whether the credential still stands: the PBX may have moved, or the device been revoked.
+func (p *Phone) outdated(ctx context.Context) bool {
+	if time.Since(p.fetched) < p.cfg.Retry.Recheck {
+		return false
+	}
+	before := p.cred
+	return p.refetch(ctx) != nil || p.cred != before
 }
 
 // returnIn returns when to look whether a better address answers again: never on the best.

@@ -30,6 +30,7 @@ type Phone struct {
 	reports *reporter
 	ids     identity
 	cred    *credential // kept while the server answers 304, and while it does not answer
+	fetched time.Time   // when the server was asked for it last
 
 	running sync.Mutex // held by Run
 	mu      sync.Mutex // guards what follows

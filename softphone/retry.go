@@ -13,6 +13,7 @@ type Retry struct {
 	Base    time.Duration // base of the back-off when every address failed; default 30 s
 	Max     time.Duration // upper bound of the back-off; default 30 min
 	Pending time.Duration // between questions for a credential that is not there yet, at most; default 1 min
+	Recheck time.Duration // between questions whether the credential in use still stands, at least; default 1 h
 	Return  time.Duration // between looks whether a better address answers again; default 5 min
 	Answer  time.Duration // for one address: connecting, and then each answer; default 10 s
 }
@@ -27,6 +28,7 @@ func (r Retry) withDefaults() Retry {
 	def(&r.Base, 30*time.Second)
 	def(&r.Max, 30*time.Minute)
 	def(&r.Pending, time.Minute)
+	def(&r.Recheck, time.Hour)
 	def(&r.Return, 5*time.Minute)
 	def(&r.Answer, 10*time.Second)
 	return r

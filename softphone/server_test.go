@@ -47,6 +47,7 @@ type server struct {
 	broken     int // status to answer everything with
 	reports    []map[string]any
 	codeUsed   bool
+	revoked    bool
 }
 
 func newServer(t *testing.T, ca *authority) *server {
@@ -89,7 +90,7 @@ func (s *server) device(next http.HandlerFunc) http.HandlerFunc {
 		switch {
 		case s.broken != 0:
 			problem(w, s.broken, "broken", "out of order")
-		case r.Header.Get("Authorization") != "Bearer "+testToken:
+		case s.revoked || r.Header.Get("Authorization") != "Bearer "+testToken:
 			problem(w, http.StatusUnauthorized, "unauthorized", "no such token")
 		default:
 			next(w, r)
