@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+type syncCmd struct {
+	onAccount
+	JSON bool `help:"Print the run as JSON."`
+}
+
+func (syncCmd) Help() string {
+	return "Pulls every integrated user's SIP endpoints and credentials from the linked service now, and says what changed."
+}
+
+func (c *syncCmd) Run(ctx context.Context, r *root, out io.Writer) error {
+	op, err := c.operator(r)
+	if err != nil {
+		return err
+	}
+	var run json.RawMessage
+	if err := op.call(ctx, http.MethodPost, "/v1/sync", nil, &run); err != nil {
+		return err
+	}
+	if c.JSON {
+		_, err := fmt.Fprintln(out, string(run))
+		return err
+	}
+	var told struct {
+		Looked  int    `json:"looked"`
+		Changed int    `json:"changed"`
+		Pending int    `json:"pending"`
+		Failed  int    `json:"failed"`
+		Error   string `json:"error"`
+	}
+	if err := json.Unmarshal(run, &told); err != nil {
+		return err
+	}
+	if told.Error != "" {
+		return errors.New(plain(told.Error))
+	}
+	_, err = fmt.Fprintf(out, "%d users looked at, %d changed, %d pending, %d failed\n", told.Looked, told.Changed,
+		told.Pending, told.Failed)
+	return err
+}
