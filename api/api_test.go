@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -468,6 +469,16 @@ func TestCodesComeWithAPicture(t *testing.T) {
 	c.want(r, 201, "")
 	if !strings.Contains(r.body, `"qr":"data:image/png;base64,`) || !strings.Contains(r.body, `"kind":"desktop"`) {
 		t.Errorf("%.300s", r.body)
+	}
+}
+
+func TestLossIsAllowedOnlyWhenAsked(t *testing.T) {
+	w := newWorld()
+	op := operator(t, w)
+	op.want(op.do("account acc_one", "POST", "/v1/sync", ""), 200, "")
+	op.want(op.do("account acc_one", "POST", "/v1/sync?allowLoss=true", ""), 200, "")
+	if want := []string{"sync acc_one 0", "sync acc_one 1"}; !slices.Equal(w.acts, want) {
+		t.Errorf("did %v, want %v", w.acts, want)
 	}
 }
 

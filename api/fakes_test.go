@@ -246,8 +246,8 @@ func (w *world) SyncRuns(context.Context, account.ID, int) ([]provisioning.SyncR
 	return []provisioning.SyncRun{{ID: "run_1", StartedAt: w.now}}, w.fail
 }
 
-func (w *world) SyncNow(_ context.Context, id account.ID) (provisioning.SyncRun, error) {
-	w.did("sync %s", id)
+func (w *world) SyncNow(_ context.Context, id account.ID, opts ...provisioning.SyncOption) (provisioning.SyncRun, error) {
+	w.did("sync %s %d", id, len(opts))
 	return provisioning.SyncRun{ID: "run_2", StartedAt: w.now}, w.fail
 }
 

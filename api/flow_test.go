@@ -78,7 +78,7 @@ type syncer struct {
 	s *pbx
 }
 
-func (s syncer) SyncNow(ctx context.Context, id account.ID) (provisioning.SyncRun, error) {
+func (s syncer) SyncNow(ctx context.Context, id account.ID, _ ...provisioning.SyncOption) (provisioning.SyncRun, error) {
 	return s.p.Sync(ctx, id, s.s)
 }
 

@@ -100,7 +100,7 @@ type Connectors interface {
 
 // Syncer runs a sync of one account now, with the sources that its connectors give.
 type Syncer interface {
-	SyncNow(ctx context.Context, id account.ID) (provisioning.SyncRun, error)
+	SyncNow(ctx context.Context, id account.ID, opts ...provisioning.SyncOption) (provisioning.SyncRun, error)
 }
 
 // Guesses bounds tries of one-time codes.

@@ -34,12 +34,20 @@ func (s *server) syncRoutes() {
 		s.syncRuns)
 }
 
-func (s *server) syncNow(ctx context.Context, _ *struct{}) (*runOutput, error) {
+type syncInput struct {
+	AllowLoss bool `query:"allowLoss" doc:"Go on although more than a tenth of the users lose their SIP credential"`
+}
+
+func (s *server) syncNow(ctx context.Context, in *syncInput) (*runOutput, error) {
 	p, _, err := s.may(ctx, access.RunSync)
 	if err != nil {
 		return nil, err
 	}
-	run, err := s.Sync.SyncNow(ctx, p.Account)
+	var opts []provisioning.SyncOption
+	if in.AllowLoss {
+		opts = append(opts, provisioning.AllowLoss())
+	}
+	run, err := s.Sync.SyncNow(ctx, p.Account, opts...)
 	if err != nil {
 		return nil, err
 	}

@@ -101,8 +101,9 @@ func (g *Gateway) ServiceURL() string {
 	return g.cloudlink.url
 }
 
-// SyncNow runs the sync of one account over its linked connectors.
-func (g *Gateway) SyncNow(ctx context.Context, id account.ID) (provisioning.SyncRun, error) {
+// SyncNow runs the sync of one account over its linked connector.
+func (g *Gateway) SyncNow(ctx context.Context, id account.ID, opts ...provisioning.SyncOption,
+) (provisioning.SyncRun, error) {
 	connectors, err := g.connector.connectors.List(ctx, id)
 	if err != nil {
 		return provisioning.SyncRun{}, err
@@ -114,7 +115,7 @@ func (g *Gateway) SyncNow(ctx context.Context, id account.ID) (provisioning.Sync
 		source := g.connector.client.Source(c.BaseURL, func(ctx context.Context) (account.Secret, error) {
 			return g.connector.connectors.Token(ctx, id, c.ID)
 		})
-		return g.connector.provisioning.Sync(ctx, id, source)
+		return g.connector.provisioning.Sync(ctx, id, source, opts...)
 	}
 	return provisioning.SyncRun{}, fmt.Errorf("%w: connect the phone system first", connector.ErrReauthorize)
 }

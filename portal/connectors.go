@@ -149,7 +149,11 @@ func (s *server) syncNow(w http.ResponseWriter, r *http.Request, p access.Princi
 	if _, err := p.May(access.RunSync); err != nil {
 		return err
 	}
-	if _, err := s.Sync.SyncNow(r.Context(), p.Account); err != nil {
+	var opts []provisioning.SyncOption
+	if r.URL.Query().Get("allowLoss") == "true" {
+		opts = append(opts, provisioning.AllowLoss())
+	}
+	if _, err := s.Sync.SyncNow(r.Context(), p.Account, opts...); err != nil {
 		return err
 	}
 	return toConnectors(w, r)

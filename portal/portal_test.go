@@ -265,6 +265,19 @@ func TestCrossSiteFormsAreRefused(t *testing.T) {
 	}
 }
 
+func TestMassLossAsksFirst(t *testing.T) {
+	w := newWorld()
+	b := open(t, w, io.Discard, nil)
+	w.fail = provisioning.ErrMassLoss
+	a := b.do("cookie-owner", "POST", "/sync", url.Values{})
+	if a.status != 409 || !strings.Contains(a.body, `action="/sync?allowLoss=true"`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a = b.do("cookie-owner", "POST", "/sync?allowLoss=true", url.Values{}); a.status != 303 {
+		t.Errorf("insisting: %d %s", a.status, a.body)
+	}
+}
+
 func TestUserPageSaysWhyAndWhatNext(t *testing.T) {
 	b := open(t, newWorld(), io.Discard, nil)
 	a := b.do("cookie-admin", "GET", "/users/usr_1", nil)

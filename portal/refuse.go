@@ -26,6 +26,7 @@ type message struct {
 	Do      string // what to do next
 	Path    string // of the button, or empty
 	Button  string
+	Insist  string // path that a button posts to, to go on all the same
 	ID      string // correlation id, shown when support needs it
 	status  int
 	unknown bool // nobody foresaw it: it is logged
@@ -93,6 +94,13 @@ func explain(err error) message {
 
 // explainRule covers the errors whose own words say what is wrong.
 func explainRule(err error) message {
+	if errors.Is(err, provisioning.ErrMassLoss) {
+		return message{
+			status: http.StatusConflict, Title: "The sync was stopped to protect your users", Text: err.Error(),
+			Do:     "Look at the users at the PBX side first. If they are meant to lose their phones, sync all the same.",
+			Insist: "/sync?allowLoss=true", Button: "Sync all the same",
+		}
+	}
 	for _, known := range []struct {
 		err    error
 		status int
@@ -105,7 +113,6 @@ func explainRule(err error) message {
 		{connector.ErrInvalid, http.StatusUnprocessableEntity, "Please correct this"},
 		{store.ErrText, http.StatusUnprocessableEntity, "Please correct this"},
 		{provisioning.ErrBusy, http.StatusConflict, "A sync is running already"},
-		{provisioning.ErrMassLoss, http.StatusConflict, "The sync was stopped to protect your users"},
 		{connector.ErrNotInstalled, http.StatusConflict, "Install the app first"},
 		{connector.ErrReauthorize, http.StatusConflict, "The authorisation has ended"},
 		{connector.ErrUnreachable, http.StatusBadGateway, "The service cannot be reached"},

@@ -11,7 +11,8 @@ import (
 
 type syncCmd struct {
 	onAccount
-	JSON bool `help:"Print the run as JSON."`
+	AllowLoss bool `help:"Go on although more than a tenth of the users lose their SIP credential: you have looked at the PBX."`
+	JSON      bool `help:"Print the run as JSON."`
 }
 
 func (syncCmd) Help() string {
@@ -23,8 +24,12 @@ func (c *syncCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	path := "/v1/sync"
+	if c.AllowLoss {
+		path += "?allowLoss=true"
+	}
 	var run json.RawMessage
-	if err := op.call(ctx, http.MethodPost, "/v1/sync", nil, &run); err != nil {
+	if err := op.call(ctx, http.MethodPost, path, nil, &run); err != nil {
 		return err
 	}
 	if c.JSON {
