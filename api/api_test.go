@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -359,6 +360,7 @@ func TestErrorsAreTranslated(t *testing.T) {
 		{connector.ErrNotInstalled, 409, "app_not_installed"},
 		{connector.ErrUnreachable, 502, "service_unreachable"},
 		{connector.ErrReauthorize, 409, "reauthorize"},
+		{fmt.Errorf("reading: %w", context.Canceled), 499, "client_gone"},
 		{fmt.Errorf("secret detail"), 500, "internal"},
 	}
 	for _, tc := range cases {

@@ -109,6 +109,8 @@ func (s *server) problem(ctx context.Context, err error) *Problem {
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.Is(err, context.Canceled):
+		return newProblem(requestlog.StatusClientGone, "client_gone", "The client ended the request before its answer.")
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return newProblem(http.StatusServiceUnavailable, "unavailable",
 			"The store does not answer now. Nothing was changed; try again in some seconds.").retryAfter(5 * time.Second)

@@ -317,6 +317,7 @@ func TestCallbackPages(t *testing.T) {
 		{connector.ErrWrongPermission, 403, "This person may not link the phone system", "Phone System Integration"},
 		{connector.ErrNotFound, 404, "Not found", "list"},
 		{store.ErrUnavailable, 503, "Not available", "Wait"},
+		{fmt.Errorf("reading: %w", context.Canceled), 499, "ended the request", "again"},
 		{errors.New("canary-inner"), 500, "Something went wrong", "support"},
 	}
 	for _, tc := range cases {

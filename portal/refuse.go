@@ -57,6 +57,11 @@ func explain(err error) message {
 			status: http.StatusServiceUnavailable, Title: "Not available at the moment",
 			Text: "The store does not answer. Nothing was changed.", Do: "Wait some seconds and load the page again.",
 		}
+	case errors.Is(err, context.Canceled):
+		return message{
+			status: requestlog.StatusClientGone, Title: "Not loaded", Text: "The browser ended the request.",
+			Do: "Load the page again.",
+		}
 	case errors.Is(err, access.ErrNoSession):
 		return message{
 			status: http.StatusUnauthorized, Title: "Please sign in", Text: "Your session has ended. Nothing was changed.",

@@ -15,6 +15,9 @@ import (
 // Header carries the correlation id in every reply; a user tells it to support, who finds the line.
 const Header = "X-Correlation-Id"
 
+// StatusClientGone is what is logged of a request whose client hung up: that is no failure of ours, so no 5xx.
+const StatusClientGone = 499
+
 type contextKey struct{}
 
 // ID returns the request's correlation id, or "".
