@@ -19,6 +19,7 @@ var (
 	sipPanics     = describe("sip_panics_total", "Messages that ended in a fault of the program.")
 	registers     = describe("registrar_requests_total", "REGISTER requests by outcome.", "outcome")
 	bindings      = describe("registrar_bindings", "Bindings that stand now.")
+	pushFaults    = describe("registrar_push_faults_total", "Phones that registered with push parameters that cannot be used.")
 	lostChanges   = describe("registrar_dropped_changes_total", "Feed rows given up because the store was away for long.")
 	storeAway     = describe("registrar_store_away", "1 while the registrar works from memory alone.")
 	certificate   = describe("certificate_expiry_seconds", "When the server certificate ends, in Unix seconds.")
@@ -31,7 +32,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{sipMessages, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipPanics, registers,
-		bindings, lostChanges, storeAway, certificate} {
+		bindings, pushFaults, lostChanges, storeAway, certificate} {
 		ch <- d
 	}
 }
@@ -70,6 +71,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 			counter(registers, n, outcome)
 		}
 		gauge(bindings, float64(c.Bindings))
+		counter(pushFaults, c.PushFaults)
 		counter(lostChanges, c.DroppedChanges)
 		away := 0.0
 		if c.StoreAway {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -66,7 +67,8 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 		Node: g.cfg.Telephony.Node, Directory: rows, Bindings: rows, Offers: g.offers(),
 		Rules: registrar.Rules{
 			MinExpires: g.cfg.Telephony.MinExpires, DefaultExpires: g.cfg.Telephony.DefaultExpires,
-			MaxExpires: g.cfg.Telephony.MaxExpires,
+			MaxExpires: g.cfg.Telephony.MaxExpires, FlowTimer: g.cfg.Telephony.FlowTimer,
+			Proxies: prefixes(g.cfg.Telephony.Proxies), Push: g.cfg.Telephony.PushProviders,
 		},
 		Now: g.now, Log: g.log,
 	})
@@ -106,6 +108,15 @@ func (g *Gateway) offers() registrar.Offers {
 		}
 		return std
 	}
+}
+
+// prefixes reads ranges that were validated with the configuration.
+func prefixes(ranges []string) []netip.Prefix {
+	all := make([]netip.Prefix, len(ranges))
+	for i, r := range ranges {
+		all[i] = netip.MustParsePrefix(r)
+	}
+	return all
 }
 
 func algorithms(names []string) []digest.Algorithm {

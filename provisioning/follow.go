@@ -83,6 +83,8 @@ func applyChange(ch telephony.RegistrationChange, r *Record) {
 		applyRegistered(ch, r)
 	case telephony.RegisterRefused:
 		applyRefused(ch, r)
+	case telephony.PushMalformed:
+		applyPushFault(ch, r)
 	default:
 		applyEnded(ch, r)
 	}
@@ -115,12 +117,29 @@ func applyEnded(ch telephony.RegistrationChange, r *Record) {
 		e.Text = "its registration ran out without being refreshed: the phone is off or without network"
 	case telephony.BindingFlowClosed:
 		e.Text = "its connection closed: the phone was stopped or lost its network"
+	case telephony.BindingAsleep:
+		e.Text = TextAsleep
+	case telephony.BindingUnreachable:
+		e.Text = "it no longer answers keep-alives: the phone was stopped or its network changed"
 	case telephony.BindingDisplaced:
 		e.Text = "newer phones of this user took its place"
 	default:
 		return // a kind that a newer node writes
 	}
-	r.happen(d, e, byRegistrar, timeline.Unregistered, d.Name+" is no longer registered: "+e.Text+".")
+	told := d.Name + " is no longer registered: " + e.Text + "."
+	if e.Text == TextAsleep {
+		told = d.Name + " is " + TextAsleep + "."
+	}
+	r.happen(d, e, byRegistrar, timeline.Unregistered, told)
+}
+
+// applyPushFault changes no state: the phone is registered, and will miss calls when it sleeps.
+func applyPushFault(ch telephony.RegistrationChange, r *Record) {
+	id, name := "", "A phone"
+	if d := r.find(ch); d != nil {
+		id, name = string(d.ID), d.Name
+	}
+	r.tell(ch.At, timeline.Warning, byRegistrar, id, 0, name+": "+clip(ch.Text, 400))
 }
 
 // applyRefused: without a device of that instance the refusal is told, and counts for the user's only device when that

@@ -76,6 +76,10 @@ func Next(s SyncState, e EventKind) SyncState {
 	return s
 }
 
+// TextAsleep is what an inactive device shows whose phone sleeps behind a closed connection: it is inactive, because
+// nothing reaches it right now, and well, because a push does.
+const TextAsleep = "asleep: a push wakes it"
+
 // Happen applies an event and reports whether support staff would see a difference.
 func (d *Device) Happen(e Event) bool {
 	before := *d
@@ -85,7 +89,7 @@ func (d *Device) Happen(e Event) bool {
 		d.LastRegistered = e.At
 		d.SIPCode, d.SIPText = 0, ""
 	case TookBack, Lapsed:
-		if d.State == Inactive && before.State != Inactive {
+		if d.State == Inactive && (before.State != Inactive || before.SIPText == TextAsleep) {
 			d.SIPCode, d.SIPText = 0, e.Text
 		}
 	case Failed:

@@ -90,6 +90,9 @@ func (d *Device) inactiveText(now time.Time) string {
 		return "Never registered: the softphone has its SIP credential but did not register yet."
 	}
 	because := first(d.SIPText, "its registration ended")
+	if because == TextAsleep {
+		return fmt.Sprintf("Asleep %s: a push wakes it.", since(d.ChangedAt, now))
+	}
 	return fmt.Sprintf("Not registered %s, because %s.", since(d.ChangedAt, now), because)
 }
 

@@ -11,12 +11,15 @@ type RegistrationChangeKind string
 
 // The kinds of registration changes.
 const (
-	BindingRegistered   RegistrationChangeKind = "registered"   // a new binding, or one that came back
-	BindingUnregistered RegistrationChangeKind = "unregistered" // the phone removed it (Expires: 0)
-	BindingExpired      RegistrationChangeKind = "expired"      // it ran out without a refresh
-	BindingFlowClosed   RegistrationChangeKind = "flow_closed"  // its connection closed, and phones are reached by flow only
-	BindingDisplaced    RegistrationChangeKind = "displaced"    // it was dropped for a newer one: at the contact limit, or at its contact
-	RegisterRefused     RegistrationChangeKind = "refused"      // a REGISTER with credentials was refused: Code and Text say why
+	BindingRegistered   RegistrationChangeKind = "registered"     // a new binding, or one that came back
+	BindingUnregistered RegistrationChangeKind = "unregistered"   // the phone removed it (Expires: 0)
+	BindingExpired      RegistrationChangeKind = "expired"        // it ran out without a refresh
+	BindingFlowClosed   RegistrationChangeKind = "flow_closed"    // its connection closed, and phones are reached by flow only
+	BindingDisplaced    RegistrationChangeKind = "displaced"      // it was dropped for a newer one: at the contact limit, or at its contact
+	BindingAsleep       RegistrationChangeKind = "asleep"         // its connection closed, and a push wakes the phone (RFC 8599)
+	BindingUnreachable  RegistrationChangeKind = "unreachable"    // it stopped to answer keep-alives
+	PushMalformed       RegistrationChangeKind = "push_malformed" // its push parameters cannot be used: Text says why
+	RegisterRefused     RegistrationChangeKind = "refused"        // a REGISTER with credentials was refused: Code and Text say why
 )
 
 // RegistrationChange is one row of the registrar's change feed. (Node, N) numbers the rows of one node without gaps;

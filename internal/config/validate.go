@@ -102,6 +102,19 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	if t.MinExpires < time.Second || t.MinExpires > t.DefaultExpires {
 		add("telephony.min_expires", "%s: use 1s up to default_expires (%s)", t.MinExpires, t.DefaultExpires)
 	}
+	if t.FlowTimer < 10*time.Second || t.FlowTimer > time.Hour {
+		add("telephony.flow_timer", "%s: use 10s to 1h", t.FlowTimer)
+	}
+	for _, cidr := range t.Proxies {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			add("telephony.proxies", "%q is not an address range: write it like 192.0.2.0/24", cidr)
+		}
+	}
+	for _, provider := range t.PushProviders {
+		if provider == "" || strings.ContainsAny(provider, " \t\",;=<>") {
+			add("telephony.push_providers", "%q is not a provider's name: write it like apns", provider)
+		}
+	}
 	if t.DefaultExpires > t.MaxExpires {
 		add("telephony.default_expires", "%s is longer than max_expires (%s)", t.DefaultExpires, t.MaxExpires)
 	}

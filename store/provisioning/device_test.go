@@ -372,6 +372,18 @@ func TestFollow(t *testing.T) {
 		f.add(b.change(telephony.BindingUnregistered, e.Device.Instance))
 		b.eventually("user0@", is(rules.Inactive))
 
+		malformed := b.change(telephony.PushMalformed, e.Device.Instance)
+		malformed.Text = "A push cannot wake this phone."
+		f.add(b.change(telephony.BindingRegistered, e.Device.Instance))
+		f.add(malformed)
+		f.add(b.change(telephony.BindingAsleep, e.Device.Instance))
+		st = b.eventually("user0@", func(st rules.Status) bool { return strings.HasPrefix(st.Text, "Asleep since") })
+		if st.State != rules.Inactive || !strings.Contains(b.told(st.User.ID), "A push cannot wake this phone.") {
+			t.Fatalf("asleep: %+v", st)
+		}
+		f.add(b.change(telephony.BindingExpired, e.Device.Instance))
+		b.eventually("user0@", func(st rules.Status) bool { return strings.Contains(st.Text, "ran out") })
+
 		f.add(b.change(telephony.BindingRegistered, "")) // a phone that was never enrolled
 		st = b.eventually("user0@", is(rules.Registered))
 		if st.Device != "baresip" || len(st.Devices) != 2 || st.Devices[1].Instance != "1000@192.0.2.7:5060" {

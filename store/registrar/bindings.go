@@ -14,8 +14,8 @@ import (
 var bindingTable = table{
 	name: "binding",
 	columns: []string{"account_id", "domain", "username", "binding_key", "node", "contact", "instance", "reg_id bigint",
-		"q bigint", "call_id", "cseq bigint", "listener", "transport", "remote", "reachable boolean", "user_agent",
-		"registered_at bigint", "refreshed_at bigint", "expires_at bigint"},
+		"q bigint", "call_id", "cseq bigint", "listener", "transport", "remote", "flow bigint", "path", "reachable boolean",
+		"user_agent", "registered_at bigint", "refreshed_at bigint", "expires_at bigint"},
 	key: "account_id, domain, username, binding_key",
 }
 
@@ -46,7 +46,7 @@ func (s *Store) Save(ctx context.Context, b registrar.Batch) error {
 func checkBatch(b registrar.Batch) error {
 	for _, p := range b.Put {
 		if err := store.CheckText(p.AoR.User, p.AoR.Domain, p.Key, p.Contact, p.Instance, p.CallID, p.Flow.Listener,
-			p.UserAgent); err != nil {
+			p.Path, p.UserAgent); err != nil {
 			return err
 		}
 	}
@@ -99,7 +99,8 @@ func bindingRow(b registrar.Binding) []any {
 		remote = b.Flow.Remote.String()
 	}
 	return []any{string(b.Account), b.AoR.Domain, b.AoR.User, b.Key, b.Node, b.Contact, b.Instance, int64(b.RegID),
-		int64(b.Q), b.CallID, int64(b.CSeq), b.Flow.Listener, string(b.Flow.Transport), remote, b.Reachable, b.UserAgent,
+		int64(b.Q), b.CallID, int64(b.CSeq), b.Flow.Listener, string(b.Flow.Transport), remote, int64(b.Flow.ID),
+		b.Path, b.Reachable, b.UserAgent,
 		store.Millis(b.RegisteredAt), store.Millis(b.RefreshedAt), store.Millis(b.Expires)}
 }
 
@@ -152,7 +153,7 @@ func (s *Store) Load(ctx context.Context, node string) ([]registrar.Binding, err
 	var found []registrar.Binding
 	err := s.db.Read(ctx, func(q store.Tx) error {
 		rows, err := q.Query(ctx, `SELECT account_id, domain, username, binding_key, contact, instance, reg_id, q, call_id,
-			cseq, listener, transport, remote, reachable, user_agent, registered_at, refreshed_at, expires_at
+			cseq, listener, transport, remote, flow, path, reachable, user_agent, registered_at, refreshed_at, expires_at
 			FROM binding WHERE node = $1`, node)
 		if err != nil {
 			return err
@@ -163,7 +164,7 @@ func (s *Store) Load(ctx context.Context, node string) ([]registrar.Binding, err
 			var remote string
 			var registered, refreshed, expires int64
 			if err := rows.Scan(&b.Account, &b.AoR.Domain, &b.AoR.User, &b.Key, &b.Contact, &b.Instance, &b.RegID, &b.Q,
-				&b.CallID, &b.CSeq, &b.Flow.Listener, &b.Flow.Transport, &remote, &b.Reachable, &b.UserAgent, &registered,
+				&b.CallID, &b.CSeq, &b.Flow.Listener, &b.Flow.Transport, &remote, &b.Flow.ID, &b.Path, &b.Reachable, &b.UserAgent, &registered,
 				&refreshed, &expires); err != nil {
 				return err
 			}

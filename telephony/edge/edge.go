@@ -58,10 +58,13 @@ func New(cfg Config) (*Edge, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Edge{
+	e := &Edge{
 		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), tagSeed: maphash.MakeSeed(),
 		guard: newGuard(cfg.Limits), stopping: make(chan struct{}), inHand: newInHand(),
-	}, nil
+	}
+	// Flow numbers go on where an earlier life cannot have come to: no two flows of a node ever share one.
+	e.flowIDs.Store(uint64(time.Now().UnixNano()))
+	return e, nil
 }
 
 // Listen opens all listeners, or none.

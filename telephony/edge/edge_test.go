@@ -52,7 +52,7 @@ func TestRegisterOverEveryTransport(t *testing.T) {
 				Contacts: []registrar.Contact{
 					{URI: "sip:1001@192.0.2.1;ob", Instance: "urn:uuid:1", RegID: 1, Q: 500, Expires: 60},
 				},
-				Path: []string{"<sip:p1;lr>", "<sip:p2;lr>"}, Outbound: true,
+				Path: []string{"<sip:p1;lr>", "<sip:p2;lr>"}, PathKnown: true, Outbound: true,
 				Authorize: []string{`Digest username="1001"`}, UserAgent: "Phone é",
 			}
 			if !reflect.DeepEqual(req, want) {

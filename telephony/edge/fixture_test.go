@@ -55,7 +55,7 @@ func (f *fake) seen() ([]*registrar.Request, []registrar.Flow) {
 }
 
 func accept(req *registrar.Request, reply func(registrar.Reply)) {
-	r := registrar.Reply{Status: 200}
+	r := registrar.Reply{Status: 200, Path: req.Path}
 	for _, c := range req.Contacts {
 		r.Bindings = append(r.Bindings, registrar.ReplyBinding{
 			URI: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, Expires: 600,

@@ -23,7 +23,7 @@ func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
 		return
 	}
 	f.handed = true
-	p := e.newPending(f, m, req)
+	p := e.newPending(f, m)
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("Register", r)
@@ -38,18 +38,13 @@ type pending struct {
 	edge  *Edge
 	flow  *flow
 	frame []byte // Via to CSeq of the response: the receive buffer is used for other things by then
-	path  []string
 	done  atomic.Bool
 }
 
-func (e *Edge) newPending(f *flow, m *wire.Message, req *registrar.Request) *pending {
+func (e *Edge) newPending(f *flow, m *wire.Message) *pending {
 	e.inHand.begin()
 	f.inHand.begin()
-	p := &pending{edge: e, flow: f, frame: e.frame(f, m)}
-	if wire.HasToken(m.Supported, "path") {
-		p.path = req.Path
-	}
-	return p
+	return &pending{edge: e, flow: f, frame: e.frame(f, m)}
 }
 
 // reply sends the answer, the first time it is called.
@@ -70,7 +65,7 @@ func (p *pending) reply(r registrar.Reply) {
 	if r.Status/100 == 2 {
 		p.flow.known.Store(true)
 	}
-	p.flow.writer.send(appendReply(make([]byte, 0, len(p.frame)+512), p.frame, r, p.path))
+	p.flow.writer.send(appendReply(make([]byte, 0, len(p.frame)+512), p.frame, r))
 	p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", r.Status}, 1)
 }
 
@@ -81,6 +76,7 @@ func readRegister(f registrar.Flow, m *wire.Message) (*registrar.Request, string
 	req := &registrar.Request{
 		Flow: f, Domain: telephony.NewAoR("", string(uri.Host)).Domain, CSeq: m.CSeq, Expires: m.Expires,
 		Outbound: wire.HasToken(m.Supported, "outbound"), UserAgent: text(m.UserAgent, 128),
+		PathKnown: wire.HasToken(m.Supported, "path"), PathAsked: wire.HasToken(m.Require, "path"), Proxied: proxied(m),
 	}
 	var ok bool
 	if req.To, ok = aor(m.To); !ok {
@@ -106,6 +102,12 @@ func readRegister(f registrar.Flow, m *wire.Message) (*registrar.Request, string
 		req.Authorize = append(req.Authorize, string(value))
 	}
 	return req, ""
+}
+
+// proxied reports whether the request has more than one Via value.
+func proxied(m *wire.Message) bool {
+	_, rest, ok := wire.NextValue(m.Vias[0])
+	return len(m.Vias) > 1 || ok && len(rest) > 0
 }
 
 func aor(value []byte) (telephony.AoR, bool) {

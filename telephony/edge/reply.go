@@ -30,7 +30,7 @@ func (e *Edge) frame(f *flow, m *wire.Message) []byte {
 }
 
 // appendReply renders the registrar's reply around the frame of its request.
-func appendReply(dst, frame []byte, r registrar.Reply, path []string) []byte {
+func appendReply(dst, frame []byte, r registrar.Reply) []byte {
 	dst = append(sip.AppendStatus(dst, r.Status, r.Reason), frame...)
 	for _, c := range r.Challenges {
 		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)
@@ -45,10 +45,19 @@ func appendReply(dst, frame []byte, r registrar.Reply, path []string) []byte {
 		dst = sip.AppendHeader(dst, "Retry-After", strconv.Itoa(r.RetryAfter))
 	}
 	if r.Status/100 == 2 {
-		for _, p := range path { // RFC 3327 §5.3
+		for _, p := range r.Path { // RFC 3327 §5.3
 			dst = sip.AppendHeader(dst, "Path", p)
 		}
+		for _, provider := range r.Push { // RFC 8599 §4.1.1
+			dst = sip.AppendHeader(dst, "Feature-Caps", `*;+sip.pns="`+provider+`"`)
+		}
+		if r.FlowTimer > 0 {
+			dst = sip.AppendHeader(dst, "Flow-Timer", strconv.Itoa(r.FlowTimer))
+		}
 		dst = sip.AppendHeader(dst, "Supported", "path, outbound")
+	}
+	if r.Unknown != "" {
+		dst = sip.AppendHeader(dst, "Unsupported", r.Unknown)
 	}
 	if r.Outbound {
 		dst = sip.AppendHeader(dst, "Require", "outbound")

@@ -38,6 +38,14 @@ func TestReplies(t *testing.T) {
 			registrar.Reply{Status: 200, Outbound: true, Date: when},
 			[]string{"Require: outbound\r\n", "Date: Fri, 02 Jan 2026 03:04:05 GMT\r\n", "Supported: path, outbound\r\n"},
 		},
+		"extensions": {
+			registrar.Reply{Status: 200, FlowTimer: 29, Push: []string{"fcm", "apns"}, Path: []string{"<sip:p;lr>"}},
+			[]string{"Flow-Timer: 29\r\n", "Feature-Caps: *;+sip.pns=\"fcm\"\r\nFeature-Caps: *;+sip.pns=\"apns\"\r\n",
+				"Path: <sip:p;lr>\r\n"},
+		},
+		"unknown extension": {
+			registrar.Reply{Status: 420, Unknown: "path"}, []string{"420 Bad Extension", "Unsupported: path\r\n"},
+		},
 		"no status": {registrar.Reply{}, []string{"SIP/2.0 500 Server Internal Error\r\n"}},
 	} {
 		reply = c.reply

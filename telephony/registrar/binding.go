@@ -21,7 +21,8 @@ type Binding struct {
 	CallID       string
 	CSeq         uint32
 	Flow         Flow
-	Reachable    bool // false once its connection has closed: it waits for the phone to come back, or to expire
+	Path         string // Path values to be sent as Route, topmost first, joined by commas (RFC 3327)
+	Reachable    bool   // false once its connection has closed: it waits for the phone to come back, or to expire
 	UserAgent    string
 	RegisteredAt time.Time // since when it stands without a gap
 	RefreshedAt  time.Time

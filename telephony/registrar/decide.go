@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -16,6 +17,10 @@ type Rules struct {
 	DefaultExpires time.Duration // when the phone names none
 	MaxExpires     time.Duration // longer ones are cut
 	Contacts       int           // per AoR
+
+	FlowTimer time.Duration  // how often phones are asked to keep their flow alive; no Flow-Timer when 0
+	Proxies   []netip.Prefix // whose Path is believed
+	Push      []string       // push providers that are served; none: push parameters are kept, and nothing is promised
 }
 
 // defaultRules are the rules of a registrar that is not told otherwise.
@@ -92,6 +97,7 @@ type turn struct {
 	bindings []Binding
 	changes  []telephony.RegistrationChange
 	touched  []string // keys that this request has written
+	path     string   // Path to be kept
 	outcome  Outcome
 }
 
@@ -100,6 +106,9 @@ func (t *turn) apply() *refusal {
 		return &refusal{
 			Reply{Status: 400, Reason: text}, BadRequest, "The phone sent a REGISTER that breaks a rule: " + text + ".",
 		}
+	}
+	if no := t.extensions(); no != nil {
+		return no
 	}
 	switch {
 	case t.req.Star:
@@ -187,6 +196,7 @@ func (t *turn) add(c Contact, expires time.Duration) {
 	t.bindings = append(t.bindings, b)
 	t.touched = append(t.touched, b.Key)
 	t.tell(b, telephony.BindingRegistered)
+	t.tellPush(b)
 	t.outcome = Registered
 }
 
@@ -195,6 +205,9 @@ func (t *turn) replace(i int, c Contact, expires time.Duration) {
 	old, b := t.bindings[i], t.binding(c, expires)
 	t.touched = append(t.touched, b.Key)
 	t.bindings[i] = b
+	if old.Contact != b.Contact {
+		t.tellPush(b)
+	}
 	if old.Key == b.Key && old.Instance == b.Instance && old.Reachable {
 		t.bindings[i].RegisteredAt = old.RegisteredAt
 		return
@@ -210,18 +223,24 @@ func (t *turn) binding(c Contact, expires time.Duration) Binding {
 	return Binding{
 		Account: t.state.Account, Node: t.state.Node, AoR: t.state.AoR, Key: contactKey(c, t.req.Outbound),
 		Contact: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, CallID: t.req.CallID, CSeq: t.req.CSeq,
-		Flow: t.req.Flow, Reachable: true, UserAgent: clip(t.req.UserAgent, 128), RegisteredAt: t.now,
+		Flow: t.req.Flow, Path: t.path, Reachable: true, UserAgent: clip(t.req.UserAgent, 128), RegisteredAt: t.now,
 		RefreshedAt: t.now, Expires: t.now.Add(expires),
 	}
 }
 
-// limit drops the oldest dead bindings beyond the limit; when all are alive it is the new one that has no place.
+// limit drops the oldest dead bindings beyond the limit, those that a push can wake last; when all are alive it is the
+// new one that has no place.
 func (t *turn) limit() *refusal {
 	for len(t.bindings) > t.rules.Contacts {
-		oldest := -1
+		oldest, asleep := -1, false
 		for i, b := range t.bindings {
-			if !b.Reachable && (oldest < 0 || b.RefreshedAt.Before(t.bindings[oldest].RefreshedAt)) {
-				oldest = i
+			if b.Reachable {
+				continue
+			}
+			sleeps := b.Asleep()
+			if oldest < 0 || asleep && !sleeps ||
+				asleep == sleeps && b.RefreshedAt.Before(t.bindings[oldest].RefreshedAt) {
+				oldest, asleep = i, sleeps
 			}
 		}
 		if oldest < 0 {
@@ -238,7 +257,10 @@ func (t *turn) limit() *refusal {
 }
 
 func (t *turn) success() Reply {
-	r := Reply{Status: 200, Date: t.now}
+	r := Reply{Status: 200, Date: t.now, Push: t.pushServed()}
+	if t.path != "" && t.req.PathKnown {
+		r.Path = t.req.Path
+	}
 	sorted := slices.Clone(t.bindings)
 	slices.SortStableFunc(sorted, func(a, b Binding) int { return cmp.Compare(b.Q, a.Q) })
 	for _, b := range sorted {
@@ -249,6 +271,9 @@ func (t *turn) success() Reply {
 	for _, c := range t.req.Contacts {
 		// RFC 5626 §6: the option is required of the phone when the binding was made by the outbound rules.
 		r.Outbound = r.Outbound || t.req.Outbound && c.Instance != "" && c.RegID > 0
+	}
+	if r.Outbound && !t.req.Proxied { // with a proxy between, the flow is the proxy's to time
+		r.FlowTimer = t.flowTimer()
 	}
 	return r
 }

@@ -169,7 +169,7 @@ func TestDecide(t *testing.T) {
 		{"not a SIP contact", []*registrar.Request{register(1, "mailto:a@b")}, 400, "", "", 0},
 		{"contact with NUL", []*registrar.Request{register(1, "sip:a\x00@b")}, 400, "", "", 0},
 		{"contact that is not UTF-8", []*registrar.Request{register(1, "sip:\xff@b")}, 400, "", "", 0},
-		{"huge contact", []*registrar.Request{register(1, "sip:"+strings.Repeat("a", 600)+"@b")}, 400, "", "", 0},
+		{"huge contact", []*registrar.Request{register(1, "sip:"+strings.Repeat("a", 2100)+"@b")}, 400, "", "", 0},
 		{"no Call-ID", []*registrar.Request{with(register(1, a), func(r *registrar.Request) { r.CallID = "" })}, 400,
 			"", "", 0},
 	}

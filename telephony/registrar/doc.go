@@ -16,7 +16,10 @@
 //	Expires below the minimum              423 with Min-Expires
 //	CSeq not above the binding's           500 (§10.3 step 7: the request fails as a whole)
 //	more contacts than allowed, none dead  403
+//	Path insisted on by a stranger         420 (RFC 3327; else a stranger's Path is passed over)
+//	a proxy before us lacks outbound       439 (RFC 5626 §6)
+//	a push provider not served here        555 (RFC 8599; not when none is configured)
 //	otherwise                              200 with every binding
 //
-// Path is not stored: phones are reached by their flow. The package has no socket and no SQL. No compatibility promise.
+// Phones are reached by their flow; a Contact's host is never resolved. Lookup groups the flows by phone. The package has no socket and no SQL. No compatibility promise.
 package registrar

@@ -113,6 +113,7 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 		d.bindings[j.req.To] = decision.Bindings
 	}
 	d.changes = append(d.changes, decision.Changes...)
+	s.notePush(decision.Changes)
 	s.refuse(d, j, identity{concerns: j.who.subscriber, text: decision.Text, reply: decision.Reply})
 	return answer{j, decision.Reply, decision.Outcome}
 }

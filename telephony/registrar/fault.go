@@ -7,7 +7,7 @@ import (
 
 // The longest texts that a REGISTER may bring into the store, in bytes.
 const (
-	maxURI      = 512
+	maxURI      = 2048 // push parameters are long
 	maxInstance = 256
 	maxCallID   = 256
 	maxUser     = 128

@@ -22,6 +22,9 @@ const (
 	TooBrief
 	TooMany
 	OutOfOrder
+	BadExtension // 420: Path from who is no configured proxy
+	NoFirstHop   // 439: the phone's proxy does not know outbound
+	NoPush       // 555: a push provider that is not served here
 	QueueFull
 	StoreAway
 	Failed // a fault of ours
@@ -33,7 +36,7 @@ func (o Outcome) String() string {
 	names := [outcomes]string{
 		"registered", "refreshed", "removed", "fetched", "retransmission", "from_memory", "challenged", "stale_nonce",
 		"replayed_nonce", "wrong_credentials", "forbidden", "bad_request", "interval_too_brief", "too_many_contacts",
-		"cseq_out_of_order", "queue_full", "store_away", "failed",
+		"cseq_out_of_order", "bad_extension", "first_hop_lacks_outbound", "push_not_supported", "queue_full", "store_away", "failed",
 	}
 	if o < 0 || o >= outcomes {
 		return "unknown"
@@ -45,6 +48,7 @@ func (o Outcome) String() string {
 type Counters struct {
 	Registers      map[string]uint64 // REGISTER requests by outcome
 	Bindings       int
+	PushFaults     uint64 // phones that registered with push parameters that cannot be used
 	DroppedChanges uint64 // feed rows given up while the store was away for long
 	StoreAway      bool
 }
@@ -52,12 +56,14 @@ type Counters struct {
 type tally struct {
 	registers [outcomes]atomic.Uint64
 	dropped   atomic.Uint64
+	push      atomic.Uint64
 }
 
 func (t *tally) count(o Outcome) { t.registers[o].Add(1) }
 
 func (t *tally) snapshot() Counters {
-	c := Counters{Registers: make(map[string]uint64, outcomes), DroppedChanges: t.dropped.Load()}
+	c := Counters{Registers: make(map[string]uint64, outcomes), DroppedChanges: t.dropped.Load(),
+		PushFaults: t.push.Load()}
 	for o := range outcomes {
 		c.Registers[o.String()] = t.registers[o].Load()
 	}

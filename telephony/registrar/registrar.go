@@ -158,7 +158,7 @@ func (s *shard) recount(ctx context.Context, now time.Time) error {
 		for i, b := range bindings {
 			if b.Reachable && b.Flow.Transport.Stream() {
 				bindings[i].Reachable = false
-				changes = append(changes, b.change(telephony.BindingFlowClosed, now))
+				changes = append(changes, bindings[i].change(bindings[i].ended(), now))
 			}
 		}
 		if len(changes) == 0 {
@@ -224,20 +224,6 @@ func (r *Registrar) FlowClosed(f Flow) {
 	for _, s := range r.shards {
 		s.queue.close(f.ID)
 	}
-}
-
-// Lookup returns where the AoR can be reached now: highest q first, then the most recently refreshed.
-func (r *Registrar) Lookup(_ context.Context, aor telephony.AoR) []Binding {
-	s, now := r.shard(aor), r.now()
-	s.mu.RLock()
-	found := slices.DeleteFunc(slices.Clone(s.bindings[aor]), func(b Binding) bool {
-		return !b.Reachable || !b.Expires.After(now)
-	})
-	s.mu.RUnlock()
-	slices.SortStableFunc(found, func(a, b Binding) int {
-		return cmp.Or(cmp.Compare(b.Q, a.Q), b.RefreshedAt.Compare(a.RefreshedAt))
-	})
-	return found
 }
 
 // Counters returns a snapshot.

@@ -36,7 +36,7 @@ func TestRegisterRefreshRemove(t *testing.T) {
 		t.Error("answered before it was saved")
 	}
 	found := f.Lookup(t.Context(), alice)
-	if len(found) != 1 || found[0].Flow != p.flow {
+	if len(found) != 1 || found[0].Flows[0].Flow != p.flow {
 		t.Errorf("lookup %+v", found)
 	}
 	p.must(200, expires(600))

@@ -9,7 +9,7 @@ import (
 
 // Flow says where a request came from: one connection, or one UDP remote at one listener (RFC 5626 §3).
 type Flow struct {
-	ID        uint64 // unique within the node's process; never reused
+	ID        uint64 // unique within the node, over its restarts too
 	Listener  string // the listener's configured name
 	Transport telephony.Transport
 	Remote    netip.AddrPort
@@ -28,6 +28,9 @@ type Request struct {
 	Star      bool     // Contact: *
 	Expires   int      // the Expires header in seconds; -1 when absent
 	Path      []string // Path values, topmost first (RFC 3327)
+	PathKnown bool     // Supported: path
+	PathAsked bool     // Require: path
+	Proxied   bool     // it came over a proxy: more than one Via
 	Outbound  bool     // Supported: outbound (RFC 5626)
 	Authorize []string // the values of the Authorization headers, "Digest …"
 	UserAgent string
@@ -51,6 +54,10 @@ type Reply struct {
 	MinExpires int            // Min-Expires in seconds, for 423
 	RetryAfter int            // Retry-After in seconds, for 503
 	Outbound   bool           // Require: outbound (RFC 5626 §6)
+	FlowTimer  int            // Flow-Timer in seconds (RFC 5626 §10.2), 0 for none
+	Path       []string       // Path values of a 200 (RFC 3327 §5.3)
+	Push       []string       // push providers that are served, for Feature-Caps (RFC 8599 §4.1.1)
+	Unknown    string         // Unsupported, for 420
 	Date       time.Time      // Date header of a 200
 	Drop       bool           // send nothing at all
 }

@@ -101,6 +101,17 @@ func (s *shard) refuse(d *draft, j *job, id identity) {
 	}
 }
 
+// notePush counts and logs phones that cannot be woken; their timeline has it by the feed.
+func (s *shard) notePush(changes []telephony.RegistrationChange) {
+	for _, c := range changes {
+		if c.Kind == telephony.PushMalformed {
+			s.r.tally.push.Add(1)
+			s.r.log.Info("a phone registered with push parameters that cannot be used", "aor", c.AoR.String(),
+				"user_agent", c.UserAgent, "fault", c.Text)
+		}
+	}
+}
+
 // commit decides the jobs on top of the background and saves all of it at once. When something in it cannot be stored,
 // each part is tried alone, so that one message never fails another's.
 func (s *shard) commit(ctx context.Context, background *draft, jobs []*job) {
@@ -208,7 +219,7 @@ func (s *shard) closeFlows(d *draft) {
 			for i, b := range bindings {
 				if b.Reachable && b.Flow.ID == flow && b.Flow.Transport.Stream() {
 					bindings[i].Reachable = false
-					d.changes = append(d.changes, b.change(telephony.BindingFlowClosed, now))
+					d.changes = append(d.changes, bindings[i].change(bindings[i].ended(), now))
 				}
 			}
 			d.bindings[aor] = bindings

@@ -46,12 +46,20 @@ func exact(status int) (string, bool) {
 		return "Bad Extension", true
 	case 423:
 		return "Interval Too Brief", true
+	case 430:
+		return "Flow Failed", true // RFC 5626 §11.5
+	case 439:
+		return "First Hop Lacks Outbound Support", true // RFC 5626 §11.6
 	case 480:
 		return "Temporarily Unavailable", true
 	case 481:
 		return "Call/Transaction Does Not Exist", true
+	case 482:
+		return "Loop Detected", true
 	case 483:
 		return "Too Many Hops", true
+	case 489:
+		return "Bad Event", true // RFC 6665 §8.3.2
 	case 500:
 		return "Server Internal Error", true
 	case 501:
@@ -60,6 +68,10 @@ func exact(status int) (string, bool) {
 		return "Service Unavailable", true
 	case 505:
 		return "Version Not Supported", true
+	case 504:
+		return "Server Time-out", true
+	case 555:
+		return "Push Notification Service Not Supported", true // RFC 8599 §14.3
 	case 513:
 		return "Message Too Large", true
 	}

@@ -1,0 +1,71 @@
+package registrar
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"demarc/telephony"
+)
+
+// Target is one phone of an AoR, with the ways to it. A request goes over one flow at a time, to the next when that
+// one fails (RFC 5626 §5.3, §7): the same phone must never get it twice.
+type Target struct {
+	Instance string // empty for a phone that sends none: it has one binding
+	Q        int
+	Flows    []Binding // reachable now, best first
+	Asleep   []Binding // without a flow, but a push wakes them
+}
+
+// Lookup returns where the AoR can be reached, the phone with the highest q first, then the one that was refreshed last.
+// Phones that neither have a flow nor can be woken are left out.
+func (r *Registrar) Lookup(_ context.Context, aor telephony.AoR) []Target {
+	s, now := r.shard(aor), r.now()
+	s.mu.RLock()
+	found := slices.DeleteFunc(slices.Clone(s.bindings[aor]), func(b Binding) bool { return !b.Expires.After(now) })
+	s.mu.RUnlock()
+	return targets(found)
+}
+
+func targets(bindings []Binding) []Target {
+	slices.SortStableFunc(bindings, func(a, b Binding) int {
+		return cmp.Or(cmp.Compare(b.Q, a.Q), b.RefreshedAt.Compare(a.RefreshedAt))
+	})
+	var all []Target
+	for _, b := range bindings {
+		if !b.Reachable && !b.Asleep() {
+			continue
+		}
+		i := -1
+		if b.Instance != "" {
+			i = slices.IndexFunc(all, func(t Target) bool { return t.Instance == b.Instance })
+		}
+		if i < 0 {
+			all = append(all, Target{Instance: b.Instance, Q: b.Q})
+			i = len(all) - 1
+		}
+		if b.Reachable {
+			all[i].Flows = append(all[i].Flows, b)
+		} else {
+			all[i].Asleep = append(all[i].Asleep, b)
+		}
+	}
+	return all
+}
+
+// Asleep reports whether the phone has lost its flow and a push brings it back.
+func (b Binding) Asleep() bool {
+	if b.Reachable || !asksForPush(b.Contact) {
+		return false
+	}
+	push, _ := ParsePush(b.Contact)
+	return push.Wakes()
+}
+
+// ended is the change that tells of a flow's end.
+func (b Binding) ended() telephony.RegistrationChangeKind {
+	if b.Asleep() {
+		return telephony.BindingAsleep
+	}
+	return telephony.BindingFlowClosed
+}
