@@ -108,7 +108,7 @@ func (g *Gateway) openData(ctx context.Context) error {
 	if err := g.db.Migrate(ctx); err != nil {
 		return err
 	}
-	if g.sealer, err = seal.LoadOrCreate(g.cfg.KeysetFile()); err != nil {
+	if err := g.openKeyset(ctx); err != nil {
 		return err
 	}
 	g.authority, err = pki.LoadOrCreate(g.cfg.DataFile("pki"), g.certificateNames(), g.now())
@@ -116,6 +116,29 @@ func (g *Gateway) openData(ctx context.Context) error {
 		return err
 	}
 	g.every("certificate renewal", 12*time.Hour, func(context.Context) error { return g.authority.Renew(g.now()) })
+	return nil
+}
+
+// openKeyset loads the keyset, or makes it at the first start, and refuses one that is not the store's: its secrets would
+// not open here, and those sealed here would open nowhere else.
+func (g *Gateway) openKeyset(ctx context.Context) error {
+	path := g.cfg.KeysetFile()
+	var err error
+	if g.sealer, err = seal.LoadOrCreate(path); err != nil {
+		return err
+	}
+	place := seal.AAD{Table: "keyset_check", Column: "sealed", Row: "keyset"}
+	sealed, err := g.sealer.Seal(place, "demarc")
+	if err != nil {
+		return err
+	}
+	if sealed, err = g.db.FirstKeyset(ctx, sealed); err != nil {
+		return err
+	}
+	if _, err := g.sealer.Open(place, sealed); err != nil {
+		return fmt.Errorf("the keyset %s is not the one that this store was sealed with: restore it from its backup, or copy "+
+			"it from the node that has it (store.keyset_file): %w", path, err)
+	}
 	return nil
 }
 

@@ -41,6 +41,14 @@ func (g *Gateway) URL() string {
 	return g.publicURL(g.cfg.HTTP.PublicURL, g.listeners.http)
 }
 
+// HealthURL returns http://host:port of health and metrics, or empty.
+func (g *Gateway) HealthURL() string {
+	if g.listeners.metrics == nil {
+		return ""
+	}
+	return "http://" + g.listeners.metrics.Addr().String()
+}
+
 // CAPEM returns the certificate of the private CA.
 func (g *Gateway) CAPEM() []byte { return g.authority.CAPEM() }
 
@@ -77,8 +85,8 @@ func (g *Gateway) Summary() []string {
 		add("sign in with       demarc sign-in %s", g.ownerEmail())
 		add("link the PBX with  demarc link")
 	}
-	if g.listeners.metrics != nil {
-		add("health and metrics http://%s/metrics", g.listeners.metrics.Addr())
+	if url := g.HealthURL(); url != "" {
+		add("health and metrics %s/metrics", url)
 	}
 	return lines
 }

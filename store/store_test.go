@@ -126,6 +126,17 @@ func TestSecondProcessIsKeptAway(t *testing.T) {
 	}
 }
 
+func TestFirstKeysetStays(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for _, sealed := range []string{"first", "second"} {
+			kept, err := db.FirstKeyset(t.Context(), []byte(sealed))
+			if err != nil || string(kept) != "first" {
+				t.Errorf("after %s came: %q %v", sealed, kept, err)
+			}
+		}
+	})
+}
+
 func TestUnavailableIsTold(t *testing.T) {
 	_, err := store.Open(context.Background(), store.Config{URL: "postgres://nobody@127.0.0.1:1/none?connect_timeout=2"})
 	if !errors.Is(err, store.ErrUnavailable) {

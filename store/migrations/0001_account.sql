@@ -31,3 +31,9 @@ CREATE TABLE timeline (
     actor      TEXT   NOT NULL,
     PRIMARY KEY (account_id, user_id, at, seq, entry_id)
 );
+
+-- One row: a known text, sealed by the keyset of this store. A node with another keyset is refused at its start.
+CREATE TABLE keyset_check (
+    name   TEXT  NOT NULL PRIMARY KEY,
+    sealed BYTEA NOT NULL
+);
