@@ -18,7 +18,7 @@ demo: build ## run the main job on this machine with SQLite; needs Go alone, end
 
 test: ## install what the tests need, then run every check and every test with the race detector
 	test/setup/packages
-	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory check verify
 	CGO_ENABLED=1 go test -race -count=1 -timeout 20m ./...
 
 check: ## gofmt, go vet, staticcheck, tidy modules
@@ -34,7 +34,7 @@ bench: ## measure (docs/performance.md says how to read it)
 
 verify: build ## make the docs that come from code again and fail when they differ
 	bin/demarc docs docs
-	@git diff --exit-code --stat -- docs || { echo 'docs that come from code have changed: commit them'; exit 1; }
+	@test -z "$$(git status --porcelain -- docs)" || { git status --short -- docs; echo 'docs that come from code have changed: commit them'; exit 1; }
 
 fuzz: ## fuzz every parser for FUZZTIME (30s) each
 	test/setup/fuzz $(or $(FUZZTIME),30s)

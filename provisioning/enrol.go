@@ -66,7 +66,7 @@ func (s *Service) IssueDocumentLink(ctx context.Context, actor account.Member, i
 func (s *Service) issue(ctx context.Context, actor account.Member, t Ticket, text string) error {
 	return s.Store.Issue(ctx, t, s.Now().Add(-keepTickets), timeline.Entry{
 		Account: t.Account, User: string(t.User), At: s.Now(), Kind: timeline.CodeIssued, Actor: string(actor.ID),
-		Text: text + " It is good for " + ticketLife.String() + ".",
+		Text: text + fmt.Sprintf(" It is good for %.0f hours.", ticketLife.Hours()),
 	})
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,7 +28,7 @@ func (c docsCmd) Run(context.Context) error {
 	}{
 		{"configuration.md", configurationDoc},
 		{"state-machines.md", statesDoc},
-		{"openapi.json", func() ([]byte, error) { return api.Describe("v1") }},
+		{"openapi.json", openAPIDoc},
 		{"dependencies.txt", dependenciesDoc},
 	} {
 		content, err := doc.make()
@@ -59,6 +60,18 @@ A listener has ` + "`name`, `transport` (udp, tcp, tls), `address`" + `, and may
 SIGHUP reads the users file of ` + "`telephony.directory`" + ` again; everything else needs a restart.
 `)
 	return b.Bytes(), nil
+}
+
+// openAPIDoc is indented, so that a change of the API is seen in review.
+func openAPIDoc() ([]byte, error) {
+	description, err := api.Describe("v1")
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = json.Indent(&b, description, "", " ")
+	b.WriteByte('\n')
+	return b.Bytes(), err
 }
 
 func statesDoc() ([]byte, error) {

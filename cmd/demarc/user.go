@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"demarc/internal/account"
@@ -48,8 +49,8 @@ func (c *UserCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 
 func printUser(out io.Writer, u statusUser, now time.Time) error {
 	code, why := splitCode(u.SIPCode, u.Text)
-	fmt.Fprintf(out, "%s, extension %s, %s\n%s %s: %s\n\n", plain(u.Name), plain(u.Extension), plain(u.Email),
-		u.State, code, plain(why))
+	fmt.Fprintf(out, "%s, extension %s, %s\n%s: %s\n\n", plain(u.Name), plain(u.Extension), plain(u.Email),
+		strings.TrimSpace(u.State+" "+code), plain(why))
 	width, _ := terminalWidth(out)
 	devices := &table{out: out, width: width, paint: stateColours}
 	devices.add("DEVICE", "KIND", "STATE", "SIP", "LAST REGISTERED", "FROM", "WHY")
@@ -191,11 +192,10 @@ func (i imported) print(out io.Writer) error {
 			fmt.Fprintf(out, "%s: %s: %s\n", faults.word, plain(f.Location), plain(f.Message))
 		}
 	}
-	done := "imported"
+	format := "%d rows imported: %d added, %d changed, %d left as they are\n"
 	if i.DryRun {
-		done = "checked, nothing was changed"
+		format = "%d rows checked, nothing was changed: %d to add, %d to change, %d as they are\n"
 	}
-	_, err := fmt.Fprintf(out, "%d rows %s: %d to add, %d to change, %d as they are\n", i.Rows, done, i.Add, i.Update,
-		i.Unchanged)
+	_, err := fmt.Fprintf(out, format, i.Rows, i.Add, i.Update, i.Unchanged)
 	return err
 }

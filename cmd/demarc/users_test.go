@@ -74,7 +74,7 @@ func importPeople(t *testing.T, r *root) {
 	if err := (&ImportCmd{File: path}).Run(t.Context(), r, &out); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "2 rows imported: 2 to add") {
+	if !strings.Contains(out.String(), "2 rows imported: 2 added") {
 		t.Error(out.String())
 	}
 }
