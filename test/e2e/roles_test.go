@@ -37,11 +37,9 @@ func TestTelephonyAlone(t *testing.T) {
 			t.Errorf("%s with the password %s: %d, want %d", try.user, try.password, got, try.status)
 		}
 	}
-	fetch := http.Client{Timeout: patience}
-	if reply, err := fetch.Get(s.gateway.HealthURL() + "/readyz"); err != nil || reply.StatusCode != http.StatusOK {
-		t.Errorf("not ready: %v %v", reply, err)
+	if status, body := fetch(t, s.gateway.HealthURL()+"/readyz"); status != http.StatusOK {
+		t.Errorf("not ready: %d %s", status, body)
 	}
-	fetch.CloseIdleConnections()
 }
 
 // Two machines and one PostgreSQL: one talks to people and the PBX's cloud, one to phones. They share the database, the
