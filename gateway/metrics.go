@@ -12,6 +12,8 @@ type metrics struct{ g *Gateway }
 var (
 	sipMessages = describe("sip_requests_total", "SIP requests by listener, method and status (0: no answer).",
 		"listener", "method", "status")
+	sipSent = describe("sip_requests_sent_total", "SIP requests sent to phones by listener, method and status (0: no answer).",
+		"listener", "method", "status")
 	sipRejects    = describe("sip_rejected_total", "Datagrams, messages and connections refused before a request.", "listener", "reason")
 	sipHandshakes = describe("sip_tls_handshake_failures_total", "TLS handshakes that failed, by reason.", "listener", "reason")
 	sipAccepted   = describe("sip_connections_accepted_total", "Connections accepted.", "listener")
@@ -31,7 +33,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sipMessages, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipPanics, registers,
+	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipPanics, registers,
 		bindings, pushFaults, lostChanges, storeAway, certificate} {
 		ch <- d
 	}
@@ -50,6 +52,9 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		c := e.Counters()
 		for k, n := range c.Messages {
 			counter(sipMessages, n, k.Listener, k.Method, strconv.Itoa(k.Status))
+		}
+		for k, n := range c.Sent {
+			counter(sipSent, n, k.Listener, k.Method, strconv.Itoa(k.Status))
 		}
 		for k, n := range c.Rejects {
 			counter(sipRejects, n, k.Listener, k.Reason)

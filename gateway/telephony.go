@@ -63,15 +63,19 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 
 func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, error) {
 	rows := storeregistrar.New(g.db, g.sealer)
-	r := registrar.New(registrar.Config{
+	c := registrar.Config{
 		Node: g.cfg.Telephony.Node, Directory: rows, Bindings: rows, Offers: g.offers(),
 		Rules: registrar.Rules{
 			MinExpires: g.cfg.Telephony.MinExpires, DefaultExpires: g.cfg.Telephony.DefaultExpires,
 			MaxExpires: g.cfg.Telephony.MaxExpires, FlowTimer: g.cfg.Telephony.FlowTimer,
 			Proxies: prefixes(g.cfg.Telephony.Proxies), Push: g.cfg.Telephony.PushProviders,
 		},
-		Now: g.now, Log: g.log,
-	})
+		ProbeEvery: g.cfg.Telephony.UDPKeepAlive, Now: g.now, Log: g.log,
+	}
+	if c.ProbeEvery > 0 {
+		c.Prober = phones{g.telephony.edge}
+	}
+	r := registrar.New(c)
 	g.telephony.registrar = r
 	if err := g.loadDirectory(ctx); err != nil {
 		return r, err

@@ -70,6 +70,7 @@ type Telephony struct {
 	DefaultExpires time.Duration `yaml:"default_expires" help:"when the phone does not ask for one"`
 	MaxExpires     time.Duration `yaml:"max_expires" help:"longest registration granted"`
 	FlowTimer      time.Duration `yaml:"flow_timer" help:"how often phones that keep connections of their own (RFC 5626) are asked to send keep-alives; on UDP never less often than every 29s"`
+	UDPKeepAlive   time.Duration `yaml:"udp_keepalive" help:"time between the OPTIONS that hold the way to a phone behind NAT open over UDP; three without an answer make it inactive; 0 sends none"`
 	Proxies        []string      `yaml:"proxies" help:"address ranges (CIDR) of SIP proxies in front of phones, whose Path is believed; that of others is passed over"`
 	PushProviders  []string      `yaml:"push_providers" help:"push services (pn-provider of RFC 8599, such as apns or fcm) that wake phones of this registrar; with none, push parameters are kept and nothing is promised"`
 }
@@ -131,7 +132,7 @@ func Default() Config {
 			},
 			Algorithms: []string{"MD5"},
 			MinExpires: time.Minute, DefaultExpires: 10 * time.Minute, MaxExpires: time.Hour,
-			FlowTimer: 2 * time.Minute,
+			FlowTimer: 2 * time.Minute, UDPKeepAlive: 25 * time.Second,
 		},
 		CloudLink: CloudLink{
 			Listen: "127.0.0.1:8444", Driver: "core",

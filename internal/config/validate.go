@@ -105,6 +105,9 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	if t.FlowTimer < 10*time.Second || t.FlowTimer > time.Hour {
 		add("telephony.flow_timer", "%s: use 10s to 1h", t.FlowTimer)
 	}
+	if t.UDPKeepAlive != 0 && (t.UDPKeepAlive < 5*time.Second || t.UDPKeepAlive > 10*time.Minute) {
+		add("telephony.udp_keepalive", "%s: use 5s to 10m, or 0", t.UDPKeepAlive)
+	}
 	for _, cidr := range t.Proxies {
 		if _, err := netip.ParsePrefix(cidr); err != nil {
 			add("telephony.proxies", "%q is not an address range: write it like 192.0.2.0/24", cidr)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
@@ -16,6 +17,7 @@ import (
 type Config struct {
 	Listeners []Listener
 	Limits    Limits
+	Timers    sip.Timers       // of transactions
 	Log       *slog.Logger     // nil: slog.Default
 	Now       func() time.Time // nil: time.Now
 }

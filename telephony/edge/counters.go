@@ -22,6 +22,7 @@ type Reject struct {
 // Counters is a snapshot of what the edge counted since it was made.
 type Counters struct {
 	Messages    map[Message]uint64
+	Sent        map[Message]uint64 // requests that we sent, by the status of their response; 0: none came
 	Rejects     map[Reject]uint64
 	Handshakes  map[Reject]uint64 // failed TLS handshakes by reason
 	Accepted    map[string]uint64 // connections by listener
@@ -74,6 +75,7 @@ func snapshot[K comparable, N int64 | uint64](t *tally[K]) map[K]N {
 // counters is what the edge counts while it runs.
 type counters struct {
 	messages    tally[Message]
+	sent        tally[Message]
 	rejects     tally[Reject]
 	handshakes  tally[Reject]
 	accepted    tally[string]
@@ -87,6 +89,7 @@ type counters struct {
 func (e *Edge) Counters() Counters {
 	c := Counters{
 		Messages:    snapshot[Message, uint64](&e.count.messages),
+		Sent:        snapshot[Message, uint64](&e.count.sent),
 		Rejects:     snapshot[Reject, uint64](&e.count.rejects),
 		Handshakes:  snapshot[Reject, uint64](&e.count.handshakes),
 		Accepted:    snapshot[string, uint64](&e.count.accepted),

@@ -61,9 +61,7 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 		s.edge.reject(s.cfg, "stun")
 		return
 	}
-	f := s.flows.of(remote, func() *flow {
-		return s.edge.newFlow(s.cfg, remote, datagramSender{s, remote})
-	})
+	f := s.flow(remote)
 	if !f.known.Load() && !s.afford(remote.Addr()) {
 		s.edge.reject(s.cfg, "rate")
 		return
@@ -73,6 +71,13 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 		return
 	}
 	s.edge.dispatch(ctx, f, m)
+}
+
+// flow returns the flow of a remote, remembered or new.
+func (s *socket) flow(remote netip.AddrPort) *flow {
+	return s.flows.of(remote, func() *flow {
+		return s.edge.newFlow(s.cfg, remote, datagramSender{s, remote})
+	})
 }
 
 // afford takes one reply off the budget of an address: whoever writes somebody else's address on his packets gets

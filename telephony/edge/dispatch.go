@@ -41,7 +41,9 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 		}
 	}()
 	if !m.IsRequest() {
-		e.count.rejects.add(Reject{f.Listener, "response"}, 1) // nothing was asked
+		if !e.clients.Receive(m, f.ID) {
+			e.count.rejects.add(Reject{f.Listener, "response"}, 1) // nothing was asked, or it is late
+		}
 		return
 	}
 	if m.Is("ACK") {

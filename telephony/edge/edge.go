@@ -16,6 +16,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/sip"
 )
 
 // Handler is who decides about registrations.
@@ -43,6 +44,8 @@ type Edge struct {
 	stopping chan struct{}  // closed when no new message is taken
 	readers  sync.WaitGroup // accept loops, readers and writers
 	inHand   inHand         // requests without their reply
+	clients  *sip.Clients   // requests that we sent
+	live     sync.Map       // number of an open stream's flow → *flow
 	streams  sync.Map       // *stream → struct{}: to be woken when the edge stops
 }
 
@@ -61,6 +64,7 @@ func New(cfg Config) (*Edge, error) {
 	e := &Edge{
 		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), tagSeed: maphash.MakeSeed(),
 		guard: newGuard(cfg.Limits), stopping: make(chan struct{}), inHand: newInHand(),
+		clients: sip.NewClients(cfg.Timers, maxSent),
 	}
 	// Flow numbers go on where an earlier life cannot have come to: no two flows of a node ever share one.
 	e.flowIDs.Store(uint64(time.Now().UnixNano()))

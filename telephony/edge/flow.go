@@ -11,9 +11,10 @@ import (
 type flow struct {
 	registrar.Flow
 	writer sender
-	known  atomic.Bool // somebody authenticated on it
-	inHand inHand      // requests without their reply
-	handed bool        // the handler has heard of it; its reader's own
+	known  atomic.Bool   // somebody authenticated on it
+	inHand inHand        // requests without their reply
+	handed bool          // the handler has heard of it; its reader's own
+	gone   chan struct{} // closed when a stream takes nothing more; nil for UDP
 }
 
 // sender takes bytes over and sends them; it never blocks for long.

@@ -88,11 +88,13 @@ const maxQueue = 256 << 10
 
 func (s *stream) serve(ctx context.Context) {
 	defer func() { _ = s.raw.Close() }()
+	s.flow.gone = make(chan struct{})
 	s.edge.streams.Store(s, struct{}{})
 	defer s.edge.streams.Delete(s)
 	if !s.handshake(ctx) {
 		return
 	}
+	s.edge.live.Store(s.flow.ID, s.flow)
 	s.read(ctx)
 	s.finish(ctx)
 }
@@ -218,6 +220,8 @@ func (s *stream) ended(err error, inMessage bool) {
 // finish ends the flow: what is in hand is answered and written, and only then is the flow gone for the handler, so
 // that no registration can come after its end.
 func (s *stream) finish(ctx context.Context) {
+	s.edge.live.Delete(s.flow.ID)
+	close(s.flow.gone)
 	s.flow.inHand.wait(ctx)
 	s.mu.Lock()
 	s.closing = true

@@ -33,7 +33,12 @@ func (a *alarm) set(aor telephony.AoR, bindings []Binding) {
 			first = b.Expires
 		}
 	}
-	step := max(a.step(first)+1, a.last+1)
+	a.at(aor, first)
+}
+
+// at makes the AoR due at a time, or leaves it due at an earlier one.
+func (a *alarm) at(aor telephony.AoR, t time.Time) {
+	step := max(a.step(t)+1, a.last+1)
 	if at, ok := a.next[aor]; ok && at <= step {
 		return
 	}

@@ -16,6 +16,7 @@ type queue struct {
 	limit  int
 	jobs   []*job
 	closed []uint64
+	probes []probed // bounded by the probes that may be under way
 	ended  bool
 	wake   chan struct{}
 }
@@ -39,6 +40,22 @@ func (q *queue) close(flow uint64) {
 	defer q.mu.Unlock()
 	q.closed = append(q.closed, flow)
 	q.signal()
+}
+
+func (q *queue) probed(p probed) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.probes = append(q.probes, p)
+	q.signal()
+}
+
+// takeProbed returns what probes have found.
+func (q *queue) takeProbed() []probed {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	found := q.probes
+	q.probes = nil
+	return found
 }
 
 // take returns all that has arrived, and whether nothing more will come.

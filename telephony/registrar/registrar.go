@@ -31,6 +31,9 @@ type Config struct {
 	NonceKey      []byte        // random when empty
 	NonceLifetime time.Duration // 10 minutes when 0
 
+	Prober     Prober        // keeps phones behind NAT reachable over UDP; nil: nobody does
+	ProbeEvery time.Duration // 25 s when 0
+
 	Shards  int           // 2 per processor, at most 8, when 0
 	Queue   int           // requests that may wait per shard; 1024 when 0
 	Timeout time.Duration // of one lookup or save; 2 s when 0
@@ -63,11 +66,15 @@ type Registrar struct {
 	now         func() time.Time
 	log         *slog.Logger
 	tally       tally
+	prober      Prober
+	probeEvery  time.Duration
+	probing     atomic.Int64
 	failedAt    atomic.Int64 // when the store last failed, in Unix nanoseconds; 0 while it works
 
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 	watcher sync.WaitGroup
+	probers sync.WaitGroup
 }
 
 // New returns a registrar that holds nothing yet.
@@ -76,6 +83,7 @@ func New(c Config) *Registrar {
 	r := &Registrar{
 		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
 		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, log: c.Log, seed: maphash.MakeSeed(),
+		prober: c.Prober, probeEvery: c.ProbeEvery,
 		verifier: digest.NewVerifier(digest.Config{
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),
@@ -95,6 +103,7 @@ func (c Config) withDefaults() Config {
 	c.Shards = cmp.Or(c.Shards, min(8, 2*runtime.GOMAXPROCS(0)))
 	c.Queue = cmp.Or(c.Queue, 1024)
 	c.Timeout = cmp.Or(c.Timeout, 2*time.Second)
+	c.ProbeEvery = cmp.Or(c.ProbeEvery, 25*time.Second)
 	c.Tick = cmp.Or(c.Tick, 250*time.Millisecond)
 	if c.Offers == nil {
 		c.Offers = OfferMD5
@@ -204,6 +213,7 @@ func (r *Registrar) Stop(ctx context.Context) error {
 	r.stop()
 	<-done
 	r.watcher.Wait()
+	r.probers.Wait()
 	return err
 }
 

@@ -27,6 +27,8 @@ type shard struct {
 	flows    map[uint64]map[telephony.AoR]struct{} // who registered over a stream
 	alarm    alarm
 	closing  []uint64 // closed flows yet to be told of
+	probes   alarm    // who is to be kept reachable behind NAT
+	misses   map[Key]int
 
 	// What memory knows and the store does not, from when it was away.
 	unsaved map[Key]struct{}
@@ -37,6 +39,7 @@ func newShard(r *Registrar, limit int, now time.Time) *shard {
 	return &shard{
 		r: r, queue: newQueue(limit), bindings: make(map[telephony.AoR][]Binding),
 		flows: make(map[uint64]map[telephony.AoR]struct{}), alarm: newAlarm(now), unsaved: make(map[Key]struct{}),
+		probes: newAlarm(now), misses: make(map[Key]int),
 	}
 }
 
@@ -71,8 +74,10 @@ func (s *shard) turn(ctx context.Context, jobs []*job) {
 		}
 	}
 	s.closeFlows(background)
+	s.judge(background)
 	s.sweep(background)
 	s.commit(ctx, background, admitted)
+	s.probe(ctx)
 }
 
 // admit authenticates; what is refused is answered at once, known users and unknown ones alike.
@@ -206,6 +211,7 @@ func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 		s.flows[b.Flow.ID][aor] = struct{}{}
 	}
 	s.alarm.set(aor, bindings)
+	s.scheduleProbe(aor, bindings)
 }
 
 // closeFlows marks the bindings of closed connections; the rest waits for the next turn.

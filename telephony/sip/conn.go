@@ -56,9 +56,9 @@ type Conn struct {
 	sentBy    string
 	remote    netip.AddrPort
 	incoming  *Transactions
+	clients   *Clients
 
 	mu      sync.Mutex
-	pending map[string]chan *Response // by branch and method
 	err     error
 	pong    chan struct{}
 	done    chan struct{}
@@ -109,7 +109,7 @@ func NewConn(nc net.Conn, cfg Config) *Conn {
 		cfg: cfg, nc: nc, reliable: cfg.Transport.Stream(),
 		transport: strings.ToUpper(string(cfg.Transport)), sentBy: nc.LocalAddr().String(),
 		remote: addrPort(nc.RemoteAddr()), incoming: NewTransactions(cfg.Timers, maxIncoming),
-		pending: make(map[string]chan *Response), pong: make(chan struct{}, 1), done: make(chan struct{}),
+		clients: NewClients(cfg.Timers, maxPending), pong: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	c.work.Go(c.read)
 	if cfg.KeepAlive > 0 {
@@ -143,72 +143,12 @@ func (c *Conn) Close() error {
 
 // Do sends a request other than INVITE and waits for its final response: a client transaction (RFC 3261 §17.1.2).
 func (c *Conn) Do(ctx context.Context, r Request) (*Response, error) {
-	branch := magicCookie + NewToken()
-	answer, err := c.expect(branch + r.Method)
-	if err != nil {
+	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	defer c.forget(branch + r.Method)
-	raw := appendRequest(nil, r, c.transport, c.sentBy, branch)
-	if err := c.write(raw); err != nil {
-		return nil, err
-	}
-	return c.await(ctx, raw, answer)
-}
-
-// await is the Trying and Proceeding state: timer E resends over UDP with doubling waits up to T2, timer F gives up.
-// Completed needs no state (timer K): a late response matches nothing and is dropped.
-func (c *Conn) await(ctx context.Context, raw []byte, answer <-chan *Response) (*Response, error) {
-	t := c.cfg.Timers
-	interval := t.T1
-	resend := time.NewTimer(interval)
-	defer resend.Stop()
-	if c.reliable {
-		resend.Stop()
-	}
-	giveUp := time.NewTimer(64 * t.T1)
-	defer giveUp.Stop()
-	for {
-		select {
-		case r := <-answer:
-			if r.Status >= 200 {
-				return r, nil
-			}
-			interval = t.T2 // §17.1.2.2: once provisional, resend every T2
-		case <-resend.C:
-			if err := c.write(raw); err != nil {
-				return nil, err
-			}
-			interval = min(2*interval, t.T2)
-			resend.Reset(interval)
-		case <-giveUp.C:
-			return nil, ErrTimeout
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-c.done:
-			return nil, c.Err()
-		}
-	}
-}
-
-func (c *Conn) expect(key string) (<-chan *Response, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return nil, c.err
-	}
-	if len(c.pending) >= maxPending {
-		return nil, ErrBusy
-	}
-	answer := make(chan *Response, 2) // a provisional and a final one; the reader never waits
-	c.pending[key] = answer
-	return answer, nil
-}
-
-func (c *Conn) forget(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.pending, key)
+	branch := NewBranch()
+	raw := AppendRequest(nil, r, c.transport, c.sentBy, branch)
+	return c.clients.Do(ctx, raw, branch, r.Method, Way{Reliable: c.reliable, Send: c.write, Gone: c.done, Err: c.Err})
 }
 
 // write sends whole messages, one at a time. A failed write ends the connection: a stream is out of step after it.

@@ -104,28 +104,7 @@ func (c *Conn) receive(m *wire.Message) {
 		c.answer(m)
 		return
 	}
-	v, _, ok := wire.ParseVia(m.Vias[0])
-	if !ok {
-		return
-	}
-	key := string(v.Branch()) + string(m.CSeqMethod)
-	c.mu.Lock()
-	waiting, ok := c.pending[key]
-	c.mu.Unlock()
-	if !ok {
-		return
-	}
-	r, err := newResponse(m)
-	if err != nil {
-		return
-	}
-	if r.Status < 200 && len(waiting) > 0 {
-		return // one provisional response is news enough; the other place is the final one's
-	}
-	select {
-	case waiting <- r:
-	default:
-	}
+	c.clients.Receive(m, 0)
 }
 
 // answer takes an incoming request through a server transaction.

@@ -108,8 +108,8 @@ func seen(line []byte) netip.AddrPort {
 // NewToken returns a random token with at least 128 bits, fit for branches, tags and Call-IDs (RFC 3261 §19.3).
 func NewToken() string { return rand.Text() }
 
-// appendRequest renders the request with the Via it leaves under.
-func appendRequest(dst []byte, r Request, transport, sentBy, branch string) []byte {
+// AppendRequest renders the request with the Via it leaves under.
+func AppendRequest(dst []byte, r Request, transport, sentBy, branch string) []byte {
 	dst = append(dst, r.Method...)
 	dst = append(dst, ' ')
 	dst = append(dst, r.URI...)

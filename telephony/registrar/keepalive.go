@@ -1,0 +1,122 @@
+package registrar
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"demarc/telephony"
+)
+
+// Prober sends a phone an OPTIONS over its flow and returns an error when no answer came, whatever the answer says.
+type Prober interface {
+	Probe(ctx context.Context, b Binding) error
+}
+
+const (
+	probeTimeout = 5 * time.Second
+	maxMisses    = 3     // probes without an answer, one after the other, before a phone counts as unreachable
+	maxProbes    = 4096  // under way at the same time
+	maxProbed    = 1_000 // AoRs that one turn probes
+)
+
+// probed is what came of one probe.
+type probed struct {
+	id   Key
+	flow Flow
+	err  error
+}
+
+// behindNAT reports whether only its last datagrams hold the way to a phone open: it says that it is somewhere else than
+// it is seen at. A proxy in front of the phone has that to care for itself.
+func (b Binding) behindNAT() bool {
+	if b.Flow.Transport != telephony.UDP || !b.Reachable || b.Path != "" {
+		return false
+	}
+	uri, _, _ := strings.Cut(b.Contact, "?")
+	if at := strings.LastIndexByte(uri, '@'); at >= 0 {
+		uri = uri[at+1:]
+	} else {
+		_, uri, _ = strings.Cut(uri, ":")
+	}
+	host, _, _ := strings.Cut(uri, ";")
+	says, err := netip.ParseAddrPort(host)
+	if err != nil {
+		a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if err != nil {
+			return true // a name, which nobody looks up
+		}
+		says = netip.AddrPortFrom(a, 5060)
+	}
+	return says.Addr().Unmap() != b.Flow.Remote.Addr().Unmap() || says.Port() != b.Flow.Remote.Port()
+}
+
+// scheduleProbe makes an AoR due for its first probe, at a random moment so that a restart's phones spread out.
+func (s *shard) scheduleProbe(aor telephony.AoR, bindings []Binding) {
+	if s.r.prober == nil || !slices.ContainsFunc(bindings, Binding.behindNAT) {
+		return
+	}
+	every := s.r.probeEvery
+	s.probes.at(aor, s.r.now().Add(every/2+rand.N(every/2)))
+}
+
+// probe sends what is due. The probes report to the queue.
+func (s *shard) probe(ctx context.Context) {
+	if s.r.prober == nil {
+		return
+	}
+	now := s.r.now()
+	for _, aor := range s.probes.due(now, maxProbed) {
+		found := false
+		for _, b := range s.bindings[aor] {
+			if !b.behindNAT() {
+				continue
+			}
+			found = true
+			s.probeOne(ctx, b)
+		}
+		if found {
+			s.probes.at(aor, now.Add(s.r.probeEvery))
+		}
+	}
+}
+
+func (s *shard) probeOne(ctx context.Context, b Binding) {
+	if s.r.probing.Add(1) > maxProbes {
+		s.r.probing.Add(-1)
+		return // the next round will do
+	}
+	s.r.probers.Go(func() {
+		defer s.r.probing.Add(-1)
+		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+		defer cancel()
+		s.queue.probed(probed{b.ID(), b.Flow, s.r.prober.Probe(ctx, b)})
+	})
+}
+
+// judge counts what the probes found. A phone that misses several is unreachable until it registers again.
+func (s *shard) judge(d *draft) {
+	now := s.r.now()
+	for _, p := range s.queue.takeProbed() {
+		bindings := slices.Clone(d.of(p.id.AoR))
+		i := indexKey(bindings, p.id.Key)
+		if i < 0 || bindings[i].Flow.Remote != p.flow.Remote || !bindings[i].Reachable || p.err == nil {
+			delete(s.misses, p.id)
+			continue
+		}
+		if s.misses[p.id]++; s.misses[p.id] < maxMisses {
+			continue
+		}
+		delete(s.misses, p.id)
+		bindings[i].Reachable = false
+		kind := telephony.BindingUnreachable
+		if bindings[i].Asleep() {
+			kind = telephony.BindingAsleep
+		}
+		d.bindings[p.id.AoR] = bindings
+		d.changes = append(d.changes, bindings[i].change(kind, now))
+	}
+}
