@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -48,6 +49,7 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 	for _, l := range g.cfg.Telephony.Listeners {
 		opened := edge.Listener{
 			Name: l.Name, Transport: telephony.Transport(l.Transport), Address: l.Address, Advertise: l.Advertise,
+			Path: l.Path, Origins: g.origins(l),
 		}
 		if opened.Transport.Secure() {
 			opened.TLS = g.authority.ServerConfig()
@@ -59,6 +61,17 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 		return err
 	}
 	return g.telephony.edge.Listen(ctx)
+}
+
+// origins says whose pages may open a WebSocket: the configured ones, else the portal's.
+func (g *Gateway) origins(l config.Listener) []string {
+	if len(l.Origins) > 0 {
+		return l.Origins
+	}
+	if u, err := url.Parse(g.URL()); err == nil && u.Host != "" {
+		return []string{u.Host}
+	}
+	return nil
 }
 
 func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, error) {
@@ -91,19 +104,30 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	return r, nil
 }
 
-// offers says which digest algorithms are offered by realm and listener: the realm's own, else the listener's, else all's.
+// offers says which digest algorithms are offered by realm and listener: the realm's own, else the listener's, else
+// all's. For browsers it is the listener's own or MD5, whatever the realm's: their SIP libraries know no other and give up.
 func (g *Gateway) offers() registrar.Offers {
 	std := algorithms(g.cfg.Telephony.Algorithms)
 	byListener, byRealm := map[string][]digest.Algorithm{}, map[string][]digest.Algorithm{}
+	browsers := map[string][]digest.Algorithm{}
 	for _, l := range g.cfg.Telephony.Listeners {
 		if len(l.Algorithms) > 0 {
 			byListener[l.Name] = algorithms(l.Algorithms)
+		}
+		if l.Transport == string(telephony.WS) || l.Transport == string(telephony.WSS) {
+			browsers[l.Name] = []digest.Algorithm{digest.MD5}
+			if len(l.Algorithms) > 0 {
+				browsers[l.Name] = byListener[l.Name]
+			}
 		}
 	}
 	for _, r := range g.cfg.Telephony.RealmOffers {
 		byRealm[r.Realm] = algorithms(r.Algorithms)
 	}
 	return func(realm, listener string) []digest.Algorithm {
+		if own, ok := browsers[listener]; ok {
+			return own
+		}
 		if own, ok := byRealm[realm]; ok {
 			return own
 		}

@@ -53,9 +53,12 @@ and column. ` + "`demarc config`" + ` prints the effective configuration, explai
 	if err := config.Table(&b); err != nil {
 		return nil, err
 	}
+	b.WriteString("\n## An entry of telephony.listeners\n\n")
+	if err := config.ListenerTable(&b); err != nil {
+		return nil, err
+	}
 	b.WriteString(`
-A listener has ` + "`name`, `transport` (udp, tcp, tls), `address`" + `, and may have ` + "`advertise`" + ` (host:port that phones see behind a 1:1 NAT) and
-` + "`algorithms`" + `. An entry of ` + "`realm_algorithms` has `realm` and `algorithms`" + `.
+An entry of ` + "`realm_algorithms` has `realm` and `algorithms`" + `.
 
 SIGHUP reads the users file of ` + "`telephony.directory`" + ` again; everything else needs a restart.
 `)

@@ -77,11 +77,13 @@ type Telephony struct {
 
 // Listener is one SIP listener.
 type Listener struct {
-	Name       string   `yaml:"name"`
-	Transport  string   `yaml:"transport"`
-	Address    string   `yaml:"address"`
-	Advertise  string   `yaml:"advertise"`  // host:port that phones see, when it differs (1:1 NAT)
-	Algorithms []string `yaml:"algorithms"` // instead of telephony.algorithms
+	Name       string   `yaml:"name" help:"unique; stands in metrics and logs"`
+	Transport  string   `yaml:"transport" help:"udp, tcp, tls, ws or wss; ws is for a proxy on this machine that ends TLS"`
+	Address    string   `yaml:"address" help:"host:port to listen on; phones behind strict firewalls reach tls and wss on port 443 (an address of its own, or http.listen elsewhere)"`
+	Advertise  string   `yaml:"advertise,omitempty" help:"host:port that phones are told, when it differs (1:1 NAT)"`
+	Algorithms []string `yaml:"algorithms,omitempty" help:"digest algorithms, instead of telephony.algorithms; ws and wss offer MD5 alone unless this says otherwise, since browsers' SIP libraries know no other"`
+	Path       string   `yaml:"path,omitempty" help:"ws and wss: path of the URL; empty: any"`
+	Origins    []string `yaml:"origins,omitempty" help:"ws and wss: hosts of web pages that may connect, like phone.example.org or *.example.org; empty: the portal's. Programs send no origin and may always."`
 }
 
 // RealmOffer is the digest offer of one realm.

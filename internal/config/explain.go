@@ -90,6 +90,18 @@ func Table(w io.Writer) error {
 	return err
 }
 
+// ListenerTable writes what an entry of telephony.listeners may have, as a Markdown table.
+func ListenerTable(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("| key | what it is |\n|---|---|\n")
+	walk(reflect.ValueOf(Listener{}), "", func(k key) {
+		name, _, _ := strings.Cut(k.path, ",")
+		fmt.Fprintf(&b, "| `%s` | %s |\n", name, k.help)
+	})
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 func inline(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case []Listener:

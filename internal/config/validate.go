@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -79,9 +80,7 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 			add(key, "every listener needs a name of its own")
 		}
 		names[l.Name] = true
-		if !slices.Contains([]string{"udp", "tcp", "tls"}, l.Transport) {
-			add(key, "transport %q: use udp, tcp or tls", l.Transport)
-		}
+		l.check(func(format string, args ...any) { add(key, format, args...) })
 		checkAddress(add, key, l.Address)
 		if l.Advertise != "" {
 			checkAddress(add, key, l.Advertise)
@@ -120,6 +119,24 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	}
 	if t.DefaultExpires > t.MaxExpires {
 		add("telephony.default_expires", "%s is longer than max_expires (%s)", t.DefaultExpires, t.MaxExpires)
+	}
+}
+
+// check holds what is the listener's alone.
+func (l Listener) check(add func(string, ...any)) {
+	web := l.Transport == "ws" || l.Transport == "wss"
+	switch {
+	case !slices.Contains([]string{"udp", "tcp", "tls", "ws", "wss"}, l.Transport):
+		add("transport %q: use udp, tcp, tls, ws or wss", l.Transport)
+	case !web && (l.Path != "" || len(l.Origins) > 0):
+		add("path and origins are for ws and wss")
+	case l.Path != "" && l.Path[0] != '/':
+		add("path %q: begin it with /", l.Path)
+	}
+	for _, pattern := range l.Origins {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			add("origin %q: write a host like phone.example.org, with * for any part of it", pattern)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path"
 	"time"
 
 	"demarc/telephony"
@@ -27,8 +28,12 @@ type Listener struct {
 	Name      string // unique; stands on every flow, in counters and logs
 	Transport telephony.Transport
 	Address   string      // host:port; port 0 lets the kernel choose
-	TLS       *tls.Config // for tls; it must not ask for client certificates
+	TLS       *tls.Config // for tls and wss; it must not ask for client certificates
 	Advertise string      // host:port that phones see in front of a 1:1 NAT; empty: the bound address
+
+	// For ws and wss alone.
+	Path    string   // where upgrades are taken; empty: anywhere
+	Origins []string // host patterns (path.Match) of pages that may connect, besides the listener's own host
 }
 
 // Limits bounds what strangers can cost. The zero value of a field means its default.
@@ -42,6 +47,8 @@ type Limits struct {
 	Idle         time.Duration // between messages before anybody authenticated on the connection; 2 min
 	KnownIdle    time.Duration // between messages after that; 125 min, longer than a registration may last
 	Write        time.Duration // for the peer to take an answer; 10 s
+	Ping         time.Duration // between our pings over a WebSocket; 30 s
+	Pong         time.Duration // for the answer to one; 10 s
 	Stop         time.Duration // for work in hand when the edge stops; 5 s
 
 	Connections       int // in total; 20,000
@@ -66,6 +73,8 @@ func (l Limits) withDefaults() Limits {
 	duration(&l.Idle, 2*time.Minute)
 	duration(&l.KnownIdle, 125*time.Minute)
 	duration(&l.Write, 10*time.Second)
+	duration(&l.Ping, 30*time.Second)
+	duration(&l.Pong, 10*time.Second)
 	duration(&l.Stop, 5*time.Second)
 	number := func(n *int, def int) {
 		if *n <= 0 {
@@ -104,17 +113,25 @@ func (c Config) validate() error {
 
 func (l Listener) validate() error {
 	switch l.Transport {
-	case telephony.UDP, telephony.TCP:
-	case telephony.TLS:
+	case telephony.UDP, telephony.TCP, telephony.WS:
+	case telephony.TLS, telephony.WSS:
 		if l.TLS == nil {
-			return errors.New("transport tls needs a certificate")
+			return fmt.Errorf("transport %s needs a certificate", l.Transport)
 		}
 		// Some phones stop and wait for a person when a server asks, even optionally.
 		if l.TLS.ClientAuth != tls.NoClientCert {
 			return errors.New("phones must not be asked for client certificates")
 		}
 	default:
-		return fmt.Errorf("transport %q: use udp, tcp or tls", l.Transport)
+		return fmt.Errorf("transport %q: use udp, tcp, tls, ws or wss", l.Transport)
+	}
+	if l.Path != "" && l.Path[0] != '/' {
+		return fmt.Errorf("path %q: begin it with /", l.Path)
+	}
+	for _, pattern := range l.Origins {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("origin %q: write a host like phone.example.org, with * for any part", pattern)
+		}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-// Package edge is where SIP from phones comes in: it owns the listeners (UDP, TCP, TLS), the flows, the guard in front
+// Package edge is where SIP from phones comes in: it owns the listeners (UDP, TCP, TLS, WS and WSS of RFC 7118), the flows, the guard in front
 // of the parser, and dispatch. REGISTER goes to the Handler and its reply back over the same flow.
 //
 //	method                                what happens

@@ -64,7 +64,7 @@ func accept(req *registrar.Request, reply func(registrar.Reply)) {
 	reply(r)
 }
 
-// running is an edge with its three listeners.
+// running is an edge with a listener of each kind.
 type running struct {
 	*edge.Edge
 	t     *testing.T
@@ -82,6 +82,8 @@ func start(t *testing.T, h edge.Handler, limits edge.Limits) *running {
 		{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0"},
 		{Name: "tcp", Transport: telephony.TCP, Address: "127.0.0.1:0"},
 		{Name: "tls", Transport: telephony.TLS, Address: "127.0.0.1:0", TLS: server},
+		{Name: "ws", Transport: telephony.WS, Address: "127.0.0.1:0", Path: "/sip", Origins: []string{"*.example.org"}},
+		{Name: "wss", Transport: telephony.WSS, Address: "127.0.0.1:0", TLS: server},
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -3,14 +3,17 @@ package edge
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 
+	"demarc/telephony"
 	"demarc/telephony/wire"
 )
 
-// acceptor is one TCP or TLS listener.
+// acceptor is one TCP, TLS, WS or WSS listener.
 type acceptor struct {
 	edge *Edge
 	cfg  Listener
@@ -57,34 +60,34 @@ func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
 	e.readers.Go(func() {
 		defer e.guard.leave(ticket)
 		defer e.count.open.add(a.cfg.Name, -1)
-		s := &stream{edge: e, cfg: a.cfg, raw: nc, nc: nc, ticket: ticket}
-		s.flow = e.newFlow(a.cfg, remote, s)
+		s := newStream(e, a.cfg, nc, ticket)
+		s.flow = e.newFlow(a.cfg, remote, &s.out)
 		s.serve(ctx)
 	})
 }
 
-// stream is one TCP or TLS connection: its one reader, and a writer while there is something to write.
+// stream is one connection of a phone: its one reader, and its outbox.
 type stream struct {
 	edge   *Edge
 	cfg    Listener
 	raw    net.Conn
-	nc     net.Conn // raw, or TLS over it
+	nc     net.Conn   // raw, or TLS over it
+	web    *webSocket // for ws and wss
 	flow   *flow
 	ticket *ticket
 	begun  bool // its first message came
 
 	deadlines sync.Mutex // so that a wake is not undone
-
-	mu      sync.Mutex
-	queue   []byte // bytes to be written
-	writing bool
-	broken  bool // nothing more can be written
-	closing bool // nothing more is taken
-	writers sync.WaitGroup
+	out       outbox
 }
 
-// maxQueue is what may wait for a slow peer; a phone's answers are far from it.
-const maxQueue = 256 << 10
+func newStream(e *Edge, l Listener, nc net.Conn, t *ticket) *stream {
+	s := &stream{edge: e, cfg: l, raw: nc, nc: nc, ticket: t}
+	s.out.flush = s.flushStream
+	s.out.cut = s.abandon
+	s.out.slow = func() { e.reject(l, "slow_reader") }
+	return s
+}
 
 func (s *stream) serve(ctx context.Context) {
 	defer func() { _ = s.raw.Close() }()
@@ -95,22 +98,35 @@ func (s *stream) serve(ctx context.Context) {
 		return
 	}
 	s.edge.live.Store(s.flow.ID, s.flow)
-	s.read(ctx)
+	if s.web != nil {
+		s.web.read(ctx)
+	} else {
+		s.read(ctx)
+	}
 	s.finish(ctx)
 }
 
+// handshake does what comes before the first message, all of it within one deadline.
 func (s *stream) handshake(ctx context.Context) bool {
-	if s.cfg.TLS == nil {
-		return true
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.edge.cfg.Limits.Handshake)
 	defer cancel()
-	tc := tls.Server(s.raw, s.cfg.TLS)
-	if err := tc.HandshakeContext(ctx); err != nil {
-		s.edge.handshakeFailed(s.flow.Flow, err)
+	if s.cfg.Transport.Secure() {
+		tc := tls.Server(s.raw, s.cfg.TLS)
+		if err := tc.HandshakeContext(ctx); err != nil {
+			s.edge.handshakeFailed(s.flow.Flow, err)
+			return false
+		}
+		s.nc = tc
+	}
+	if s.cfg.Transport != telephony.WS && s.cfg.Transport != telephony.WSS {
+		return true
+	}
+	web, refused := upgrade(ctx, s)
+	if refused != "" {
+		s.edge.count.handshakes.add(Reject{s.cfg.Name, refused}, 1)
 		return false
 	}
-	s.nc = tc
+	s.web = web
 	return true
 }
 
@@ -161,18 +177,23 @@ func (s *stream) drain(ctx context.Context, framer *wire.Framer, m *wire.Message
 			return whole, true
 		case wire.Ping: // RFC 5626 §4.4.1
 			s.edge.count.keepAlives.Add(1)
-			s.send([]byte("\r\n"))
+			s.out.send([]byte("\r\n"))
 		case wire.Whole:
 			if s.edge.isStopping() {
 				return whole, false
 			}
+			s.first()
 			s.edge.dispatch(ctx, s.flow, m)
 		}
 		whole = true
-		if !s.begun {
-			s.begun = true
-			s.edge.guard.first(s.ticket)
-		}
+	}
+}
+
+// first notes that the peer said something whole: the connection is half open no more. Keep-alives say nothing.
+func (s *stream) first() {
+	if !s.begun {
+		s.begun = true
+		s.edge.guard.first(s.ticket)
 	}
 }
 
@@ -204,7 +225,7 @@ func (s *stream) wake() {
 func (s *stream) abandon() { _ = s.raw.Close() }
 
 func (s *stream) ended(err error, inMessage bool) {
-	if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() || s.edge.isStopping() {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || s.edge.isStopping() {
 		return
 	}
 	switch {
@@ -223,54 +244,21 @@ func (s *stream) finish(ctx context.Context) {
 	s.edge.live.Delete(s.flow.ID)
 	close(s.flow.gone)
 	s.flow.inHand.wait(ctx)
-	s.mu.Lock()
-	s.closing = true
-	s.mu.Unlock()
-	s.writers.Wait()
+	if s.web != nil {
+		s.web.stopPings()
+	}
+	s.out.finish()
+	if s.web != nil {
+		s.web.goodbye()
+	}
 	_ = s.nc.Close()
 	if s.flow.handed {
 		s.edge.flowClosed(s.flow.Flow)
 	}
 }
 
-// send queues bytes and starts a writer if there is none. A peer that does not read is cut off; nobody waits for it.
-func (s *stream) send(b []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.broken || s.closing {
-		return
-	}
-	if len(s.queue)+len(b) > maxQueue {
-		s.broken = true
-		s.edge.reject(s.cfg, "slow_reader")
-		_ = s.raw.Close()
-		return
-	}
-	s.queue = append(s.queue, b...)
-	if !s.writing {
-		s.writing = true
-		s.writers.Go(s.write)
-	}
-}
-
-// write is the writer: it ends when the queue is empty.
-func (s *stream) write() {
-	var out []byte
-	for {
-		s.mu.Lock()
-		out, s.queue = s.queue, out[:0]
-		if len(out) == 0 || s.broken {
-			s.writing, s.queue = false, nil
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
-		_ = s.nc.SetWriteDeadline(time.Now().Add(s.edge.cfg.Limits.Write))
-		if _, err := s.nc.Write(out); err != nil {
-			s.mu.Lock()
-			s.broken = true
-			s.mu.Unlock()
-			_ = s.raw.Close()
-		}
-	}
+func (s *stream) flushStream(b []byte, _ []int) error {
+	_ = s.nc.SetWriteDeadline(time.Now().Add(s.edge.cfg.Limits.Write))
+	_, err := s.nc.Write(b)
+	return err
 }

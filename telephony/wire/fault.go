@@ -109,6 +109,12 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// Size returns the most bytes that a message within the limits can have.
+func (l Limits) Size() int {
+	l = l.withDefaults()
+	return l.Head + l.Body
+}
+
 // String returns the limits for logs.
 func (l Limits) String() string {
 	l = l.withDefaults()

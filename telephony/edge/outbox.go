@@ -1,0 +1,76 @@
+package edge
+
+import (
+	"sync"
+)
+
+// outbox is what waits to be written to one peer, and a writer while there is something. Nobody waits for the peer: one
+// that does not read is cut off.
+type outbox struct {
+	flush func(b []byte, ends []int) error // writes whole messages; ends says where each stops
+	cut   func()                           // ends the connection
+	slow  func()                           // told when the peer is cut off for not reading
+
+	mu      sync.Mutex
+	queue   []byte
+	ends    []int
+	writing bool
+	broken  bool // nothing more can be written
+	closing bool // nothing more is taken
+	writers sync.WaitGroup
+}
+
+// maxQueue is what may wait for a slow peer; a phone's answers are far from it.
+const maxQueue = 256 << 10
+
+// send queues one message and starts a writer if there is none.
+func (o *outbox) send(b []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.broken || o.closing {
+		return
+	}
+	if len(o.queue)+len(b) > maxQueue {
+		o.broken = true
+		o.slow()
+		o.cut()
+		return
+	}
+	o.queue = append(o.queue, b...)
+	o.ends = append(o.ends, len(o.queue))
+	if !o.writing {
+		o.writing = true
+		o.writers.Go(o.write)
+	}
+}
+
+// write is the writer: it ends when the queue is empty.
+func (o *outbox) write() {
+	var out []byte
+	var ends []int
+	for {
+		o.mu.Lock()
+		out, o.queue = o.queue, out[:0]
+		ends, o.ends = o.ends, ends[:0]
+		if len(out) == 0 || o.broken {
+			o.writing, o.queue, o.ends = false, nil, nil
+			o.mu.Unlock()
+			return
+		}
+		o.mu.Unlock()
+		if o.flush(out, ends) != nil {
+			o.mu.Lock()
+			o.broken = true
+			o.mu.Unlock()
+			o.cut()
+		}
+	}
+}
+
+// finish takes nothing more and waits until what was taken is written or lost.
+func (o *outbox) finish() {
+	o.mu.Lock()
+	o.closing = true
+	o.mu.Unlock()
+	o.writers.Wait()
+}
