@@ -15,135 +15,207 @@ import (
 	"time"
 )
 
-// phone registers over and over: REGISTER → 401 → REGISTER with digest → 200. It builds and reads bytes itself, so that the
-// generator costs less than the server.
+// realm is the SIP domain and digest realm of every server here.
+const realm = "perf.test"
+
+// phone registers over and over: REGISTER → 401 → REGISTER with digest → 200. It builds and reads bytes itself, so that
+// the generator costs less than the server.
 type phone struct {
-	user, realm, ha1 string
-	transport        string
-	conn             net.Conn
-	callID, tag      string
-	cseq             int
-	out, in          []byte
+	user, ha1 string
+	cseq      int
+	out       []byte
 }
 
-func newPhone(user, realm, password, transport string, conn net.Conn) *phone {
-	return &phone{
-		user: user, realm: realm, ha1: md5hex(user + ":" + realm + ":" + password), transport: transport, conn: conn,
-		callID: "bench-" + user + "-" + strconv.FormatInt(time.Now().UnixNano(), 36), tag: "t" + user,
-		in: make([]byte, 8<<10),
-	}
+// lane is one socket or connection with several phones in flight: slots, each of which goes through phones in turn.
+type lane struct {
+	conn  net.Conn
+	via   string // Via up to the branch
+	local string
+	slots []slot
+	in    []byte
+	done  *atomic.Int64
 }
 
-// register does one operation.
-func (p *phone) register() error {
-	reply, err := p.exchange("")
-	if err != nil {
-		return err
+type slot struct {
+	phones []*phone
+	at     int
+	signed bool // the REGISTER under way has credentials
+}
+
+// send writes the slot's next REGISTER. The Call-ID begins with the slot's number, by which its answer is known.
+func (l *lane) send(n int, authorization string) error {
+	s := &l.slots[n]
+	p := s.phones[s.at]
+	p.cseq++
+	b := append(p.out[:0], "REGISTER sip:"+realm+" SIP/2.0\r\n"...)
+	b = append(b, l.via...)
+	b = append(b, p.user...)
+	b = strconv.AppendInt(b, int64(p.cseq), 10)
+	b = append(b, "\r\nMax-Forwards: 70\r\nFrom: <sip:"+p.user+"@"+realm+">;tag=t"+p.user+"\r\nTo: <sip:"+p.user+"@"+
+		realm+">\r\nCall-ID: "...)
+	b = strconv.AppendInt(b, int64(n), 10)
+	b = append(b, "-"+p.user+"\r\nCSeq: "...)
+	b = strconv.AppendInt(b, int64(p.cseq), 10)
+	b = append(b, " REGISTER\r\nContact: <sip:"+p.user+"@"+l.local+">\r\nExpires: 600\r\nUser-Agent: bench\r\n"...)
+	b = append(b, authorization...)
+	p.out = append(b, "Content-Length: 0\r\n\r\n"...)
+	s.signed = authorization != ""
+	_, err := l.conn.Write(p.out)
+	return err
+}
+
+// answered goes on from a reply: to the credentials, or to the slot's next phone.
+func (l *lane) answered(reply []byte) error {
+	n, err := strconv.Atoi(between(reply, "\r\nCall-ID: ", "-"))
+	if err != nil || n < 0 || n >= len(l.slots) || len(reply) < 12 {
+		return fmt.Errorf("an answer to nothing: %.80q", reply)
 	}
-	if !bytes.HasPrefix(reply, []byte("SIP/2.0 401 ")) {
-		return fmt.Errorf("to the first REGISTER: %.40q", reply)
+	s := &l.slots[n]
+	switch string(reply[7:11]) {
+	case " 401":
+		if s.signed && !bytes.Contains(reply, []byte("stale=true")) {
+			return fmt.Errorf("the credentials of %s are refused: %.60q", s.phones[s.at].user, reply)
+		}
+		return l.send(n, s.phones[s.at].sign(between(reply, `nonce="`, `"`)))
+	case " 200":
+		l.done.Add(1)
+		s.at = (s.at + 1) % len(s.phones)
+		return l.send(n, "")
 	}
-	nonce := between(reply, `nonce="`, `"`)
-	if nonce == "" {
-		return errors.New("the challenge has no nonce")
-	}
-	uri := "sip:" + p.realm
+	return fmt.Errorf("unexpected answer: %.60q", reply)
+}
+
+// sign answers a challenge (RFC 7616 §3.4.1); the client's nonce may be any.
+func (p *phone) sign(nonce string) string {
+	const uri = "sip:" + realm
 	response := md5hex(p.ha1 + ":" + nonce + ":00000001:0a4f113b:auth:" + md5hex("REGISTER:"+uri))
-	reply, err = p.exchange(`Authorization: Digest username="` + p.user + `", realm="` + p.realm + `", nonce="` + nonce +
-		`", uri="` + uri + `", response="` + response + `", algorithm=MD5, cnonce="0a4f113b", qop=auth, nc=00000001` + "\r\n")
-	if err != nil {
+	return `Authorization: Digest username="` + p.user + `", realm="` + realm + `", nonce="` + nonce + `", uri="` + uri +
+		`", response="` + response + `", algorithm=MD5, cnonce="0a4f113b", qop=auth, nc=00000001` + "\r\n"
+}
+
+// run keeps the lane's slots busy until ctx ends. What is under way then is waited for, so that the next run finds no
+// old answers.
+func (l *lane) run(ctx context.Context) error {
+	// One at first: who has not authenticated yet gets only so many answers in a second from demarc.
+	if err := l.send(0, ""); err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(reply, []byte("SIP/2.0 200 ")) {
-		return fmt.Errorf("to the REGISTER with digest: %.60q", reply)
+	for under := 1; under > 0; {
+		reply, err := l.read()
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			under--
+			continue
+		}
+		if err := l.answered(reply); err != nil {
+			return err
+		}
+		for ; under < len(l.slots) && string(reply[7:11]) == " 200"; under++ {
+			if err := l.send(under, ""); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-func (p *phone) exchange(authorization string) ([]byte, error) {
-	p.cseq++
-	cseq := strconv.Itoa(p.cseq)
-	local := p.conn.LocalAddr().String()
-	p.out = append(p.out[:0], "REGISTER sip:"+p.realm+" SIP/2.0\r\nVia: SIP/2.0/"+p.transport+" "+local+
-		";rport;branch=z9hG4bK"+p.user+cseq+"\r\nMax-Forwards: 70\r\nFrom: <sip:"+p.user+"@"+p.realm+">;tag="+p.tag+
-		"\r\nTo: <sip:"+p.user+"@"+p.realm+">\r\nCall-ID: "+p.callID+"\r\nCSeq: "+cseq+" REGISTER\r\nContact: <sip:"+
-		p.user+"@"+local+">\r\nExpires: 600\r\n"+authorization+"Content-Length: 0\r\n\r\n"...)
-	if err := p.conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+// read returns one answer: it has no body, so that it ends with an empty line on a stream too, where a lane has one slot.
+func (l *lane) read() ([]byte, error) {
+	if err := l.conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return nil, err
 	}
-	if _, err := p.conn.Write(p.out); err != nil {
-		return nil, err
-	}
-	// One answer without a body is outstanding: it ends with an empty line, on a stream too.
-	n := 0
-	for {
-		got, err := p.conn.Read(p.in[n:])
+	for n := 0; ; {
+		got, err := l.conn.Read(l.in[n:])
 		if err != nil {
 			return nil, err
 		}
-		if n += got; bytes.HasSuffix(p.in[:n], []byte("\r\n\r\n")) {
-			return p.in[:n], nil
+		if n += got; bytes.HasSuffix(l.in[:n], []byte("\r\n\r\n")) {
+			return l.in[:n], nil
 		}
 	}
 }
 
-// load is one closed loop of many phones.
+// load is a closed loop of many phones against one server.
 type load struct {
-	phones []*phone
+	lanes []*lane
+	done  atomic.Int64
 }
 
-// dial opens one flow per phone.
-func dial(ctx context.Context, users []user, realm, transport, address string, config *tls.Config) (*load, error) {
+// shape says how a load is laid out.
+type shape struct {
+	transport    string // UDP or TLS
+	lanes, slots int    // slots per lane
+	phones       int    // per slot
+}
+
+// dial opens the lanes. first is the number of the first user.
+func dial(ctx context.Context, s shape, address string, config *tls.Config) (*load, error) {
 	l := &load{}
-	for _, u := range users {
+	number := 0
+	for range s.lanes {
 		var conn net.Conn
 		var err error
-		switch transport {
-		case "TLS":
+		if s.transport == "TLS" {
 			dialer := tls.Dialer{Config: config}
 			conn, err = dialer.DialContext(ctx, "tcp", address)
-		default:
+		} else {
 			var dialer net.Dialer
 			conn, err = dialer.DialContext(ctx, "udp", address)
 		}
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, l.close())
 		}
-		l.phones = append(l.phones, newPhone(u.extension, realm, u.password, transport, conn))
+		made := &lane{
+			conn: conn, local: conn.LocalAddr().String(), in: make([]byte, 4<<10), done: &l.done,
+			via: "Via: SIP/2.0/" + s.transport + " " + conn.LocalAddr().String() + ";rport;branch=z9hG4bK",
+		}
+		for range s.slots {
+			var one slot
+			for range s.phones {
+				u := subscriber(number)
+				one.phones = append(one.phones, &phone{user: u, ha1: md5hex(u + ":" + realm + ":p" + u)})
+				number++
+			}
+			made.slots = append(made.slots, one)
+		}
+		l.lanes = append(l.lanes, made)
 	}
 	return l, nil
 }
 
-func (l *load) close() {
-	for _, p := range l.phones {
-		_ = p.conn.Close()
+func (l *load) close() error {
+	var all []error
+	for _, one := range l.lanes {
+		all = append(all, one.conn.Close())
 	}
+	return errors.Join(all...)
 }
 
-// run keeps every phone busy for a while and returns the number of operations.
-func (l *load) run(ctx context.Context, length time.Duration) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, length)
-	defer cancel()
-	var done atomic.Int64
-	var first atomic.Pointer[error]
+// run keeps all lanes busy until ctx ends.
+func (l *load) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	var wait sync.WaitGroup
-	for _, p := range l.phones {
+	var failed atomic.Pointer[error]
+	for _, one := range l.lanes {
 		wait.Go(func() {
-			for ctx.Err() == nil {
-				if err := p.register(); err != nil {
-					first.CompareAndSwap(nil, &err)
-					return
-				}
-				done.Add(1)
+			if err := one.run(ctx); err != nil {
+				failed.CompareAndSwap(nil, &err)
+				cancel(err)
 			}
 		})
 	}
 	wait.Wait()
-	if err := first.Load(); err != nil {
-		return 0, *err
+	if err := failed.Load(); err != nil {
+		return *err
 	}
-	return done.Load(), nil
+	return nil
 }
+
+// subscriber returns the user name of the nth user; the password is "p" and the name.
+func subscriber(n int) string { return strconv.Itoa(100000 + n) }
 
 func md5hex(s string) string {
 	sum := md5.Sum([]byte(s))
@@ -160,16 +232,4 @@ func between(b []byte, from, to string) string {
 		return ""
 	}
 	return string(value)
-}
-
-// user is one subscriber of the bench.
-type user struct{ extension, name, email, password string }
-
-func users(n int) []user {
-	all := make([]user, n)
-	for i := range all {
-		e := strconv.Itoa(100000 + i)
-		all[i] = user{extension: e, name: "User " + e, email: "u" + e + "@perf.example", password: "p" + e}
-	}
-	return all
 }

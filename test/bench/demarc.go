@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// demarc is a server of ours, as built from ./cmd/demarc, with shipped defaults but for its addresses.
+type demarc struct {
+	*process
+	dir                           string
+	udp, tls, https, cloud, admin string
+}
+
+// build makes the program to measure.
+func build(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "demarc")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "./cmd/demarc")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build ./cmd/demarc: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// setting is a server's configuration where it differs from the defaults.
+type setting struct {
+	roles    string // comma separated
+	store    string // URL; empty: SQLite in the data directory
+	bindings string // telephony.bindings; empty: the default
+	users    int
+}
+
+func startDemarc(ctx context.Context, program, dir string, s setting) (*demarc, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	users := filepath.Join(dir, "users.csv")
+	if err := os.WriteFile(users, usersFile(s.users), 0o600); err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(6)
+	if err != nil {
+		return nil, err
+	}
+	d := &demarc{
+		dir: filepath.Join(dir, "data"), udp: ports[0], tls: ports[1], https: ports[2], cloud: ports[3], admin: ports[4],
+	}
+	file := filepath.Join(dir, "demarc.yaml")
+	if err := os.WriteFile(file, []byte(fmt.Sprintf(`roles: [%s]
+data_dir: %q
+account: {domain: %s}
+store: {url: %q}
+http: {listen: %q, metrics: %q}
+cloudlink: {listen: %q}
+telephony:
+  directory: %q
+%s  listeners:
+  - {name: udp, transport: udp, address: %q}
+  - {name: tls, transport: tls, address: %q}
+`, s.roles, d.dir, realm, s.store, d.https, ports[5], d.cloud, users, line("  bindings: ", s.bindings), d.udp, d.tls)),
+		0o600); err != nil {
+		return nil, err
+	}
+	if d.process, err = start(nil, dir, program, "serve", "--config", file); err != nil {
+		return nil, err
+	}
+	if err := d.awaitReady(ctx, "http://"+ports[5]+"/readyz"); err != nil {
+		return nil, errors.Join(err, d.stop())
+	}
+	return d, nil
+}
+
+func line(key, value string) string {
+	if value == "" {
+		return ""
+	}
+	return key + value + "\n"
+}
+
+// usersFile is the PBX's directory.
+func usersFile(n int) []byte {
+	var b strings.Builder
+	b.WriteString("extension,name,email,password\n")
+	for i := range n {
+		u := subscriber(i)
+		fmt.Fprintf(&b, "%s,User %s,%s,p%s\n", u, u, email(i), u)
+	}
+	return []byte(b.String())
+}
+
+func email(n int) string { return "u" + subscriber(n) + "@perf.example" }
+
+// clientTLS trusts the server's own authority.
+func (d *demarc) clientTLS() (*tls.Config, error) {
+	return trust(filepath.Join(d.dir, "pki", "ca.pem"))
+}
+
+func trust(file string) (*tls.Config, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", file)
+	}
+	return &tls.Config{RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS12}, nil
+}
+
+// freePorts returns loopback addresses that are free for TCP and UDP. Somebody else may take one before we do; then the
+// server says so.
+func freePorts(n int) ([]string, error) {
+	var found []string
+	for len(found) < n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		u, err := net.ListenPacket("udp", l.Addr().String())
+		if err != nil {
+			continue
+		}
+		defer u.Close()
+		found = append(found, l.Addr().String())
+	}
+	return found, nil
+}

@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func bare(context.Context, []string) error { return nil }

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"demarc/internal/pki"
+)
+
+//go:embed kamailio.cfg
+var kamailioConfig string
+
+// kamailio is the other registrar.
+type kamailio struct {
+	*process
+	udp, tls, ca string
+}
+
+// startKamailio starts it with users in memory; TLS and database when asked for. -x fm -X fm choose the plain allocator:
+// Debian's default is the debugging one, which doubles the cost.
+func startKamailio(ctx context.Context, dir string, users int, withTLS bool, database string) (*kamailio, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	modules, err := filepath.Glob("/usr/lib/*/kamailio/modules/usrloc.so")
+	if err != nil || len(modules) == 0 {
+		return nil, errors.New("Kamailio's modules are not installed: test/setup/packages bench")
+	}
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	k := &kamailio{udp: ports[0], tls: ports[1], ca: filepath.Join(dir, "pki", "ca.pem")}
+	args := []string{"-x", "fm", "-X", "fm", "-m", "2048", "-M", "16", "-DD", "-E", "-w", dir, "-f",
+		filepath.Join(dir, "kamailio.cfg"), "-P", filepath.Join(dir, "pid"), "-Y", dir}
+	if withTLS {
+		args = append(args, "-A", "WITH_TLS")
+		if err := certify(dir); err != nil {
+			return nil, err
+		}
+	}
+	if database != "" {
+		args = append(args, "-A", "WITH_PG")
+	}
+	text := strings.NewReplacer("@UDP@", k.udp, "@TLS@", k.tls, "@DIR@", dir, "@MODULES@", filepath.Dir(modules[0])+"/",
+		"@DATABASE@", database, "@USERS@", strconv.Itoa(users)).Replace(kamailioConfig)
+	if err := os.WriteFile(filepath.Join(dir, "kamailio.cfg"), []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	if k.process, err = start(nil, dir, "kamailio", args...); err != nil {
+		return nil, err
+	}
+	if err := k.await(ctx, k.answers); err != nil {
+		return nil, errors.Join(err, k.stop())
+	}
+	return k, nil
+}
+
+// answers asks with a method that is refused.
+func (k *kamailio) answers(ctx context.Context) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "udp", k.udp)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	local := conn.LocalAddr().String()
+	if _, err := fmt.Fprintf(conn, "OPTIONS sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;rport;branch=z9hG4bKready\r\n"+
+		"Max-Forwards: 70\r\nFrom: <sip:%[1]s>;tag=1\r\nTo: <sip:%[1]s>\r\nCall-ID: ready\r\nCSeq: 1 OPTIONS\r\n"+
+		"Content-Length: 0\r\n\r\n", realm, local); err != nil {
+		return err
+	}
+	_, err = conn.Read(make([]byte, 2048))
+	return err
+}
+
+func (k *kamailio) clientTLS() (*tls.Config, error) { return trust(k.ca) }
+
+// certify gives Kamailio the same kind of certificate that demarc makes for itself.
+func certify(dir string) error {
+	path := filepath.Join(dir, "pki")
+	if _, err := pki.LoadOrCreate(path, []string{"localhost"}, time.Now()); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "tls.cfg"), []byte("[server:default]\nmethod = TLSv1.2+\n"+
+		"verify_certificate = no\nrequire_certificate = no\nprivate_key = "+filepath.Join(path, "server.key")+
+		"\ncertificate = "+filepath.Join(path, "server.pem")+"\n"), 0o644)
+}
+
+// kamailioVersion returns what kamailio says it is, for the table.
+func kamailioVersion() string {
+	out, err := exec.Command("kamailio", "-v").Output()
+	if err != nil {
+		return "not installed"
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	return strings.TrimSpace(strings.TrimPrefix(first, "version: "))
+}
