@@ -83,7 +83,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 			MaxExpires: g.cfg.Telephony.MaxExpires, FlowTimer: g.cfg.Telephony.FlowTimer,
 			Proxies: prefixes(g.cfg.Telephony.Proxies), Push: g.cfg.Telephony.PushProviders,
 		},
-		ProbeEvery: g.cfg.Telephony.UDPKeepAlive, Now: g.now, Log: g.log,
+		Volatile: g.cfg.Telephony.Bindings == "memory", ProbeEvery: g.cfg.Telephony.UDPKeepAlive, Now: g.now, Log: g.log,
 	}
 	if c.ProbeEvery > 0 {
 		c.Prober = phones{g.telephony.edge}

@@ -73,6 +73,7 @@ type Telephony struct {
 	UDPKeepAlive   time.Duration `yaml:"udp_keepalive" help:"time between the OPTIONS that hold the way to a phone behind NAT open over UDP; three without an answer make it inactive; 0 sends none"`
 	Proxies        []string      `yaml:"proxies" help:"address ranges (CIDR) of SIP proxies in front of phones, whose Path is believed; that of others is passed over"`
 	PushProviders  []string      `yaml:"push_providers" help:"push services (pn-provider of RFC 8599, such as apns or fcm) that wake phones of this registrar; with none, push parameters are kept and nothing is promised"`
+	Bindings       string        `yaml:"bindings" help:"store: every registration is committed before it is answered and outlives a restart; memory: refreshes are not written, which is faster, and a restart loses all registrations until the phones come back"`
 }
 
 // Listener is one SIP listener.
@@ -132,7 +133,7 @@ func Default() Config {
 				{Name: "tcp", Transport: "tcp", Address: "127.0.0.1:5060"},
 				{Name: "udp", Transport: "udp", Address: "127.0.0.1:5060"},
 			},
-			Algorithms: []string{"MD5"},
+			Algorithms: []string{"MD5"}, Bindings: "store",
 			MinExpires: time.Minute, DefaultExpires: 10 * time.Minute, MaxExpires: time.Hour,
 			FlowTimer: 2 * time.Minute, UDPKeepAlive: 25 * time.Second,
 		},

@@ -117,6 +117,9 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 			add("telephony.push_providers", "%q is not a provider's name: write it like apns", provider)
 		}
 	}
+	if t.Bindings != "store" && t.Bindings != "memory" {
+		add("telephony.bindings", "%q: use store or memory", t.Bindings)
+	}
 	if t.DefaultExpires > t.MaxExpires {
 		add("telephony.default_expires", "%s is longer than max_expires (%s)", t.DefaultExpires, t.MaxExpires)
 	}

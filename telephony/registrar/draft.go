@@ -39,7 +39,7 @@ func (d *draft) batch() Batch {
 	for aor, bindings := range d.bindings {
 		before := d.shard.bindings[aor]
 		for _, n := range bindings {
-			if i := indexKey(before, n.Key); i < 0 || before[i] != n {
+			if i := indexKey(before, n.Key); i < 0 || before[i] != n && !(d.shard.r.volatile && refreshes(n, before[i])) {
 				b.Put = append(b.Put, n)
 			}
 		}
@@ -51,6 +51,11 @@ func (d *draft) batch() Batch {
 	}
 	d.addUnsaved(&b)
 	return b
+}
+
+// refreshes reports whether the binding is the old one, only later: nothing that anybody is told of.
+func refreshes(b, old Binding) bool {
+	return b.RegisteredAt.Equal(old.RegisteredAt) && b.Reachable == old.Reachable
 }
 
 // addUnsaved adds what memory changed while the store was away, unless the draft itself writes it.

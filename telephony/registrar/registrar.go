@@ -27,6 +27,7 @@ type Config struct {
 	Offers     Offers // OfferMD5 when nil
 	Rules      Rules  // what is 0 is taken from the defaults: 1 min, 1 h, 2 h, 10 contacts
 	ThirdParty bool   // lets From differ from To
+	Volatile   bool   // saves comings and goings but no refreshes; a restart ends every binding
 
 	NonceKey      []byte        // random when empty
 	NonceLifetime time.Duration // 10 minutes when 0
@@ -57,6 +58,7 @@ type Registrar struct {
 	offers      Offers
 	rules       Rules
 	thirdParty  bool
+	volatile    bool
 	verifier    *digest.Verifier
 	credentials *credentials
 	shards      []*shard
@@ -83,7 +85,7 @@ func New(c Config) *Registrar {
 	r := &Registrar{
 		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
 		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, log: c.Log, seed: maphash.MakeSeed(),
-		prober: c.Prober, probeEvery: c.ProbeEvery,
+		volatile: c.Volatile, prober: c.Prober, probeEvery: c.ProbeEvery,
 		verifier: digest.NewVerifier(digest.Config{
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),
@@ -159,11 +161,18 @@ func (r *Registrar) load(ctx context.Context) error {
 	return nil
 }
 
-// recount marks and tells of what the node's last life left behind, in saves of bounded size.
+// recount marks and tells of what the node's last life left behind, in saves of bounded size. Volatile bindings are over:
+// how long they were refreshed is not known any more.
 func (s *shard) recount(ctx context.Context, now time.Time) error {
 	d := s.newDraft()
 	for aor, loaded := range s.bindings {
 		bindings, changes := expire(loaded, now)
+		if s.r.volatile {
+			for _, b := range bindings {
+				changes = append(changes, b.change(telephony.BindingExpired, now))
+			}
+			bindings = nil
+		}
 		for i, b := range bindings {
 			if b.Reachable && b.Flow.Transport.Stream() {
 				bindings[i].Reachable = false

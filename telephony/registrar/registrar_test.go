@@ -234,6 +234,36 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestVolatile is telephony.bindings: memory: comings and goings are saved, refreshes are not, a restart ends all.
+func TestVolatile(t *testing.T) {
+	m := newMemory()
+	volatile := func(c *registrar.Config) { c.Volatile = true }
+	f := newFixture(t, m, volatile)
+	stays, leaves := f.phone("1001", "one", 1), f.phone("1002", "two", 2)
+	stays.must(200, nil)
+	leaves.must(200, nil)
+	saved := len(m.batches)
+	stays.must(200, nil)
+	if len(m.batches) != saved {
+		t.Errorf("a refresh was saved: %v", m.batches[saved:])
+	}
+	leaves.must(200, expires(0))
+	if len(f.Lookup(t.Context(), stays.aor)) != 1 || len(f.Lookup(t.Context(), leaves.aor)) != 0 || len(m.bindings) != 1 {
+		t.Errorf("in memory %+v, saved %+v", f.Counters(), m.bindings)
+	}
+	if err := f.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	f = newFixture(t, m, volatile)
+	if len(f.Lookup(t.Context(), stays.aor)) != 0 || len(m.bindings) != 0 {
+		t.Errorf("a restart kept %+v, saved %+v", f.Lookup(t.Context(), stays.aor), m.bindings)
+	}
+	if want := "registered 1001, registered 1002, unregistered 1002, expired 1001"; m.told() != want {
+		t.Errorf("told %q, want %q", m.told(), want)
+	}
+}
+
 func TestStoreAway(t *testing.T) {
 	f := newFixture(t, newMemory(), nil)
 	p := f.phone("1001", "one", 1)

@@ -4,128 +4,110 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"path/filepath"
+	"fmt"
 )
 
-// The loads: a socket stands for a NAT or proxy with many phones behind it, a connection for one phone.
-func overUDP(users int) shape { return shape{transport: "UDP", lanes: 8, slots: 8, phones: users / 64} }
-func overTLS(phones int) shape {
-	return shape{transport: "TLS", lanes: phones, slots: 1, phones: 1}
+// overUDP is a load of 8 sockets, each of which stands for a NAT or proxy with many phones behind it.
+func overUDP(atOnce int) shape {
+	return shape{transport: "UDP", lanes: 8, slots: atOnce / 8, phones: registerUsers / atOnce}
 }
 
-const (
-	registerUsers = 9600 // a multiple of 64
-	tlsPhones     = 200
-)
+// overTLS is a load of open connections with one phone each.
+func overTLS() shape { return shape{transport: "TLS", lanes: 200, slots: 1, phones: 1} }
 
-// register compares REGISTER with Kamailio: in memory, and with the binding committed before the 200.
-func (b *bench) register(ctx context.Context) error {
-	rows := newTable("REGISTER with digest", "demarc", "Kamailio")
-	defer rows.print(b.out) // what was measured before a failure too
-	for _, measure := range []func(context.Context, *table) error{b.registerInMemory, b.registerPostgres, b.registerSQLite} {
-		if err := measure(ctx, rows); err != nil {
-			return err
-		}
+func (s shape) name() string {
+	if s.transport == "TLS" {
+		return "open TLS connections"
 	}
-	return nil
+	return s.transport
 }
 
-func (b *bench) registerInMemory(ctx context.Context, rows *table) (err error) {
-	ours, err := startDemarc(ctx, b.program, filepath.Join(b.dir, "memory"),
-		setting{roles: "telephony", users: registerUsers})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, ours.stop()) }()
-	theirs, err := startKamailio(ctx, filepath.Join(b.dir, "kamailio"), registerUsers, true, "")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, theirs.stop()) }()
-	for _, c := range []struct {
-		name  string
-		shape shape
-	}{
-		{"UDP, bindings in memory", overUDP(registerUsers)},
-		{"open TLS connections, bindings in memory", overTLS(tlsPhones)},
-	} {
-		samples, err := compare(ctx, b.timing, registering(ours, c.shape, nil), registeringKamailio(theirs, c.shape, nil))
+const registerUsers = 9728 // a multiple of 512
+
+// inMemory compares REGISTER with Kamailio over UDP and over open TLS connections; neither writes anything.
+func (b *bench) inMemory(c shape) func(context.Context, *table) error {
+	return func(ctx context.Context, rows *table) (err error) {
+		var all []contestant
+		ours, err := startDemarc(ctx, b.program, b.scratch(), setting{roles: "telephony", bindings: "memory", users: registerUsers})
 		if err != nil {
 			return err
 		}
-		rows.add(c.name, samples[0], samples[1])
+		defer func() { err = errors.Join(err, ours.stop()) }()
+		all = append(all, registering(ours, c, nil))
+		if !b.alone {
+			theirs, err := startKamailio(ctx, b.scratch(), registerUsers, true, "")
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, theirs.stop()) }()
+			all = append(all, registeringKamailio(theirs, c, nil))
+		}
+		return rows.compare(ctx, b.timing, "REGISTER over "+c.name()+", bindings in memory", all...)
 	}
-	return nil
 }
 
-// registerPostgres counts the CPU of each one's own PostgreSQL.
-func (b *bench) registerPostgres(ctx context.Context, rows *table) (err error) {
-	one, err := startPostgres(ctx, filepath.Join(b.dir, "postgres-a"))
+// committed compares REGISTER whose binding is in PostgreSQL before the 200; the CPU of each one's own PostgreSQL counts.
+func (b *bench) committed(ctx context.Context, rows *table) (err error) {
+	one, err := startPostgres(ctx, b.scratch())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, one.stop()) }()
-	two, err := startPostgres(ctx, filepath.Join(b.dir, "postgres-b"))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, two.stop()) }()
 	url, err := one.create(ctx, "demarc")
 	if err != nil {
 		return err
 	}
-	ours, err := startDemarc(ctx, b.program, filepath.Join(b.dir, "stored"),
+	ours, err := startDemarc(ctx, b.program, b.scratch(),
 		setting{roles: "telephony", store: url + "?sslmode=disable", users: registerUsers})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, ours.stop()) }()
-	const tables = "/usr/share/kamailio/postgres/"
-	if url, err = two.create(ctx, "kamailio", tables+"standard-create.sql", tables+"usrloc-create.sql"); err != nil {
-		return err
-	}
-	theirs, err := startKamailio(ctx, filepath.Join(b.dir, "kamailio-stored"), registerUsers, false, url)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, theirs.stop()) }()
-	for _, c := range []struct {
-		name  string
-		shape shape
-	}{
-		{"UDP, committed to PostgreSQL before the 200, 64 at a time", overUDP(registerUsers)},
-		{"the same, 512 at a time", shape{transport: "UDP", lanes: 8, slots: 64, phones: registerUsers / 512}},
-	} {
-		samples, err := compare(ctx, b.timing, registering(ours, c.shape, one.process),
-			registeringKamailio(theirs, c.shape, two.process))
+	for _, c := range []shape{overUDP(64), overUDP(512)} {
+		name := fmt.Sprintf("REGISTER over UDP, committed to PostgreSQL, %d at a time", c.lanes*c.slots)
+		if b.alone {
+			err = rows.compare(ctx, b.timing, name, registering(ours, c, one.process))
+		} else {
+			err = b.committedByBoth(ctx, rows, name, c, registering(ours, c, one.process))
+		}
 		if err != nil {
 			return err
 		}
-		rows.add(c.name, samples[0], samples[1])
 	}
 	return nil
 }
 
-// registerSQLite has nobody to compare with: Kamailio's SQLite module is not write-through at any comparable rate.
-func (b *bench) registerSQLite(ctx context.Context, rows *table) (err error) {
-	ours, err := startDemarc(ctx, b.program, filepath.Join(b.dir, "sqlite"),
-		setting{roles: "telephony", users: registerUsers})
+func (b *bench) committedByBoth(ctx context.Context, rows *table, name string, c shape, ours contestant) (err error) {
+	two, err := startPostgres(ctx, b.scratch())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, two.stop()) }()
+	const tables = "/usr/share/kamailio/postgres/"
+	url, err := two.create(ctx, "kamailio", tables+"standard-create.sql", tables+"usrloc-create.sql")
+	if err != nil {
+		return err
+	}
+	theirs, err := startKamailio(ctx, b.scratch(), registerUsers, false, url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, theirs.stop()) }()
+	return rows.compare(ctx, b.timing, name, ours, registeringKamailio(theirs, c, two.process))
+}
+
+// onSQLite has nobody to compare with: it is the default store, for one node.
+func (b *bench) onSQLite(ctx context.Context, rows *table) (err error) {
+	ours, err := startDemarc(ctx, b.program, b.scratch(), setting{roles: "telephony", users: registerUsers})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, ours.stop()) }()
-	for _, c := range []struct {
-		name  string
-		shape shape
-	}{
-		{"UDP, committed to SQLite before the 200", overUDP(registerUsers)},
-		{"open TLS connections, committed to SQLite", overTLS(tlsPhones)},
-	} {
-		samples, err := compare(ctx, b.timing, registering(ours, c.shape, nil))
-		if err != nil {
+	for _, c := range []shape{overUDP(64), overUDP(512), overTLS()} {
+		name := fmt.Sprintf("REGISTER over %s, committed to SQLite, %d at a time", c.name(), c.lanes*c.slots)
+		if err := rows.compare(ctx, b.timing, name, registering(ours, c, nil)); err != nil {
 			return err
 		}
-		rows.add(c.name, samples[0], nil)
 	}
 	return nil
 }

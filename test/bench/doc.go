@@ -3,5 +3,3 @@
 //
 // It starts the servers itself, as separate processes on loopback, and runs the operations in turn, several rounds each.
 package main
-
-func main() {}

@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +32,8 @@ type bench struct {
 	program string
 	timing  timing
 	quick   bool
+	alone   bool
+	servers int
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
@@ -43,7 +47,8 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.DurationVar(&b.timing.window, "window", b.timing.window, "length of a window")
 	flags.IntVar(&b.timing.rounds, "rounds", b.timing.rounds, "windows per server")
 	flags.StringVar(&b.program, "demarc", "", "measure this program instead of building one")
-	only := flags.String("only", "", "comma separated: "+strings.Join(names(), ", "))
+	flags.BoolVar(&b.alone, "alone", false, "measure demarc without the others")
+	only := flags.String("only", "", "comma separated: "+b.names())
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -65,40 +70,57 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	return b.measure(ctx, strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }))
 }
 
-// part is one thing to measure; its table follows when it is done.
+// part is one thing to measure.
 type part struct {
-	name string
-	do   func(*bench, context.Context) error
+	name  string
+	table string // of which table it is a row: "Kamailio", "bare chi"; empty when it prints its own
+	do    func(context.Context, *table) error
 }
 
-func parts() []part {
+func (b *bench) parts() []part {
 	return []part{
-		{"register", (*bench).register},
+		{"udp", "Kamailio", b.inMemory(overUDP(64))},
+		{"tls", "Kamailio", b.inMemory(overTLS())},
+		{"postgres", "Kamailio", b.committed},
+		{"sqlite", "Kamailio", b.onSQLite},
 	}
 }
 
-func names() []string {
+func (b *bench) names() string {
 	var all []string
-	for _, p := range parts() {
+	for _, p := range b.parts() {
 		all = append(all, p.name)
 	}
-	return all
+	return strings.Join(all, ", ")
 }
 
 func (b *bench) measure(ctx context.Context, only []string) error {
 	for _, name := range only {
-		if !slices.Contains(names(), name) {
-			return fmt.Errorf("there is no part %q: use %s", name, strings.Join(names(), ", "))
+		if !slices.ContainsFunc(b.parts(), func(p part) bool { return p.name == name }) {
+			return fmt.Errorf("there is no part %q: use %s", name, b.names())
 		}
 	}
 	b.machine()
-	for _, p := range parts() {
+	rows := newTable("Operation", "demarc", "Kamailio")
+	for _, p := range b.parts() {
 		if len(only) > 0 && !slices.Contains(only, p.name) {
 			continue
 		}
-		if err := p.do(b, ctx); err != nil {
+		if p.table != rows.theirs {
+			rows.print(b.out)
+			rows = newTable("Operation", "demarc", p.table)
+		}
+		if err := p.do(ctx, rows); err != nil {
+			rows.print(b.out) // what was measured before
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
+	rows.print(b.out)
 	return nil
+}
+
+// scratch returns a directory of its own for one server.
+func (b *bench) scratch() string {
+	b.servers++
+	return filepath.Join(b.dir, strconv.Itoa(b.servers))
 }

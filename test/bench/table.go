@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,13 +22,19 @@ func newTable(title, ours, theirs string) *table {
 	return &table{title: title, ours: ours, theirs: theirs}
 }
 
+// compare measures the contestants, ours first, and adds the row.
+func (t *table) compare(ctx context.Context, tm timing, name string, contestants ...contestant) error {
+	samples, err := compare(ctx, tm, contestants...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	t.add(name, samples[0], slices.Concat(samples[1:]...))
+	return nil
+}
+
 // add adds a row; theirs may be empty.
 func (t *table) add(name string, ours, theirs []sample) {
 	row := []string{name, cost(ours), rate(ours)}
-	if t.theirs == "" {
-		t.rows = append(t.rows, row)
-		return
-	}
 	if len(theirs) == 0 {
 		t.rows = append(t.rows, append(row, "–", "–", "–"))
 		return
@@ -36,10 +44,11 @@ func (t *table) add(name string, ours, theirs []sample) {
 }
 
 func (t *table) print(out io.Writer) {
-	header := []string{t.title, t.ours + " µs CPU", t.ours + " /s"}
-	if t.theirs != "" {
-		header = append(header, t.theirs+" µs CPU", t.theirs+" /s", "CPU ratio min / median / max")
+	if len(t.rows) == 0 {
+		return
 	}
+	header := []string{t.title, t.ours + " µs CPU", t.ours + " /s", t.theirs + " µs CPU", t.theirs + " /s",
+		"CPU ratio min / median / max"}
 	fmt.Fprintf(out, "\n| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat("---|", len(header)))
 	for _, row := range t.rows {
 		fmt.Fprintf(out, "| %s |\n", strings.Join(row, " | "))
