@@ -166,11 +166,18 @@ func TestClientFlow(t *testing.T) {
 		}
 	}
 	c.want(c.do(as, "GET", path+"/credential", "", "If-None-Match", `"old"`), 200, "")
-	report := `{"registered":false,"code":401,"text":"wrong","cause":"sip","registrar":"sbc.example:5061"}`
+	report := `{"outcome":"failed","ageMs":1500,"code":401,"text":"wrong","cause":"sip","registrar":"sbc.example:5061"}`
 	c.want(c.do(as, "POST", path+"/registration", report), 204, "")
-	if len(w.reports) != 1 || w.reports[0].Code != 401 || w.reports[0].Cause != "sip" || !w.reports[0].At.Equal(w.now) {
+	if len(w.reports) != 1 || w.reports[0].Code != 401 || w.reports[0].Cause != "sip" ||
+		w.reports[0].Outcome != provisioning.ReportFailed || w.reports[0].Age != 1500*time.Millisecond {
 		t.Errorf("reports %+v", w.reports)
 	}
+	c.want(c.do(as, "POST", path+"/registration", `{"outcome":"registered","expires":600}`), 204, "")
+	if last := w.reports[1]; last.Outcome != provisioning.ReportRegistered || last.Expires != 10*time.Minute {
+		t.Errorf("report %+v", last)
+	}
+	c.want(c.do(as, "POST", path+"/registration", `{"outcome":"odd"}`), 422, "invalid")
+	c.want(c.do(as, "POST", path+"/registration", `{"outcome":"registered","expires":-1}`), 422, "invalid")
 	c.want(c.do(as, "GET", path, ""), 200, "")
 	c.want(c.do(as, "DELETE", path, ""), 204, "")
 	w.pending = true
@@ -202,7 +209,7 @@ func objects() []object {
 		all = append(all,
 			object{dev, "GET", path, "", access.ReadOwnDevice, own, one},
 			object{dev, "GET", path + "/credential", "", access.FetchCredential, own, one},
-			object{dev, "POST", path + "/registration", `{"registered":true}`, access.Report, own, one},
+			object{dev, "POST", path + "/registration", `{"outcome":"registered"}`, access.Report, own, one},
 			object{dev, "DELETE", path, "", access.Unenrol, own, one})
 	}
 	for _, user := range []string{"usr_ann_one", "usr_bob_one", "usr_ann_two", "usr_none", "x%00y"} {

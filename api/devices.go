@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"demarc/cloudlink"
 	"demarc/internal/access"
@@ -63,11 +64,13 @@ type registrarDoc struct {
 type reportInput struct {
 	DeviceID string `path:"deviceId"`
 	Body     struct {
-		Registered bool   `json:"registered"`
-		Code       int    `json:"code,omitempty" minimum:"0" maximum:"699" doc:"SIP status; 0 when no answer came"`
-		Text       string `json:"text,omitempty" maxLength:"512" doc:"Reason phrase, Warning text, or what failed"`
-		Cause      string `json:"cause,omitempty" maxLength:"32" doc:"sip, tls_untrusted, timeout, …"`
-		Registrar  string `json:"registrar,omitempty" maxLength:"260" doc:"host:port that was tried"`
+		Outcome   string `json:"outcome" enum:"registered,failed,stopped" doc:"registered also after a refresh"`
+		Expires   int    `json:"expires,omitempty" minimum:"0" maximum:"4294967295" doc:"Seconds that the registration is good for"`
+		AgeMS     int    `json:"ageMs,omitempty" minimum:"0" maximum:"4294967295" doc:"Milliseconds since it happened"`
+		Code      int    `json:"code,omitempty" minimum:"0" maximum:"699" doc:"SIP status; 0 when no answer came"`
+		Text      string `json:"text,omitempty" maxLength:"512" doc:"Reason phrase, Warning text, or what failed"`
+		Cause     string `json:"cause,omitempty" maxLength:"32" doc:"sip, tls_untrusted, timeout, …"`
+		Registrar string `json:"registrar,omitempty" maxLength:"260" doc:"host:port that was tried"`
 	}
 }
 
@@ -79,8 +82,12 @@ func (s *server) deviceRoutes() {
 	fetch.Description = "Answers 304 while If-None-Match names the current credential, and 409 with the code " +
 		"credential_pending while there is none yet."
 	handle(s, fetch, s.credential)
-	handle(s, route("POST", path+"/registration", "report-registration", "Report how registering went", "Devices", 204,
-		"device"), s.report)
+	report := route("POST", path+"/registration", "report-registration", "Report how registering went", "Devices", 204,
+		"device")
+	report.Description = "For PBXs whose registrar does not tell demarc. The later word counts: a report of a moment " +
+		"before the last thing that demarc's own registrar saw of the device changes nothing. A registration that is not " +
+		"reported again within expires (0: registerExpires of the credential) counts as inactive."
+	handle(s, report, s.report)
 }
 
 func (s *server) readDevice(ctx context.Context, in *deviceInput) (*deviceOutput, error) {
@@ -157,6 +164,7 @@ func (s *server) report(ctx context.Context, in *reportInput) (*struct{}, error)
 		return nil, err
 	}
 	return nil, s.Provisioning.Report(ctx, d.Account, d.ID, provisioning.RegistrationReport{
-		Registered: b.Registered, Code: b.Code, Text: b.Text, Cause: b.Cause, Registrar: b.Registrar, At: s.Now(),
+		Outcome: provisioning.Outcome(b.Outcome), Expires: time.Duration(b.Expires) * time.Second,
+		Age: time.Duration(b.AgeMS) * time.Millisecond, Code: b.Code, Text: b.Text, Cause: b.Cause, Registrar: b.Registrar,
 	})
 }

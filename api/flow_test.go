@@ -198,7 +198,7 @@ func TestRealFlow(t *testing.T) {
 	}
 
 	r.public.want(r.public.do(token, "POST", path+"/registration",
-		`{"registered":false,"code":401,"text":"Unauthorized","cause":"sip","registrar":"sbc.one.example:5061"}`), 204, "")
+		`{"outcome":"failed","code":401,"text":"Unauthorized","cause":"sip","registrar":"sbc.one.example:5061"}`), 204, "")
 	seen := as[user](r.op, one, "GET", "/v1/users/"+ann.ID, "", 200)
 	if seen.State != "sip_error" || seen.SIPCode != 401 || !strings.Contains(seen.Text, "Sync this user") ||
 		len(seen.Timeline) == 0 {
@@ -213,7 +213,7 @@ func TestRealFlow(t *testing.T) {
 		} {
 			body := ""
 			if request[0] == "POST" {
-				body = `{"registered":true}`
+				body = `{"outcome":"registered"}`
 			}
 			got := r.public.do(token, request[0], "/v1/devices/"+d.DeviceID+request[1], body)
 			if got.status != 404 || got.body != want.body {

@@ -46,6 +46,7 @@ func (g *Gateway) startConnector(context.Context) error {
 	})
 	g.connector.done = make(chan struct{})
 	g.every("token refresh", refreshEvery, g.connector.connectors.RefreshDue)
+	g.every("reported registrations", time.Second, g.connector.provisioning.LapseDue)
 	g.every("sync", g.cfg.Connector.SyncEvery, g.syncAll)
 	feed := storeregistrar.New(g.db, g.sealer)
 	g.run("registration feed", func(ctx context.Context) error {

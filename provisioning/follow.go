@@ -24,7 +24,7 @@ const (
 func (s *Service) Follow(ctx context.Context, feed RegistrationFeed) error {
 	wait := followEvery
 	for {
-		err := s.catchUp(ctx, feed)
+		err := s.CatchUp(ctx, feed)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -42,8 +42,8 @@ func (s *Service) Follow(ctx context.Context, feed RegistrationFeed) error {
 	}
 }
 
-// catchUp applies what there is, of all nodes.
-func (s *Service) catchUp(ctx context.Context, feed RegistrationFeed) error {
+// CatchUp applies what there is, of all nodes, once.
+func (s *Service) CatchUp(ctx context.Context, feed RegistrationFeed) error {
 	nodes, err := feed.Nodes(ctx)
 	if err != nil {
 		return err
@@ -95,6 +95,7 @@ func applyRegistered(ch telephony.RegistrationChange, r *Record) {
 	if d == nil {
 		d = r.observe(ch)
 	}
+	d.see(ch)
 	d.LastSeen = ch.At
 	d.UserAgent, d.Remote, d.Transport = clip(ch.UserAgent, 128), clip(ch.Remote, 80), string(ch.Transport)
 	e := Event{Kind: CameOn, At: ch.At}
@@ -109,6 +110,7 @@ func applyEnded(ch telephony.RegistrationChange, r *Record) {
 	if d.Instance != deviceKey(ch) && d.State == Registered && d.Remote != clip(ch.Remote, 80) {
 		return // an older registration of a phone that has changed its instance since
 	}
+	d.see(ch)
 	e := Event{Kind: Lapsed, At: ch.At}
 	switch ch.Kind {
 	case telephony.BindingUnregistered:
@@ -155,9 +157,15 @@ func applyRefused(ch telephony.RegistrationChange, r *Record) {
 			", from "+clip(ch.Remote, 80)+") was refused: "+text)
 		return
 	}
+	d.see(ch)
 	d.LastSeen = ch.At
 	e := Event{Kind: Failed, At: ch.At, Code: ch.Code, Text: text}
 	r.happen(d, e, byRegistrar, timeline.SIPError, d.Name+": "+text)
+}
+
+// see notes the feed's last word on a device: an older report does not change it any more.
+func (d *Device) see(ch telephony.RegistrationChange) {
+	d.Seen, d.SeenAt = ch.Kind, ch.At
 }
 
 // find returns the device that a change speaks of: by the mark that its document put into the contact, by its instance,

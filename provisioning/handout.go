@@ -79,35 +79,3 @@ func inOrder(list []cloudlink.Registrar, kind cloudlink.DeviceKind) []cloudlink.
 	}
 	return ordered
 }
-
-// Report takes what a softphone says of its own registration.
-func (s *Service) Report(ctx context.Context, acc account.ID, id DeviceID, rep RegistrationReport) error {
-	if rep.Code != 0 && (rep.Code < 100 || rep.Code > 699) {
-		return fmt.Errorf("%w: a SIP status code is between 100 and 699, or 0 when there was no answer", ErrInvalid)
-	}
-	return s.Store.Change(ctx, acc, id, func(r *Record) error {
-		d := r.Device(id)
-		d.LastSeen = s.Now()
-		e, kind, text := rep.event(d, s.Now())
-		r.happen(d, e, byDevice, kind, text)
-		return nil
-	})
-}
-
-// event turns a report into an event, with its timeline entry. The time is ours: a phone's clock may be wrong.
-func (rep RegistrationReport) event(d *Device, now time.Time) (Event, timeline.Kind, string) {
-	at := ""
-	if rep.Registrar != "" {
-		at = " at " + clip(rep.Registrar, 120)
-	}
-	failed := rep.Code >= 300 || rep.Code == 0 && rep.Cause != "" && rep.Cause != CauseSIP
-	switch {
-	case rep.Registered:
-		return Event{Kind: CameOn, At: now}, timeline.Registered, d.Name + " registered" + at + "."
-	case failed:
-		text := failureText(rep.Code, rep.Cause, clip(rep.Text, 200))
-		return Event{Kind: Failed, At: now, Code: rep.Code, Text: text}, timeline.SIPError, d.Name + at + ": " + text
-	}
-	return Event{Kind: TookBack, At: now, Text: "the softphone ended its registration"}, timeline.Unregistered,
-		d.Name + " ended its registration" + at + "."
-}

@@ -64,6 +64,9 @@ type Records interface {
 	Change(ctx context.Context, acc account.ID, id DeviceID, rule func(*Record) error) error
 	// Secrets returns the record of a device's owner with the hashes.
 	Secrets(ctx context.Context, acc account.ID, id DeviceID) (Record, error)
+	// Lapse runs a rule over the records of up to limit devices whose ReportedUntil is not after now, and returns how
+	// many devices it found.
+	Lapse(ctx context.Context, now time.Time, limit int, rule func(*Record)) (int, error)
 	// Authenticate returns the device with this token hash.
 	Authenticate(ctx context.Context, tokenHash string) (Device, error)
 }

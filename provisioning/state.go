@@ -25,6 +25,8 @@ type Event struct {
 	At   time.Time
 	Code int    // SIP status for Failed, 0 when no answer came
 	Text string // why, in plain words
+	// Until is when a registration ends that CameOn knows of by a report alone.
+	Until time.Time
 }
 
 // States returns the states by rank, lowest first: a user's state is the highest of their devices'.
@@ -86,7 +88,7 @@ func (d *Device) Happen(e Event) bool {
 	d.State = Next(d.State, e.Kind)
 	switch e.Kind {
 	case CameOn:
-		d.LastRegistered = e.At
+		d.LastRegistered, d.ReportedUntil = e.At, e.Until
 		d.SIPCode, d.SIPText = 0, ""
 	case TookBack, Lapsed:
 		if d.State == Inactive && (before.State != Inactive || before.SIPText == TextAsleep) {
@@ -102,6 +104,9 @@ func (d *Device) Happen(e Event) bool {
 		if before.State == Pending {
 			d.SIPCode, d.SIPText = 0, ""
 		}
+	}
+	if d.State != Registered {
+		d.ReportedUntil = time.Time{}
 	}
 	changed := d.State != before.State || d.SIPCode != before.SIPCode || d.SIPText != before.SIPText
 	if changed {

@@ -6,6 +6,7 @@ import (
 
 	"demarc/cloudlink"
 	"demarc/internal/account"
+	"demarc/telephony"
 	"demarc/telephony/digest"
 )
 
@@ -117,10 +118,15 @@ type Device struct {
 	ChangedAt time.Time
 	// LastRegistered is when it was registered last (zero: never).
 	LastRegistered time.Time
-	UserAgent      string
-	Remote         string
-	Transport      string
-	FetchedETag    string // of the handout it fetched last
+	// ReportedUntil is until when a registration stands that is known by the device's own report alone (zero: none).
+	ReportedUntil time.Time
+	// Seen and SeenAt are the last word of the registrar's own feed on this device (empty: it never spoke of it).
+	Seen        telephony.RegistrationChangeKind
+	SeenAt      time.Time
+	UserAgent   string
+	Remote      string
+	Transport   string
+	FetchedETag string // of the handout it fetched last
 }
 
 // Status is one line of what support staff see: a user, the user's state by the ranking, and the device that
@@ -196,16 +202,6 @@ type DocumentLink struct {
 type Enrolment struct {
 	Device Device
 	Token  account.Secret // bearer token of this device alone
-}
-
-// RegistrationReport is what a softphone says of its own registration, for PBXs whose registrar does not tell us.
-type RegistrationReport struct {
-	Registered bool
-	Code       int    // SIP status, 0 when there was no answer
-	Text       string // reason phrase, Warning text, or what failed below SIP
-	Cause      string // sip, tls_untrusted, tls_expired, tls_name, timeout, refused, dns
-	Registrar  string // host:port tried
-	At         time.Time
 }
 
 // SyncRun is one run of the sync.

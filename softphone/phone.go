@@ -101,6 +101,8 @@ func (p *Phone) Run(ctx context.Context) error {
 		p.set(Status{State: Revoked, Text: err.Error()})
 		return err
 	}
+	reporting.Wait() // ctx has ended, and so has what is under way: the farewell is the last word
+	p.reports.farewell(ctx)
 	p.set(Status{State: Stopped, Text: "stopped"})
 	return nil
 }

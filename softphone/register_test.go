@@ -39,13 +39,16 @@ func TestRegisters(t *testing.T) {
 		t.Errorf("status %+v", got)
 	}
 	eventually(t, "a report", func() bool {
-		return x.reported(func(m map[string]any) bool { return m["registered"] == true })
+		return x.reported(func(m map[string]any) bool { return m["outcome"] == "registered" && m["expires"] == 600.0 })
 	})
 	if err := phone.stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	if last := phone.phone.Status(); last.State != softphone.Stopped {
 		t.Errorf("ended as %+v", last)
+	}
+	if !x.reported(func(m map[string]any) bool { return m["outcome"] == "stopped" }) {
+		t.Error("the server was not told that the phone stopped")
 	}
 	all := x.seen()
 	if len(all) != 3 {
@@ -155,7 +158,7 @@ func TestWrongHA1(t *testing.T) {
 	}
 	eventually(t, "a report", func() bool {
 		return x.reported(func(m map[string]any) bool {
-			return m["registered"] == false && m["code"] == 401.0 && m["cause"] == "sip"
+			return m["outcome"] == "failed" && m["code"] == 401.0 && m["cause"] == "sip"
 		})
 	})
 	x.registrar.set(func(r *registrar) { r.ha1 = map[string]string{"MD5": md5HA1("1001", "pbx.test", "right")} })
@@ -318,8 +321,51 @@ func TestBelowSIP(t *testing.T) {
 				t.Errorf("status %+v", failed)
 			}
 			eventually(t, "a report", func() bool {
-				return s.reported(func(m map[string]any) bool { return m["registered"] == false && m["cause"] == string(c.want) })
+				return s.reported(func(m map[string]any) bool { return m["outcome"] == "failed" && m["cause"] == string(c.want) })
 			})
 		})
 	}
+}
+
+// A registrar that tells nobody: the server knows of the registration what the phone says, again with each refresh.
+func TestReportsRefreshes(t *testing.T) {
+	x := newSite(t)
+	x.registrar.set(func(r *registrar) { r.granted = 1 })
+	phone := run(t, x.server)
+	phone.untilState(softphone.Registered)
+	told := func(want string) (n int) {
+		x.server.set(func(s *server) {
+			for _, m := range s.reports {
+				if m["outcome"] == want && (want == "stopped" || m["expires"] == 1.0) {
+					n++
+				}
+			}
+		})
+		return n
+	}
+	eventually(t, "three reports of one registration", func() bool { return told("registered") >= 3 })
+	if err := phone.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if told("stopped") != 1 {
+		t.Errorf("%d farewells", told("stopped"))
+	}
+}
+
+// A report that waited for the server says how old it is.
+func TestLateReportSaysItsAge(t *testing.T) {
+	x := newSite(t)
+	phone := run(t, x.server)
+	phone.untilState(softphone.Registered)
+	x.server.set(func(s *server) { s.broken, s.reports = 500, nil })
+	x.cut()
+	eventually(t, "registered again", func() bool { return len(x.seen()) >= 4 })
+	time.Sleep(50 * time.Millisecond) // the age that is asserted below
+	x.server.set(func(s *server) { s.broken = 0 })
+	eventually(t, "a late report", func() bool {
+		return x.reported(func(m map[string]any) bool {
+			age, _ := m["ageMs"].(float64)
+			return m["outcome"] == "registered" && age >= 40
+		})
+	})
 }

@@ -24,7 +24,9 @@ func (p *Phone) registered(s *session) {
 	status.Text = "registered"
 	status.Expires = s.until
 	p.set(status)
-	p.reports.put(report{Registered: true, Code: 200, Text: "OK", Registrar: s.addr.String()})
+	p.reports.put(report{
+		Outcome: reportRegistered, Expires: int(s.granted / time.Second), Code: 200, Text: "OK", Registrar: s.addr.String(),
+	})
 }
 
 // fail shows and reports that no address worked.
@@ -33,7 +35,9 @@ func (p *Phone) fail(f *Failure, wait time.Duration) {
 		State: Failed, Cause: f.Cause, Code: f.Code, Text: f.Text, Registrar: f.Registrar, Retry: time.Now().Add(wait),
 	})
 	// The server adds what to do by itself: it gets the peer's words rather than our advice.
-	p.reports.put(report{Code: f.Code, Text: cmp.Or(f.said, f.Text), Cause: f.Cause, Registrar: f.Registrar})
+	p.reports.put(report{
+		Outcome: reportFailed, Code: f.Code, Text: cmp.Or(f.said, f.Text), Cause: f.Cause, Registrar: f.Registrar,
+	})
 }
 
 func (s *session) status(state State, f *Failure) Status {

@@ -217,25 +217,29 @@ func TestReport(t *testing.T) {
 			b.must(b.svc.Report(t.Context(), b.actor.Account, e.Device.ID, r))
 			return b.status("user0@")
 		}
-		if st := report(rules.RegistrationReport{Registered: true, Code: 200}); st.State != rules.Registered ||
+		if st := report(rules.RegistrationReport{Outcome: rules.ReportRegistered, Code: 200}); st.State != rules.Registered ||
 			st.Device != "Laptop" {
 			t.Fatalf("registered: %+v", st)
 		}
-		if st := report(rules.RegistrationReport{Cause: rules.CauseTLSUntrusted}); st.State != rules.SIPError ||
+		if st := report(failed(0, rules.CauseTLSUntrusted)); st.State != rules.SIPError ||
 			st.SIPCode != 0 || !strings.Contains(st.Text, "CA") {
 			t.Fatalf("TLS: %+v", st)
 		}
-		if st := report(rules.RegistrationReport{Code: 401, Text: "Unauthorized", Cause: "sip"}); st.SIPCode != 401 ||
+		if st := report(failed(401, rules.CauseSIP)); st.SIPCode != 401 ||
 			!strings.Contains(st.Text, "Sync this user") {
 			t.Fatalf("401: %+v", st)
 		}
-		if st := report(rules.RegistrationReport{}); st.State != rules.Inactive ||
-			!strings.Contains(st.Text, "because the softphone ended its registration") {
+		if st := report(rules.RegistrationReport{Outcome: rules.ReportStopped}); st.State != rules.Inactive ||
+			!strings.Contains(st.Text, "because the softphone was stopped") {
 			t.Fatalf("ended: %+v", st)
 		}
-		err := b.svc.Report(t.Context(), b.actor.Account, e.Device.ID, rules.RegistrationReport{Code: 99})
-		if !errors.Is(err, rules.ErrInvalid) {
-			t.Fatalf("code 99: %v", err)
+		for _, bad := range []rules.RegistrationReport{
+			failed(99, ""), {}, {Outcome: "odd"}, {Outcome: rules.ReportRegistered, Expires: -1},
+			{Outcome: rules.ReportRegistered, Age: -1},
+		} {
+			if err := b.svc.Report(t.Context(), b.actor.Account, e.Device.ID, bad); !errors.Is(err, rules.ErrInvalid) {
+				t.Errorf("%+v: %v", bad, err)
+			}
 		}
 		page, err := b.svc.Statuses(t.Context(), b.actor.Account, rules.StatusFilter{States: []rules.SyncState{"odd"}})
 		if !errors.Is(err, rules.ErrInvalid) {
@@ -415,7 +419,9 @@ func TestRemovedLicenceMakesDevicesPending(t *testing.T) {
 		b.users(1)
 		b.sync()
 		e := b.enrol("user0@", cloudlink.Desktop)
-		b.must(b.svc.Report(t.Context(), b.actor.Account, e.Device.ID, rules.RegistrationReport{Registered: true}))
+		b.must(b.svc.Report(t.Context(), b.actor.Account, e.Device.ID, rules.RegistrationReport{
+			Outcome: rules.ReportRegistered,
+		}))
 		b.src.users[0].SIPEndpoints[0].Licence = cloudlink.LicenceMissing
 		b.sync()
 		st := b.status("user0@")

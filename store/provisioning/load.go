@@ -204,14 +204,17 @@ func devices(ctx context.Context, q store.Tx, acc account.ID, where string, args
 }
 
 const deviceColumns = `account_id, device_id, user_id, name, kind, origin, instance, enrolled_at, last_seen, state,
-	sip_code, sip_text, changed_at, last_registered, user_agent, remote, transport, fetched_etag`
+	sip_code, sip_text, changed_at, last_registered, user_agent, remote, transport, fetched_etag,
+	reported_until, seen, seen_at`
 
 func scanDevice(row interface{ Scan(...any) error }) (rules.Device, error) {
 	var d rules.Device
-	var enrolled, seen, changed, registered int64
-	err := row.Scan(&d.Account, &d.ID, &d.User, &d.Name, &d.Kind, &d.Origin, &d.Instance, &enrolled, &seen, &d.State,
-		&d.SIPCode, &d.SIPText, &changed, &registered, &d.UserAgent, &d.Remote, &d.Transport, &d.FetchedETag)
-	d.EnrolledAt, d.LastSeen = store.Time(enrolled), store.Time(seen)
+	var enrolled, last, changed, registered, reported, seen int64
+	err := row.Scan(&d.Account, &d.ID, &d.User, &d.Name, &d.Kind, &d.Origin, &d.Instance, &enrolled, &last, &d.State,
+		&d.SIPCode, &d.SIPText, &changed, &registered, &d.UserAgent, &d.Remote, &d.Transport, &d.FetchedETag,
+		&reported, &d.Seen, &seen)
+	d.EnrolledAt, d.LastSeen = store.Time(enrolled), store.Time(last)
+	d.ReportedUntil, d.SeenAt = store.Time(reported), store.Time(seen)
 	d.ChangedAt, d.LastRegistered = store.Time(changed), store.Time(registered)
 	return d, err
 }

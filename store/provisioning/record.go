@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -255,4 +257,65 @@ func (s *Store) Redeem(ctx context.Context, purpose, hash string, rule func(rule
 		}
 		return s.write(ctx, tx, records)
 	})
+}
+
+// Lapse runs a rule over the records of devices whose reported registration is over, an account at a time.
+func (s *Store) Lapse(ctx context.Context, now time.Time, limit int, rule func(*rules.Record)) (int, error) {
+	found := 0
+	err := s.db.Read(ctx, func(q store.Tx) (err error) {
+		_, found, err = lapsed(ctx, q, now, 1)
+		return err
+	})
+	if err != nil || found == 0 {
+		return 0, err // the usual turn: it holds up no writer
+	}
+	err = s.db.Write(ctx, func(tx store.Tx) error {
+		due, n, err := lapsed(ctx, tx, now, limit)
+		if err != nil {
+			return err
+		}
+		found = n
+		for _, acc := range slices.Sorted(maps.Keys(due)) {
+			if err := lock(ctx, tx, acc, due[acc]); err != nil {
+				return err
+			}
+			records, err := s.load(ctx, tx, acc, due[acc], parts{devices: true})
+			if err != nil {
+				return err
+			}
+			for _, r := range records {
+				rule(r) // it looks again at what is due: another process may have been faster
+			}
+			if err := s.write(ctx, tx, records); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// lapsed finds the owners of devices that are due, by account and id, and how many devices they are.
+func lapsed(ctx context.Context, q store.Tx, now time.Time, limit int) (map[account.ID][]rules.UserID, int, error) {
+	rows, err := q.Query(ctx, `SELECT account_id, user_id FROM device
+		WHERE reported_until > 0 AND reported_until <= $1 ORDER BY reported_until, account_id LIMIT $2`,
+		store.Millis(now), limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	due, n := map[account.ID][]rules.UserID{}, 0
+	for ; rows.Next(); n++ {
+		var acc account.ID
+		var id rules.UserID
+		if err := rows.Scan(&acc, &id); err != nil {
+			return nil, 0, err
+		}
+		due[acc] = append(due[acc], id)
+	}
+	for acc, ids := range due {
+		slices.Sort(ids)
+		due[acc] = slices.Compact(ids)
+	}
+	return due, n, rows.Err()
 }
