@@ -110,7 +110,6 @@ func applyEnded(ch telephony.RegistrationChange, r *Record) {
 	if d.Instance != deviceKey(ch) && d.State == Registered && d.Remote != clip(ch.Remote, 80) {
 		return // an older registration of a phone that has changed its instance since
 	}
-	d.see(ch)
 	e := Event{Kind: Lapsed, At: ch.At}
 	switch ch.Kind {
 	case telephony.BindingUnregistered:
@@ -128,6 +127,7 @@ func applyEnded(ch telephony.RegistrationChange, r *Record) {
 	default:
 		return // a kind that a newer node writes
 	}
+	d.see(ch)
 	told := d.Name + " is no longer registered: " + e.Text + "."
 	if e.Text == TextAsleep {
 		told = d.Name + " is " + TextAsleep + "."

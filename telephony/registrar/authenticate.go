@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/digest"
@@ -70,9 +71,9 @@ func (r *Registrar) verify(ctx context.Context, req *Request, answer digest.Resp
 	var to, signer entry
 	var verdict digest.Verdict
 	var why string
-	for _, fresh := range []bool{false, true} {
+	for _, asOf := range []time.Time{{}, r.now()} {
 		var err error
-		if to, signer, err = r.lookUp(ctx, req.To, answer.Username, fresh); err != nil {
+		if to, signer, err = r.lookUp(ctx, req.To, answer.Username, asOf); err != nil {
 			return r.away(err)
 		}
 		var hash digest.Hash
@@ -102,12 +103,12 @@ func (r *Registrar) verify(ctx context.Context, req *Request, answer digest.Resp
 
 // lookUp returns whose AoR it is and whose name the answer is signed with. The second lookup depends on the request
 // alone, never on who exists.
-func (r *Registrar) lookUp(ctx context.Context, aor telephony.AoR, username string, fresh bool) (to, signer entry,
-	err error) {
-	if to, err = r.credentials.subscriber(ctx, aor, fresh); err != nil || username == aor.User {
+func (r *Registrar) lookUp(ctx context.Context, aor telephony.AoR, username string, asOf time.Time) (to,
+	signer entry, err error) {
+	if to, err = r.credentials.subscriber(ctx, aor, asOf); err != nil || username == aor.User {
 		return to, to, err
 	}
-	if signer, err = r.credentials.subscriber(ctx, telephony.NewAoR(username, aor.Domain), fresh); err != nil {
+	if signer, err = r.credentials.subscriber(ctx, telephony.NewAoR(username, aor.Domain), asOf); err != nil {
 		return to, signer, err
 	}
 	if to.found && to.subscriber.AuthUsername == username {

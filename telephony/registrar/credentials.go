@@ -13,6 +13,7 @@ const (
 	maxKnown   = 100_000 // subscribers whose hashes are held in memory
 	maxUnknown = 10_000  // names that are not in the directory, remembered so that guessing costs no lookup each time
 	maxDomains = 1_000
+	rereads    = 3 // lookups of one AoR in a second that wrong answers cause; drop ends what they miss
 )
 
 // credentials holds what the directory said, until the directory changes. It is safe for concurrent use.
@@ -32,7 +33,22 @@ type credentials struct {
 type entry struct {
 	subscriber Subscriber
 	found      bool
-	read       time.Time
+	read       time.Time // when the directory was asked
+	again      budget
+}
+
+// budget counts lookups within one second.
+type budget struct {
+	since time.Time
+	spent int
+}
+
+func (b *budget) take(now time.Time) bool {
+	if now.Sub(b.since) >= time.Second {
+		*b = budget{since: now}
+	}
+	b.spent++
+	return b.spent <= rereads
 }
 
 type domainEntry struct {
@@ -56,8 +72,9 @@ func (c *credentials) drop() {
 	c.domains = make(map[string]domainEntry)
 }
 
-// subscriber returns who owns the AoR. With fresh it asks the directory again unless it did so within the last second.
-func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, fresh bool) (entry, error) {
+// subscriber returns who owns the AoR, as the directory said at asOf or later; only when it was asked too often within
+// this second, or cannot be asked, an older word is returned.
+func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, asOf time.Time) (entry, error) {
 	if len(aor.User) > maxUser || !storable(aor.User) {
 		return entry{}, nil // nobody can have that name
 	}
@@ -68,8 +85,8 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, fresh b
 	}
 	generation := c.generation
 	c.mu.Unlock()
-	away := c.away()
-	if ok && (away || !fresh || c.now().Sub(e.read) <= time.Second) {
+	away, now := c.away(), c.now()
+	if ok && (away || !e.read.Before(asOf) || !e.again.take(now)) {
 		return e, nil
 	}
 	if away {
@@ -81,7 +98,7 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, fresh b
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return entry{}, err
 	}
-	e = entry{subscriber: s, found: err == nil, read: c.now()}
+	e = entry{subscriber: s, found: err == nil, read: now, again: e.again}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.generation == generation {
