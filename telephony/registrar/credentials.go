@@ -90,7 +90,7 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, asOf ti
 		return e, nil
 	}
 	if away {
-		return entry{}, ErrStoreAway
+		return entry{}, errNotAsked
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -131,7 +131,7 @@ func (c *credentials) domain(ctx context.Context, name string) (Domain, bool, er
 		return e.domain, e.found, nil
 	}
 	if c.away() {
-		return Domain{}, false, ErrStoreAway
+		return Domain{}, false, errNotAsked
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

@@ -3,6 +3,7 @@ package registrar
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"demarc/internal/account"
 	"demarc/telephony"
@@ -14,6 +15,8 @@ var (
 	ErrUnknown = errors.New("not in the directory")
 	// ErrStoreAway says that nothing was decided: the same call may succeed later.
 	ErrStoreAway = errors.New("the store is away")
+	// errNotAsked is ErrStoreAway from memory: the store failed a moment ago and was left alone.
+	errNotAsked = fmt.Errorf("%w, and is left alone for a moment", ErrStoreAway)
 )
 
 // Domain is a SIP domain that demarc serves.

@@ -293,8 +293,12 @@ func (r *Registrar) watch(ctx context.Context, version int64) {
 
 func (r *Registrar) storeAway() bool { return r.failedAt.Load() != 0 }
 
-// storeFailed notes that the store is away, if that is what the error says.
+// storeFailed notes that the store is away, if that is what the error says. A store that was not asked has not failed
+// again: else phones that keep asking would keep it away for ever.
 func (r *Registrar) storeFailed(what string, err error) {
+	if errors.Is(err, errNotAsked) {
+		return
+	}
 	if !errors.Is(err, ErrStoreAway) && !errors.Is(err, context.DeadlineExceeded) {
 		r.log.Error("the store refused a registrar's question", "what", what, "error", err)
 		return

@@ -320,6 +320,16 @@ func TestStoreAway(t *testing.T) {
 	}
 }
 
+// Phones that ask all the time must not keep a store away that is back.
+func TestStoreComesBackUnderLoad(t *testing.T) {
+	f := newFixture(t, newMemory(), nil)
+	f.memory.set(func(m *memory) { m.away = true })
+	stranger := f.phone("1002", "two", 4)
+	stranger.must(503, nil)
+	f.memory.set(func(m *memory) { m.away = false })
+	eventually(t, "the phone is taken", func() bool { return stranger.register(nil).Status == 200 })
+}
+
 func TestOneBadMessageFailsAlone(t *testing.T) {
 	m := newMemory()
 	f := newFixture(t, m, func(c *registrar.Config) { c.Shards = 1 })
