@@ -60,7 +60,10 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 	if g.telephony.edge, err = edge.New(c); err != nil {
 		return err
 	}
-	return g.telephony.edge.Listen(ctx)
+	if err := g.telephony.edge.Listen(ctx); err != nil {
+		return fmt.Errorf("%w (choose another address with telephony.listeners, or end the program that has it)", err)
+	}
+	return nil
 }
 
 // origins says whose pages may open a WebSocket: the configured ones, else the portal's.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -84,7 +85,9 @@ func (db *DB) openPostgreSQL(ctx context.Context, dsn string, conns int) error {
 	db.read = db.write
 	if err := pool.Ping(ctx); err != nil {
 		_ = db.Close()
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		// The driver tells each address on a line of its own.
+		return fmt.Errorf("%w: start PostgreSQL, or correct store.url: %s", ErrUnavailable,
+			strings.Join(strings.Fields(err.Error()), " "))
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"path/filepath"
 	"testing"
 	"time"
@@ -147,6 +149,31 @@ func TestUnavailableIsTold(t *testing.T) {
 	db := storetest.SQLite(t)
 	if err := db.Ping(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("cancelled: %v", err)
+	}
+}
+
+func TestTornConnectionIsUnavailable(t *testing.T) {
+	db, ctx := storetest.PostgreSQL(t), t.Context()
+	for what, torn := range map[string]func(tx store.Tx) error{
+		"ended by the server": func(tx store.Tx) error {
+			_, err := tx.Exec(ctx, `SELECT pg_terminate_backend(pg_backend_pid())`)
+			return err
+		},
+		"used after its end": func(tx store.Tx) error {
+			if _, err := tx.Exec(ctx, `SELECT pg_terminate_backend(pg_backend_pid())`); err == nil {
+				return errors.New("it lives")
+			}
+			_, err := tx.Exec(ctx, `SELECT 1`)
+			return err
+		},
+		"cut in the middle": func(store.Tx) error { return fmt.Errorf("reading: %w", io.ErrUnexpectedEOF) },
+	} {
+		if err := db.Write(ctx, torn); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := db.Ping(ctx); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 
