@@ -189,3 +189,16 @@ func words(n *html.Node) string {
 	}
 	return strings.Join(all, " ")
 }
+
+// stream opens a page's stream of events.
+func (s *site) stream(path string) io.ReadCloser {
+	s.t.Helper()
+	reply, err := s.owner.client.Do(s.owner.request(http.MethodGet, s.gateway.URL()+path, nil))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if kind := reply.Header.Get("Content-Type"); kind != "text/event-stream" {
+		s.t.Fatalf("%s is %q", path, kind)
+	}
+	return reply.Body
+}
