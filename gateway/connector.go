@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"demarc/cloudlink"
@@ -40,9 +41,13 @@ func (g *Gateway) startConnector(context.Context) error {
 		Store: storeconnector.New(g.db, g.sealer), OAuth: g.connector.client, RedirectURI: g.redirectURI(),
 		Now: g.now, Log: g.log,
 	})
+	phoneCA, err := g.phoneCA()
+	if err != nil {
+		return err
+	}
 	g.connector.provisioning = provisioning.New(provisioning.Config{
 		Store: storeprovisioning.New(g.db, g.sealer), Now: g.now, Log: g.log,
-		ServerURL: g.URL(), CAPEM: g.authority.CAPEM(), CADER: g.authority.CADER(),
+		ServerURL: g.URL(), CAPEM: phoneCA, CADER: g.authority.CADER(),
 	})
 	g.connector.done = make(chan struct{})
 	g.every("token refresh", refreshEvery, g.connector.connectors.RefreshDue)
@@ -53,6 +58,22 @@ func (g *Gateway) startConnector(context.Context) error {
 		return g.connector.provisioning.Follow(ctx, feed)
 	})
 	return nil
+}
+
+// phoneCA returns the certificates that phones trust at registrars: our own CA, and those of connector.phone_ca_file.
+func (g *Gateway) phoneCA() ([]byte, error) {
+	path := g.cfg.Connector.PhoneCAFile
+	if path == "" {
+		return g.authority.CAPEM(), nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("connector.phone_ca_file: %w", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(content) {
+		return nil, fmt.Errorf("connector.phone_ca_file: %s holds no certificate in PEM", path)
+	}
+	return slices.Concat(g.authority.CAPEM(), content), nil
 }
 
 // newClient returns the client that trusts the system's authorities, our own, and those of connector.ca_file.

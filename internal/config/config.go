@@ -114,6 +114,7 @@ type Connector struct {
 	AllowPrivate []string       `yaml:"allow_private" help:"private address ranges (CIDR) that a service URL may lead to; others are refused so that an admin's URL cannot reach inside"`
 	SyncEvery    time.Duration  `yaml:"sync_every" help:"time between two syncs"`
 	CAFile       string         `yaml:"ca_file" help:"further CA certificates (PEM) to trust at the service"`
+	PhoneCAFile  string         `yaml:"phone_ca_file" help:"further CA certificates (PEM) that phones are to trust at the registrars; needed for a PBX or SBC whose certificate is not from this server's own CA, from a public one too"`
 }
 
 // Default returns the configuration of an empty file.
