@@ -21,6 +21,8 @@ var (
 	sipPanics     = describe("sip_panics_total", "Messages that ended in a fault of the program.")
 	registers     = describe("registrar_requests_total", "REGISTER requests by outcome.", "outcome")
 	bindings      = describe("registrar_bindings", "Bindings that stand now.")
+	subscriptions = describe("sip_subscriptions", "Event subscriptions that stand now, by package.", "event")
+	notifies      = describe("sip_notifies_total", "NOTIFYs by outcome.", "outcome")
 	pushFaults    = describe("registrar_push_faults_total", "Phones that registered with push parameters that cannot be used.")
 	lostChanges   = describe("registrar_dropped_changes_total", "Feed rows given up because the store was away for long.")
 	storeAway     = describe("registrar_store_away", "1 while the registrar works from memory alone.")
@@ -34,7 +36,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipPanics, registers,
-		bindings, pushFaults, lostChanges, storeAway, certificate} {
+		bindings, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate} {
 		ch <- d
 	}
 }
@@ -69,6 +71,14 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 			gauge(sipOpen, float64(n), listener)
 		}
 		counter(sipPanics, c.Panics)
+	}
+	if e := m.g.telephony.events; e != nil {
+		c := e.Counters()
+		for event, n := range c.Subscriptions {
+			gauge(subscriptions, float64(n), event)
+		}
+		counter(notifies, c.Notified, "taken")
+		counter(notifies, c.Failed, "failed")
 	}
 	if r := m.g.telephony.registrar; r != nil {
 		c := r.Counters()

@@ -17,6 +17,7 @@ import (
 	"demarc/telephony/digest"
 	"demarc/telephony/directory"
 	"demarc/telephony/edge"
+	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 )
 
@@ -27,6 +28,13 @@ const feedKept = 7 * 24 * time.Hour
 type telephonyRole struct {
 	edge      *edge.Edge
 	registrar *registrar.Registrar
+	events    *events.Service
+}
+
+// handler is what the edge hands requests to.
+type handler struct {
+	*registrar.Registrar
+	*events.Service
 }
 
 // startTelephony opens the sockets first, because the directory names their ports, and takes messages last.
@@ -34,13 +42,16 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 	if err := g.openEdge(ctx); err != nil {
 		return err
 	}
-	handler, err := g.startRegistrar(ctx)
+	r, err := g.startRegistrar(ctx)
+	handler := handler{r, g.telephony.events}
 	if err != nil {
 		ended, cancel := context.WithCancel(ctx)
 		cancel()
 		return errors.Join(err, g.telephony.edge.Serve(ended, handler)) // closes the sockets
 	}
+	g.telephony.events.Start()
 	g.run("SIP edge", func(ctx context.Context) error { return g.telephony.edge.Serve(ctx, handler) })
+	g.onStop("event subscriptions", g.telephony.events.Stop) // while the edge still carries its goodbyes
 	return nil
 }
 
@@ -91,8 +102,12 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	if c.ProbeEvery > 0 {
 		c.Prober = phones{g.telephony.edge}
 	}
+	c.Changed = g.registrationsChanged
 	r := registrar.New(c)
 	g.telephony.registrar = r
+	g.telephony.events = events.New(events.Config{
+		Auth: r, Directory: rows, Registrations: r, Sender: phones{g.telephony.edge}, Now: g.now, Log: g.log,
+	})
 	if err := g.loadDirectory(ctx); err != nil {
 		return r, err
 	}
@@ -105,6 +120,15 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 		return err
 	})
 	return r, nil
+}
+
+// registrationsChanged lets those know who watch a registration.
+func (g *Gateway) registrationsChanged(changes []telephony.RegistrationChange) {
+	for _, c := range changes {
+		if c.Kind != telephony.RegisterRefused {
+			g.telephony.events.Changed("reg", c.AoR)
+		}
+	}
 }
 
 // offers says which digest algorithms are offered by realm and listener: the realm's own, else the listener's, else

@@ -9,7 +9,7 @@ import (
 	"demarc/telephony/wire"
 )
 
-// allow lists the methods that are served here.
+// allow lists the methods that are always served.
 const allow = "REGISTER, OPTIONS"
 
 // supported reports whether a request may require the option tag (RFC 3327, RFC 5626).
@@ -109,14 +109,16 @@ func (e *Edge) serve(ctx context.Context, f *flow, m *wire.Message) {
 	case "REGISTER":
 		e.register(ctx, f, m)
 	case "OPTIONS":
-		e.answer(f, m, 200, "", header{"Allow", allow}, header{"Accept", "application/sdp"},
+		e.answer(f, m, 200, "", header{"Allow", e.allow}, header{"Accept", "application/sdp"},
 			header{"Accept-Encoding", "identity"}, header{"Accept-Language", "en"}, header{"Supported", "path, outbound"})
+	case "SUBSCRIBE":
+		e.subscribe(ctx, f, m)
 	case "CANCEL":
 		e.answer(f, m, 481, "")
 	case "other":
-		e.answer(f, m, 501, "", header{"Allow", allow})
+		e.answer(f, m, 501, "", header{"Allow", e.allow})
 	default:
-		e.answer(f, m, 405, "", header{"Allow", allow})
+		e.answer(f, m, 405, "", header{"Allow", e.allow})
 	}
 }
 

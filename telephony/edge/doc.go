@@ -3,6 +3,7 @@
 //
 //	method                                what happens
 //	REGISTER                              Handler.Register
+//	SUBSCRIBE                             Subscriptions.Subscribe, when the handler is one; else 405
 //	OPTIONS                               200, without state
 //	ACK                                   absorbed
 //	CANCEL                                481

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"demarc/telephony"
+	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 )
@@ -25,6 +26,12 @@ type Handler interface {
 	Register(ctx context.Context, req *registrar.Request, reply func(registrar.Reply))
 	// FlowClosed says that a connection that brought a REGISTER is gone, after all its replies.
 	FlowClosed(f registrar.Flow)
+}
+
+// Subscriptions is what a Handler may be too: then SUBSCRIBE is served.
+type Subscriptions interface {
+	// Subscribe decides about one SUBSCRIBE, as Register does about a REGISTER.
+	Subscribe(ctx context.Context, req *events.Request, reply func(events.Reply))
 }
 
 // Edge serves SIP on its listeners. New, Listen, Serve, in this order, each once.
@@ -45,8 +52,11 @@ type Edge struct {
 	readers  sync.WaitGroup // accept loops, readers and writers
 	inHand   inHand         // requests without their reply
 	clients  *sip.Clients   // requests that we sent
-	live     sync.Map       // number of an open stream's flow → *flow
-	streams  sync.Map       // *stream → struct{}: to be woken when the edge stops
+	servers  *sip.Transactions
+	watchers Subscriptions // the handler, when it is one
+	allow    string        // methods
+	live     sync.Map      // number of an open stream's flow → *flow
+	streams  sync.Map      // *stream → struct{}: to be woken when the edge stops
 }
 
 // New returns an edge; nothing is open yet.
@@ -64,7 +74,7 @@ func New(cfg Config) (*Edge, error) {
 	e := &Edge{
 		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), tagSeed: maphash.MakeSeed(),
 		guard: newGuard(cfg.Limits), stopping: make(chan struct{}), inHand: newInHand(),
-		clients: sip.NewClients(cfg.Timers, maxSent),
+		clients: sip.NewClients(cfg.Timers, maxSent), servers: sip.NewTransactions(cfg.Timers, maxServed), allow: allow,
 	}
 	// Flow numbers go on where an earlier life cannot have come to: no two flows of a node ever share one.
 	e.flowIDs.Store(uint64(time.Now().UnixNano()))
@@ -136,6 +146,10 @@ func (e *Edge) Serve(ctx context.Context, h Handler) error {
 		return errors.New("edge: Serve before Listen")
 	}
 	e.handler = h
+	if e.watchers, _ = h.(Subscriptions); e.watchers != nil {
+		e.allow += ", SUBSCRIBE"
+	}
+	defer e.servers.Close()
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	for _, a := range e.acceptors {

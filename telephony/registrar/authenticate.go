@@ -40,8 +40,30 @@ type identity struct {
 	text       string     // for support staff
 }
 
+// Credentials is what a request other than REGISTER says about its sender.
+type Credentials struct {
+	Method    string
+	Flow      Flow
+	User      telephony.AoR // of From
+	Authorize []string
+}
+
+// Verdict says who sent a request. Without OK, Reply is the answer to it.
+type Verdict struct {
+	OK    bool
+	User  Subscriber
+	Reply Reply
+}
+
+// Authenticate finds out who sent a request, by the same rules and the same nonces as for REGISTER. It may ask the
+// directory, for as long as Config.Timeout.
+func (r *Registrar) Authenticate(ctx context.Context, c Credentials) Verdict {
+	who := r.authenticate(ctx, c.Method, &Request{Flow: c.Flow, To: c.User, From: c.User, Authorize: c.Authorize})
+	return Verdict{OK: who.ok, User: who.subscriber, Reply: who.reply}
+}
+
 // authenticate serves steps 3 to 5 of RFC 3261 §10.3.
-func (r *Registrar) authenticate(ctx context.Context, req *Request) identity {
+func (r *Registrar) authenticate(ctx context.Context, method string, req *Request) identity {
 	domain, served, err := r.credentials.domain(ctx, req.To.Domain)
 	if err != nil {
 		return r.away(err)
@@ -61,12 +83,12 @@ func (r *Registrar) authenticate(ctx context.Context, req *Request) identity {
 	if malformed {
 		return identity{reply: Reply{Status: 400, Reason: "Malformed Authorization"}, outcome: BadRequest}
 	}
-	return r.verify(ctx, req, answer, realm, offered)
+	return r.verify(ctx, method, req, answer, realm, offered)
 }
 
 // verify checks an answer. A wrong one is checked again against the directory itself, so that a new password works at
 // once; that costs one lookup whether the user exists or not.
-func (r *Registrar) verify(ctx context.Context, req *Request, answer digest.Response, realm string,
+func (r *Registrar) verify(ctx context.Context, method string, req *Request, answer digest.Response, realm string,
 	offered []digest.Algorithm) identity {
 	var to, signer entry
 	var verdict digest.Verdict
@@ -78,7 +100,7 @@ func (r *Registrar) verify(ctx context.Context, req *Request, answer digest.Resp
 		}
 		var hash digest.Hash
 		hash, why = selectHash(signer, answer, realm, offered)
-		if verdict = r.verifier.Verify("REGISTER", answer, hash); verdict != digest.Wrong {
+		if verdict = r.verifier.Verify(method, answer, hash); verdict != digest.Wrong {
 			break
 		}
 	}

@@ -42,7 +42,7 @@ func (b Binding) ID() Key { return Key{Account: b.Account, AoR: b.AoR, Key: b.Ke
 // change tells what happened to the binding.
 func (b Binding) change(kind telephony.RegistrationChangeKind, at time.Time) telephony.RegistrationChange {
 	c := telephony.RegistrationChange{
-		Account: b.Account, At: at, Kind: kind, AoR: b.AoR, Instance: b.Instance, Contact: publicContact(b.Contact),
+		Account: b.Account, At: at, Kind: kind, AoR: b.AoR, Instance: b.Instance, Contact: PublicContact(b.Contact),
 		UserAgent: b.UserAgent, Transport: b.Flow.Transport, Remote: b.Flow.remote(),
 	}
 	if kind == telephony.BindingRegistered {
@@ -88,9 +88,9 @@ func canonical(uri string) string {
 	return key
 }
 
-// publicContact takes away what a contact may hold that support staff need not see: a password in the user part
+// PublicContact takes away what a contact may hold that support staff need not see: a password in the user part
 // (RFC 3261 §19.1.1) and push tokens (RFC 8599).
-func publicContact(uri string) string {
+func PublicContact(uri string) string {
 	scheme, rest, _ := strings.Cut(uri, ":")
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		user, _, _ := strings.Cut(rest[:at], ":")

@@ -20,11 +20,15 @@ type Target struct {
 // Lookup returns where the AoR can be reached, the phone with the highest q first, then the one that was refreshed last.
 // Phones that neither have a flow nor can be woken are left out.
 func (r *Registrar) Lookup(_ context.Context, aor telephony.AoR) []Target {
+	return targets(r.Bindings(aor))
+}
+
+// Bindings returns every binding of the AoR that has not ended, reachable or not.
+func (r *Registrar) Bindings(aor telephony.AoR) []Binding {
 	s, now := r.shard(aor), r.now()
 	s.mu.RLock()
-	found := slices.DeleteFunc(slices.Clone(s.bindings[aor]), func(b Binding) bool { return !b.Expires.After(now) })
-	s.mu.RUnlock()
-	return targets(found)
+	defer s.mu.RUnlock()
+	return slices.DeleteFunc(slices.Clone(s.bindings[aor]), func(b Binding) bool { return !b.Expires.After(now) })
 }
 
 func targets(bindings []Binding) []Target {

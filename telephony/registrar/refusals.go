@@ -41,7 +41,7 @@ func refused(s Subscriber, req *Request, code int, text string, now time.Time) t
 	}
 	if len(req.Contacts) > 0 {
 		c.Instance = clip(req.Contacts[0].Instance, maxInstance)
-		c.Contact = publicContact(clip(req.Contacts[0].URI, maxURI))
+		c.Contact = PublicContact(clip(req.Contacts[0].URI, maxURI))
 	}
 	return c
 }

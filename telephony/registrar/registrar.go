@@ -32,6 +32,9 @@ type Config struct {
 	NonceKey      []byte        // random when empty
 	NonceLifetime time.Duration // 10 minutes when 0
 
+	// Changed is told of what happened to bindings, once it is true in memory. It must not block. Nil: nobody is.
+	Changed func([]telephony.RegistrationChange)
+
 	Prober     Prober        // keeps phones behind NAT reachable over UDP; nil: nobody does
 	ProbeEvery time.Duration // 25 s when 0
 
@@ -68,6 +71,7 @@ type Registrar struct {
 	now         func() time.Time
 	log         *slog.Logger
 	tally       tally
+	changed     func([]telephony.RegistrationChange)
 	prober      Prober
 	probeEvery  time.Duration
 	probing     atomic.Int64
@@ -85,7 +89,7 @@ func New(c Config) *Registrar {
 	r := &Registrar{
 		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
 		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, log: c.Log, seed: maphash.MakeSeed(),
-		volatile: c.Volatile, prober: c.Prober, probeEvery: c.ProbeEvery,
+		volatile: c.Volatile, changed: c.Changed, prober: c.Prober, probeEvery: c.ProbeEvery,
 		verifier: digest.NewVerifier(digest.Config{
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),
@@ -242,6 +246,12 @@ func (r *Registrar) FlowClosed(f Flow) {
 	}
 	for _, s := range r.shards {
 		s.queue.close(f.ID)
+	}
+}
+
+func (r *Registrar) announce(changes []telephony.RegistrationChange) {
+	if r.changed != nil && len(changes) > 0 {
+		r.changed(changes)
 	}
 }
 

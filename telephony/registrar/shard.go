@@ -83,7 +83,7 @@ func (s *shard) turn(ctx context.Context, jobs []*job) {
 // admit authenticates; what is refused is answered at once, known users and unknown ones alike.
 func (s *shard) admit(ctx context.Context, d *draft, j *job) (admitted bool) {
 	defer s.recover(j, &admitted)
-	j.who = s.r.authenticate(ctx, j.req)
+	j.who = s.r.authenticate(ctx, "REGISTER", j.req)
 	if j.who.ok || j.who.replayed {
 		return true
 	}
@@ -126,6 +126,7 @@ func (s *shard) commit(ctx context.Context, background *draft, jobs []*job) {
 	switch {
 	case err == nil:
 		s.apply(d)
+		s.r.announce(d.changes)
 		for _, a := range answers {
 			s.answer(a.job, a.reply, a.outcome)
 		}

@@ -36,6 +36,8 @@ func exact(status int) (string, bool) {
 		return "Not Found", true
 	case 405:
 		return "Method Not Allowed", true
+	case 406:
+		return "Not Acceptable", true
 	case 408:
 		return "Request Timeout", true
 	case 413:

@@ -56,6 +56,7 @@ module g711.so
 module_app uuid.so
 module_app account.so
 module_app menu.so
+module_app mwi.so
 sip_listen 127.0.0.1:0
 sip_cafile %s
 net_interface 127.0.0.1
@@ -63,7 +64,7 @@ net_interface 127.0.0.1
 	write(t, dir, "contacts", "")
 	write(t, dir, "accounts", fmt.Sprintf(
 		"<sip:%[1]s@%[2]s;transport=tls>;auth_user=%[1]s;auth_pass=%[3]s;outbound=\"sip:%[4]s;transport=tls\";"+
-			"sipnat=outbound;regint=60\n", user, domain, password, server))
+			"sipnat=outbound;regint=60;mwi=yes\n", user, domain, password, server))
 	return start(t, dir, "baresip", "-f", dir)
 }
 
@@ -79,17 +80,19 @@ func modules(t *testing.T) string {
 	return ""
 }
 
-// sipp runs one scenario of testdata once and returns how it ended.
-func sipp(t *testing.T, scenario string, server netip.AddrPort, user, domain, password string) error {
+// sipp runs one scenario of testdata once, with further keywords, and returns how it ended.
+func sipp(t *testing.T, scenario string, server netip.AddrPort, user, domain, password string, keys ...string) error {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("testdata", scenario))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, t.TempDir(), "sipp", server.String(), "-sf", path, "-m", "1", "-t", "u1", "-i", "127.0.0.1",
-		"-p", freeUDPPort(t), "-s", user, "-au", user, "-ap", password, "-key", "domain", domain, "-nostdin", "-trace_err",
-		"-timeout", "30s", "-timeout_error")
-	return p.wait()
+	args := []string{server.String(), "-sf", path, "-m", "1", "-t", "u1", "-i", "127.0.0.1", "-p", freeUDPPort(t), "-s", user,
+		"-au", user, "-ap", password, "-key", "domain", domain, "-nostdin", "-trace_err", "-timeout", "30s", "-timeout_error"}
+	for i := 0; i+1 < len(keys); i += 2 {
+		args = append(args, "-key", keys[i], keys[i+1])
+	}
+	return start(t, t.TempDir(), "sipp", args...).wait()
 }
 
 // freeUDPPort returns a port that was free a moment ago, for a program that would take 5060 otherwise.

@@ -1,0 +1,104 @@
+package edge
+
+import (
+	"context"
+	"strconv"
+	"sync/atomic"
+
+	"demarc/telephony/events"
+	"demarc/telephony/sip"
+	"demarc/telephony/wire"
+)
+
+// maxServed is how many server transactions there may be.
+const maxServed = 1 << 16
+
+// subscribe hands a SUBSCRIBE over and writes the reply when it comes. Retransmissions are absorbed: a second
+// subscription must not come of them.
+func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
+	if e.watchers == nil {
+		e.answer(f, m, 405, "", header{"Allow", e.allow})
+		return
+	}
+	if int(f.inHand.n.Load()) >= e.cfg.Limits.FlowReplies {
+		e.answer(f, m, 503, "", header{"Retry-After", "5"})
+		return
+	}
+	req, bad := readSubscribe(f.Flow, m)
+	if bad != "" {
+		e.answer(f, m, 400, bad)
+		return
+	}
+	tx, fresh, err := e.servers.Receive(m, f.ID, f.Transport.Stream(), f.writer.send)
+	if err != nil {
+		e.answer(f, m, 503, "", header{"Retry-After", "5"})
+		return
+	}
+	if !fresh {
+		return
+	}
+	req.LocalTag = sip.Tag(e.tagSeed, m)
+	e.inHand.begin()
+	f.inHand.begin()
+	p := &pendingSubscribe{edge: e, flow: f, frame: e.frame(f, m), tx: tx}
+	defer func() {
+		if r := recover(); r != nil {
+			e.panicked("Subscribe", r)
+			p.reply(events.Reply{Status: 500, Expires: -1})
+		}
+	}()
+	e.watchers.Subscribe(ctx, req, p.reply)
+}
+
+// pendingSubscribe is a SUBSCRIBE that waits for its reply.
+type pendingSubscribe struct {
+	edge  *Edge
+	flow  *flow
+	frame []byte
+	tx    *sip.ServerTx
+	done  atomic.Bool
+}
+
+func (p *pendingSubscribe) reply(r events.Reply) {
+	if p.done.Swap(true) {
+		p.edge.count.twiceOrLate.Add(1)
+		return
+	}
+	defer p.edge.inHand.end()
+	defer p.flow.inHand.end()
+	if r.Status < 200 || r.Status > 699 { // a fault of the handler
+		r = events.Reply{Status: 500, Expires: -1}
+	}
+	dst := append(sip.AppendStatus(make([]byte, 0, len(p.frame)+256), r.Status, r.Reason), p.frame...)
+	for _, c := range r.Challenges {
+		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)
+	}
+	if r.Expires >= 0 && r.Status/100 == 2 {
+		dst = sip.AppendHeader(dst, "Expires", strconv.Itoa(r.Expires))
+		dst = sip.AppendHeader(dst, "Contact", "<"+p.edge.ContactURI(p.flow.Listener)+">")
+	}
+	if r.MinExpires > 0 {
+		dst = sip.AppendHeader(dst, "Min-Expires", strconv.Itoa(r.MinExpires))
+	}
+	if r.RetryAfter > 0 {
+		dst = sip.AppendHeader(dst, "Retry-After", strconv.Itoa(r.RetryAfter))
+	}
+	if r.Accept != "" {
+		dst = sip.AppendHeader(dst, "Accept", r.Accept)
+	}
+	if r.Events {
+		dst = sip.AppendHeader(dst, "Allow-Events", events.AllowEvents())
+	}
+	p.tx.Respond(r.Status, sip.AppendEnd(dst, nil))
+	p.edge.count.messages.add(Message{p.flow.Listener, "SUBSCRIBE", r.Status}, 1)
+}
+
+// ContactURI is what our own Contact names: this listener, which every request of the dialog comes to.
+func (e *Edge) ContactURI(listener string) string {
+	for _, l := range e.cfg.Listeners {
+		if l.Name == listener {
+			return "sip:demarc@" + e.sentBy(listener) + ";transport=" + string(l.Transport)
+		}
+	}
+	return "sip:demarc@" + unspecifiedSentBy
+}

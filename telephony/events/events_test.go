@@ -1,0 +1,226 @@
+package events_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"demarc/telephony/events"
+	"demarc/telephony/registrar"
+)
+
+func TestAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		req    *events.Request
+		status int
+	}{
+		"own registration":           {subscribe("reg", alice), 200},
+		"own messages":               {subscribe("message-summary", alice), 200},
+		"a colleague's dialogs":      {subscribe("dialog", bob), 200},
+		"own dialogs":                {subscribe("dialog", alice), 200},
+		"unknown package":            {subscribe("presence", alice), 489},
+		"no credentials":             {subscribe("reg", alice, func(r *events.Request) { r.Authorize = nil }), 401},
+		"a colleague's registration": {subscribe("reg", bob), 403},
+		"a colleague's messages":     {subscribe("message-summary", bob), 403},
+		"another account's dialogs":  {subscribe("dialog", far), 403},
+		"nobody's dialogs":           {subscribe("dialog", nobody), 404},
+		"too brief":                  {subscribe("reg", alice, func(r *events.Request) { r.Expires = 59 }), 423},
+		"no contact":                 {subscribe("reg", alice, func(r *events.Request) { r.Contact = "" }), 400},
+		"dialog of an earlier life":  {subscribe("reg", alice, within("gone", 2, 600)), 481},
+		"document not accepted":      {subscribe("reg", alice, func(r *events.Request) { r.Accept = []string{"text/plain"} }), 406},
+		"document accepted": {subscribe("reg", alice, func(r *events.Request) {
+			r.Accept = []string{"text/plain", "Application/RegInfo+XML;q=1"}
+		}), 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, w := start(t, nil)
+			r := ask(t, s, c.req)
+			if r.Status != c.status {
+				t.Fatalf("status %d, want %d", r.Status, c.status)
+			}
+			switch r.Status {
+			case 200:
+				eventually(t, "the first NOTIFY", func() bool { return len(w.sent()) == 1 })
+				n := w.sent()[0]
+				if n.URI != c.req.Contact || n.State != "active;expires=600" || n.CSeq != 1 || r.Expires != 600 ||
+					n.To != "<sip:1001@pbx.example.org>;tag=theirs" || !strings.HasSuffix(n.From, ";tag=ours") {
+					t.Errorf("%+v", n)
+				}
+			case 423:
+				if r.MinExpires != 60 {
+					t.Errorf("%+v", r)
+				}
+			case 489:
+				if !r.Events || events.AllowEvents() != "reg, message-summary, dialog" {
+					t.Errorf("%+v", r)
+				}
+			}
+			if r.Status != 200 && len(w.sent()) != 0 {
+				t.Error("a refused subscription was notified")
+			}
+		})
+	}
+}
+
+func TestLifeOfASubscription(t *testing.T) {
+	s, w := start(t, nil)
+	ask(t, s, subscribe("reg", alice))
+	eventually(t, "first", func() bool { return len(w.sent()) == 1 })
+	if r := ask(t, s, subscribe("reg", alice, within("ours", 1, 600))); r.Status != 500 {
+		t.Fatalf("a CSeq that was used: %d", r.Status)
+	}
+	thief := subscribe("reg", bob, within("ours", 5, 600), func(r *events.Request) { r.User = bob })
+	if r := ask(t, s, thief); r.Status != 481 {
+		t.Fatalf("another user in the dialog: %d", r.Status)
+	}
+	moved := subscribe("reg", alice, within("ours", 2, 99_999), func(r *events.Request) {
+		r.Contact, r.Flow.ID = "sip:1001@192.0.2.2", 2
+	})
+	if r := ask(t, s, moved); r.Status != 200 || r.Expires != 7200 {
+		t.Fatalf("refresh: %+v", r)
+	}
+	eventually(t, "second", func() bool { return len(w.sent()) == 2 })
+	if n := w.sent()[1]; n.CSeq != 2 || n.Flow.ID != 2 || n.URI != "sip:1001@192.0.2.2" {
+		t.Errorf("%+v", n)
+	}
+	if r := ask(t, s, subscribe("reg", alice, within("ours", 3, 0))); r.Status != 200 || r.Expires != 0 {
+		t.Fatalf("end: %+v", r)
+	}
+	eventually(t, "last", func() bool { return len(w.sent()) == 3 })
+	if n := w.sent()[2]; n.State != "terminated;reason=timeout" || n.CSeq != 3 {
+		t.Errorf("%+v", n)
+	}
+	if r := ask(t, s, subscribe("reg", alice, within("ours", 4, 600))); r.Status != 481 {
+		t.Errorf("after the end: %d", r.Status)
+	}
+}
+
+func TestExpiryAndFetch(t *testing.T) {
+	s, w := start(t, nil)
+	ask(t, s, subscribe("dialog", bob))
+	eventually(t, "first", func() bool { return len(w.sent()) == 1 })
+	w.set(func() { w.now = w.now.Add(601 * time.Second) })
+	eventually(t, "the end is told", func() bool { return len(w.sent()) == 2 })
+	if n := w.sent()[1]; n.State != "terminated;reason=timeout" {
+		t.Errorf("%+v", n)
+	}
+	ask(t, s, subscribe("dialog", bob, func(r *events.Request) { r.Expires = 0 }))
+	eventually(t, "the answer to a question", func() bool { return len(w.sent()) == 3 })
+	if got := s.Counters(); len(got.Subscriptions) != 0 || w.sent()[2].State != "terminated;reason=timeout" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Changes that come too fast are told together, in order and with the newest state.
+func TestChangesAreToldTogether(t *testing.T) {
+	s, w := start(t, nil)
+	release := make(chan struct{})
+	w.answer = func(events.Notify) (int, bool, error) { <-release; return 200, false, nil }
+	ask(t, s, subscribe("reg", alice, func(r *events.Request) { r.EventID = "7" }))
+	eventually(t, "first", func() bool { return len(w.sent()) == 1 })
+	for i := range 10 {
+		w.set(func() {
+			w.bindings[alice] = []registrar.Binding{{
+				Contact: fmt.Sprintf("sip:1001:pw@192.0.2.%d;pn-prid=secret", i), Q: 500, Expires: w.now.Add(time.Minute), CallID: "c",
+			}}
+		})
+		s.Changed("reg", alice)
+	}
+	s.Changed("reg", bob)
+	close(release)
+	w.set(func() { w.now = w.now.Add(2 * time.Second) })
+	eventually(t, "second", func() bool { return len(w.sent()) == 2 })
+	n := w.sent()[1]
+	body := string(n.Content)
+	for _, want := range []string{`version="1" state="full"`, `aor="sip:1001@pbx.example.org"`, `state="active"`,
+		"<uri>sip:1001@192.0.2.9</uri>", `q="0.500"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in\n%s", want, body)
+		}
+	}
+	if strings.Contains(body, "secret") || strings.Contains(body, "pw") || n.Event != "reg;id=7" {
+		t.Errorf("%s\n%s", n.Event, body)
+	}
+}
+
+func TestDocuments(t *testing.T) {
+	s, w := start(t, nil)
+	w.waiting = events.Waiting{New: 2, Old: 3, UrgentNew: 1}
+	w.dialogs[bob] = []events.Dialog{{ID: "d1", State: "confirmed", Initiator: true, Remote: alice, Since: w.now.Add(-time.Minute)}}
+	ask(t, s, subscribe("message-summary", alice))
+	ask(t, s, subscribe("dialog", bob))
+	eventually(t, "both", func() bool { return len(w.sent()) == 2 })
+	for _, n := range w.sent() {
+		body := string(n.Content)
+		switch n.Event {
+		case "message-summary":
+			if want := "Messages-Waiting: yes\r\nMessage-Account: sip:1001@pbx.example.org\r\nVoice-Message: 2/3 (1/0)\r\n"; body != want {
+				t.Errorf("%q", body)
+			}
+		case "dialog":
+			for _, want := range []string{`entity="sip:1002@pbx.example.org"`, `<dialog id="d1" direction="initiator">`,
+				"<state>confirmed</state>", "<duration>60</duration>", "<identity>sip:1001@pbx.example.org</identity>"} {
+				if !strings.Contains(body, want) {
+					t.Errorf("no %s in\n%s", want, body)
+				}
+			}
+		}
+	}
+}
+
+func TestWhoTakesNoNotifyHasNoSubscription(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		retry  bool
+		err    error
+		stays  bool
+	}{{481, false, nil, false}, {0, false, errors.New("no answer"), false}, {503, true, nil, true}, {202, false, nil, true}} {
+		s, w := start(t, nil)
+		w.answer = func(events.Notify) (int, bool, error) { return c.status, c.retry, c.err }
+		ask(t, s, subscribe("reg", alice))
+		eventually(t, "it is counted", func() bool { n := s.Counters(); return n.Failed+n.Notified == 1 })
+		eventually(t, fmt.Sprint(c), func() bool { return (s.Counters().Subscriptions["reg"] == 1) == c.stays })
+	}
+}
+
+func TestLimits(t *testing.T) {
+	s, w := start(t, func(c *events.Config) { c.PerUser, c.Total = 2, 3 })
+	statuses := []int{}
+	for i := range 5 {
+		statuses = append(statuses, ask(t, s, subscribe("reg", alice, func(r *events.Request) {
+			r.CallID = fmt.Sprint("call-", i)
+			if i > 2 {
+				r.User, r.Target = bob, bob
+			}
+		})).Status)
+	}
+	if !slices.Equal(statuses, []int{200, 200, 403, 200, 503}) {
+		t.Errorf("%v", statuses)
+	}
+	w.set(func() { w.away = true })
+	if r := ask(t, s, subscribe("dialog", bob)); r.Status != 503 || r.RetryAfter == 0 {
+		t.Errorf("directory away: %+v", r)
+	}
+	w.set(func() { w.panics = true })
+	if r := ask(t, s, subscribe("reg", alice)); r.Status != 500 {
+		t.Errorf("panic: %+v", r)
+	}
+}
+
+func TestStopSaysGoodbye(t *testing.T) {
+	s, w := start(t, nil)
+	ask(t, s, subscribe("reg", alice))
+	eventually(t, "first", func() bool { return len(w.sent()) == 1 })
+	_ = s.Stop(t.Context())
+	sent := w.sent()
+	if len(sent) != 2 || sent[1].State != "terminated;reason=deactivated" {
+		t.Errorf("%+v", sent)
+	}
+	s.Changed("reg", alice)
+	if len(w.sent()) != 2 {
+		t.Error("notified after the stop")
+	}
+}

@@ -1,0 +1,221 @@
+package events
+
+import (
+	"cmp"
+	"context"
+	"hash/fnv"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"demarc/telephony"
+)
+
+// Config of a Service. Auth, Directory, Registrations and Sender are needed.
+type Config struct {
+	Auth          Authenticator
+	Directory     Directory
+	Registrations Registrations
+	Sender        Sender
+	Messages      Messages // nil: nobody has any
+	Dialogs       Dialogs  // nil: everybody is idle
+
+	MinExpires     time.Duration // 1 min when 0
+	DefaultExpires time.Duration // 1 h when 0
+	MaxExpires     time.Duration // 2 h when 0
+	Pause          time.Duration // between two NOTIFYs of one subscription; 1 s when 0
+	PerUser        int           // subscriptions of one user; 64 when 0: a desk phone watches many lamps
+	Total          int           // subscriptions in all; 50,000 when 0
+	Queue          int           // SUBSCRIBEs that may wait; 1024 when 0
+	Tick           time.Duration // how often expiry is looked at; 250 ms when 0
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+const (
+	workers       = 4
+	notifyTimeout = 33 * time.Second // timer F
+	retryAfter    = 5
+)
+
+// Service is the notifier of one node. Its methods are safe for concurrent use.
+type Service struct {
+	Config
+	registrations Registrations
+	messages      Messages
+	dialogs       Dialogs
+	now           func() time.Time
+
+	queues [workers]chan job
+	table  table
+	tally  [2]atomic.Uint64 // NOTIFYs sent, failed
+
+	life    context.Context
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+	sending sync.WaitGroup
+}
+
+type job struct {
+	req   *Request
+	reply func(Reply)
+}
+
+// Counters is a snapshot of what the service holds and has done.
+type Counters struct {
+	Subscriptions map[string]int // by package
+	Notified      uint64
+	Failed        uint64 // NOTIFYs without an answer, or refused
+}
+
+// New returns a service that holds nothing yet.
+func New(c Config) *Service {
+	c.MinExpires = cmp.Or(c.MinExpires, time.Minute)
+	c.DefaultExpires = cmp.Or(c.DefaultExpires, time.Hour)
+	c.MaxExpires = cmp.Or(c.MaxExpires, 2*time.Hour)
+	c.Pause = cmp.Or(c.Pause, time.Second)
+	c.PerUser = cmp.Or(c.PerUser, 64)
+	c.Total = cmp.Or(c.Total, 50_000)
+	c.Queue = cmp.Or(c.Queue, 1024)
+	c.Tick = cmp.Or(c.Tick, 250*time.Millisecond)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		Config: c, registrations: c.Registrations, messages: c.Messages, dialogs: c.Dialogs, now: c.Now,
+		table: newTable(),
+	}
+	s.life, s.stop = context.WithCancel(context.Background())
+	for i := range s.queues {
+		s.queues[i] = make(chan job, max(1, c.Queue/workers))
+	}
+	return s
+}
+
+// Start begins to work.
+func (s *Service) Start() {
+	for _, queue := range s.queues {
+		s.work.Go(func() { s.serve(queue) })
+	}
+	s.work.Go(s.watch)
+}
+
+// Stop ends every subscription, so that phones subscribe anew at once (RFC 6665 §4.1.3), and returns when nothing runs
+// any more. The context bounds the goodbyes.
+func (s *Service) Stop(ctx context.Context) error {
+	for _, sub := range s.table.drain() {
+		s.send(sub, "terminated;reason=deactivated")
+	}
+	s.table.mu.Lock()
+	s.table.closed = true
+	s.table.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		s.sending.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-time.After(farewell):
+	}
+	s.stop()
+	<-done
+	s.work.Wait()
+	return nil
+}
+
+// farewell is how long a stop waits for phones to take their last NOTIFY.
+const farewell = 2 * time.Second
+
+// Subscribe serves a SUBSCRIBE. It never blocks; reply is called exactly once, from another goroutine, or at once with
+// 503 when too much is waiting.
+func (s *Service) Subscribe(_ context.Context, req *Request, reply func(Reply)) {
+	select {
+	case s.queues[fingerprint(req.CallID)%workers] <- job{req, reply}: // those of one dialog stay in order
+	default:
+		reply(Reply{Status: 503, RetryAfter: retryAfter, Expires: -1})
+	}
+}
+
+// Changed says that an AoR's state in a package may have changed. It never blocks.
+func (s *Service) Changed(event string, aor telephony.AoR) {
+	for _, sub := range s.table.watching(event, aor) {
+		s.tell(sub)
+	}
+}
+
+// Counters returns a snapshot.
+func (s *Service) Counters() Counters {
+	return Counters{
+		Subscriptions: s.table.count(), Notified: s.tally[0].Load(), Failed: s.tally[1].Load(),
+	}
+}
+
+func (s *Service) serve(queue <-chan job) {
+	for {
+		select {
+		case j := <-queue:
+			s.handle(j)
+		case <-s.life.Done():
+			for {
+				select {
+				case j := <-queue:
+					j.reply(Reply{Status: 503, RetryAfter: retryAfter, Expires: -1})
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// handle answers one SUBSCRIBE; a panic ends that one alone.
+func (s *Service) handle(j job) {
+	answered := false
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.Log.Error("a SUBSCRIBE caused a panic and was answered with 500", "panic", fault)
+			if !answered {
+				j.reply(Reply{Status: 500, Expires: -1})
+			}
+		}
+	}()
+	r, after := s.decide(s.life, j.req)
+	answered = true
+	j.reply(r)
+	if after != nil {
+		after() // the NOTIFY goes out after the 200
+	}
+}
+
+// watch ends subscriptions and sends what had to wait.
+func (s *Service) watch() {
+	tick := time.NewTicker(s.Tick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-tick.C:
+		}
+		ended, due := s.table.due(s.now(), s.Pause)
+		for _, sub := range ended {
+			s.send(sub, "terminated;reason=timeout")
+		}
+		for _, sub := range due {
+			s.tell(sub)
+		}
+	}
+}
+
+func fingerprint(text string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(text))
+	return h.Sum64()
+}

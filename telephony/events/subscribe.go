@@ -1,0 +1,141 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"demarc/telephony/registrar"
+)
+
+// decide answers one SUBSCRIBE; after, when there is one, is to run once the answer is out.
+func (s *Service) decide(ctx context.Context, req *Request) (r Reply, after func()) {
+	pkg, ok := packageNamed(req.Event)
+	if !ok {
+		return Reply{Status: 489, Expires: -1, Events: true}, nil
+	}
+	if !accepts(req.Accept, pkg.document) {
+		return Reply{Status: 406, Accept: pkg.document, Expires: -1}, nil
+	}
+	if req.Contact == "" {
+		return Reply{Status: 400, Reason: "Contact Is Missing", Expires: -1}, nil
+	}
+	who := s.Auth.Authenticate(ctx, registrar.Credentials{
+		Method: "SUBSCRIBE", Flow: req.Flow, User: req.User, Authorize: req.Authorize,
+	})
+	if !who.OK {
+		return Reply{
+			Status: who.Reply.Status, Reason: who.Reply.Reason, Challenges: who.Reply.Challenges,
+			RetryAfter: who.Reply.RetryAfter, Expires: -1,
+		}, nil
+	}
+	expires, brief := s.expires(req.Expires)
+	if brief {
+		return Reply{Status: 423, MinExpires: int(s.MinExpires / time.Second), Expires: -1}, nil
+	}
+	if req.ToTag != "" {
+		return s.refresh(req, who.User, expires)
+	}
+	if no := s.mayWatch(ctx, req, pkg, who.User); no != 0 {
+		r := Reply{Status: no, Expires: -1}
+		if no == 503 {
+			r.RetryAfter = retryAfter
+		}
+		return r, nil
+	}
+	return s.begin(req, pkg, who.User, expires)
+}
+
+// expires returns how long a subscription lasts, and whether it is too brief. Zero ends it, or only asks.
+func (s *Service) expires(seconds int) (d time.Duration, brief bool) {
+	if seconds < 0 {
+		return s.DefaultExpires, false
+	}
+	d = min(time.Duration(seconds)*time.Second, s.MaxExpires)
+	return d, d > 0 && d < s.MinExpires
+}
+
+// mayWatch returns the status of a refusal, or 0. The account follows from the domain, so whoever watches in another
+// domain watches in another account.
+func (s *Service) mayWatch(ctx context.Context, req *Request, pkg eventPackage, user registrar.Subscriber) int {
+	if req.Target == user.AoR {
+		return 0
+	}
+	if pkg.self || req.Target.Domain != user.AoR.Domain {
+		return 403
+	}
+	found, err := s.Directory.Subscriber(ctx, req.Target)
+	switch {
+	case errors.Is(err, registrar.ErrUnknown):
+		return 404
+	case err != nil:
+		return 503
+	case found.Account != user.Account:
+		return 403
+	}
+	return 0
+}
+
+func (s *Service) begin(req *Request, pkg eventPackage, user registrar.Subscriber, expires time.Duration) (Reply, func()) {
+	sub := &subscription{
+		id:   dialogID{req.CallID, req.LocalTag, req.RemoteTag, req.Event, req.EventID},
+		user: user.AoR, pkg: pkg, of: watched{user.Account, req.Target}, flow: req.Flow, contact: req.Contact,
+		route: req.Route, from: req.From, to: req.To, remote: req.CSeq, expires: s.now().Add(expires),
+	}
+	ok := Reply{Status: 200, Expires: int(expires / time.Second)}
+	if expires == 0 { // only asks (RFC 6665 §4.4.3)
+		return ok, func() { s.send(sub, "terminated;reason=timeout") }
+	}
+	if user, full := s.table.add(sub, s.PerUser, s.Total); full {
+		return Reply{Status: 503, RetryAfter: retryAfter, Expires: -1}, nil
+	} else if user {
+		return Reply{Status: 403, Reason: "Too Many Subscriptions", Expires: -1}, nil
+	}
+	return ok, func() { s.tell(sub) }
+}
+
+// refresh serves a SUBSCRIBE within a dialog: of the one who began it alone.
+func (s *Service) refresh(req *Request, user registrar.Subscriber, expires time.Duration) (Reply, func()) {
+	sub := s.table.find(dialogID{req.CallID, req.ToTag, req.RemoteTag, req.Event, req.EventID})
+	if sub == nil || sub.user != user.AoR {
+		return Reply{Status: 481, Expires: -1}, nil
+	}
+	if !s.table.renew(sub, req, s.now().Add(expires)) {
+		return Reply{Status: 500, Reason: "CSeq Out Of Order", Expires: -1}, nil
+	}
+	ok := Reply{Status: 200, Expires: int(expires / time.Second)}
+	if expires == 0 {
+		s.table.remove(sub)
+		return ok, func() { s.send(sub, "terminated;reason=timeout") }
+	}
+	return ok, func() { s.tell(sub) }
+}
+
+// renew takes over what a refresh brings, unless it is out of order (RFC 3261 §12.2.2).
+func (t *table) renew(s *subscription, req *Request, expires time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if req.CSeq <= s.remote {
+		return false
+	}
+	s.remote, s.flow, s.contact, s.expires = req.CSeq, req.Flow, req.Contact, expires
+	s.last = time.Time{} // a NOTIFY is owed at once
+	return true
+}
+
+// accepts reports whether the phone takes the document; without Accept it takes the package's (RFC 6665 §3.1.3).
+func accepts(accept []string, document string) bool {
+	if len(accept) == 0 {
+		return true
+	}
+	kind, _, _ := strings.Cut(document, "/")
+	for _, a := range accept {
+		a, _, _ = strings.Cut(a, ";")
+		a = strings.ToLower(strings.TrimSpace(a))
+		if a == document || a == "*/*" || a == kind+"/*" {
+			return true
+		}
+	}
+	return false
+}
