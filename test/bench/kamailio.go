@@ -34,7 +34,7 @@ func startKamailio(ctx context.Context, dir string, users int, withTLS bool, dat
 	}
 	modules, err := filepath.Glob("/usr/lib/*/kamailio/modules/usrloc.so")
 	if err != nil || len(modules) == 0 {
-		return nil, errors.New("Kamailio's modules are not installed: test/setup/packages bench")
+		return nil, errors.New("the modules of Kamailio are not installed: run test/setup/packages bench")
 	}
 	ports, err := freePorts(2)
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -77,14 +76,6 @@ func (p *postgres) run(ctx context.Context, database string, args ...string) err
 		return fmt.Errorf("psql %v: %w\n%s", args, err, out)
 	}
 	return nil
-}
-
-func (p *postgres) version() string {
-	out, err := exec.Command(filepath.Join(p.bin, "postgres"), "--version").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(strings.TrimPrefix(string(out), "postgres "))
 }
 
 // unprivileged returns the user to run PostgreSQL as, because it refuses root, and gives the directory to them.
