@@ -71,7 +71,7 @@ func execute(parser *kong.Kong, args []string, stderr io.Writer) (code int) {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(stderr, "demarc: %v\n", err)
+		fmt.Fprintf(stderr, "demarc: %v (demarc --help lists the commands, demarc COMMAND --help explains one)\n", err)
 		return exitUsage
 	}
 	err = parsed.Run()
