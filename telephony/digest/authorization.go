@@ -40,17 +40,17 @@ func ParseAuthorization(value string) (Response, error) {
 	if !strings.EqualFold(s.token(), "Digest") || s.skipSpace() == 0 {
 		return Response{}, fmt.Errorf("%w: the scheme is not Digest", ErrMalformed)
 	}
-	fields := make(map[string]parameter, 12)
+	var room [12]parameter
+	list := parameters(room[:0])
 	for {
 		p, err := s.parameter()
 		if err != nil {
 			return Response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
-		name := strings.ToLower(p.name)
-		if _, again := fields[name]; again {
-			return Response{}, fmt.Errorf("%w: %s stands twice", ErrMalformed, name)
+		if _, again := list.find(p.name); again {
+			return Response{}, fmt.Errorf("%w: %s stands twice", ErrMalformed, p.name)
 		}
-		if fields[name] = p; len(fields) > maxParameters {
+		if list = append(list, p); len(list) > maxParameters {
 			return Response{}, fmt.Errorf("%w: more than %d parameters", ErrMalformed, maxParameters)
 		}
 		s.skipSpace()
@@ -58,40 +58,37 @@ func ParseAuthorization(value string) (Response, error) {
 			break
 		}
 		if !s.accept(',') {
-			return Response{}, fmt.Errorf("%w: no comma after %s", ErrMalformed, name)
+			return Response{}, fmt.Errorf("%w: no comma after %s", ErrMalformed, p.name)
 		}
 		s.skipSpace()
 	}
-	r, err := newResponse(fields)
+	r, err := newResponse(list)
 	if err != nil {
 		return Response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return r, nil
 }
 
-func newResponse(fields map[string]parameter) (Response, error) {
-	r := Response{Algorithm: MD5}
-	texts := []struct {
-		name string
-		to   *string
-	}{
-		{"username", &r.Username}, {"realm", &r.Realm}, {"nonce", &r.Nonce}, {"uri", &r.URI}, {"response", &r.Response},
-	}
-	for _, t := range texts {
-		p, ok := fields[t.name]
-		if !ok || !p.quoted {
-			return Response{}, fmt.Errorf("%s is missing or not quoted", t.name)
+func newResponse(list parameters) (Response, error) {
+	for _, name := range [...]string{"username", "realm", "nonce", "uri", "response"} {
+		if p, ok := list.find(name); !ok || !p.quoted {
+			return Response{}, fmt.Errorf("%s is missing or not quoted", name)
 		}
-		*t.to = p.value
 	}
-	if fields["nonce"].escaped || fields["uri"].escaped || fields["cnonce"].escaped {
-		return Response{}, errors.New("nonce, uri or cnonce with a backslash")
+	for _, name := range [...]string{"nonce", "uri", "cnonce"} {
+		if p, _ := list.find(name); p.escaped {
+			return Response{}, fmt.Errorf("%s with a backslash", name)
+		}
+	}
+	r := Response{
+		Username: list.value("username"), Realm: list.value("realm"), Nonce: list.value("nonce"), URI: list.value("uri"),
+		Response: list.value("response"), Algorithm: MD5,
 	}
 	// userhash and username* are answers to offers that we never make (RFC 7616 §3.4.4).
-	if _, ok := fields["username*"]; ok || strings.EqualFold(fields["userhash"].value, "true") {
+	if _, ok := list.find("username*"); ok || strings.EqualFold(list.value("userhash"), "true") {
 		return Response{}, errors.New("hashed or encoded user name was not offered")
 	}
-	if p, ok := fields["algorithm"]; ok {
+	if p, ok := list.find("algorithm"); ok {
 		var err error
 		if r.Algorithm, err = ParseAlgorithm(p.value); err != nil {
 			return Response{}, err
@@ -100,14 +97,14 @@ func newResponse(fields map[string]parameter) (Response, error) {
 	if !lowerHex(r.Response, r.Algorithm.Size()) {
 		return Response{}, fmt.Errorf("response is not %d lower-case hex digits", r.Algorithm.Size())
 	}
-	return r, r.readProtection(fields)
+	return r, r.readProtection(list)
 }
 
 // readProtection reads qop with nc and cnonce, which come together or not at all (RFC 7616 §3.4).
-func (r *Response) readProtection(fields map[string]parameter) error {
-	qop, hasQOP := fields["qop"]
-	nc, hasNC := fields["nc"]
-	cnonce, hasCNonce := fields["cnonce"]
+func (r *Response) readProtection(list parameters) error {
+	qop, hasQOP := list.find("qop")
+	nc, hasNC := list.find("nc")
+	cnonce, hasCNonce := list.find("cnonce")
 	if !hasQOP {
 		if hasNC {
 			return errors.New("nc without qop")
@@ -129,13 +126,36 @@ func (r *Response) readProtection(fields map[string]parameter) error {
 }
 
 func lowerHex(s string, size int) bool {
-	return len(s) == size && strings.Trim(s, "0123456789abcdef") == ""
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) == size
 }
 
 // parameter is one name=value of the header.
 type parameter struct {
 	name, value     string
 	quoted, escaped bool
+}
+
+// parameters are those of one header: few, so that looking through them costs less than a map.
+type parameters []parameter
+
+// find returns a parameter by its name without regard to case.
+func (l parameters) find(name string) (parameter, bool) {
+	for _, p := range l {
+		if len(p.name) == len(name) && strings.EqualFold(p.name, name) {
+			return p, true
+		}
+	}
+	return parameter{}, false
+}
+
+func (l parameters) value(name string) string {
+	p, _ := l.find(name)
+	return p.value
 }
 
 // scanner walks over a header value; it never goes back, so that its cost is linear.

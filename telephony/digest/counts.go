@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// countSlots divides a nonce's lifetime: what has outlived it is forgotten a slot at a time.
+// countSlots divides a nonce's lifetime, and the limit: what has outlived either is forgotten a slot at a time.
 const countSlots = 8
 
 // counts remembers which nonce counts were used. Each (nonce, nc) is good once (RFC 7616 §5.12); phones reuse a nonce
@@ -13,18 +13,23 @@ const countSlots = 8
 // forgotten and from then on not accepted, never accepted again.
 type counts struct {
 	mu    sync.Mutex
-	width time.Duration
+	width int64 // of a slot in milliseconds, at most
 	limit int
 	size  int
-	slots map[int64]map[uint64]*window // by issue time, then by nonce id
-	floor time.Time                    // nonces issued up to here have been forgotten
+	slots []countSlot // by time, never empty; a nonce is in the last one that begins before it was issued
+	floor int64       // nonces issued up to here have been forgotten; Unix milliseconds
+}
+
+// countSlot holds the used nonces that were issued from a moment on. It has no pointers, for there are many.
+type countSlot struct {
+	from   int64
+	nonces map[uint64]window
 }
 
 func newCounts(lifetime time.Duration, limit int) *counts {
 	return &counts{
-		width: max(lifetime/countSlots, time.Millisecond),
-		limit: limit,
-		slots: make(map[int64]map[uint64]*window),
+		width: max(lifetime.Milliseconds()/countSlots, 1), limit: limit,
+		slots: []countSlot{{nonces: make(map[uint64]window)}}, floor: -1,
 	}
 }
 
@@ -32,58 +37,48 @@ func newCounts(lifetime time.Duration, limit int) *counts {
 func (c *counts) use(n nonce, nc uint32, now time.Time, lifetime time.Duration) Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forget(c.slot(now.Add(-lifetime))-1, now)
-	if !n.issued.After(c.floor) {
+	issued := n.issued.UnixMilli()
+	for len(c.slots) > 1 && c.slots[1].from <= now.Add(-lifetime).UnixMilli() {
+		c.forgetOldest()
+	}
+	c.begin(now.UnixMilli())
+	if issued <= c.floor {
 		return Stale
 	}
-	at := c.slot(n.issued)
-	w := c.slots[at][n.id]
-	if w == nil {
-		if c.size >= c.limit {
-			c.forgetOldest(now)
-			if !n.issued.After(c.floor) {
-				return Stale
-			}
-		}
-		if c.slots[at] == nil {
-			c.slots[at] = make(map[uint64]*window)
-		}
-		w = &window{}
-		c.slots[at][n.id] = w
-		c.size++
+	at := len(c.slots) - 1
+	for c.slots[at].from > issued {
+		at--
 	}
+	nonces := c.slots[at].nonces
+	w, known := nonces[n.id]
 	if !w.use(nc) {
 		return Replayed
+	}
+	nonces[n.id] = w
+	if !known {
+		c.size++
 	}
 	return OK
 }
 
-func (c *counts) slot(t time.Time) int64 { return t.UnixMilli() / c.width.Milliseconds() }
-
-// forget drops the slots up to last. The floor rises with them, so that a clock set back brings no nonce to life again.
-func (c *counts) forget(last int64, now time.Time) {
-	for at, nonces := range c.slots {
-		if at > last {
-			continue
-		}
-		c.size -= len(nonces)
-		delete(c.slots, at)
-		end := time.UnixMilli((at+1)*c.width.Milliseconds() - 1)
-		if end.After(now) {
-			end = now // the slot is still open: what is issued from now on is good
-		}
-		if end.After(c.floor) {
-			c.floor = end
-		}
+// begin starts a slot when the last one is full or old, and makes room. It begins with the next millisecond: nonces of
+// this one may be in the old slot already.
+func (c *counts) begin(now int64) {
+	last := c.slots[len(c.slots)-1]
+	full := len(last.nonces) >= max(1, c.limit/countSlots) || c.size >= c.limit
+	if now >= last.from && (full || now-last.from >= c.width) {
+		c.slots = append(c.slots, countSlot{from: now + 1, nonces: make(map[uint64]window)})
+	}
+	for c.size >= c.limit && len(c.slots) > 1 {
+		c.forgetOldest()
 	}
 }
 
-func (c *counts) forgetOldest(now time.Time) {
-	oldest := c.slot(now)
-	for at := range c.slots {
-		oldest = min(oldest, at)
-	}
-	c.forget(oldest, now)
+// forgetOldest drops a slot. The floor rises with it, so that a clock set back brings no nonce to life again.
+func (c *counts) forgetOldest() {
+	c.size -= len(c.slots[0].nonces)
+	c.slots = append(c.slots[:0], c.slots[1:]...)
+	c.floor = c.slots[0].from - 1
 }
 
 // window is the highest count used and which of the 64 below it were.

@@ -43,19 +43,22 @@ func (a Algorithm) Size() int {
 }
 
 // Sum returns H(s) in lower-case hex (RFC 7616 §3.3).
-func (a Algorithm) Sum(s string) string {
+func (a Algorithm) Sum(s string) string { return string(a.appendSum(nil, []byte(s))) }
+
+// appendSum appends H(b) in lower-case hex.
+func (a Algorithm) appendSum(dst, b []byte) []byte {
 	switch a {
 	case MD5:
-		sum := md5.Sum([]byte(s))
-		return hex.EncodeToString(sum[:])
+		sum := md5.Sum(b)
+		return hex.AppendEncode(dst, sum[:])
 	case SHA256:
-		sum := sha256.Sum256([]byte(s))
-		return hex.EncodeToString(sum[:])
+		sum := sha256.Sum256(b)
+		return hex.AppendEncode(dst, sum[:])
 	case SHA512256:
-		sum := sha512.Sum512_256([]byte(s))
-		return hex.EncodeToString(sum[:])
+		sum := sha512.Sum512_256(b)
+		return hex.AppendEncode(dst, sum[:])
 	}
-	return ""
+	return dst
 }
 
 // Hash is one HA1 with what it is bound to: in another realm or under another algorithm it is worthless, in its own it

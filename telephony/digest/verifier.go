@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"crypto/sha512"
 	"crypto/subtle"
 	"strings"
 	"time"
@@ -80,14 +81,13 @@ func NewVerifier(c Config) *Verifier {
 // Challenge returns WWW-Authenticate values, one per algorithm in the given order, all with one new nonce. Phones
 // differ in which of several they take, so the order is the caller's setting.
 func (v *Verifier) Challenge(realm string, algorithms []Algorithm, stale bool) []string {
-	nonce := v.signer.issue(v.now())
+	nonce, quoted, end := v.signer.issue(v.now()), quote(realm), `, qop="auth"`
+	if stale {
+		end += ", stale=true"
+	}
 	values := make([]string, 0, len(algorithms))
 	for _, a := range algorithms {
-		value := "Digest realm=" + quote(realm) + `, nonce="` + nonce + `", algorithm=` + string(a) + `, qop="auth"`
-		if stale {
-			value += ", stale=true"
-		}
-		values = append(values, value)
+		values = append(values, "Digest realm="+quoted+`, nonce="`+nonce+`", algorithm=`+string(a)+end)
 	}
 	return values
 }
@@ -103,7 +103,7 @@ func (v *Verifier) Verify(method string, r Response, h Hash) Verdict {
 	}
 	now := v.now()
 	n, ours := v.signer.read(r.Nonce)
-	right := subtle.ConstantTimeCompare([]byte(r.expected(method, h)), []byte(r.Response)) == 1
+	right := r.right(method, h)
 	if !right || h.Algorithm != r.Algorithm || h.Realm != r.Realm || len(h.HA1) != h.Algorithm.Size() {
 		return Wrong // without the last check anybody could answer for an empty HA1
 	}
@@ -114,18 +114,39 @@ func (v *Verifier) Verify(method string, r Response, h Hash) Verdict {
 	return v.counts.use(n, r.NC, now, v.lifetime)
 }
 
-// expected computes the answer of one who knows the HA1 (RFC 7616 §3.4.1).
-func (r Response) expected(method string, h Hash) string {
-	a2 := r.Algorithm.Sum(method + ":" + r.URI)
+// right reports whether the answer is that of one who knows the HA1 (RFC 7616 §3.4.1).
+func (r Response) right(method string, h Hash) bool {
+	var text [512]byte // nearly always enough
+	var first, second [sha512.Size256 * 2]byte
+	a2 := r.Algorithm.appendSum(first[:0], join(text[:0], method, r.URI))
 	ha1 := h.HA1.Reveal()
 	if ha1 == "" {
-		ha1 = strings.Repeat("0", r.Algorithm.Size()) // as much work as with a hash
+		ha1 = zeros[:r.Algorithm.Size()] // as much work as with a hash
 	}
-	return r.Algorithm.Sum(strings.Join([]string{ha1, r.Nonce, r.nc, r.CNonce, r.QOP, a2}, ":"))
+	secret := append(join(text[:0], ha1, r.Nonce, r.nc, r.CNonce, r.QOP, ""), a2...)
+	expected := r.Algorithm.appendSum(second[:0], secret)
+	return subtle.ConstantTimeCompare(expected, []byte(r.Response)) == 1
+}
+
+const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// join appends the parts with colons between them.
+func join(dst []byte, parts ...string) []byte {
+	for i, part := range parts {
+		if i > 0 {
+			dst = append(dst, ':')
+		}
+		dst = append(dst, part...)
+	}
+	return dst
 }
 
 // quote writes a quoted-string; control characters, which none may hold, are left out.
 func quote(s string) string {
+	plain := !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '"' || c == '\\' })
+	if plain { // nearly always
+		return `"` + s + `"`
+	}
 	var b strings.Builder
 	b.WriteByte('"')
 	for i := 0; i < len(s); i++ {
