@@ -2,9 +2,9 @@ package registrar
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/digest"
@@ -34,6 +34,7 @@ type identity struct {
 	subscriber Subscriber
 	ok         bool
 	replayed   bool
+	unsure     bool // memory alone cannot tell
 	reply      Reply
 	outcome    Outcome
 	concerns   Subscriber // whose timeline a refusal belongs to; zero when nobody's
@@ -58,13 +59,17 @@ type Verdict struct {
 // Authenticate finds out who sent a request, by the same rules and the same nonces as for REGISTER. It may ask the
 // directory, for as long as Config.Timeout.
 func (r *Registrar) Authenticate(ctx context.Context, c Credentials) Verdict {
-	who := r.authenticate(ctx, c.Method, &Request{Flow: c.Flow, To: c.User, From: c.User, Authorize: c.Authorize})
+	req := &Request{Flow: c.Flow, To: c.User, From: c.User, Authorize: c.Authorize}
+	who := r.authenticate(ctx, c.Method, req, lookup{})
 	return Verdict{OK: who.ok, User: who.subscriber, Reply: who.reply}
 }
 
+// admitted reports whether the rules may run.
+func (id identity) admitted() bool { return id.ok || id.replayed }
+
 // authenticate serves steps 3 to 5 of RFC 3261 §10.3.
-func (r *Registrar) authenticate(ctx context.Context, method string, req *Request) identity {
-	domain, served, err := r.credentials.domain(ctx, req.To.Domain)
+func (r *Registrar) authenticate(ctx context.Context, method string, req *Request, l lookup) identity {
+	domain, served, err := r.credentials.domain(ctx, req.To.Domain, l)
 	if err != nil {
 		return r.away(err)
 	}
@@ -83,19 +88,25 @@ func (r *Registrar) authenticate(ctx context.Context, method string, req *Reques
 	if malformed {
 		return identity{reply: Reply{Status: 400, Reason: "Malformed Authorization"}, outcome: BadRequest}
 	}
-	return r.verify(ctx, method, req, answer, realm, offered)
+	return r.verify(ctx, method, req, answer, realm, offered, l)
 }
 
 // verify checks an answer. A wrong one is checked again against the directory itself, so that a new password works at
 // once; that costs one lookup whether the user exists or not.
 func (r *Registrar) verify(ctx context.Context, method string, req *Request, answer digest.Response, realm string,
-	offered []digest.Algorithm) identity {
+	offered []digest.Algorithm, l lookup) identity {
 	var to, signer entry
 	var verdict digest.Verdict
 	var why string
-	for _, asOf := range []time.Time{{}, r.now()} {
+	for _, again := range [...]bool{false, true} {
+		if again && l.memory { // the shard answers what is wrong, in the same time whoever exists
+			return identity{unsure: true}
+		}
+		if again {
+			l.asOf = r.now()
+		}
 		var err error
-		if to, signer, err = r.lookUp(ctx, req.To, answer.Username, asOf); err != nil {
+		if to, signer, err = r.lookUp(ctx, req.To, answer.Username, l); err != nil {
 			return r.away(err)
 		}
 		var hash digest.Hash
@@ -114,6 +125,9 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 		id.subscriber, id.replayed = signer.subscriber, signer.subscriber.AoR == req.To
 		return id
 	case digest.NoQOP:
+		if l.memory {
+			return identity{unsure: true}
+		}
 		why = textLegacy
 	}
 	id := r.challenge(realm, offered, false, WrongCredentials)
@@ -125,12 +139,12 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 
 // lookUp returns whose AoR it is and whose name the answer is signed with. The second lookup depends on the request
 // alone, never on who exists.
-func (r *Registrar) lookUp(ctx context.Context, aor telephony.AoR, username string, asOf time.Time) (to,
-	signer entry, err error) {
-	if to, err = r.credentials.subscriber(ctx, aor, asOf); err != nil || username == aor.User {
+func (r *Registrar) lookUp(ctx context.Context, aor telephony.AoR, username string, l lookup) (to, signer entry,
+	err error) {
+	if to, err = r.credentials.subscriber(ctx, aor, l); err != nil || username == aor.User {
 		return to, to, err
 	}
-	if signer, err = r.credentials.subscriber(ctx, telephony.NewAoR(username, aor.Domain), asOf); err != nil {
+	if signer, err = r.credentials.subscriber(ctx, telephony.NewAoR(username, aor.Domain), l); err != nil {
 		return to, signer, err
 	}
 	if to.found && to.subscriber.AuthUsername == username {
@@ -161,6 +175,9 @@ func (r *Registrar) challenge(realm string, offered []digest.Algorithm, stale bo
 
 // away answers when nobody can tell who the user is: never 401, which a phone takes for a wrong password.
 func (r *Registrar) away(err error) identity {
+	if errors.Is(err, errNotInMemory) {
+		return identity{unsure: true}
+	}
 	r.storeFailed("directory", err)
 	return identity{reply: r.unavailable(), outcome: StoreAway}
 }

@@ -35,7 +35,7 @@ func (s *shard) fromMemory(j *job) (a answer) {
 		return answer{j, s.r.unavailable(), StoreAway}
 	}
 	d := s.newDraft()
-	d.bindings[j.req.To] = decision.Bindings
+	d.set(j.req.To, decision.Bindings)
 	d.changes = decision.Changes
 	s.keepUnsaved(d)
 	shorten(decision.Reply.Bindings, decision.Bindings, now)

@@ -64,10 +64,20 @@ func (b Binding) remaining(now time.Time) int { return max(1, int(b.Expires.Sub(
 // contactKey returns the key of a contact. With instance and reg-id it is those two, whatever the URI (RFC 5626 §6);
 // else the parts of the URI that make two URIs differ (RFC 3261 §19.1.4).
 func contactKey(c Contact, outbound bool) string {
+	if c.key != "" {
+		return c.key
+	}
 	if outbound && c.Instance != "" && c.RegID > 0 {
 		return "instance:" + c.Instance + ";reg-id=" + itoa(c.RegID)
 	}
 	return "uri:" + canonical(c.URI)
+}
+
+// nameContacts finds the contacts' keys, which the rules compare often.
+func (r *Request) nameContacts() {
+	for i, c := range r.Contacts {
+		r.Contacts[i].key = contactKey(c, r.Outbound)
+	}
 }
 
 // canonical reduces a SIP URI to scheme, user, host, port and transport.

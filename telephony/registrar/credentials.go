@@ -16,6 +16,14 @@ const (
 	rereads    = 3 // lookups of one AoR in a second that wrong answers cause; drop ends what they miss
 )
 
+// lookup says how far to look.
+type lookup struct {
+	asOf   time.Time // what the directory said before then does not do; zero: anything does
+	memory bool      // nobody is asked: errNotInMemory when the directory would have to be
+}
+
+var errNotInMemory = errors.New("not in memory")
+
 // credentials holds what the directory said, until the directory changes. It is safe for concurrent use.
 type credentials struct {
 	directory Directory
@@ -72,9 +80,9 @@ func (c *credentials) drop() {
 	c.domains = make(map[string]domainEntry)
 }
 
-// subscriber returns who owns the AoR, as the directory said at asOf or later; only when it was asked too often within
+// subscriber returns who owns the AoR, as the directory said at l.asOf or later; only when it was asked too often within
 // this second, or cannot be asked, an older word is returned.
-func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, asOf time.Time) (entry, error) {
+func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, l lookup) (entry, error) {
 	if len(aor.User) > maxUser || !storable(aor.User) {
 		return entry{}, nil // nobody can have that name
 	}
@@ -86,10 +94,13 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, asOf ti
 	generation := c.generation
 	c.mu.Unlock()
 	away, now := c.away(), c.now()
-	if ok && (away || !e.read.Before(asOf) || !e.again.take(now)) {
+	if ok && (away || !e.read.Before(l.asOf) || !e.again.take(now)) {
 		return e, nil
 	}
-	if away {
+	switch {
+	case l.memory:
+		return entry{}, errNotInMemory
+	case away:
 		return entry{}, errNotAsked
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -119,7 +130,7 @@ func (c *credentials) keep(aor telephony.AoR, e entry) {
 	c.unknown[aor] = e
 }
 
-func (c *credentials) domain(ctx context.Context, name string) (Domain, bool, error) {
+func (c *credentials) domain(ctx context.Context, name string, l lookup) (Domain, bool, error) {
 	if hostText(name) != name {
 		return Domain{}, false, nil
 	}
@@ -130,7 +141,10 @@ func (c *credentials) domain(ctx context.Context, name string) (Domain, bool, er
 	if ok {
 		return e.domain, e.found, nil
 	}
-	if c.away() {
+	switch {
+	case l.memory:
+		return Domain{}, false, errNotInMemory
+	case c.away():
 		return Domain{}, false, errNotAsked
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)

@@ -261,13 +261,13 @@ func (t *turn) success() Reply {
 	if t.path != "" && t.req.PathKnown {
 		r.Path = t.req.Path
 	}
-	sorted := slices.Clone(t.bindings)
-	slices.SortStableFunc(sorted, func(a, b Binding) int { return cmp.Compare(b.Q, a.Q) })
-	for _, b := range sorted {
+	r.Bindings = make([]ReplyBinding, 0, len(t.bindings))
+	for _, b := range t.bindings {
 		r.Bindings = append(r.Bindings, ReplyBinding{
 			URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.remaining(t.now),
 		})
 	}
+	slices.SortStableFunc(r.Bindings, func(a, b ReplyBinding) int { return cmp.Compare(b.Q, a.Q) })
 	for _, c := range t.req.Contacts {
 		// RFC 5626 §6: the option is required of the phone when the binding was made by the outbound rules.
 		r.Outbound = r.Outbound || t.req.Outbound && c.Instance != "" && c.RegID > 0
@@ -308,7 +308,7 @@ func named(req *Request, key string) bool {
 
 // expire returns a copy without the bindings that have ended, and tells of those.
 func expire(bindings []Binding, now time.Time) ([]Binding, []telephony.RegistrationChange) {
-	live := make([]Binding, 0, len(bindings)+1)
+	live := make([]Binding, 0, max(1, len(bindings))) // nearly always it stays at that
 	var changes []telephony.RegistrationChange
 	for _, b := range bindings {
 		if b.Expires.After(now) {

@@ -10,12 +10,12 @@ import (
 // draft is what a shard is about to save: bindings over those in memory, and what to tell of.
 type draft struct {
 	shard    *shard
-	bindings map[telephony.AoR][]Binding
+	bindings map[telephony.AoR][]Binding // nil while there are none
 	changes  []telephony.RegistrationChange
 }
 
 func (s *shard) newDraft() *draft {
-	return &draft{shard: s, bindings: make(map[telephony.AoR][]Binding)}
+	return &draft{shard: s}
 }
 
 func (d *draft) clone() *draft {
@@ -28,6 +28,13 @@ func (d *draft) of(aor telephony.AoR) []Binding {
 		return b
 	}
 	return d.shard.bindings[aor]
+}
+
+func (d *draft) set(aor telephony.AoR, bindings []Binding) {
+	if d.bindings == nil {
+		d.bindings = make(map[telephony.AoR][]Binding)
+	}
+	d.bindings[aor] = bindings
 }
 
 // batch is the difference to what is saved, one entry per key.
@@ -115,7 +122,7 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 		return answer{j, j.who.reply, j.who.outcome}
 	}
 	if decision.Outcome != Fetched && decision.Outcome != Retransmission || len(decision.Changes) > 0 {
-		d.bindings[j.req.To] = decision.Bindings
+		d.set(j.req.To, decision.Bindings)
 	}
 	d.changes = append(d.changes, decision.Changes...)
 	s.notePush(decision.Changes)

@@ -116,7 +116,7 @@ func (s *shard) judge(d *draft) {
 		if bindings[i].Asleep() {
 			kind = telephony.BindingAsleep
 		}
-		d.bindings[p.id.AoR] = bindings
+		d.set(p.id.AoR, bindings)
 		d.changes = append(d.changes, bindings[i].change(kind, now))
 	}
 }

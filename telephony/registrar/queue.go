@@ -23,6 +23,13 @@ type queue struct {
 
 func newQueue(limit int) *queue { return &queue{limit: limit, wake: make(chan struct{}, 1)} }
 
+// open reports whether something may be pushed now.
+func (q *queue) open() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.ended && len(q.jobs) < q.limit
+}
+
 // push reports whether there was room.
 func (q *queue) push(j *job) bool {
 	q.mu.Lock()

@@ -186,7 +186,7 @@ func (s *shard) recount(ctx context.Context, now time.Time) error {
 		if len(changes) == 0 {
 			continue
 		}
-		d.bindings[aor] = bindings
+		d.set(aor, bindings)
 		d.changes = append(d.changes, changes...)
 		if len(d.changes) >= maxBackground {
 			if err := s.save(ctx, d); err != nil {
@@ -230,12 +230,23 @@ func (r *Registrar) Stop(ctx context.Context) error {
 	return err
 }
 
-// Register serves a REGISTER. It never blocks for long; reply is called exactly once, from another goroutine, or at
-// once with 503 when too much is waiting.
-func (r *Registrar) Register(_ context.Context, req *Request, reply func(Reply)) {
-	if !r.shard(req.To).queue.push(&job{req: req, reply: reply}) {
-		r.tally.count(QueueFull)
-		reply(r.unavailable())
+// Register serves a REGISTER. It never blocks for long; reply is called exactly once, from another goroutine, or at once:
+// with 503 when too much is waiting, and with the challenge that most requests get first, so that strangers do not fill
+// the queues. Who the sender is is found out here as far as memory knows; the shard asks the directory for the rest.
+func (r *Registrar) Register(ctx context.Context, req *Request, reply func(Reply)) {
+	j, s := &job{req: req, reply: reply}, r.shard(req.To)
+	if !s.queue.open() {
+		s.answer(j, r.unavailable(), QueueFull)
+		return
+	}
+	req.nameContacts()
+	j.who = r.authenticate(ctx, "REGISTER", req, lookup{memory: true})
+	if !j.who.unsure && !j.who.admitted() && j.who.text == "" {
+		s.answer(j, j.who.reply, j.who.outcome)
+		return
+	}
+	if !s.queue.push(j) {
+		s.answer(j, r.unavailable(), QueueFull)
 	}
 }
 

@@ -43,6 +43,8 @@ type Contact struct {
 	RegID    int    // reg-id, or 0
 	Q        int    // q value in thousandths, 1000 when absent
 	Expires  int    // the expires parameter in seconds; -1 when absent
+
+	key string // contactKey of it, once that is known
 }
 
 // Reply is the registrar's answer, to be written by the edge around the request's Via, From, To, Call-ID and CSeq.

@@ -83,8 +83,10 @@ func (s *shard) turn(ctx context.Context, jobs []*job) {
 // admit authenticates; what is refused is answered at once, known users and unknown ones alike.
 func (s *shard) admit(ctx context.Context, d *draft, j *job) (admitted bool) {
 	defer s.recover(j, &admitted)
-	j.who = s.r.authenticate(ctx, "REGISTER", j.req)
-	if j.who.ok || j.who.replayed {
+	if j.who.unsure {
+		j.who = s.r.authenticate(ctx, "REGISTER", j.req, lookup{})
+	}
+	if j.who.admitted() {
 		return true
 	}
 	s.refuse(d, j, j.who)
@@ -229,7 +231,7 @@ func (s *shard) closeFlows(d *draft) {
 					d.changes = append(d.changes, bindings[i].change(bindings[i].ended(), now))
 				}
 			}
-			d.bindings[aor] = bindings
+			d.set(aor, bindings)
 		}
 	}
 }
@@ -243,7 +245,7 @@ func (s *shard) sweep(d *draft) {
 			s.alarm.set(aor, live) // refreshed since the alarm was set
 			continue
 		}
-		d.bindings[aor] = live
+		d.set(aor, live)
 		d.changes = append(d.changes, changes...)
 	}
 }

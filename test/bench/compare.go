@@ -138,6 +138,6 @@ func phones(s shape, address string, trusted func() (*tls.Config, error)) func(c
 		if err != nil {
 			return worker{}, nil, err
 		}
-		return worker{run: l.run, count: l.done.Load}, l.close, nil
+		return worker{run: l.run, count: l.done.Load}, l.close, l.settle(ctx, int64(s.lanes*s.slots*s.phones))
 	}
 }

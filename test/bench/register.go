@@ -214,6 +214,21 @@ func (l *load) run(ctx context.Context) error {
 	return nil
 }
 
+// settle runs until about everybody has registered once: the first time is a different operation.
+func (l *load) settle(ctx context.Context, phones int64) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- l.run(ctx) }()
+	for l.done.Load() < phones+phones/8 {
+		if err := pause(ctx, 10*time.Millisecond, ended); err != nil {
+			return err
+		}
+	}
+	cancel()
+	return <-ended
+}
+
 // subscriber returns the user name of the nth user; the password is "p" and the name.
 func subscriber(n int) string { return strconv.Itoa(100000 + n) }
 
