@@ -1,8 +1,3 @@
-// Package pki makes and keeps the certificates that demarc needs to start without anybody's help: a private certificate
-// authority and a server certificate for the names under which phones and browsers reach this node.
-//
-// It owns the files ca.pem, ca.key, server.pem and server.key of its directory. It never asks a client for a certificate:
-// on the phones' ports that would lock out real phones. No compatibility promise.
 package pki
 
 import (
@@ -75,13 +70,11 @@ func (a *Authority) Pool() *x509.CertPool {
 
 // ServerConfig returns the TLS settings of a listener: TLS 1.2 or later and the newest server certificate.
 func (a *Authority) ServerConfig() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return a.server.Load(), nil
-		},
-	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: a.Certificate}
 }
+
+// Certificate implements Source.
+func (a *Authority) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.server.Load(), nil }
 
 // Expiry returns when the server certificate ends.
 func (a *Authority) Expiry() time.Time { return a.server.Load().Leaf.NotAfter }
