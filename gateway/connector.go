@@ -47,7 +47,7 @@ func (g *Gateway) startConnector(context.Context) error {
 	}
 	g.connector.provisioning = provisioning.New(provisioning.Config{
 		Store: storeprovisioning.New(g.db, g.sealer), Now: g.now, Log: g.log,
-		ServerURL: g.URL(), CAPEM: phoneCA, CADER: g.authority.CADER(),
+		ServerURL: g.URL(), CAPEM: phoneCA, CADER: g.certificates.caDER,
 	})
 	g.connector.done = make(chan struct{})
 	g.every("token refresh", refreshEvery, g.connector.connectors.RefreshDue)
@@ -60,11 +60,11 @@ func (g *Gateway) startConnector(context.Context) error {
 	return nil
 }
 
-// phoneCA returns the certificates that phones trust at registrars: our own CA, and those of connector.phone_ca_file.
+// phoneCA returns the certificates that phones trust at registrars: our own CA unless our certificate is a public one, and those of connector.phone_ca_file.
 func (g *Gateway) phoneCA() ([]byte, error) {
 	path := g.cfg.Connector.PhoneCAFile
 	if path == "" {
-		return g.authority.CAPEM(), nil
+		return g.certificates.caPEM, nil
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -73,7 +73,7 @@ func (g *Gateway) phoneCA() ([]byte, error) {
 	if !x509.NewCertPool().AppendCertsFromPEM(content) {
 		return nil, fmt.Errorf("connector.phone_ca_file: %s holds no certificate in PEM", path)
 	}
-	return slices.Concat(g.authority.CAPEM(), content), nil
+	return slices.Concat(g.certificates.caPEM, content), nil
 }
 
 // newClient returns the client that trusts the system's authorities, our own, and those of connector.ca_file.
@@ -82,7 +82,7 @@ func (g *Gateway) newClient() (*client.Client, error) {
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	roots.AppendCertsFromPEM(g.authority.CAPEM())
+	roots.AppendCertsFromPEM(g.certificates.caPEM)
 	if path := g.cfg.Connector.CAFile; path != "" {
 		content, err := os.ReadFile(path)
 		if err != nil {

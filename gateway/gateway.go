@@ -11,7 +11,6 @@ import (
 
 	"demarc/internal/access"
 	"demarc/internal/config"
-	"demarc/internal/pki"
 	"demarc/internal/seal"
 	"demarc/store"
 	storeaccess "demarc/store/access"
@@ -33,20 +32,20 @@ type Gateway struct {
 	version string
 	now     func() time.Time
 
-	db        *store.DB
-	sealer    *seal.Sealer
-	authority *pki.Authority
-	access    *access.Service
-	account   access.Account // the one that the first start made
+	db      *store.DB
+	sealer  *seal.Sealer
+	access  *access.Service
+	account access.Account // the one that the first start made
 
-	listeners listeners
-	telephony telephonyRole
-	cloudlink cloudlinkRole
-	connector connectorRole
+	listeners    listeners
+	certificates certificates
+	telephony    telephonyRole
+	cloudlink    cloudlinkRole
+	connector    connectorRole
 }
 
 // listeners are opened before anything is built, because links and certificates name their ports.
-type listeners struct{ http, cloudlink, metrics net.Listener }
+type listeners struct{ http, cloudlink, metrics, acme net.Listener }
 
 // New returns a Gateway that Start builds.
 func New(c Config) *Gateway {
@@ -72,6 +71,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 		{"cloudlink", config.RoleCloudLink, g.startCloudLink},
 		{"connector", config.RoleConnector, g.startConnector},
 		{"http", "", g.startHTTP},
+		{"certificate by ACME", "", g.startACME},
 	}
 	for _, s := range steps {
 		if s.role != "" && !g.cfg.Has(s.role) {
@@ -111,12 +111,7 @@ func (g *Gateway) openData(ctx context.Context) error {
 	if err := g.openKeyset(ctx); err != nil {
 		return err
 	}
-	g.authority, err = pki.LoadOrCreate(g.cfg.DataFile("pki"), g.certificateNames(), g.now())
-	if err != nil {
-		return err
-	}
-	g.every("certificate renewal", 12*time.Hour, func(context.Context) error { return g.authority.Renew(g.now()) })
-	return nil
+	return g.openCertificates()
 }
 
 // openKeyset loads the keyset, or makes it at the first start, and refuses one that is not the store's: its secrets would
@@ -144,8 +139,8 @@ func (g *Gateway) openKeyset(ctx context.Context) error {
 
 // certificateNames are the server's name and, for people who type it, this machine's loopback.
 func (g *Gateway) certificateNames() []string {
-	names := []string{g.cfg.Name}
-	if g.cfg.Name != "localhost" {
+	names := []string{g.cfg.ServerName()}
+	if names[0] != "localhost" {
 		names = append(names, "localhost")
 	}
 	return append(names, "127.0.0.1", "::1")
@@ -160,6 +155,7 @@ func (g *Gateway) openListeners(context.Context) error {
 		{&g.listeners.http, g.cfg.Has(config.RoleConnector), "http.listen", g.cfg.HTTP.Listen},
 		{&g.listeners.cloudlink, g.cfg.Has(config.RoleCloudLink), "cloudlink.listen", g.cfg.CloudLink.Listen},
 		{&g.listeners.metrics, g.cfg.HTTP.Metrics != "", "http.metrics", g.cfg.HTTP.Metrics},
+		{&g.listeners.acme, g.certificates.acme != nil && g.cfg.TLS.ACMEListen != "", "tls.acme_listen", g.cfg.TLS.ACMEListen},
 	} {
 		if !l.needed {
 			continue

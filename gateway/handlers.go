@@ -17,7 +17,7 @@ import (
 func (g *Gateway) handlers() (public, operator http.Handler) {
 	c := api.Config{
 		Access: g.access, Provisioning: g.connector.provisioning, Connectors: g.connector.connectors, Sync: g,
-		Guesses: access.NewGuesses(access.DefaultGuesses(g.now)), ServerURL: g.URL(), CAPEM: g.authority.CAPEM(),
+		Guesses: access.NewGuesses(access.DefaultGuesses(g.now)), ServerURL: g.URL(), CAPEM: g.certificates.caPEM,
 		Version: g.version, Log: g.log, Now: g.now,
 	}
 	pages := portal.New(portal.Config{
@@ -49,8 +49,8 @@ func (g *Gateway) HealthURL() string {
 	return "http://" + g.listeners.metrics.Addr().String()
 }
 
-// CAPEM returns the certificate of the private CA.
-func (g *Gateway) CAPEM() []byte { return g.authority.CAPEM() }
+// CAPEM returns the CA that phones and browsers must be told to trust; empty with a public certificate.
+func (g *Gateway) CAPEM() []byte { return g.certificates.caPEM }
 
 // SignInLink returns a one-time link by which the account's owner signs in to the portal.
 func (g *Gateway) SignInLink(ctx context.Context) (account.Secret, error) {

@@ -32,8 +32,8 @@ func (g *Gateway) unready(ctx context.Context) map[string]string {
 	if err := g.db.Ping(ctx); err != nil {
 		faults["store"] = err.Error()
 	}
-	if !g.authority.Expiry().After(g.now()) {
-		faults["certificate"] = "the server certificate has expired"
+	if err := g.certificates.unready(g.now()); err != nil {
+		faults["certificate"] = err.Error()
 	}
 	return faults
 }

@@ -19,13 +19,13 @@ func (g *Gateway) startHTTP(context.Context) error {
 		g.serveHTTP("health", g.listeners.metrics, nil, g.healthHandler())
 	}
 	if g.listeners.cloudlink != nil {
-		g.serveHTTP("cloudlink", g.listeners.cloudlink, g.authority.ServerConfig(), g.cloudlink.handler)
+		g.serveHTTP("cloudlink", g.listeners.cloudlink, g.certificates.https, g.cloudlink.handler)
 	}
 	if g.listeners.http == nil {
 		return nil
 	}
 	public, operator := g.handlers()
-	g.serveHTTP("api and portal", g.listeners.http, g.authority.ServerConfig(), public)
+	g.serveHTTP("api and portal", g.listeners.http, g.certificates.https, public)
 	socket, err := g.operatorListener()
 	if err != nil {
 		return fmt.Errorf("operator socket: %w", err)
@@ -111,7 +111,7 @@ func (g *Gateway) publicURL(configured string, l net.Listener) string {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	if port == 443 {
-		return "https://" + g.cfg.Name
+		return "https://" + g.cfg.ServerName()
 	}
-	return fmt.Sprintf("https://%s:%d", g.cfg.Name, port)
+	return fmt.Sprintf("https://%s:%d", g.cfg.ServerName(), port)
 }

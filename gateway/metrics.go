@@ -14,19 +14,20 @@ var (
 		"listener", "method", "status")
 	sipSent = describe("sip_requests_sent_total", "SIP requests sent to phones by listener, method and status (0: no answer).",
 		"listener", "method", "status")
-	sipRejects    = describe("sip_rejected_total", "Datagrams, messages and connections refused before a request.", "listener", "reason")
-	sipHandshakes = describe("sip_tls_handshake_failures_total", "TLS handshakes that failed, by reason.", "listener", "reason")
-	sipAccepted   = describe("sip_connections_accepted_total", "Connections accepted.", "listener")
-	sipOpen       = describe("sip_connections_open", "Connections open now.", "listener")
-	sipPanics     = describe("sip_panics_total", "Messages that ended in a fault of the program.")
-	registers     = describe("registrar_requests_total", "REGISTER requests by outcome.", "outcome")
-	bindings      = describe("registrar_bindings", "Bindings that stand now.")
-	subscriptions = describe("sip_subscriptions", "Event subscriptions that stand now, by package.", "event")
-	notifies      = describe("sip_notifies_total", "NOTIFYs by outcome.", "outcome")
-	pushFaults    = describe("registrar_push_faults_total", "Phones that registered with push parameters that cannot be used.")
-	lostChanges   = describe("registrar_dropped_changes_total", "Feed rows given up because the store was away for long.")
-	storeAway     = describe("registrar_store_away", "1 while the registrar works from memory alone.")
-	certificate   = describe("certificate_expiry_seconds", "When the server certificate ends, in Unix seconds.")
+	sipRejects        = describe("sip_rejected_total", "Datagrams, messages and connections refused before a request.", "listener", "reason")
+	sipHandshakes     = describe("sip_tls_handshake_failures_total", "TLS handshakes that failed, by reason.", "listener", "reason")
+	sipAccepted       = describe("sip_connections_accepted_total", "Connections accepted.", "listener")
+	sipOpen           = describe("sip_connections_open", "Connections open now.", "listener")
+	sipPanics         = describe("sip_panics_total", "Messages that ended in a fault of the program.")
+	registers         = describe("registrar_requests_total", "REGISTER requests by outcome.", "outcome")
+	bindings          = describe("registrar_bindings", "Bindings that stand now.")
+	subscriptions     = describe("sip_subscriptions", "Event subscriptions that stand now, by package.", "event")
+	notifies          = describe("sip_notifies_total", "NOTIFYs by outcome.", "outcome")
+	pushFaults        = describe("registrar_push_faults_total", "Phones that registered with push parameters that cannot be used.")
+	lostChanges       = describe("registrar_dropped_changes_total", "Feed rows given up because the store was away for long.")
+	storeAway         = describe("registrar_store_away", "1 while the registrar works from memory alone.")
+	certificateFaults = describe("certificate_reload_failures_total", "Changes of tls.certificate_file that could not be used.")
+	certificate       = describe("certificate_expiry_seconds", "When the server certificate ends, in Unix seconds.")
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -36,7 +37,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipPanics, registers,
-		bindings, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate} {
+		bindings, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults} {
 		ch <- d
 	}
 }
@@ -49,7 +50,12 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(certificate, float64(m.g.authority.Expiry().Unix()))
+	if at := m.g.certificates.source.Expiry(); !at.IsZero() {
+		gauge(certificate, float64(at.Unix()))
+	}
+	if f := m.g.certificates.files; f != nil {
+		counter(certificateFaults, f.Failures())
+	}
 	if e := m.g.telephony.edge; e != nil {
 		c := e.Counters()
 		for k, n := range c.Messages {

@@ -12,6 +12,7 @@ import (
 
 	"demarc/cloudlink"
 	"demarc/internal/config"
+	"demarc/internal/pki"
 	storeregistrar "demarc/store/registrar"
 	"demarc/telephony"
 	"demarc/telephony/digest"
@@ -63,7 +64,13 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 			Path: l.Path, Origins: g.origins(l),
 		}
 		if opened.Transport.Secure() {
-			opened.TLS = g.authority.ServerConfig()
+			var err error
+			opened.TLS, err = pki.ServerConfig(g.certificates.source, pki.Policy{
+				Min: l.TLSMin, Max: l.TLSMax, Suites: l.TLSSuites, AES256: l.TLSPolicy == "aes256",
+			})
+			if err != nil {
+				return fmt.Errorf("telephony.listeners: %s: %w", l.Name, err)
+			}
 		}
 		c.Listeners = append(c.Listeners, opened)
 	}
@@ -187,7 +194,7 @@ func (g *Gateway) accountDomain() (string, error) {
 	if d := g.cfg.Account.Domain; d != "" {
 		return telephony.NewAoR("", d).Domain, nil
 	}
-	fallback := cloudlink.PBX{Domain: g.cfg.Name, Realm: g.cfg.Name}
+	fallback := cloudlink.PBX{Domain: g.cfg.ServerName(), Realm: g.cfg.ServerName()}
 	for _, path := range []string{g.cfg.Telephony.Directory, g.cfg.CloudLink.File} {
 		if path == "" {
 			continue
@@ -195,7 +202,7 @@ func (g *Gateway) accountDomain() (string, error) {
 		d, err := directory.ReadFile(path, "", fallback)
 		return d.PBX.Domain, err
 	}
-	return g.cfg.Name, nil
+	return g.cfg.ServerName(), nil
 }
 
 // loadDirectory puts the users file into the registrar's directory: rows that did not change in the file are left alone.
@@ -254,7 +261,7 @@ func (g *Gateway) ownRegistrars() []cloudlink.Registrar {
 			if l.Transport != string(telephony.TLS) {
 				continue
 			}
-			host, port := g.cfg.Name, strconv.Itoa(int(g.telephony.edge.Addr(l.Name).Port()))
+			host, port := g.cfg.ServerName(), strconv.Itoa(int(g.telephony.edge.Addr(l.Name).Port()))
 			if l.Advertise != "" {
 				host, port, _ = net.SplitHostPort(l.Advertise) // validated with the configuration
 			}

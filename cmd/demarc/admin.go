@@ -20,11 +20,14 @@ type admin struct {
 	server  string // https://host:port
 }
 
-// signIn opens a one-time sign-in link and presses its button.
+// signIn opens a one-time sign-in link and presses its button. Without a CA the system's authorities are trusted.
 func signIn(ctx context.Context, caPEM []byte, server, link string) (*admin, error) {
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(caPEM) {
-		return nil, errors.New("the server's CA certificate cannot be read")
+	var roots *x509.CertPool
+	if len(caPEM) > 0 {
+		roots = x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(caPEM) {
+			return nil, errors.New("the server's CA certificate cannot be read")
+		}
 	}
 	b, err := newBrowser(roots)
 	if err != nil {

@@ -93,18 +93,34 @@ func (c *linkCmd) signIn(ctx context.Context, op *operator, cfg config.Config, e
 	if err != nil {
 		return nil, err
 	}
-	ca, err := os.ReadFile(cfg.DataFile("pki/ca.pem"))
+	ca, err := serverCA(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("the gateway's CA is not in the data directory: %w", err)
+		return nil, err
 	}
 	return signIn(ctx, ca, server.Scheme+"://"+server.Host, link.URL)
+}
+
+// serverCA returns the CA of the server's certificate, or nothing when that is a public one.
+func serverCA(cfg config.Config) ([]byte, error) {
+	path := cfg.TLS.CAFile
+	if path == "" {
+		if cfg.PublicName != "" || cfg.TLS.CertificateFile != "" {
+			return nil, nil
+		}
+		path = cfg.DataFile("pki/ca.pem")
+	}
+	ca, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the CA of the gateway's certificate: %w", err)
+	}
+	return ca, nil
 }
 
 // service returns where to link to, and as whom.
 func (c *linkCmd) service(cfg config.Config, owner string) (base, email string, password account.Secret, err error) {
 	local := cfg.CloudLink.PublicURL
 	if _, port, err := net.SplitHostPort(cfg.CloudLink.Listen); err == nil && local == "" && cfg.Has(config.RoleCloudLink) {
-		local = "https://" + net.JoinHostPort(cfg.Name, port)
+		local = "https://" + net.JoinHostPort(cfg.ServerName(), port)
 	}
 	base = cmp.Or(c.Service, cfg.Connector.CloudLinkURL, local)
 	email = cmp.Or(c.Email, cfg.CloudLink.AdminEmail, owner)

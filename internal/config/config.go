@@ -13,6 +13,9 @@ type Config struct {
 	DataDir string `yaml:"data_dir" help:"directory for the database, certificates, keyset and operator socket; made when missing, private to its owner"`
 	Name    string `yaml:"name" help:"DNS name under which phones and browsers reach this server; stands in its certificate and in every link"`
 
+	PublicName string `yaml:"public_name" help:"set: the server has this DNS name on the internet, a public certificate for it is obtained by ACME (tls.acme_*), it takes the place of name, and no link or document carries a CA"`
+
+	TLS       TLS       `yaml:"tls"`
 	Account   Account   `yaml:"account"`
 	Log       Log       `yaml:"log"`
 	Store     Store     `yaml:"store"`
@@ -31,6 +34,18 @@ const (
 	RoleCloudLink Role = "cloudlink"
 	RoleTelephony Role = "telephony"
 )
+
+// TLS says where the server's certificate comes from: two files, ACME when public_name is set, else a private CA of demarc's
+// own.
+type TLS struct {
+	CertificateFile string `yaml:"certificate_file" help:"certificate chain (PEM) that somebody else renews; read again within seconds when it changes; one that does not do is told in the log and the old one stays"`
+	KeyFile         string `yaml:"key_file" help:"private key (PEM) of tls.certificate_file"`
+	CAFile          string `yaml:"ca_file" help:"the CA (PEM) that phones must be given when certificate_file or the ACME authority is not publicly trusted; empty: it is"`
+	ACMEDirectory   string `yaml:"acme_directory" help:"directory URL of the ACME authority for public_name"`
+	ACMEEmail       string `yaml:"acme_email" help:"where the ACME authority writes to; may be empty"`
+	ACMEListen      string `yaml:"acme_listen" help:"address for the authority's HTTP check, usually :80; empty: it looks at any TLS listener that it reaches on port 443"`
+	ACMECAFile      string `yaml:"acme_ca_file" help:"CA (PEM) of the ACME authority's own server; empty: the system's"`
+}
 
 // Account is made at the first start.
 type Account struct {
@@ -81,7 +96,11 @@ type Listener struct {
 	Name       string   `yaml:"name" help:"unique; stands in metrics and logs"`
 	Transport  string   `yaml:"transport" help:"udp, tcp, tls, ws or wss; ws is for a proxy on this machine that ends TLS"`
 	Address    string   `yaml:"address" help:"host:port to listen on; phones behind strict firewalls reach tls and wss on port 443 (an address of its own, or http.listen elsewhere)"`
-	Advertise  string   `yaml:"advertise,omitempty" help:"host:port that phones are told, when it differs (1:1 NAT)"`
+	Advertise  string   `yaml:"advertise,omitempty" help:"host:port that phones are told instead of name and port, behind a 1:1 NAT: in credentials, documents and our own requests"`
+	TLSPolicy  string   `yaml:"tls_policy,omitempty" help:"tls and wss: aes256 leaves AES-256-GCM alone, and TLS 1.2 with it: TLS 1.3 is off, since its cipher suites cannot be chosen, phones without those suites stay out, and each connection takes one more round trip"`
+	TLSMin     string   `yaml:"tls_min,omitempty" help:"tls and wss: lowest version, 1.2 (default) or 1.3"`
+	TLSMax     string   `yaml:"tls_max,omitempty" help:"tls and wss: highest version, 1.2 or 1.3 (default)"`
+	TLSSuites  []string `yaml:"tls_suites,omitempty" help:"tls and wss: cipher suites of TLS 1.2 by their IANA names; those of 1.3 cannot be chosen"`
 	Algorithms []string `yaml:"algorithms,omitempty" help:"digest algorithms, instead of telephony.algorithms; ws and wss offer MD5 alone unless this says otherwise, since browsers' SIP libraries know no other"`
 	Path       string   `yaml:"path,omitempty" help:"ws and wss: path of the URL; empty: any"`
 	Origins    []string `yaml:"origins,omitempty" help:"ws and wss: hosts of web pages that may connect, like phone.example.org or *.example.org; empty: the portal's. Programs send no origin and may always."`
@@ -126,6 +145,7 @@ func Default() Config {
 		Account: Account{Name: "Example Company"},
 		Log:     Log{Level: "info", Format: "text"},
 		Store:   Store{Connections: 8},
+		TLS:     TLS{ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory"},
 		HTTP:    HTTP{Listen: "127.0.0.1:8443", Metrics: "127.0.0.1:9464"},
 		Telephony: Telephony{
 			Node: "node-1",
@@ -154,6 +174,23 @@ func (c Config) Has(role Role) bool {
 		}
 	}
 	return false
+}
+
+// ServerName is the name that stands in certificates and links.
+func (c Config) ServerName() string {
+	if c.PublicName != "" {
+		return c.PublicName
+	}
+	return c.Name
+}
+
+// Notes returns what whoever set a listener so should know.
+func (l Listener) Notes() []string {
+	if l.TLSPolicy == "aes256" {
+		return []string{"listener " + l.Name + ": aes256 turns TLS 1.3 off, whose cipher suites cannot be chosen; phones without " +
+			"AES-256-GCM for TLS 1.2 cannot connect, and each connection takes one more round trip"}
+	}
+	return nil
 }
 
 // DataFile returns a path in the data directory.

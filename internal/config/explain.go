@@ -29,6 +29,13 @@ func (e Effective) Explain(w io.Writer) error {
 		fmt.Fprintf(&b, "%s# %s\n", indent, k.help)
 		fmt.Fprintf(&b, "%s# %s, %s\n", indent, e.source(k.path), settable(k))
 		fmt.Fprintf(&b, "%s%s:%s\n\n", indent, name, render(k.value, indent))
+		if listeners, ok := k.value.Interface().([]Listener); ok {
+			for _, l := range listeners {
+				for _, note := range l.Notes() {
+					fmt.Fprintf(&b, "%s# %s\n\n", indent, note)
+				}
+			}
+		}
 	})
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,6 +41,7 @@ func (c Config) checkProcess(add func(string, string, ...any)) {
 	if c.Name == "" || net.ParseIP(c.Name) != nil || strings.ContainsAny(c.Name, ":/ @") {
 		add("name", "%q is not a DNS name: some phones ignore IP addresses in certificates; use a name that resolves here", c.Name)
 	}
+	c.checkTLS(add)
 	if strings.ContainsAny(c.Account.Domain, " @:;/") {
 		add("account.domain", "%q is not a SIP domain: write it like pbx.example.org", c.Account.Domain)
 	}
@@ -65,6 +68,27 @@ func (c Config) checkProcess(add func(string, string, ...any)) {
 	}
 }
 
+func (c Config) checkTLS(add func(string, string, ...any)) {
+	t := c.TLS
+	if n := c.PublicName; n != "" && (!strings.Contains(n, ".") || net.ParseIP(n) != nil || strings.ContainsAny(n, ":/ @*")) {
+		add("public_name", "%q is not a DNS name that the internet could know: write it like sip.example.org", n)
+	}
+	switch {
+	case (t.CertificateFile == "") != (t.KeyFile == ""):
+		add("tls.certificate_file", "certificate_file and key_file go together")
+	case t.CertificateFile != "" && c.PublicName != "":
+		add("tls.certificate_file", "the certificate comes from a file or, with public_name, by ACME: set one of the two")
+	case t.CAFile != "" && t.CertificateFile == "" && c.PublicName == "":
+		add("tls.ca_file", "belongs to certificate_file or public_name; phones are given demarc's own CA without it")
+	}
+	if u, err := url.Parse(t.ACMEDirectory); err != nil || u.Scheme != "https" || u.Host == "" {
+		add("tls.acme_directory", "%q: write the https URL of the authority's directory", t.ACMEDirectory)
+	}
+	if t.ACMEListen != "" {
+		checkAddress(add, "tls.acme_listen", t.ACMEListen)
+	}
+}
+
 func (c Config) checkTelephony(add func(string, string, ...any)) {
 	t := c.Telephony
 	if t.Node == "" || strings.ContainsAny(t.Node, " /@;") || len(t.Node) > 64 {
@@ -82,9 +106,6 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 		names[l.Name] = true
 		l.check(func(format string, args ...any) { add(key, format, args...) })
 		checkAddress(add, key, l.Address)
-		if l.Advertise != "" {
-			checkAddress(add, key, l.Advertise)
-		}
 		checkAlgorithms(add, key, l.Algorithms)
 	}
 	if len(t.Algorithms) == 0 {
@@ -136,11 +157,46 @@ func (l Listener) check(add func(string, ...any)) {
 	case l.Path != "" && l.Path[0] != '/':
 		add("path %q: begin it with /", l.Path)
 	}
+	if host, port, err := net.SplitHostPort(l.Advertise); l.Advertise != "" && (err != nil || host == "" || !isPort(port)) {
+		add("advertise %q: write host:port as phones see it", l.Advertise)
+	}
+	l.checkTLS(add)
 	for _, pattern := range l.Origins {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 			add("origin %q: write a host like phone.example.org, with * for any part of it", pattern)
 		}
 	}
+}
+
+func (l Listener) checkTLS(add func(string, ...any)) {
+	versions := []string{"", "1.2", "1.3"}
+	switch {
+	case l.TLSPolicy+l.TLSMin+l.TLSMax == "" && len(l.TLSSuites) == 0:
+	case l.Transport != "tls" && l.Transport != "wss":
+		add("tls_policy, tls_min, tls_max and tls_suites are for tls and wss")
+	case l.TLSPolicy != "" && l.TLSPolicy != "aes256":
+		add("tls_policy %q: use aes256, or leave it out", l.TLSPolicy)
+	case !slices.Contains(versions, l.TLSMin), !slices.Contains(versions, l.TLSMax):
+		add("tls_min and tls_max are 1.2 or 1.3: older ones are broken")
+	case l.TLSMin == "1.3" && (l.TLSMax == "1.2" || len(l.TLSSuites) > 0):
+		add("with tls_min 1.3 neither tls_max 1.2 nor suites of TLS 1.2 make sense")
+	case l.TLSPolicy == "aes256" && (l.TLSMin == "1.3" || l.TLSMax == "1.3" || len(l.TLSSuites) > 0):
+		add("aes256 leaves TLS 1.2 with suites of its own: take 1.3 and tls_suites out")
+	}
+	for _, name := range l.TLSSuites {
+		known := func(s *tls.CipherSuite) bool {
+			return s.Name == name && slices.Contains(s.SupportedVersions, tls.VersionTLS12)
+		}
+		if !slices.ContainsFunc(tls.CipherSuites(), known) {
+			add("tls_suites: %q is no cipher suite of TLS 1.2 that is still safe; write it like "+
+				"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", name)
+		}
+	}
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
 }
 
 func checkAlgorithms(add func(string, string, ...any), key string, names []string) {

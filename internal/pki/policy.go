@@ -21,12 +21,8 @@ type Source interface {
 type Policy struct {
 	Min, Max string   // "1.2" or "1.3"; empty: 1.2, and the newest
 	Suites   []string // for TLS 1.2, by their IANA names; empty: Go's choice. Those of TLS 1.3 cannot be chosen.
-	AES256   bool     // AES-256-GCM alone: see AES256Cost
+	AES256   bool     // AES-256-GCM alone, which turns TLS 1.3 off: its suites cannot be chosen in Go
 }
-
-// AES256Cost is what the AES-256 policy costs, for people who consider it.
-const AES256Cost = "TLS 1.3 is off, because its cipher suites cannot be chosen; only ECDHE with AES-256-GCM of TLS 1.2 " +
-	"is left, which phones without it cannot use, and each connection takes one more round trip"
 
 // ErrPolicy is wrapped by what is said about a policy that cannot be.
 var ErrPolicy = errors.New("TLS policy")
