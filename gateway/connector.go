@@ -60,7 +60,8 @@ func (g *Gateway) startConnector(context.Context) error {
 	return nil
 }
 
-// phoneCA returns the certificates that phones trust at registrars: our own CA unless our certificate is a public one, and those of connector.phone_ca_file.
+// phoneCA returns the certificates that phones trust at registrars: our own CA unless our certificate is a public one,
+// and those of connector.phone_ca_file.
 func (g *Gateway) phoneCA() ([]byte, error) {
 	path := g.cfg.Connector.PhoneCAFile
 	if path == "" {

@@ -42,7 +42,9 @@ func OpenFiles(certificate, key, name string, now func() time.Time) (*Files, err
 }
 
 // Certificate implements Source.
-func (f *Files) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.current.Load(), nil }
+func (f *Files) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return f.current.Load(), nil
+}
 
 // Expiry implements Source.
 func (f *Files) Expiry() time.Time { return f.current.Load().Leaf.NotAfter }

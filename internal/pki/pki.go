@@ -74,7 +74,9 @@ func (a *Authority) ServerConfig() *tls.Config {
 }
 
 // Certificate implements Source.
-func (a *Authority) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.server.Load(), nil }
+func (a *Authority) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return a.server.Load(), nil
+}
 
 // Expiry returns when the server certificate ends.
 func (a *Authority) Expiry() time.Time { return a.server.Load().Leaf.NotAfter }
