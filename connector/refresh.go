@@ -54,6 +54,28 @@ func (s *Service) Token(ctx context.Context, acc account.ID, id ID) (account.Sec
 	return "", fmt.Errorf("connector %q: %w", c.Name, ErrReauthorize)
 }
 
+// Renew is Token for a caller whose token the service has refused before its time: the grant may have been revoked there,
+// or only the token have ended. The grant is refreshed at once, which tells the two apart.
+func (s *Service) Renew(ctx context.Context, acc account.ID, id ID, refused account.Secret) (account.Secret, error) {
+	c, _, err := s.Store.Connector(ctx, acc, id)
+	if err != nil {
+		return "", err
+	}
+	grants, err := s.Store.Working(ctx, acc, id)
+	if err != nil {
+		return "", err
+	}
+	for _, h := range grants {
+		if !h.Tokens.Access.Equal(refused) {
+			continue
+		}
+		if _, err := s.refresh(ctx, c, h.Key(), refused); err != nil && !errors.Is(err, ErrReauthorize) {
+			return "", err
+		}
+	}
+	return s.Token(ctx, acc, id)
+}
+
 // RefreshDue refreshes every grant that is about to expire, standby grants too. The gateway calls it on a ticker. Its
 // error tells of every grant that could not be refreshed; each is tried again by itself.
 func (s *Service) RefreshDue(ctx context.Context) error {
@@ -79,7 +101,7 @@ func (s *Service) refreshKey(ctx context.Context, key GrantKey) error {
 	if err != nil {
 		return err
 	}
-	if _, err = s.refresh(ctx, c, key); err != nil {
+	if _, err = s.refresh(ctx, c, key, ""); err != nil {
 		return fmt.Errorf("connector %q of account %s: %w", c.Name, key.Account, err)
 	}
 	return nil
@@ -95,7 +117,7 @@ func (s *Service) fresh(ctx context.Context, c Connector, h Held) (Held, error) 
 	if now.Before(h.RetryAt) {
 		return Held{}, tooSoon(h)
 	}
-	fresh, err := s.refresh(ctx, c, h.Key())
+	fresh, err := s.refresh(ctx, c, h.Key(), "")
 	if err != nil && alive && !errors.Is(err, ErrReauthorize) {
 		return h, nil // the refresh is tried again later; meanwhile the old token is good
 	}
@@ -107,12 +129,13 @@ func tooSoon(h Held) error {
 }
 
 // refresh rotates a grant's tokens: one caller in this process, one process by the lease. It does not stop half-way
-// when its caller goes away, because tokens that the service gave out must be kept.
-func (s *Service) refresh(ctx context.Context, c Connector, key GrantKey) (Held, error) {
+// when its caller goes away, because tokens that the service gave out must be kept. A refused access token is never too
+// young for it.
+func (s *Service) refresh(ctx context.Context, c Connector, key GrantKey, refused account.Secret) (Held, error) {
 	held, err, _ := s.refreshes.Do(string(key.Account)+"/"+key.Grant, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshDeadline)
 		defer cancel()
-		return s.refreshLeased(ctx, c, key)
+		return s.refreshLeased(ctx, c, key, refused)
 	})
 	if err != nil {
 		return Held{}, err
@@ -120,7 +143,7 @@ func (s *Service) refresh(ctx context.Context, c Connector, key GrantKey) (Held,
 	return held.(Held), nil
 }
 
-func (s *Service) refreshLeased(ctx context.Context, c Connector, key GrantKey) (Held, error) {
+func (s *Service) refreshLeased(ctx context.Context, c Connector, key GrantKey, refused account.Secret) (Held, error) {
 	for {
 		lease, h, ok, err := s.Store.Acquire(ctx, key, leaseLife)
 		switch {
@@ -128,7 +151,7 @@ func (s *Service) refreshLeased(ctx context.Context, c Connector, key GrantKey) 
 			return Held{}, err
 		case !h.EndedAt.IsZero():
 			return Held{}, fmt.Errorf("%w (%s)", ErrReauthorize, h.EndReason)
-		case s.Now().Before(h.RefreshAt): // somebody else was faster
+		case s.Now().Before(h.RefreshAt) && !h.Tokens.Access.Equal(refused): // somebody else was faster
 			return h, s.giveBack(ctx, lease, ok)
 		case s.Now().Before(h.RetryAt): // somebody else has just failed
 			return Held{}, errors.Join(tooSoon(h), s.giveBack(ctx, lease, ok))

@@ -135,7 +135,10 @@ func (g *Gateway) SyncNow(ctx context.Context, id account.ID, opts ...provisioni
 		if c.State != connector.Linked {
 			continue
 		}
-		source := g.connector.client.Source(c.BaseURL, func(ctx context.Context) (account.Secret, error) {
+		source := g.connector.client.Source(c.BaseURL, func(ctx context.Context, refused account.Secret) (account.Secret, error) {
+			if refused != "" {
+				return g.connector.connectors.Renew(ctx, id, c.ID, refused)
+			}
 			return g.connector.connectors.Token(ctx, id, c.ID)
 		})
 		return g.connector.provisioning.Sync(ctx, id, source, opts...)

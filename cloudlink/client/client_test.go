@@ -63,7 +63,7 @@ func link(t *testing.T, s *cloudlinktest.Service, c *client.Client, email string
 }
 
 func source(s *cloudlinktest.Service, c *client.Client, token account.Secret) *client.Source {
-	return c.Source(s.URL, func(context.Context) (account.Secret, error) { return token, nil })
+	return c.Source(s.URL, func(context.Context, account.Secret) (account.Secret, error) { return token, nil })
 }
 
 func TestLink(t *testing.T) {
@@ -221,9 +221,33 @@ func TestScopeAndTokenErrors(t *testing.T) {
 	_, _, err = source(s, c, "not a token").Users(t.Context(), "")
 	wantRefusal(t, "no token", err, connector.ErrReauthorize, "invalid_token")
 	broken := errors.New("no token to be had")
-	_, _, err = c.Source(s.URL, func(context.Context) (account.Secret, error) { return "", broken }).Users(t.Context(), "")
-	if !errors.Is(err, broken) {
+	none := func(context.Context, account.Secret) (account.Secret, error) { return "", broken }
+	if _, _, err = c.Source(s.URL, none).Users(t.Context(), ""); !errors.Is(err, broken) {
 		t.Errorf("the token source's own error is lost: %v", err)
+	}
+	good := link(t, s, c, cloudlinktest.Admin).Access
+	renews := func(_ context.Context, refused account.Secret) (account.Secret, error) {
+		switch refused {
+		case "":
+			return "revoked", nil
+		case "revoked":
+			return good, nil
+		}
+		return "", broken
+	}
+	if _, _, err = c.Source(s.URL, renews).Users(t.Context(), ""); err != nil {
+		t.Errorf("a refused token was not renewed: %v", err)
+	}
+	ends := func(_ context.Context, refused account.Secret) (account.Secret, error) {
+		if refused == "" {
+			return "revoked", nil
+		}
+		return "", broken
+	}
+	_, _, err = c.Source(s.URL, ends).Users(t.Context(), "")
+	wantRefusal(t, "a token that cannot be renewed", err, connector.ErrReauthorize, "invalid_token")
+	if !errors.Is(err, broken) {
+		t.Errorf("why it cannot be renewed is lost: %v", err)
 	}
 }
 

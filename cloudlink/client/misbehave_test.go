@@ -39,7 +39,7 @@ func script(t *testing.T, answers ...http.HandlerFunc) (*scripted, client.Config
 }
 
 func (s *scripted) source(c *client.Client) *client.Source {
-	return c.Source(s.URL, func(context.Context) (account.Secret, error) { return "token", nil })
+	return c.Source(s.URL, func(context.Context, account.Secret) (account.Secret, error) { return "token", nil })
 }
 
 func status(code int, headers ...string) http.HandlerFunc {

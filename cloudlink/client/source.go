@@ -19,11 +19,15 @@ var _ provisioning.Source = (*Source)(nil)
 type Source struct {
 	client *Client
 	base   string
-	token  func(context.Context) (account.Secret, error)
+	token  Token
 }
 
-// Source binds the client to a connector's service. token gives a living access token; it is asked for each request.
-func (c *Client) Source(base string, token func(context.Context) (account.Secret, error)) *Source {
+// Token gives a living access token. refused is empty, or the one that the service has just refused; then it is asked
+// once more for the same request.
+type Token func(ctx context.Context, refused account.Secret) (account.Secret, error)
+
+// Source binds the client to a connector's service. token is asked for each request.
+func (c *Client) Source(base string, token Token) *Source {
 	return &Source{client: c, base: base, token: token}
 }
 
@@ -103,9 +107,20 @@ func follow(base, here *url.URL, link string) (*url.URL, error) {
 }
 
 func (s *Source) get(ctx context.Context, address string, into any) error {
-	token, err := s.token(ctx)
+	token, err := s.token(ctx, "")
 	if err != nil {
 		return err
 	}
-	return s.client.get(ctx, address, token, into)
+	err = s.client.get(ctx, address, token, into)
+	if !errors.Is(err, connector.ErrReauthorize) {
+		return err
+	}
+	fresh, renewal := s.token(ctx, token)
+	switch {
+	case renewal != nil:
+		return fmt.Errorf("%w; %w", renewal, err)
+	case fresh.Equal(token):
+		return err
+	}
+	return s.client.get(ctx, address, fresh, into)
 }

@@ -356,6 +356,61 @@ func TestStandbyGrantTakesOver(t *testing.T) {
 	})
 }
 
+// The service refuses a token long before its time: revoked there, or only lost.
+func TestRefusedTokenIsRenewedOrItsGrantEnds(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		b := newBench(t, db)
+		b.link()
+		b.sleep(time.Second)
+		b.oauth.email = "second@corp.test"
+		b.link()
+		renew := func(refused, want account.Secret) {
+			t.Helper()
+			var group sync.WaitGroup
+			for range 10 { // as the sync asks for many credentials at once
+				group.Go(func() {
+					token, err := b.svc.Renew(t.Context(), b.actor.Account, b.con.ID, refused)
+					if err != nil || token != want {
+						t.Errorf("instead of %s: %s, %v", refused.Reveal(), token.Reveal(), err)
+					}
+				})
+			}
+			group.Wait()
+		}
+		renew("access-canary-2", "access-canary-3") // lost: the refresh token is good
+		if n := b.oauth.refreshes.Load(); n != 1 {
+			t.Errorf("%d refreshes", n)
+		}
+		b.oauth.mu.Lock()
+		delete(b.oauth.valid, "refresh-canary-3")
+		b.oauth.mu.Unlock()
+		renew("access-canary-3", "access-canary-1") // revoked: the other admin's takes over
+		if state, reason, grants := b.state(); state != rules.Linked || reason != "" || grants[0].EndedAt.IsZero() {
+			t.Errorf("%v %q %+v", state, reason, grants)
+		}
+		renew("unknown", "access-canary-1")
+		b.oauth.mu.Lock()
+		b.oauth.down = true
+		b.oauth.mu.Unlock()
+		if _, err := b.svc.Renew(t.Context(), b.actor.Account, b.con.ID, "access-canary-1"); !errors.Is(err,
+			rules.ErrUnreachable) {
+			t.Errorf("while the service is away: %v", err)
+		}
+		b.oauth.mu.Lock()
+		b.oauth.down = false
+		clear(b.oauth.valid)
+		b.oauth.mu.Unlock()
+		b.sleep(time.Minute)
+		if _, err := b.svc.Renew(t.Context(), b.actor.Account, b.con.ID, "access-canary-1"); !errors.Is(err,
+			rules.ErrReauthorize) {
+			t.Errorf("when all are revoked: %v", err)
+		}
+		if state, reason, _ := b.state(); state != rules.NeedsAuth || !strings.Contains(reason, "admin@corp.test") {
+			t.Errorf("%v %q", state, reason)
+		}
+	})
+}
+
 func TestDisconnectRevokes(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		b := newBench(t, db)
