@@ -353,6 +353,18 @@ func port(t *testing.T, address string) string {
 	return u.Port()
 }
 
+func withQuery(t *testing.T, address, key, value string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set(key, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
 // mustContain fails when a text that people read lacks one of the words that they need.
 func mustContain(t *testing.T, what, text string, words ...string) {
 	t.Helper()

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 type tap struct {
 	authority *pki.Authority
 	url       string
+	mute      atomic.Bool // while set, the gateway's requests for tokens get no answer
 
 	mu  sync.Mutex
 	all []exchange
@@ -75,7 +77,7 @@ func newTap(t *testing.T, port string, ca []byte) *tap {
 		},
 		Transport: inner, ModifyResponse: x.keep, ErrorLog: log.New(io.Discard, "", 0),
 	}
-	server := &http.Server{Handler: buffered(proxy), TLSConfig: authority.ServerConfig(), ErrorLog: proxy.ErrorLog}
+	server := &http.Server{Handler: x.muted(buffered(proxy)), TLSConfig: authority.ServerConfig(), ErrorLog: proxy.ErrorLog}
 	done := make(chan error, 1)
 	go func() { done <- server.ServeTLS(l, "", "") }()
 	t.Cleanup(func() {
@@ -86,6 +88,15 @@ func newTap(t *testing.T, port string, ca []byte) *tap {
 		}
 	})
 	return x
+}
+
+func (x *tap) muted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if x.mute.Load() && strings.HasSuffix(r.URL.Path, "/token") {
+			panic(http.ErrAbortHandler)
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // buffered lets a request's body be read twice.
