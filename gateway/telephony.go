@@ -13,6 +13,7 @@ import (
 	"demarc/cloudlink"
 	"demarc/internal/config"
 	"demarc/internal/pki"
+	"demarc/store"
 	storeregistrar "demarc/store/registrar"
 	"demarc/telephony"
 	"demarc/telephony/digest"
@@ -110,6 +111,11 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 		c.Prober = phones{g.telephony.edge}
 	}
 	c.Changed = g.registrationsChanged
+	if g.db.Dialect() == store.PostgreSQL && !c.Volatile { // on SQLite there is no other node
+		peers := storeregistrar.NewPeers(rows)
+		g.run("registration hints", peers.Run)
+		c.Feed = peers
+	}
 	r := registrar.New(c)
 	g.telephony.registrar = r
 	g.telephony.events = events.New(events.Config{
@@ -130,11 +136,9 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 }
 
 // registrationsChanged lets those know who watch a registration.
-func (g *Gateway) registrationsChanged(changes []telephony.RegistrationChange) {
-	for _, c := range changes {
-		if c.Kind != telephony.RegisterRefused {
-			g.telephony.events.Changed("reg", c.AoR)
-		}
+func (g *Gateway) registrationsChanged(aors []telephony.AoR) {
+	for _, aor := range aors {
+		g.telephony.events.Changed("reg", aor)
 	}
 }
 

@@ -32,7 +32,7 @@ func (s *Store) Save(ctx context.Context, b registrar.Batch) error {
 	}
 	put, remove := fold(b)
 	return away(s.db.Write(ctx, func(tx store.Tx) error {
-		if err := s.removeBindings(ctx, tx, b.Node, remove); err != nil {
+		if err := s.removeBindings(ctx, tx, remove); err != nil {
 			return err
 		}
 		if err := bindingTable.write(ctx, tx, s.db.Dialect(), put); err != nil {
@@ -51,7 +51,7 @@ func checkBatch(b registrar.Batch) error {
 		}
 	}
 	for _, k := range b.Remove {
-		if err := store.CheckText(k.AoR.User, k.AoR.Domain, k.Key); err != nil {
+		if err := store.CheckText(k.AoR.User, k.AoR.Domain, k.Key.Key, k.Node); err != nil {
 			return err
 		}
 	}
@@ -79,10 +79,10 @@ func fold(b registrar.Batch) (put, remove [][]any) {
 		put = append(put, bindingRow(last[k]))
 	}
 	gone := slices.Clone(b.Remove)
-	slices.SortFunc(gone, compareKeys)
+	slices.SortFunc(gone, func(a, b registrar.Removal) int { return compareKeys(a.Key, b.Key) })
 	for _, k := range slices.Compact(gone) {
-		if _, again := last[k]; !again {
-			remove = append(remove, []any{string(k.Account), k.AoR.Domain, k.AoR.User, k.Key})
+		if _, again := last[k.Key]; !again {
+			remove = append(remove, []any{k.Node, string(k.Account), k.AoR.Domain, k.AoR.User, k.Key.Key})
 		}
 	}
 	return put, remove
@@ -105,22 +105,18 @@ func bindingRow(b registrar.Binding) []any {
 }
 
 // removeBindings leaves alone what another node has taken over since.
-func (s *Store) removeBindings(ctx context.Context, tx store.Tx, node string, keys [][]any) error {
+func (s *Store) removeBindings(ctx context.Context, tx store.Tx, keys [][]any) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	if s.db.Dialect() == store.PostgreSQL {
-		_, err := tx.Exec(ctx, `DELETE FROM binding WHERE node = $1 AND (account_id, domain, username, binding_key) IN
-			(SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]))`,
-			node, pick[string](keys, 0), pick[string](keys, 1), pick[string](keys, 2), pick[string](keys, 3))
+		_, err := tx.Exec(ctx, `DELETE FROM binding WHERE (node, account_id, domain, username, binding_key) IN
+			(SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]))`, pick[string](keys, 0),
+			pick[string](keys, 1), pick[string](keys, 2), pick[string](keys, 3), pick[string](keys, 4))
 		return err
 	}
-	rows := make([][]any, len(keys))
-	for i, k := range keys {
-		rows[i] = append([]any{node}, k...)
-	}
 	return loop(ctx, tx, `DELETE FROM binding WHERE node = $1 AND account_id = $2 AND domain = $3 AND username = $4
-		AND binding_key = $5`, rows)
+		AND binding_key = $5`, keys)
 }
 
 // appendChanges numbers the rows by the node's counter, whose row stays locked until the commit: numbers have no gaps
@@ -148,24 +144,57 @@ func (s *Store) appendChanges(ctx context.Context, tx store.Tx, node string,
 	return changeTable.write(ctx, tx, s.db.Dialect(), rows)
 }
 
+const selectBindings = `SELECT account_id, domain, username, binding_key, node, contact, instance, reg_id, q, call_id,
+	cseq, listener, transport, remote, flow, path, reachable, user_agent, registered_at, refreshed_at, expires_at
+	FROM binding `
+
 // Load returns the bindings that the node saved.
 func (s *Store) Load(ctx context.Context, node string) ([]registrar.Binding, error) {
+	return s.bindings(ctx, selectBindings+`WHERE node = $1`, node)
+}
+
+// All returns the bindings of all nodes.
+func (s *Store) All(ctx context.Context) ([]registrar.Binding, error) {
+	return s.bindings(ctx, selectBindings)
+}
+
+// Of returns the bindings of the AoRs, of all nodes.
+func (s *Store) Of(ctx context.Context, aors []telephony.AoR) ([]registrar.Binding, error) {
+	if s.db.Dialect() == store.PostgreSQL {
+		users, domains := make([]string, len(aors)), make([]string, len(aors))
+		for i, a := range aors {
+			users[i], domains[i] = a.User, a.Domain
+		}
+		return s.bindings(ctx, selectBindings+`WHERE (domain, username) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+			domains, users)
+	}
+	var found []registrar.Binding
+	for _, a := range aors {
+		more, err := s.bindings(ctx, selectBindings+`WHERE domain = $1 AND username = $2`, a.Domain, a.User)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, nil
+}
+
+func (s *Store) bindings(ctx context.Context, query string, args ...any) ([]registrar.Binding, error) {
 	var found []registrar.Binding
 	err := s.db.Read(ctx, func(q store.Tx) error {
-		rows, err := q.Query(ctx, `SELECT account_id, domain, username, binding_key, contact, instance, reg_id, q, call_id,
-			cseq, listener, transport, remote, flow, path, reachable, user_agent, registered_at, refreshed_at, expires_at
-			FROM binding WHERE node = $1`, node)
+		found = nil
+		rows, err := q.Query(ctx, query, args...)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
-			b := registrar.Binding{Node: node}
+			var b registrar.Binding
 			var remote string
 			var registered, refreshed, expires int64
-			if err := rows.Scan(&b.Account, &b.AoR.Domain, &b.AoR.User, &b.Key, &b.Contact, &b.Instance, &b.RegID, &b.Q,
-				&b.CallID, &b.CSeq, &b.Flow.Listener, &b.Flow.Transport, &remote, &b.Flow.ID, &b.Path, &b.Reachable, &b.UserAgent, &registered,
-				&refreshed, &expires); err != nil {
+			if err := rows.Scan(&b.Account, &b.AoR.Domain, &b.AoR.User, &b.Key, &b.Node, &b.Contact, &b.Instance, &b.RegID,
+				&b.Q, &b.CallID, &b.CSeq, &b.Flow.Listener, &b.Flow.Transport, &remote, &b.Flow.ID, &b.Path, &b.Reachable,
+				&b.UserAgent, &registered, &refreshed, &expires); err != nil {
 				return err
 			}
 			b.Flow.Remote, _ = netip.ParseAddrPort(remote) // what was never valid stays so

@@ -29,6 +29,28 @@ func (s *Store) Nodes(ctx context.Context) ([]string, error) {
 	return nodes, err
 }
 
+// Heads returns the number of every node's last change.
+func (s *Store) Heads(ctx context.Context) (map[string]int64, error) {
+	heads := make(map[string]int64)
+	err := s.db.Read(ctx, func(q store.Tx) error {
+		rows, err := q.Query(ctx, `SELECT node, last FROM registration_node`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var node string
+			var last int64
+			if err := rows.Scan(&node, &last); err != nil {
+				return err
+			}
+			heads[node] = last
+		}
+		return rows.Err()
+	})
+	return heads, away(err)
+}
+
 // Since returns up to limit changes of a node after number n, in order.
 func (s *Store) Since(ctx context.Context, node string, n int64, limit int) ([]telephony.RegistrationChange, error) {
 	var changes []telephony.RegistrationChange

@@ -62,7 +62,7 @@ func TestBindings(t *testing.T) {
 		}
 		a.Node = "n2" // the phone came to another node
 		save(t, s, registrar.Batch{Node: "n2", Put: []registrar.Binding{a}})
-		save(t, s, registrar.Batch{Node: "n1", Remove: []registrar.Key{a.ID(), b.ID(), b.ID()}})
+		save(t, s, registrar.Batch{Node: "n1", Remove: []registrar.Removal{{Key: a.ID(), Node: "n1"}, {Key: b.ID(), Node: "n1"}, {Key: b.ID(), Node: "n1"}}})
 		if len(load(t, s, "n1")) != 0 || len(load(t, s, "n2")) != 1 {
 			t.Error("n1 must remove its own bindings only")
 		}

@@ -22,15 +22,15 @@ func newAlarm(now time.Time) alarm {
 	return alarm{began: now, last: -1, steps: make(map[int64][]telephony.AoR), next: make(map[telephony.AoR]int64)}
 }
 
-// set makes the AoR due when the first of the bindings ends.
-func (a *alarm) set(aor telephony.AoR, bindings []Binding) {
+// set makes the AoR due when the first of the bindings has to be looked at.
+func (a *alarm) set(aor telephony.AoR, bindings []Binding, node string, now time.Time) {
 	if len(bindings) == 0 {
 		return
 	}
-	first := bindings[0].Expires
+	first := bindings[0].endsAt(node, now)
 	for _, b := range bindings[1:] {
-		if b.Expires.Before(first) {
-			first = b.Expires
+		if ends := b.endsAt(node, now); ends.Before(first) {
+			first = ends
 		}
 	}
 	a.at(aor, first)

@@ -48,11 +48,11 @@ type Decision struct {
 // Decide applies the rules to a REGISTER whose sender is authenticated as the AoR's user. It has no side effect and
 // leaves the state's slice as it is. Either all of a request takes effect or nothing (RFC 3261 §10.3 step 7).
 func Decide(rules Rules, s State, req *Request, now time.Time) Decision {
-	live, changes := expire(s.Bindings, now)
+	live, changes := expire(s.Bindings, s.Node, now)
 	t := turn{rules: rules, state: s, req: req, now: now, bindings: live, changes: changes}
 	before := len(changes)
 	if no := t.apply(); no != nil {
-		live, _ = expire(s.Bindings, now)
+		live, _ = expire(s.Bindings, s.Node, now)
 		return Decision{
 			Reply: no.reply, Bindings: live, Changes: t.changes[:before], Outcome: no.outcome, Text: no.text,
 		}
@@ -208,7 +208,7 @@ func (t *turn) replace(i int, c Contact, expires time.Duration) {
 	if old.Contact != b.Contact {
 		t.tellPush(b)
 	}
-	if old.Key == b.Key && old.Instance == b.Instance && old.Reachable {
+	if old.Key == b.Key && old.Instance == b.Instance && old.Reachable && old.Node == b.Node {
 		t.bindings[i].RegisteredAt = old.RegisteredAt
 		return
 	}
@@ -307,11 +307,11 @@ func named(req *Request, key string) bool {
 }
 
 // expire returns a copy without the bindings that have ended, and tells of those.
-func expire(bindings []Binding, now time.Time) ([]Binding, []telephony.RegistrationChange) {
+func expire(bindings []Binding, node string, now time.Time) ([]Binding, []telephony.RegistrationChange) {
 	live := make([]Binding, 0, max(1, len(bindings))) // nearly always it stays at that
 	var changes []telephony.RegistrationChange
 	for _, b := range bindings {
-		if b.Expires.After(now) {
+		if !b.over(node, now) {
 			live = append(live, b)
 		} else {
 			changes = append(changes, b.change(telephony.BindingExpired, now))

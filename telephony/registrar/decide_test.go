@@ -228,7 +228,7 @@ func TestBindingComesBack(t *testing.T) {
 
 func TestExpiredBindingsAreGone(t *testing.T) {
 	d := run(t, register(1, "sip:a@h 60", "sip:b@h 120"))
-	s := registrar.State{AoR: alice, Bindings: d.Bindings}
+	s := registrar.State{Node: "n", AoR: alice, Bindings: d.Bindings}
 	d = registrar.Decide(rules, s, register(2), start.Add(60*time.Second))
 	if contacts(d) != "sip:b@h" || kinds(d) != "expired" || d.Reply.Bindings[0].Expires != 60 {
 		t.Errorf("%s %s", contacts(d), kinds(d))

@@ -52,7 +52,7 @@ func (d *draft) batch() Batch {
 		}
 		for _, o := range before {
 			if indexKey(bindings, o.Key) < 0 {
-				b.Remove = append(b.Remove, o.ID())
+				b.Remove = append(b.Remove, Removal{o.ID(), o.Node})
 			}
 		}
 	}
@@ -75,7 +75,7 @@ func (d *draft) addUnsaved(b *Batch) {
 		written[p.ID()] = true
 	}
 	for _, k := range b.Remove {
-		written[k] = true
+		written[k.Key] = true
 	}
 	for k := range d.shard.unsaved {
 		if written[k] {
@@ -85,7 +85,7 @@ func (d *draft) addUnsaved(b *Batch) {
 		if i := indexKey(bindings, k.Key); i >= 0 {
 			b.Put = append(b.Put, bindings[i])
 		} else {
-			b.Remove = append(b.Remove, k)
+			b.Remove = append(b.Remove, Removal{k, d.shard.r.node})
 		}
 	}
 }

@@ -104,7 +104,7 @@ func (m *memory) Save(_ context.Context, b registrar.Batch) error {
 		m.bindings[p.ID()] = p
 	}
 	for _, k := range b.Remove {
-		delete(m.bindings, k)
+		delete(m.bindings, k.Key)
 	}
 	m.feed = append(m.feed, b.Changes...)
 	m.batches = append(m.batches, b)

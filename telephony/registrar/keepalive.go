@@ -56,12 +56,15 @@ func (b Binding) behindNAT() bool {
 
 // scheduleProbe makes an AoR due for its first probe, at a random moment so that a restart's phones spread out.
 func (s *shard) scheduleProbe(aor telephony.AoR, bindings []Binding) {
-	if s.r.prober == nil || !slices.ContainsFunc(bindings, Binding.behindNAT) {
+	if s.r.prober == nil || !slices.ContainsFunc(bindings, s.keeps) {
 		return
 	}
 	every := s.r.probeEvery
 	s.probes.at(aor, s.r.now().Add(every/2+rand.N(every/2)))
 }
+
+// keeps reports whether this node has to hold the way to the phone open.
+func (s *shard) keeps(b Binding) bool { return b.Node == s.r.node && b.behindNAT() }
 
 // probe sends what is due. The probes report to the queue.
 func (s *shard) probe(ctx context.Context) {
@@ -72,7 +75,7 @@ func (s *shard) probe(ctx context.Context) {
 	for _, aor := range s.probes.due(now, maxProbed) {
 		found := false
 		for _, b := range s.bindings[aor] {
-			if !b.behindNAT() {
+			if !s.keeps(b) {
 				continue
 			}
 			found = true

@@ -46,7 +46,7 @@ type Directory interface {
 type Batch struct {
 	Node    string
 	Put     []Binding
-	Remove  []Key
+	Remove  []Removal
 	Changes []telephony.RegistrationChange // the store numbers them, without gaps per node
 }
 

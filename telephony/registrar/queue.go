@@ -1,6 +1,12 @@
 package registrar
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"demarc/telephony"
+)
 
 // job is one REGISTER on its way. Its reply is called exactly once.
 type job struct {
@@ -16,7 +22,8 @@ type queue struct {
 	limit  int
 	jobs   []*job
 	closed []uint64
-	probes []probed // bounded by the probes that may be under way
+	others map[telephony.AoR]struct{} // AoRs that another node has told of
+	probes []probed                   // bounded by the probes that may be under way
 	ended  bool
 	wake   chan struct{}
 }
@@ -54,6 +61,25 @@ func (q *queue) probed(p probed) {
 	defer q.mu.Unlock()
 	q.probes = append(q.probes, p)
 	q.signal()
+}
+
+// stale notes that an AoR is to be read again.
+func (q *queue) stale(aor telephony.AoR) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.others == nil {
+		q.others = make(map[telephony.AoR]struct{})
+	}
+	q.others[aor] = struct{}{}
+	q.signal()
+}
+
+func (q *queue) takeStale() []telephony.AoR {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	found := slices.Collect(maps.Keys(q.others))
+	q.others = nil
+	return found
 }
 
 // takeProbed returns what probes have found.

@@ -28,7 +28,7 @@ func (r *Registrar) Bindings(aor telephony.AoR) []Binding {
 	s, now := r.shard(aor), r.now()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.DeleteFunc(slices.Clone(s.bindings[aor]), func(b Binding) bool { return !b.Expires.After(now) })
+	return slices.DeleteFunc(slices.Clone(s.bindings[aor]), func(b Binding) bool { return b.over(r.node, now) })
 }
 
 func targets(bindings []Binding) []Target {

@@ -32,8 +32,10 @@ type Config struct {
 	NonceKey      []byte        // random when empty
 	NonceLifetime time.Duration // 10 minutes when 0
 
-	// Changed is told of what happened to bindings, once it is true in memory. It must not block. Nil: nobody is.
-	Changed func([]telephony.RegistrationChange)
+	Feed Feed // what other nodes on the same store do; nil: there are none
+
+	// Changed is told whose bindings have changed, once it is true in memory. It must not block. Nil: nobody is.
+	Changed func([]telephony.AoR)
 
 	Prober     Prober        // keeps phones behind NAT reachable over UDP; nil: nobody does
 	ProbeEvery time.Duration // 25 s when 0
@@ -71,7 +73,8 @@ type Registrar struct {
 	now         func() time.Time
 	log         *slog.Logger
 	tally       tally
-	changed     func([]telephony.RegistrationChange)
+	feed        Feed
+	changed     func([]telephony.AoR)
 	prober      Prober
 	probeEvery  time.Duration
 	probing     atomic.Int64
@@ -89,7 +92,7 @@ func New(c Config) *Registrar {
 	r := &Registrar{
 		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
 		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, log: c.Log, seed: maphash.MakeSeed(),
-		volatile: c.Volatile, changed: c.Changed, prober: c.Prober, probeEvery: c.ProbeEvery,
+		volatile: c.Volatile, feed: c.Feed, changed: c.Changed, prober: c.Prober, probeEvery: c.ProbeEvery,
 		verifier: digest.NewVerifier(digest.Config{
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),
@@ -137,8 +140,15 @@ func (r *Registrar) Start(ctx context.Context) error {
 	if err := r.load(ctx); err != nil {
 		return fmt.Errorf("registrar: bindings: %w", err)
 	}
+	heads, err := r.join(ctx)
+	if err != nil {
+		return fmt.Errorf("registrar: bindings of other nodes: %w", err)
+	}
 	life, stop := context.WithCancel(context.Background())
 	r.stop = stop
+	if r.feed != nil {
+		r.watcher.Go(func() { r.follow(life, heads) })
+	}
 	for _, s := range r.shards {
 		r.workers.Go(func() { s.run(life) })
 	}
@@ -170,7 +180,7 @@ func (r *Registrar) load(ctx context.Context) error {
 func (s *shard) recount(ctx context.Context, now time.Time) error {
 	d := s.newDraft()
 	for aor, loaded := range s.bindings {
-		bindings, changes := expire(loaded, now)
+		bindings, changes := expire(loaded, s.r.node, now)
 		if s.r.volatile {
 			for _, b := range bindings {
 				changes = append(changes, b.change(telephony.BindingExpired, now))
@@ -261,8 +271,17 @@ func (r *Registrar) FlowClosed(f Flow) {
 }
 
 func (r *Registrar) announce(changes []telephony.RegistrationChange) {
-	if r.changed != nil && len(changes) > 0 {
-		r.changed(changes)
+	if r.changed == nil {
+		return
+	}
+	var aors []telephony.AoR
+	for _, c := range changes {
+		if c.Kind != telephony.RegisterRefused && !slices.Contains(aors, c.AoR) {
+			aors = append(aors, c.AoR)
+		}
+	}
+	if len(aors) > 0 {
+		r.changed(aors)
 	}
 }
 

@@ -66,6 +66,7 @@ func (s *shard) run(ctx context.Context) {
 
 // turn serves what has arrived: authenticates each, decides all, saves once, applies, answers.
 func (s *shard) turn(ctx context.Context, jobs []*job) {
+	s.reread(ctx)
 	background := s.newDraft()
 	admitted := make([]*job, 0, len(jobs))
 	for _, j := range jobs {
@@ -178,6 +179,9 @@ func (s *shard) save(ctx context.Context, d *draft) error {
 	case err == nil:
 		s.backlog = nil
 		clear(s.unsaved)
+		if s.r.feed != nil && len(batch.Changes) > 0 {
+			s.r.feed.Wake()
+		}
 	}
 	return err
 }
@@ -193,7 +197,7 @@ func (s *shard) apply(d *draft) {
 
 func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 	for _, b := range s.bindings[aor] {
-		if users := s.flows[b.Flow.ID]; users != nil {
+		if users := s.flows[b.Flow.ID]; users != nil && b.Node == s.r.node {
 			if delete(users, aor); len(users) == 0 {
 				delete(s.flows, b.Flow.ID)
 			}
@@ -205,7 +209,7 @@ func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 	}
 	s.bindings[aor] = bindings
 	for _, b := range bindings {
-		if !b.Flow.Transport.Stream() || !b.Reachable {
+		if !b.Flow.Transport.Stream() || !b.Reachable || b.Node != s.r.node {
 			continue
 		}
 		if s.flows[b.Flow.ID] == nil {
@@ -213,7 +217,7 @@ func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 		}
 		s.flows[b.Flow.ID][aor] = struct{}{}
 	}
-	s.alarm.set(aor, bindings)
+	s.alarm.set(aor, bindings, s.r.node, s.r.now())
 	s.scheduleProbe(aor, bindings)
 }
 
@@ -226,7 +230,7 @@ func (s *shard) closeFlows(d *draft) {
 		for aor := range s.flows[flow] {
 			bindings := slices.Clone(d.of(aor))
 			for i, b := range bindings {
-				if b.Reachable && b.Flow.ID == flow && b.Flow.Transport.Stream() {
+				if b.Reachable && b.Flow.ID == flow && b.Flow.Transport.Stream() && b.Node == s.r.node {
 					bindings[i].Reachable = false
 					d.changes = append(d.changes, bindings[i].change(bindings[i].ended(), now))
 				}
@@ -240,9 +244,12 @@ func (s *shard) closeFlows(d *draft) {
 func (s *shard) sweep(d *draft) {
 	now := s.r.now()
 	for _, aor := range s.alarm.due(now, maxBackground) {
-		live, changes := expire(d.of(aor), now)
+		live, changes := expire(d.of(aor), s.r.node, now)
+		if slices.ContainsFunc(live, func(b Binding) bool { return !b.Expires.After(now) }) {
+			s.queue.stale(aor) // another node's, that may have been refreshed
+		}
 		if len(changes) == 0 {
-			s.alarm.set(aor, live) // refreshed since the alarm was set
+			s.alarm.set(aor, live, s.r.node, now) // refreshed since the alarm was set
 			continue
 		}
 		d.set(aor, live)

@@ -1,0 +1,116 @@
+package registrar_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"demarc/internal/seal/sealtest"
+	"demarc/store"
+	"demarc/store/storetest"
+	"demarc/telephony"
+	"demarc/telephony/digest"
+	"demarc/telephony/registrar"
+
+	storeregistrar "demarc/store/registrar"
+)
+
+// Two nodes on one database: each knows the other's bindings, a phone that moves has one, and either may end it.
+func TestNodesKnowEachOthersBindings(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		acc := storetest.Account(t, db, "pbx.example.org")
+		s := storeregistrar.New(db, sealtest.New(t))
+		d := subscribers(acc, 1)
+		replace(t, s, acc, d, storeregistrar.Replaced{Added: 1})
+		hash := d.Subscribers[0].Hashes[0]
+		one, two := node(t, s, "n1"), node(t, s, "n2")
+		aor := telephony.NewAoR("1001", "pbx.example.org")
+		at := func(r *registrar.Registrar, name string) func() bool {
+			return func() bool {
+				found := r.Lookup(t.Context(), aor)
+				return len(found) == 1 && len(found[0].Flows) == 1 && found[0].Flows[0].Node == name
+			}
+		}
+		mustRegister(t, one, hash)
+		began := time.Now()
+		eventually(t, "n2 knows n1's binding", at(two, "n1"))
+		if took := time.Since(began); db.Dialect() == store.PostgreSQL && took > 900*time.Millisecond {
+			t.Errorf("the other node knew after %s: the hint is not heard", took)
+		}
+		mustRegister(t, two, hash) // the phone came to the other node
+		eventually(t, "n1 knows that the phone moved", at(one, "n2"))
+		if got := load(t, s, "n1"); len(got) != 0 {
+			t.Errorf("n1 still has %+v", got)
+		}
+		one.FlowClosed(registrar.Flow{ID: 1, Transport: telephony.TLS}) // its old connection
+		mustRegister(t, one, hash)
+		eventually(t, "n2 knows that the phone is back", at(two, "n1"))
+		two.FlowClosed(registrar.Flow{ID: 1, Transport: telephony.TLS}) // its own flow of that number
+		one.FlowClosed(registrar.Flow{ID: 1, Transport: telephony.TLS})
+		eventually(t, "both know that the flow closed", func() bool {
+			return len(one.Lookup(t.Context(), aor)) == 0 && len(two.Lookup(t.Context(), aor)) == 0
+		})
+		for _, c := range must(s.Since(t.Context(), "n2", 0, 100))(t) {
+			if c.Kind != telephony.BindingRegistered {
+				t.Errorf("n2 told of %s, which was not its to tell", c.Kind)
+			}
+		}
+		third := node(t, s, "n3") // starts later
+		if got := third.Bindings(aor); len(got) != 1 || got[0].Node != "n1" || got[0].Reachable {
+			t.Errorf("a new node knows %+v", got)
+		}
+	})
+}
+
+func node(t *testing.T, s *storeregistrar.Store, name string) *registrar.Registrar {
+	t.Helper()
+	peers := storeregistrar.NewPeers(s)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = peers.Run(ctx) }()
+	r := registrar.New(registrar.Config{Node: name, Directory: s, Bindings: s, Feed: peers, Tick: 10 * time.Millisecond})
+	if err := r.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		<-done
+	})
+	return r
+}
+
+func mustRegister(t *testing.T, r *registrar.Registrar, h digest.Hash) {
+	t.Helper()
+	if got := register(t, r, h); got.Status != 200 || len(got.Bindings) != 1 {
+		t.Fatalf("%+v", got)
+	}
+}
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !condition(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+func TestNodeAddresses(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := storeregistrar.New(db, sealtest.New(t))
+		if _, err := s.Address(t.Context(), "n1"); err == nil {
+			t.Error("an unknown node has an address")
+		}
+		for _, address := range []string{"10.0.0.1:5062", "10.0.0.2:5062"} {
+			if err := s.Announce(t.Context(), "n1", address, start); err != nil {
+				t.Fatal(err)
+			}
+			if got := must(s.Address(t.Context(), "n1"))(t); got != address {
+				t.Errorf("%s, want %s", got, address)
+			}
+		}
+	})
+}

@@ -1,0 +1,172 @@
+package registrar
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"demarc/telephony"
+)
+
+// Feed tells what the other nodes on the same store have done. Without one a Registrar believes to be alone.
+type Feed interface {
+	// Heads returns the number of the last change of every node.
+	Heads(ctx context.Context) (map[string]int64, error)
+	Since(ctx context.Context, node string, n int64, limit int) ([]telephony.RegistrationChange, error)
+	// All returns the bindings of all nodes; Of those of the AoRs.
+	All(ctx context.Context) ([]Binding, error)
+	Of(ctx context.Context, aors []telephony.AoR) ([]Binding, error)
+	// Wait returns when a node may have something to tell, or the context has ended.
+	Wait(ctx context.Context)
+	// Wake lets the Wait of all nodes return, soon.
+	Wake()
+}
+
+const (
+	feedPage  = 500
+	feedPause = time.Second // after an error
+	// A binding of another node that has ended by the clock is read again after a while: refreshes are no changes, and so
+	// are not told. If it is still over after the longer while, its node has died and somebody else must tell of its end.
+	rereadAfter = 30 * time.Second
+	deadAfter   = 60 * time.Second
+)
+
+// join takes the other nodes' bindings into memory, and begins where the feed stands.
+func (r *Registrar) join(ctx context.Context) (heads map[string]int64, err error) {
+	if r.feed == nil {
+		return nil, nil
+	}
+	if heads, err = r.feed.Heads(ctx); err != nil { // before the bindings: what comes between is read twice, not never
+		return nil, err
+	}
+	all, err := r.feed.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range all {
+		if s := r.shard(b.AoR); b.Node != r.node {
+			s.put(b.AoR, append(slices.Clone(s.bindings[b.AoR]), b))
+		}
+	}
+	return heads, nil
+}
+
+// follow reads the feed of the other nodes until the context ends.
+func (r *Registrar) follow(ctx context.Context, heads map[string]int64) {
+	for ctx.Err() == nil {
+		if err := r.catchUp(ctx, heads); err != nil && ctx.Err() == nil {
+			r.storeFailed("feed", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(feedPause):
+			}
+			continue
+		}
+		r.feed.Wait(ctx)
+	}
+}
+
+func (r *Registrar) catchUp(ctx context.Context, heads map[string]int64) error {
+	bounded, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	now, err := r.feed.Heads(bounded)
+	if err != nil {
+		return err
+	}
+	for node, head := range now {
+		for node != r.node && heads[node] < head {
+			changes, err := r.feed.Since(bounded, node, heads[node], feedPage)
+			if err != nil || len(changes) == 0 {
+				return err
+			}
+			r.stale(changes)
+			heads[node] = changes[len(changes)-1].N
+		}
+	}
+	return nil
+}
+
+// stale lets each AoR's shard read what became of it.
+func (r *Registrar) stale(changes []telephony.RegistrationChange) {
+	for _, c := range changes {
+		if c.Kind != telephony.RegisterRefused {
+			r.shard(c.AoR).queue.stale(c.AoR)
+		}
+	}
+}
+
+// reread takes from the store what other nodes made of the AoRs, before anything is decided about them.
+func (s *shard) reread(ctx context.Context) {
+	if s.r.feed == nil || s.r.storeAway() {
+		return
+	}
+	aors := s.queue.takeStale()
+	for chunk := range slices.Chunk(aors, feedPage) {
+		bounded, cancel := context.WithTimeout(ctx, s.r.timeout)
+		stored, err := s.r.feed.Of(bounded, chunk)
+		cancel()
+		if err != nil {
+			s.r.storeFailed("bindings of other nodes", err)
+			for _, aor := range chunk {
+				s.queue.stale(aor)
+			}
+			continue
+		}
+		s.mu.Lock()
+		for _, aor := range chunk {
+			s.put(aor, s.merge(s.bindings[aor], stored, aor))
+		}
+		s.mu.Unlock()
+		if s.r.changed != nil {
+			s.r.changed(chunk)
+		}
+	}
+}
+
+// merge keeps our own bindings as memory knows them, but for those that another node has taken over or removed, and
+// everybody else's as stored.
+func (s *shard) merge(memory, stored []Binding, aor telephony.AoR) []Binding {
+	var merged []Binding
+	for _, b := range memory {
+		if b.Node != s.r.node {
+			continue
+		}
+		_, unsaved := s.unsaved[b.ID()]
+		if unsaved || slices.ContainsFunc(stored, func(o Binding) bool {
+			return o.Node == s.r.node && o.ID() == b.ID()
+		}) {
+			merged = append(merged, b)
+		}
+	}
+	for _, b := range stored {
+		if b.AoR == aor && b.Node != s.r.node && indexKey(merged, b.Key) < 0 {
+			merged = append(merged, b)
+		}
+	}
+	return merged
+}
+
+// endsAt is when a node has to look at the binding.
+func (b Binding) endsAt(node string, now time.Time) time.Time {
+	switch reread := b.Expires.Add(rereadAfter); {
+	case b.Node == node:
+		return b.Expires
+	case reread.After(now):
+		return reread
+	}
+	return b.Expires.Add(deadAfter)
+}
+
+// over reports whether the binding has ended for a node: its own by the clock, another's when that node is dead.
+func (b Binding) over(node string, now time.Time) bool {
+	if b.Node != node {
+		return !b.Expires.Add(deadAfter).After(now)
+	}
+	return !b.Expires.After(now)
+}
+
+// Removal names a binding that is to go, if its node still has it.
+type Removal struct {
+	Key
+	Node string
+}
