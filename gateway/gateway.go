@@ -114,8 +114,8 @@ func (g *Gateway) openData(ctx context.Context) error {
 	return g.openCertificates()
 }
 
-// openKeyset loads the keyset, or makes it at the first start, and refuses one that is not the store's: its secrets would
-// not open here, and those sealed here would open nowhere else.
+// openKeyset loads the keyset, or makes it at the first start, and refuses one that is not the store's: its secrets
+// would not open here, and those sealed here would open nowhere else.
 func (g *Gateway) openKeyset(ctx context.Context) error {
 	path := g.cfg.KeysetFile()
 	var err error
@@ -131,8 +131,8 @@ func (g *Gateway) openKeyset(ctx context.Context) error {
 		return err
 	}
 	if _, err := g.sealer.Open(place, sealed); err != nil {
-		return fmt.Errorf("the keyset %s is not the one that this store was sealed with: restore it from its backup, or copy "+
-			"it from the node that has it (store.keyset_file): %w", path, err)
+		return fmt.Errorf("the keyset %s is not the one that this store was sealed with: restore it from its backup, or "+
+			"copy it from the node that has it (store.keyset_file): %w", path, err)
 	}
 	return nil
 }

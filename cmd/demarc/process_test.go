@@ -23,7 +23,8 @@ import (
 
 const (
 	patience = 20 * time.Second
-	oneUser  = "pbx: {domain: pbx.test}\nusers:\n  - {extension: '1001', name: Ada, email: ada@pbx.test, password: canary-password}\n"
+	oneUser  = "pbx: {domain: pbx.test}\nusers:\n" +
+		"  - {extension: '1001', name: Ada, email: ada@pbx.test, password: canary-password}\n"
 )
 
 // process is a demarc serve of its own.
@@ -142,8 +143,8 @@ func users(t *testing.T, dir, content string) {
 	}
 }
 
-// A server's life as an operator sees it: start, a second start by mistake, reload, a broken reload, a crash, a restart on
-// what the crash left, and an end.
+// A server's life as an operator sees it: start, a second start by mistake, reload, a broken reload, a crash, a restart
+// on what the crash left, and an end.
 func TestServerLife(t *testing.T) {
 	t.Parallel()
 	dir := home(t)
@@ -152,8 +153,8 @@ func TestServerLife(t *testing.T) {
 		t.Error("it is not ready")
 	}
 
-	second := exec.Command("demarc", "--config", filepath.Join(dir, "demarc.yaml"), "--data-dir", filepath.Join(dir, "data"),
-		"serve")
+	second := exec.Command("demarc", "--config", filepath.Join(dir, "demarc.yaml"),
+		"--data-dir", filepath.Join(dir, "data"), "serve")
 	out, err := second.CombinedOutput()
 	if err == nil || second.ProcessState.ExitCode() != exitFailure ||
 		!strings.Contains(string(out), "another demarc process holds") {

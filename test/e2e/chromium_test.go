@@ -175,7 +175,8 @@ func (c *chromium) connects(s *site) {
 func wrongPassword(c *chromium, s *site) {
 	email, _ := s.serviceAdmin()
 	c.connects(s)
-	c.does("types a wrong password", fill("#email", email), fill("#password", "not the password"), click(signIn), see("#fault"))
+	c.does("types a wrong password", fill("#email", email), fill("#password", "not the password"), click(signIn),
+		see("#fault"))
 	c.stays(s, "unlinked", "email", "password")
 }
 

@@ -77,7 +77,9 @@ func newTap(t *testing.T, port string, ca []byte) *tap {
 		},
 		Transport: inner, ModifyResponse: x.keep, ErrorLog: log.New(io.Discard, "", 0),
 	}
-	server := &http.Server{Handler: x.muted(buffered(proxy)), TLSConfig: authority.ServerConfig(), ErrorLog: proxy.ErrorLog}
+	server := &http.Server{
+		Handler: x.muted(buffered(proxy)), TLSConfig: authority.ServerConfig(), ErrorLog: proxy.ErrorLog,
+	}
 	done := make(chan error, 1)
 	go func() { done <- server.ServeTLS(l, "", "") }()
 	t.Cleanup(func() {
