@@ -59,7 +59,7 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 
 // examine holds the parts of a request that no method may get wrong against RFC 3261 §8.2.2.
 func examine(m *wire.Message) (status int, reason string, headers []header) {
-	uri, ok := wire.ParseURI(m.RequestURI)
+	uri, ok := m.URI()
 	if !ok || len(uri.Headers) > 0 {
 		scheme := wire.Scheme(m.RequestURI)
 		if len(scheme) > 0 && !wire.EqualFold(scheme, "sip") && !wire.EqualFold(scheme, "sips") {
@@ -67,16 +67,14 @@ func examine(m *wire.Message) (status int, reason string, headers []header) {
 		}
 		return 400, "Bad Request-URI", nil
 	}
-	if _, _, ok := wire.ParseVia(m.Vias[0]); !ok {
+	if _, _, ok := m.TopVia(); !ok {
 		return 400, "Bad Via", nil // it is copied as it is; the answer goes to where the request came from
 	}
-	for _, v := range [...]struct {
-		value  []byte
-		reason string
-	}{{m.From, "Bad From"}, {m.To, "Bad To"}} {
-		if _, ok := wire.ParseNameAddr(v.value); !ok {
-			return 400, v.reason, nil
-		}
+	if _, ok := m.FromAddr(); !ok {
+		return 400, "Bad From", nil
+	}
+	if _, ok := m.ToAddr(); !ok {
+		return 400, "Bad To", nil
 	}
 	if m.Is("CANCEL") {
 		return 0, "", nil

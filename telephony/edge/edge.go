@@ -43,6 +43,7 @@ type Edge struct {
 	tagSeed maphash.Seed
 	guard   *guard
 	count   counters
+	buffers buffers
 	flowIDs atomic.Uint64
 
 	acceptors []*acceptor

@@ -17,7 +17,7 @@ type flow struct {
 	gone   chan struct{} // closed when a stream takes nothing more; nil for UDP
 }
 
-// sender takes bytes over and sends them; it never blocks for long.
+// sender sends bytes, or copies them to be sent soon; it never blocks for long.
 type sender interface{ send(b []byte) }
 
 // inHand counts requests without their reply. Unlike a WaitGroup it can be waited for until a deadline. Nothing may

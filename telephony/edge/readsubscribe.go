@@ -14,7 +14,7 @@ func readSubscribe(f registrar.Flow, m *wire.Message) (*events.Request, string) 
 	uri, _ := wire.ParseURI(m.RequestURI)
 	req.Target = telephony.NewAoR(wire.CanonicalUser(uri.User), string(uri.Host))
 	var ok bool
-	if req.User, ok = aor(m.From); !ok {
+	if req.User, ok = aorOf(m.FromAddr()); !ok {
 		return nil, "Bad From"
 	}
 	if req.From, req.RemoteTag, ok = party(m.From); !ok || req.RemoteTag == "" {

@@ -37,7 +37,7 @@ func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
 type pending struct {
 	edge  *Edge
 	flow  *flow
-	frame []byte // Via to CSeq of the response: the receive buffer is used for other things by then
+	frame *[]byte // Via to CSeq of the response: the receive buffer is used for other things by then
 	done  atomic.Bool
 }
 
@@ -55,6 +55,7 @@ func (p *pending) reply(r registrar.Reply) {
 	}
 	defer p.edge.inHand.end()
 	defer p.flow.inHand.end()
+	defer p.edge.buffers.put(p.frame)
 	if r.Drop {
 		p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", 0}, 1)
 		return
@@ -65,24 +66,31 @@ func (p *pending) reply(r registrar.Reply) {
 	if r.Status/100 == 2 {
 		p.flow.known.Store(true)
 	}
-	p.flow.writer.send(appendReply(make([]byte, 0, len(p.frame)+512), p.frame, r))
+	out := p.edge.buffers.get()
+	*out = appendReply((*out)[:0], *p.frame, r)
+	p.flow.writer.send(*out)
+	p.edge.buffers.put(out)
 	p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", r.Status}, 1)
 }
 
 // readRegister fills a Request from the scan, or says what is bad as a reason phrase. Every string is valid text
 // without control characters, and none aliases the receive buffer.
 func readRegister(f registrar.Flow, m *wire.Message) (*registrar.Request, string) {
-	uri, _ := wire.ParseURI(m.RequestURI)
-	req := &registrar.Request{
-		Flow: f, Domain: telephony.NewAoR("", string(uri.Host)).Domain, CSeq: m.CSeq, Expires: m.Expires,
+	// Nearly always there is one of each: they come in one piece of memory.
+	var room struct {
+		req       registrar.Request
+		contact   [1]registrar.Contact
+		authorize [1]string
+	}
+	req := &room.req
+	*req = registrar.Request{
+		Flow: f, CSeq: m.CSeq, Expires: m.Expires, Contacts: room.contact[:0], Authorize: room.authorize[:0],
 		Outbound: wire.HasToken(m.Supported, "outbound"), UserAgent: text(m.UserAgent, 128),
 		PathKnown: wire.HasToken(m.Supported, "path"), PathAsked: wire.HasToken(m.Require, "path"), Proxied: proxied(m),
 	}
-	var ok bool
-	if req.To, ok = aor(m.To); !ok {
+	if !readAoRs(req, m) {
 		return nil, "Bad To"
 	}
-	req.From, _ = aor(m.From) // of another scheme it is nobody we know
 	if !printable(m.CallID) || len(m.CallID) > 255 {
 		return nil, "Bad Call-ID"
 	}
@@ -106,12 +114,32 @@ func readRegister(f registrar.Flow, m *wire.Message) (*registrar.Request, string
 
 // proxied reports whether the request has more than one Via value.
 func proxied(m *wire.Message) bool {
-	_, rest, ok := wire.NextValue(m.Vias[0])
+	_, rest, ok := m.TopVia()
 	return len(m.Vias) > 1 || ok && len(rest) > 0
 }
 
-func aor(value []byte) (telephony.AoR, bool) {
-	n, ok := wire.ParseNameAddr(value)
+// readAoRs reads To, From and the domain of the Request-URI, which mostly say the same: one text serves them all. A From
+// of another scheme is nobody we know.
+func readAoRs(req *registrar.Request, m *wire.Message) (ok bool) {
+	to, ok := m.ToAddr()
+	if req.To, ok = aorOf(to, ok); !ok {
+		return false
+	}
+	if from, ok := m.FromAddr(); ok && bytes.Equal(from.URI, to.URI) {
+		req.From = req.To
+	} else {
+		req.From, _ = aorOf(from, ok)
+	}
+	if uri, _ := m.URI(); string(uri.Host) == req.To.Domain {
+		req.Domain = req.To.Domain
+	} else {
+		req.Domain = telephony.NewAoR("", string(uri.Host)).Domain
+	}
+	return true
+}
+
+// aorOf turns a parsed From or To into an address of record.
+func aorOf(n wire.NameAddr, ok bool) (telephony.AoR, bool) {
 	if !ok {
 		return telephony.AoR{}, false
 	}

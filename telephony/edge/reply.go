@@ -15,18 +15,23 @@ type header struct{ name, value string }
 
 // answer sends a final answer that needs no state: a retransmission gets the same one again (RFC 3261 §8.2.7).
 func (e *Edge) answer(f *flow, m *wire.Message, status int, reason string, headers ...header) {
-	b := sip.AppendStatus(make([]byte, 0, 512), status, reason)
+	out := e.buffers.get()
+	b := sip.AppendStatus((*out)[:0], status, reason)
 	b = sip.AppendFrame(b, m, f.Remote, sip.Tag(e.tagSeed, m))
 	for _, h := range headers {
 		b = sip.AppendHeader(b, h.name, h.value)
 	}
-	f.writer.send(sip.AppendEnd(b, nil))
+	*out = sip.AppendEnd(b, nil)
+	f.writer.send(*out)
+	e.buffers.put(out)
 	e.count.messages.add(Message{f.Listener, method(m), status}, 1)
 }
 
-// frame renders what a response copies from its request.
-func (e *Edge) frame(f *flow, m *wire.Message) []byte {
-	return sip.AppendFrame(make([]byte, 0, 384), m, f.Remote, sip.Tag(e.tagSeed, m))
+// frame renders what a response copies from its request, in a buffer that may be put back when it is used up.
+func (e *Edge) frame(f *flow, m *wire.Message) *[]byte {
+	b := e.buffers.get()
+	*b = sip.AppendFrame((*b)[:0], m, f.Remote, sip.Tag(e.tagSeed, m))
+	return b
 }
 
 // appendReply renders the registrar's reply around the frame of its request.
@@ -36,7 +41,8 @@ func appendReply(dst, frame []byte, r registrar.Reply) []byte {
 		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)
 	}
 	for _, b := range r.Bindings {
-		dst = sip.AppendHeader(dst, "Contact", binding(b))
+		var room [256]byte // nearly always enough
+		dst = sip.AppendHeader(dst, "Contact", appendBinding(room[:0], b))
 	}
 	if r.MinExpires > 0 {
 		dst = sip.AppendHeader(dst, "Min-Expires", strconv.Itoa(r.MinExpires))
@@ -63,7 +69,8 @@ func appendReply(dst, frame []byte, r registrar.Reply) []byte {
 		dst = sip.AppendHeader(dst, "Require", "outbound")
 	}
 	if !r.Date.IsZero() {
-		dst = sip.AppendHeader(dst, "Date", r.Date.UTC().Format(dateForm))
+		var room [len(dateForm)]byte
+		dst = sip.AppendHeader(dst, "Date", r.Date.UTC().AppendFormat(room[:0], dateForm))
 	}
 	return sip.AppendEnd(dst, nil)
 }
@@ -71,19 +78,20 @@ func appendReply(dst, frame []byte, r registrar.Reply) []byte {
 // dateForm is RFC 3261 §20.17's.
 const dateForm = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-func binding(b registrar.ReplyBinding) string {
-	s := "<" + b.URI + ">;expires=" + strconv.Itoa(b.Expires)
+func appendBinding(dst []byte, b registrar.ReplyBinding) []byte {
+	dst = append(append(append(dst, '<'), b.URI...), ">;expires="...)
+	dst = strconv.AppendInt(dst, int64(b.Expires), 10)
 	if b.Q != 1000 {
 		q := strconv.Itoa(1000 + b.Q)
-		s += ";q=0." + q[1:]
+		dst = append(append(dst, ";q=0."...), q[1:]...)
 	}
 	if b.Instance != "" {
-		s += `;+sip.instance="<` + b.Instance + `>"`
+		dst = append(append(append(dst, `;+sip.instance="<`...), b.Instance...), `>"`...)
 	}
 	if b.RegID > 0 {
-		s += ";reg-id=" + strconv.Itoa(b.RegID)
+		dst = strconv.AppendInt(append(dst, ";reg-id="...), int64(b.RegID), 10)
 	}
-	return s
+	return dst
 }
 
 // panicked counts and logs a panic of the handler. What it says is logged only when it is the runtime's: other values

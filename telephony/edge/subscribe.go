@@ -40,7 +40,7 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 	req.LocalTag = sip.Tag(e.tagSeed, m)
 	e.inHand.begin()
 	f.inHand.begin()
-	p := &pendingSubscribe{edge: e, flow: f, frame: e.frame(f, m), tx: tx}
+	p := &pendingSubscribe{edge: e, flow: f, frame: *e.frame(f, m), tx: tx}
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("Subscribe", r)

@@ -31,13 +31,13 @@ func AppendStatus(dst []byte, status int, reason string) []byte {
 // (RFC 3261 §18.2.1, RFC 3581 §4), From, To with tag when it has none and tag is not empty, Call-ID and CSeq.
 func AppendFrame(dst []byte, req *wire.Message, src netip.AddrPort, tag string) []byte {
 	dst = append(dst, "Via: "...)
-	dst = appendTopVia(dst, req.Vias[0], src)
+	dst = appendTopVia(dst, req, src)
 	for _, via := range req.Vias[1:] {
 		dst = appendField(dst, "Via", via)
 	}
 	dst = appendField(dst, "From", req.From)
 	dst = appendField(dst, "To", req.To)
-	if tag != "" && !hasTag(req.To) {
+	if tag != "" && !hasTag(req) {
 		dst = append(dst, ";tag="...)
 		dst = append(dst, tag...)
 	}
@@ -50,14 +50,14 @@ func AppendFrame(dst []byte, req *wire.Message, src netip.AddrPort, tag string) 
 }
 
 // AppendHeader appends one header line. CR and LF in the value become spaces, so that no value can forge a header.
-func AppendHeader(dst []byte, name, value string) []byte {
+func AppendHeader[T string | []byte](dst []byte, name string, value T) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ": "...)
-	for i := range len(value) {
-		if c := value[i]; c == '\r' || c == '\n' || c == 0 {
-			dst = append(dst, ' ')
-		} else {
-			dst = append(dst, c)
+	start := len(dst)
+	dst = append(dst, value...)
+	for _, odd := range [...]byte{'\r', '\n', 0} {
+		for i := bytes.IndexByte(dst[start:], odd); i >= 0; i = bytes.IndexByte(dst[start:], odd) {
+			dst[start+i] = ' '
 		}
 	}
 	return append(dst, "\r\n"...)
@@ -91,12 +91,11 @@ func appendField(dst []byte, name string, value []byte) []byte {
 	return append(dst, value...)
 }
 
-// hasTag reports whether a From or To value has a tag. It looks without judging: the value may be malformed and the
-// answer to it a 400.
-func hasTag(value []byte) bool {
-	addr, ok := wire.ParseNameAddr(value)
+// hasTag reports whether To has a tag. It looks without judging: the value may be malformed and the answer to it a 400.
+func hasTag(req *wire.Message) bool {
+	addr, ok := req.ToAddr()
 	if !ok {
-		return bytes.Contains(value, []byte(";tag="))
+		return bytes.Contains(req.To, []byte(";tag="))
 	}
 	_, ok = wire.Param(addr.Params, "tag")
 	return ok
@@ -104,10 +103,10 @@ func hasTag(value []byte) bool {
 
 // appendTopVia copies the topmost Via line. Its first value gets rport where it asked for that, and received where the
 // packet's source is not what it says; what the sender wrote there itself is dropped.
-func appendTopVia(dst, line []byte, src netip.AddrPort) []byte {
-	v, rest, ok := wire.ParseVia(line)
+func appendTopVia(dst []byte, req *wire.Message, src netip.AddrPort) []byte {
+	v, rest, ok := req.TopVia()
 	if !ok {
-		return append(dst, line...)
+		return append(dst, req.Vias[0]...)
 	}
 	source := src.Addr().Unmap()
 	dst = append(dst, v.Protocol...)

@@ -53,6 +53,7 @@ func TestResponseKeepsTheTag(t *testing.T) {
 	if got := string(sip.AppendFrame(nil, m, addr("192.0.2.9:1"), "new")); strings.Contains(got, "new") {
 		t.Errorf("second tag in\n%s", got)
 	}
+	m = parse(t, "OPTIONS", "z9hG4bK1")
 	m.To = []byte("<sip:c@d;tag=no>")
 	if got := string(sip.AppendFrame(nil, m, addr("192.0.2.9:1"), "new")); !strings.Contains(got, "no>;tag=new\r\n") {
 		t.Errorf("no tag in\n%s", got)

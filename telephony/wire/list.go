@@ -20,6 +20,13 @@ func NextValue(b []byte) (value, rest []byte, ok bool) {
 
 // until returns the index of the first stop byte outside of quoted strings and angle brackets, or len(b).
 func until(b []byte, stop byte) int {
+	at := bytes.IndexByte(b, stop)
+	if at < 0 {
+		at = len(b)
+	}
+	if bytes.IndexByte(b[:at], '"') < 0 && bytes.IndexByte(b[:at], '<') < 0 { // mostly
+		return at
+	}
 	quoted, angle := false, false
 	for i := 0; i < len(b); i++ {
 		c := b[i]

@@ -24,6 +24,7 @@ type Message struct {
 	// The lists hold the values of one header line each, in order: a line may hold several, separated by commas.
 	Vias, Contacts, Authorization, Path, Route, Require, ProxyRequire, Supported [][]byte
 
+	parts parts
 	seen  uint32 // bit per field
 	fault Error  // the first one found; the scan goes on so that the message can be answered
 }

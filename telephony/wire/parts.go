@@ -1,0 +1,67 @@
+package wire
+
+// parts are what several readers of a message ask for: each is read when it is first asked for, and once.
+type parts struct {
+	uri      URI
+	via      Via
+	afterVia []byte
+	from, to NameAddr
+
+	uriRead, viaRead, fromRead, toRead outcome
+}
+
+// outcome tells how the reading of a part went.
+type outcome uint8
+
+const (
+	unread outcome = iota
+	good
+	bad
+)
+
+func outcomeOf(ok bool) outcome {
+	if ok {
+		return good
+	}
+	return bad
+}
+
+// URI returns the parsed Request-URI.
+func (m *Message) URI() (URI, bool) {
+	p := &m.parts
+	if p.uriRead == unread {
+		uri, ok := ParseURI(m.RequestURI)
+		p.uri, p.uriRead = uri, outcomeOf(ok)
+	}
+	return p.uri, p.uriRead == good
+}
+
+// TopVia returns the topmost Via value and what follows it in its line. The message must have a Via.
+func (m *Message) TopVia() (v Via, rest []byte, ok bool) {
+	p := &m.parts
+	if p.viaRead == unread {
+		v, rest, ok := ParseVia(m.Vias[0])
+		p.via, p.afterVia, p.viaRead = v, rest, outcomeOf(ok)
+	}
+	return p.via, p.afterVia, p.viaRead == good
+}
+
+// FromAddr returns the parsed From.
+func (m *Message) FromAddr() (NameAddr, bool) {
+	p := &m.parts
+	if p.fromRead == unread {
+		n, ok := ParseNameAddr(m.From)
+		p.from, p.fromRead = n, outcomeOf(ok)
+	}
+	return p.from, p.fromRead == good
+}
+
+// ToAddr returns the parsed To.
+func (m *Message) ToAddr() (NameAddr, bool) {
+	p := &m.parts
+	if p.toRead == unread {
+		n, ok := ParseNameAddr(m.To)
+		p.to, p.toRead = n, outcomeOf(ok)
+	}
+	return p.to, p.toRead == good
+}
