@@ -29,6 +29,7 @@ type Store interface {
 	Links
 	Grants
 	Leases
+	Sweeper
 }
 
 // Apps keeps which accounts have the app.
@@ -80,4 +81,16 @@ type Leases interface {
 	// End ends the grant unless its generation has moved on. When it was the last one the connector becomes needs_auth
 	// with the reason.
 	End(ctx context.Context, l Lease, generation int64, reason string, e Event) error
+}
+
+// Kept says what a sweep leaves.
+type Kept struct {
+	Attempts time.Time // links under way that ended at or after this
+	Grants   time.Time // ended grants, from this on; working ones stay
+	Events   int       // newest events of each connector
+}
+
+// Sweeper removes what nobody needs any more, in many small transactions.
+type Sweeper interface {
+	Sweep(ctx context.Context, k Kept) error
 }

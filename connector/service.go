@@ -108,3 +108,14 @@ func (s *Service) needApp(ctx context.Context, acc account.ID) error {
 func (s *Service) event(acc account.ID, id ID, actor, text string) Event {
 	return Event{Account: acc, Connector: id, At: s.Now(), Actor: actor, Text: text}
 }
+
+const (
+	keepEvents = 500
+	keepEnded  = 365 * 24 * time.Hour
+)
+
+// Sweep removes what nobody needs any more, so that no table grows for ever. The gateway calls it now and then.
+func (s *Service) Sweep(ctx context.Context) error {
+	now := s.Now()
+	return s.Store.Sweep(ctx, Kept{Attempts: now.Add(-keepAttempts), Grants: now.Add(-keepEnded), Events: keepEvents})
+}

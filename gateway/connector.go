@@ -15,6 +15,7 @@ import (
 	"demarc/connector"
 	"demarc/internal/account"
 	"demarc/provisioning"
+	storeaccess "demarc/store/access"
 	storeconnector "demarc/store/connector"
 	storeprovisioning "demarc/store/provisioning"
 	storeregistrar "demarc/store/registrar"
@@ -30,6 +31,9 @@ type connectorRole struct {
 
 // refreshEvery is how often grants that end soon are looked for.
 const refreshEvery = 30 * time.Second
+
+// sweepEvery is how often what nobody needs any more is looked for.
+const sweepEvery = time.Hour
 
 func (g *Gateway) startConnector(context.Context) error {
 	var err error
@@ -51,6 +55,7 @@ func (g *Gateway) startConnector(context.Context) error {
 	})
 	g.connector.done = make(chan struct{})
 	g.every("token refresh", refreshEvery, g.connector.connectors.RefreshDue)
+	g.every("sweep", sweepEvery, g.sweep)
 	g.every("reported registrations", time.Second, g.connector.provisioning.LapseDue)
 	g.every("sync", g.cfg.Connector.SyncEvery, g.syncAll)
 	feed := storeregistrar.New(g.db, g.sealer)
@@ -58,6 +63,13 @@ func (g *Gateway) startConnector(context.Context) error {
 		return g.connector.provisioning.Follow(ctx, feed)
 	})
 	return nil
+}
+
+// sweep removes what nobody needs any more; one part's trouble must not stop the others.
+func (g *Gateway) sweep(ctx context.Context) error {
+	return errors.Join(
+		storeaccess.New(g.db).Sweep(ctx, g.now()), g.connector.connectors.Sweep(ctx), g.connector.provisioning.Sweep(ctx),
+	)
 }
 
 // phoneCA returns the certificates that phones trust at registrars: our own CA unless our certificate is a public one,

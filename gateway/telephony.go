@@ -129,8 +129,11 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	}
 	g.onStop("registrar", r.Stop)
 	g.every("change feed prune", time.Minute, func(ctx context.Context) error {
-		_, err := rows.Prune(ctx, g.now().Add(-feedKept))
-		return err
+		for {
+			if n, err := rows.Prune(ctx, g.now().Add(-feedKept)); err != nil || n == 0 {
+				return err
+			}
+		}
 	})
 	return r, nil
 }

@@ -35,6 +35,7 @@ type Store interface {
 	Tickets
 	Syncs
 	Cursors
+	Sweeper
 }
 
 // Roster keeps who is on the integration.
@@ -121,4 +122,17 @@ type Cursors interface {
 	// whose credential has its AoR; changes of AoRs without an integrated user are passed over.
 	Follow(ctx context.Context, node string, after int64, changes []telephony.RegistrationChange,
 		rule func(telephony.RegistrationChange, *Record)) error
+}
+
+// Kept says what a sweep leaves.
+type Kept struct {
+	Tickets time.Time // one-time codes and links that ended at or after this
+	Entries int       // newest timeline entries of each user
+	Gone    time.Time // timeline entries of users who were removed, from this on
+	Runs    int       // newest sync runs of each account
+}
+
+// Sweeper removes what nobody needs any more, in many small transactions.
+type Sweeper interface {
+	Sweep(ctx context.Context, k Kept) error
 }

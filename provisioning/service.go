@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"time"
@@ -31,6 +32,20 @@ func New(c Config) *Service {
 	}
 	c.ServerURL = strings.TrimRight(c.ServerURL, "/")
 	return &Service{Config: c}
+}
+
+const (
+	keepEntries = 500
+	keepRuns    = 200
+	keepGone    = 365 * 24 * time.Hour
+)
+
+// Sweep removes what nobody needs any more, so that no table grows for ever. The gateway calls it now and then.
+func (s *Service) Sweep(ctx context.Context) error {
+	now := s.Now()
+	return s.Store.Sweep(ctx, Kept{
+		Tickets: now.Add(-keepTickets), Entries: keepEntries, Gone: now.Add(-keepGone), Runs: keepRuns,
+	})
 }
 
 // bounded keeps a page size between 1 and most; 0 is the usual one.

@@ -157,3 +157,39 @@ func TestOneOfManyBurnsTheLink(t *testing.T) {
 		}
 	})
 }
+
+func TestSweep(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s := service(db, func() time.Time { return start })
+		a, err := s.CreateAccount(t.Context(), "One", "one.example", "o@one.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, _, err := s.IssueSignIn(t.Context(), a.ID, "o@one.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err = s.SignIn(t.Context(), token, ""); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			age             time.Duration
+			links, sessions int
+		}{
+			{access.LinkLifetime - time.Minute, 1, 1}, {access.LinkLifetime, 0, 1},
+			{access.SessionLifetime - time.Minute, 0, 1}, {access.SessionLifetime, 0, 0},
+		} {
+			if err := storeaccess.New(db).Sweep(t.Context(), start.Add(step.age)); err != nil {
+				t.Fatal(err)
+			}
+			for table, want := range map[string]int{"sign_in_link": step.links, "web_session": step.sessions} {
+				var n int
+				if err := db.Read(t.Context(), func(q store.Tx) error {
+					return q.QueryRow(t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&n)
+				}); err != nil || n != want {
+					t.Errorf("after %v: %d rows in %s, %v, want %d", step.age, n, table, err, want)
+				}
+			}
+		}
+	})
+}

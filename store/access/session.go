@@ -104,3 +104,12 @@ func (s *Store) EndSessions(ctx context.Context, id account.ID, member account.M
 		return err
 	})
 }
+
+// Sweep deletes links and sessions that ended before now.
+func (s *Store) Sweep(ctx context.Context, now time.Time) error {
+	err := s.db.Sweep(ctx, "sign_in_link", "account_id, token_hash", `expires_at <= $1`, store.Millis(now))
+	if err != nil {
+		return err
+	}
+	return s.db.Sweep(ctx, "web_session", "account_id, session_id", `expires_at <= $1`, store.Millis(now))
+}

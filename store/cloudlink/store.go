@@ -67,6 +67,9 @@ func (s *Store) AuditTrail(ctx context.Context, acc account.ID, limit int) ([]oa
 	return trail, err
 }
 
+// auditKept is how long deeds are kept.
+const auditKept = 365 * 24 * time.Hour
+
 // Sweep removes what has run out, in small transactions. Used codes and rotated refresh tokens stay until they would
 // have expired, so that their reuse is still seen; a grant goes when nothing of it is left.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
@@ -74,7 +77,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		{"cloudlink_session", "session_hash"}, {"cloudlink_ticket", "ticket_hash"}, {"cloudlink_code", "code_hash"},
 		{"cloudlink_access", "token_hash"}, {"cloudlink_refresh", "token_hash"},
 	} {
-		if err := s.sweep(ctx, table.name, table.key, `expires_at < $1`, now); err != nil {
+		if err := s.db.Sweep(ctx, table.name, "account_id, "+table.key, `expires_at < $1`, store.Millis(now)); err != nil {
 			return err
 		}
 	}
@@ -83,23 +86,10 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		where += ` AND NOT EXISTS (SELECT 1 FROM ` + table + ` x
 			WHERE x.account_id = t.account_id AND x.grant_id = t.grant_id)`
 	}
-	return s.sweep(ctx, "cloudlink_grant", "grant_id", where, now)
-}
-
-// sweep removes rows of one table, 500 a transaction: that is what background work may hold at once.
-func (s *Store) sweep(ctx context.Context, table, key, where string, now time.Time) error {
-	statement := `DELETE FROM ` + table + ` WHERE ` + key + ` IN
-		(SELECT t.` + key + ` FROM ` + table + ` t WHERE ` + where + ` LIMIT 500)`
-	for gone := int64(500); gone == 500; {
-		err := s.db.Write(ctx, func(tx store.Tx) (err error) {
-			gone, err = tx.Exec(ctx, statement, store.Millis(now))
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if err := s.db.Sweep(ctx, "cloudlink_grant", "account_id, grant_id", where, store.Millis(now)); err != nil {
+		return err
 	}
-	return nil
+	return s.db.Sweep(ctx, "cloudlink_audit", "account_id, audit_id", `at < $1`, store.Millis(now.Add(-auditKept)))
 }
 
 // collect reads all rows.

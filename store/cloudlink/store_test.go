@@ -407,5 +407,12 @@ func TestSessionsAndSweep(t *testing.T) {
 		ok(t, s.Sweep(t.Context(), start.Add(48*time.Hour)))
 		verdict, err = s.Revoke(t.Context(), "refresh-2-a", "app", start)
 		wantVerdict(t, "all is swept", verdict, oauth.Unknown, err)
+		for _, age := range []time.Duration{364 * 24 * time.Hour, 366 * 24 * time.Hour} {
+			ok(t, s.Sweep(t.Context(), start.Add(age)))
+			trail, err := s.AuditTrail(t.Context(), acme, 100)
+			if err != nil || (len(trail) > 0) != (age < 365*24*time.Hour) {
+				t.Errorf("after %v the audit trail is %+v, %v", age, trail, err)
+			}
+		}
 	})
 }

@@ -452,3 +452,59 @@ func TestLateHolderIsFenced(t *testing.T) {
 		}
 	})
 }
+
+func TestSweep(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		b := newBench(t, db)
+		b.link()
+		b.link() // the first grant has ended, the second works
+		late := b.begin()
+		rows := func(table string) (n int) {
+			t.Helper()
+			b.must(db.Read(t.Context(), func(q store.Tx) error {
+				return q.QueryRow(t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&n)
+			}))
+			return n
+		}
+		b.must(db.Write(t.Context(), func(tx store.Tx) error { // more history than is kept
+			for i := range 600 {
+				if _, err := tx.Exec(t.Context(), `INSERT INTO connector_event
+					(account_id, connector_id, at, event_id, actor, text) VALUES ($1, $2, 1, $3, '', 'old')`,
+					string(b.actor.Account), string(b.con.ID), fmt.Sprint("ev_", i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		b.must(b.svc.Sweep(t.Context()))
+		if n := rows("connector_event"); n != 500 {
+			t.Errorf("%d events", n)
+		}
+		events, err := b.store.History(t.Context(), b.actor.Account, b.con.ID, 1)
+		if err != nil || events[0].Text == "old" {
+			t.Errorf("the newest event went: %+v, %v", events, err)
+		}
+		if rows("link_attempt") != 1 || rows("connector_grant") != 2 {
+			t.Errorf("%d attempts, %d grants", rows("link_attempt"), rows("connector_grant"))
+		}
+		b.sleep(25 * time.Hour)
+		b.must(b.svc.Sweep(t.Context()))
+		if n := rows("link_attempt"); n != 0 {
+			t.Errorf("%d attempts a day later", n)
+		}
+		if _, _, err := b.svc.Complete(t.Context(), b.actor, "session-1", late); !errors.Is(err, rules.ErrStateUnknown) {
+			t.Errorf("after the sweep: %v", err)
+		}
+		b.sleep(366 * 24 * time.Hour)
+		b.must(b.svc.Sweep(t.Context()))
+		_, _, grants := b.state()
+		for _, g := range grants {
+			if !g.EndedAt.IsZero() {
+				t.Fatalf("an old ended grant: %+v", g)
+			}
+		}
+		if len(grants) != 1 {
+			t.Errorf("%d working grants", len(grants))
+		}
+	})
+}

@@ -137,6 +137,19 @@ func (s *Store) History(ctx context.Context, acc account.ID, id rules.ID, limit 
 	return list, err
 }
 
+// Sweep removes what nobody needs any more.
+func (s *Store) Sweep(ctx context.Context, k rules.Kept) error {
+	if err := s.db.Sweep(ctx, "link_attempt", "account_id, state_hash", `expires_at < $1`,
+		store.Millis(k.Attempts)); err != nil {
+		return err
+	}
+	if err := s.db.Sweep(ctx, "connector_grant", "account_id, grant_id", `ended_at > 0 AND ended_at < $1`,
+		store.Millis(k.Grants)); err != nil {
+		return err
+	}
+	return s.db.SweepAllBut(ctx, k.Events, "connector_event", "account_id, connector_id", "at, event_id")
+}
+
 // writeEvent adds to the history; an event without text is none.
 func writeEvent(ctx context.Context, tx store.Tx, e rules.Event) error {
 	if e.Text == "" {
