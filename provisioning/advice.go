@@ -11,6 +11,7 @@ const (
 	CauseTLSClient    = "tls_client_cert"
 	CauseTimeout      = "timeout"
 	CauseRefused      = "refused"
+	CauseClosed       = "closed"
 	CauseDNS          = "dns"
 )
 
@@ -60,6 +61,9 @@ func adviceBelowSIP(cause string) string {
 			"on the phones' port."
 	case CauseDNS:
 		return "The registrar's name cannot be found in DNS. Check the name at the PBX and the phone's network."
+	case CauseClosed:
+		return "The connection to the registrar broke, or the registrar closed it. The phone connects again by itself; if it " +
+			"lasts, look at the network between them."
 	case CauseRefused:
 		return "Nothing listens at the registrar's address. Check address and port, and whether the registrar runs."
 	}

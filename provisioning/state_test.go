@@ -120,11 +120,11 @@ func TestAdviceAlwaysSaysWhatToDo(t *testing.T) {
 		seen[Advice(code, CauseSIP)] = true
 	}
 	for _, cause := range []string{CauseTLSUntrusted, CauseTLSExpired, CauseTLSName, CauseTLSClient, CauseTimeout,
-		CauseRefused, CauseDNS} {
+		CauseRefused, CauseClosed, CauseDNS} {
 		seen[Advice(0, cause)] = true
 	}
-	if len(seen) != 14 {
-		t.Errorf("%d different texts, want 14: support must tell them apart", len(seen))
+	if len(seen) != 15 {
+		t.Errorf("%d different texts, want 15: support must tell them apart", len(seen))
 	}
 	for code := 0; code < 700; code++ {
 		if Advice(code, "odd") == "" {

@@ -37,7 +37,8 @@ const (
 	CauseTLSExpired   Cause = "tls_expired"   // its certificate is expired or not yet valid
 	CauseTLSName      Cause = "tls_name"      // its certificate is for another name
 	CauseTimeout      Cause = "timeout"       // no answer
-	CauseRefused      Cause = "refused"       // connection refused, or closed at once
+	CauseRefused      Cause = "refused"       // nothing listens there; with a Code, the HTTP status by which the server refused
+	CauseClosed       Cause = "closed"        // the connection was closed by the other side, or broke
 	CauseDNS          Cause = "dns"           // the name does not resolve
 	CauseClient       Cause = "client"        // nothing was sent: the account cannot be registered as it is
 )
@@ -120,10 +121,10 @@ func networkFailure(err error, host string) *Failure {
 		f.Text = "connection refused: nothing listens there; check address and port, and whether the service runs"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, sip.ErrClosed):
-		f.Cause = CauseRefused
+		f.Cause = CauseClosed
 		f.Text = "the other side closed the connection"
 	default:
-		f.Cause = CauseRefused
+		f.Cause = CauseClosed
 		f.Text = "no connection: " + plain(err.Error(), 200)
 	}
 	return f

@@ -184,7 +184,7 @@ func (s *session) failure(code int, text string) *Failure {
 
 func (s *session) lostFailure() *Failure {
 	return &Failure{
-		Cause: CauseRefused, Registrar: s.addr.String(), err: s.conn.Err(),
+		Cause: CauseClosed, Registrar: s.addr.String(), err: s.conn.Err(),
 		Text: "the connection to the PBX broke; connecting again",
 	}
 }
