@@ -2,16 +2,51 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
 
-	"demarc/telephony/edge"
+	"demarc/telephony"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 )
 
 // phones sends what the telephony rules want said to a phone, over the phone's own flow.
-type phones struct{ edge *edge.Edge }
+type phones struct{ g *Gateway }
+
+// send sends a request over the binding's flow, at whatever node that is.
+func (p phones) send(ctx context.Context, b registrar.Binding, r sip.Request) (*sip.Response, error) {
+	if b.Path != "" {
+		r.Headers = append([]sip.Header{{Name: "Route", Value: b.Path}}, r.Headers...)
+	}
+	switch t := p.g.telephony; {
+	case b.Node == p.g.cfg.Telephony.Node:
+		return t.edge.Send(ctx, b.Flow, r)
+	case t.nodes == nil:
+		return nil, fmt.Errorf("the phone is at node %s: set telephony.internal_listen on both nodes", b.Node)
+	default:
+		return t.nodes.Send(ctx, b.Node, b.Flow, r)
+	}
+}
+
+// deliver sends a request to one phone: over one flow at a time, and the next when that one fails (RFC 5626 §5.3). The
+// phone itself answering, whatever it says, is the end.
+func (p phones) deliver(ctx context.Context, t registrar.Target, request func(registrar.Binding) sip.Request) (
+	*sip.Response, registrar.Binding, error) {
+	err := errors.New("the phone has no open connection")
+	for _, b := range t.Flows {
+		var response *sip.Response
+		response, err = p.send(ctx, b, request(b))
+		if err == nil && response.Status != 430 && response.Status != 408 {
+			return response, b, nil
+		}
+		if err == nil {
+			err = fmt.Errorf("%d %s", response.Status, response.Reason)
+		}
+	}
+	return nil, registrar.Binding{}, err
+}
 
 // Notify sends a NOTIFY within the dialog of its subscription.
 func (p phones) Notify(ctx context.Context, n events.Notify) (status int, retry bool, err error) {
@@ -22,10 +57,10 @@ func (p phones) Notify(ctx context.Context, n events.Notify) (status int, retry 
 	r.Headers = append(r.Headers,
 		sip.Header{Name: "From", Value: n.From}, sip.Header{Name: "To", Value: n.To},
 		sip.Header{Name: "Call-ID", Value: n.CallID}, sip.Header{Name: "CSeq", Value: strconv.FormatUint(uint64(n.CSeq), 10) + " NOTIFY"},
-		sip.Header{Name: "Contact", Value: "<" + p.edge.ContactURI(n.Flow.Listener) + ">"},
+		sip.Header{Name: "Contact", Value: "<" + p.g.telephony.edge.ContactURI(n.Flow.Listener) + ">"},
 		sip.Header{Name: "Event", Value: n.Event}, sip.Header{Name: "Subscription-State", Value: n.State},
 		sip.Header{Name: "Content-Type", Value: n.Type})
-	response, err := p.edge.Send(ctx, n.Flow, r)
+	response, err := p.g.telephony.edge.Send(ctx, n.Flow, r)
 	if err != nil {
 		return 0, false, err
 	}
@@ -34,15 +69,38 @@ func (p phones) Notify(ctx context.Context, n events.Notify) (status int, retry 
 
 // Probe sends an OPTIONS; any answer will do.
 func (p phones) Probe(ctx context.Context, b registrar.Binding) error {
-	r := sip.Request{Method: "OPTIONS", URI: b.Contact, Headers: []sip.Header{
+	_, err := p.send(ctx, b, options(b))
+	return err
+}
+
+func options(b registrar.Binding) sip.Request {
+	return sip.Request{Method: "OPTIONS", URI: b.Contact, Headers: []sip.Header{
 		{Name: "From", Value: "<sip:" + b.AoR.Domain + ">;tag=" + sip.NewToken()},
 		{Name: "To", Value: "<sip:" + b.AoR.String() + ">"},
 		{Name: "Call-ID", Value: sip.NewToken()},
 		{Name: "CSeq", Value: "1 OPTIONS"},
 	}}
-	if b.Path != "" {
-		r.Headers = append(r.Headers, sip.Header{Name: "Route", Value: b.Path})
+}
+
+// Reached is what came of asking one phone.
+type Reached struct {
+	Contact string
+	Node    string // whose flow carried it
+	Status  int    // of its answer, 0 without one
+	Reason  string
+}
+
+// Reach asks every phone of an AoR for a sign of life, wherever its connection is.
+func (g *Gateway) Reach(ctx context.Context, aor telephony.AoR) []Reached {
+	var all []Reached
+	for _, t := range g.telephony.registrar.Lookup(ctx, aor) {
+		response, b, err := phones{g}.deliver(ctx, t, options)
+		switch {
+		case err != nil:
+			all = append(all, Reached{Reason: err.Error()})
+		default:
+			all = append(all, Reached{registrar.PublicContact(b.Contact), b.Node, response.Status, response.Reason})
+		}
 	}
-	_, err := p.edge.Send(ctx, b.Flow, r)
-	return err
+	return all
 }

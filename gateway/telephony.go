@@ -20,6 +20,7 @@ import (
 	"demarc/telephony/directory"
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
+	"demarc/telephony/nodes"
 	"demarc/telephony/registrar"
 )
 
@@ -31,6 +32,7 @@ type telephonyRole struct {
 	edge      *edge.Edge
 	registrar *registrar.Registrar
 	events    *events.Service
+	nodes     *nodes.Nodes // nil without an internal listener
 }
 
 // handler is what the edge hands requests to.
@@ -53,6 +55,9 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 	}
 	g.telephony.events.Start()
 	g.run("SIP edge", func(ctx context.Context) error { return g.telephony.edge.Serve(ctx, handler) })
+	if err := g.startNodes(ctx); err != nil {
+		return err
+	}
 	g.onStop("event subscriptions", g.telephony.events.Stop) // while the edge still carries its goodbyes
 	return nil
 }
@@ -108,7 +113,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 		Volatile: g.cfg.Telephony.Bindings == "memory", ProbeEvery: g.cfg.Telephony.UDPKeepAlive, Now: g.now, Log: g.log,
 	}
 	if c.ProbeEvery > 0 {
-		c.Prober = phones{g.telephony.edge}
+		c.Prober = phones{g}
 	}
 	c.Changed = g.registrationsChanged
 	if g.db.Dialect() == store.PostgreSQL && !c.Volatile { // on SQLite there is no other node
@@ -119,7 +124,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	r := registrar.New(c)
 	g.telephony.registrar = r
 	g.telephony.events = events.New(events.Config{
-		Auth: r, Directory: rows, Registrations: r, Sender: phones{g.telephony.edge}, Now: g.now, Log: g.log,
+		Auth: r, Directory: rows, Registrations: r, Sender: phones{g}, Now: g.now, Log: g.log,
 	})
 	if err := g.loadDirectory(ctx); err != nil {
 		return r, err

@@ -86,6 +86,8 @@ type Telephony struct {
 	MaxExpires     time.Duration `yaml:"max_expires" help:"longest registration granted"`
 	FlowTimer      time.Duration `yaml:"flow_timer" help:"how often phones that keep connections of their own (RFC 5626) are asked to send keep-alives; on UDP never less often than every 29s"`
 	UDPKeepAlive   time.Duration `yaml:"udp_keepalive" help:"time between the OPTIONS that hold the way to a phone behind NAT open over UDP; three without an answer make it inactive; 0 sends none"`
+	NodeListen     string        `yaml:"internal_listen" help:"address of the SIP listener between nodes (mutual TLS under the shared certificate authority); empty: requests for phones of other nodes are not sent"`
+	NodeAdvertise  string        `yaml:"internal_advertise" help:"host:port by which other nodes reach internal_listen; empty: the address that it is bound to"`
 	Proxies        []string      `yaml:"proxies" help:"address ranges (CIDR) of SIP proxies in front of phones, whose Path is believed; that of others is passed over"`
 	PushProviders  []string      `yaml:"push_providers" help:"push services (pn-provider of RFC 8599, such as apns or fcm) that wake phones of this registrar; with none, push parameters are kept and nothing is promised"`
 	Bindings       string        `yaml:"bindings" help:"store: every registration is committed before it is answered and outlives a restart; memory: refreshes are not written, which is faster, and a restart loses all registrations until the phones come back"`

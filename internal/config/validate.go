@@ -128,6 +128,21 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	if t.UDPKeepAlive != 0 && (t.UDPKeepAlive < 5*time.Second || t.UDPKeepAlive > 10*time.Minute) {
 		add("telephony.udp_keepalive", "%s: use 5s to 10m, or 0", t.UDPKeepAlive)
 	}
+	if t.NodeListen != "" {
+		checkAddress(add, "telephony.internal_listen", t.NodeListen)
+		if t.Bindings == "memory" {
+			add("telephony.internal_listen", "several nodes need telephony.bindings: store")
+		}
+		if strings.HasPrefix(c.StoreURL(), "sqlite:") {
+			add("telephony.internal_listen", "several nodes need PostgreSQL: set store.url")
+		}
+		if strings.ContainsAny(t.Node, "_") {
+			add("telephony.node", "%q: with several nodes use letters, digits, - and . alone", t.Node)
+		}
+	}
+	if t.NodeAdvertise != "" {
+		checkAddress(add, "telephony.internal_advertise", t.NodeAdvertise)
+	}
 	for _, cidr := range t.Proxies {
 		if _, err := netip.ParsePrefix(cidr); err != nil {
 			add("telephony.proxies", "%q is not an address range: write it like 192.0.2.0/24", cidr)

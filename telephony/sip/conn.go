@@ -36,7 +36,13 @@ type Config struct {
 	Timers      Timers
 	// Handler answers an incoming request; it runs in the reader and must not block. Nil: OPTIONS gets 200, all else 405.
 	Handler func(req *wire.Message) Answer
-	Log     *slog.Logger // nil: slog.Default
+	// Serve takes incoming requests instead of Handler, and may answer later: respond is to be called once, from any
+	// goroutine. The message is a copy.
+	Serve func(req *wire.Message, respond func(Answer))
+	// Accepted says that the peer opened the connection: its pings are answered (RFC 5626 §4.4.1).
+	Accepted bool
+	Waiting  int          // requests that may wait for a response, in either direction; 256 when 0
+	Log      *slog.Logger // nil: slog.Default
 }
 
 // Answer is what a Handler wants sent.
@@ -44,6 +50,8 @@ type Answer struct {
 	Status  int
 	Reason  string // the standard phrase when empty
 	Headers []Header
+	Body    []byte
+	Tag     string // of To; random when empty
 }
 
 // Conn is the client side of one flow: a connection, or a UDP socket bound to one peer. Its methods may be called from
@@ -67,10 +75,9 @@ type Conn struct {
 }
 
 const (
-	maxPending   = 256
-	maxIncoming  = 256
-	writeTimeout = 10 * time.Second
-	readBuffer   = 64 << 10 // a UDP datagram
+	defaultWaiting = 256
+	writeTimeout   = 10 * time.Second
+	readBuffer     = 64 << 10 // a UDP datagram
 )
 
 // Dial connects; for TLS it returns after the handshake, whose error is wrapped (x509 errors can be found by
@@ -104,12 +111,15 @@ func NewConn(nc net.Conn, cfg Config) *Conn {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	if cfg.Waiting <= 0 {
+		cfg.Waiting = defaultWaiting
+	}
 	cfg.Timers = cfg.Timers.withDefaults()
 	c := &Conn{
 		cfg: cfg, nc: nc, reliable: cfg.Transport.Stream(),
 		transport: strings.ToUpper(string(cfg.Transport)), sentBy: nc.LocalAddr().String(),
-		remote: addrPort(nc.RemoteAddr()), incoming: NewTransactions(cfg.Timers, maxIncoming),
-		clients: NewClients(cfg.Timers, maxPending), pong: make(chan struct{}, 1), done: make(chan struct{}),
+		remote: addrPort(nc.RemoteAddr()), incoming: NewTransactions(cfg.Timers, cfg.Waiting),
+		clients: NewClients(cfg.Timers, cfg.Waiting), pong: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	c.work.Go(c.read)
 	if cfg.KeepAlive > 0 {

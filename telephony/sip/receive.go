@@ -54,7 +54,12 @@ func (c *Conn) drain(framer *wire.Framer, m *wire.Message) error {
 		switch event {
 		case wire.More:
 			return nil
-		case wire.KeepAlive, wire.Ping:
+		case wire.Ping:
+			c.ponged()
+			if c.cfg.Accepted {
+				_ = c.write([]byte("\r\n"))
+			}
+		case wire.KeepAlive:
 			c.ponged()
 		case wire.Whole:
 			c.receive(m)
@@ -113,20 +118,31 @@ func (c *Conn) answer(m *wire.Message) {
 	if m.Is("ACK") || err == nil && !fresh {
 		return
 	}
-	a := Answer{Status: 503, Headers: []Header{{"Retry-After", "5"}}}
-	if err == nil {
-		a = c.decide(m)
+	switch {
+	case err != nil:
+		_ = c.write(c.render(m, Answer{Status: 503, Headers: []Header{{"Retry-After", "5"}}}))
+	case c.cfg.Serve != nil:
+		own, err := m.Clone()
+		if err != nil {
+			tx.Respond(400, c.render(m, Answer{Status: 400}))
+			return
+		}
+		c.cfg.Serve(own, func(a Answer) { tx.Respond(a.Status, c.render(own, a)) })
+	default:
+		a := c.decide(m)
+		tx.Respond(a.Status, c.render(m, a))
 	}
-	raw := AppendResponse(nil, m, c.remote, a.Status, a.Reason, NewToken())
+}
+
+func (c *Conn) render(m *wire.Message, a Answer) []byte {
+	if a.Tag == "" {
+		a.Tag = NewToken()
+	}
+	raw := AppendResponse(nil, m, c.remote, a.Status, a.Reason, a.Tag)
 	for _, h := range a.Headers {
 		raw = AppendHeader(raw, h.Name, h.Value)
 	}
-	raw = AppendEnd(raw, nil)
-	if err != nil {
-		_ = c.write(raw)
-		return
-	}
-	tx.Respond(a.Status, raw)
+	return AppendEnd(raw, a.Body)
 }
 
 func (c *Conn) decide(m *wire.Message) Answer {

@@ -1,9 +1,9 @@
 package sip
 
 import (
+	"cmp"
 	"crypto/rand"
 	"net/netip"
-	"strconv"
 
 	"demarc/telephony/wire"
 )
@@ -18,6 +18,7 @@ type Request struct {
 	URI     string
 	Headers []Header
 	Body    []byte
+	Hops    int // Max-Forwards; 70 when 0
 }
 
 // Response is a final response. It is a copy that the caller owns.
@@ -46,6 +47,9 @@ func (r *Response) Values(name string) []string {
 	return values
 }
 
+// Fields returns the header lines of the response in order, unfolded, but for those that each hop writes itself.
+func (r *Response) Fields() []Header { return fields(&r.msg) }
+
 // Header returns the first value of a header, or nothing.
 func (r *Response) Header(name string) string {
 	if values := r.Values(name); len(values) > 0 {
@@ -72,13 +76,11 @@ func commaList(name string) bool {
 
 // newResponse copies a message out of the receive buffer.
 func newResponse(m *wire.Message) (*Response, error) {
-	raw := make([]byte, 0, len(m.Head)+len(m.Body))
-	raw = append(append(raw, m.Head...), m.Body...)
-	r := &Response{}
-	limits := wire.Limits{Head: len(m.Head) + 1, Body: len(m.Body) + 1, Fields: len(m.Head)}
-	if err := r.msg.Scan(raw, limits); err != nil {
+	own, err := m.Clone()
+	if err != nil {
 		return nil, err
 	}
+	r := &Response{msg: *own}
 	r.Status, r.Reason, r.Body = r.msg.Status, string(r.msg.Reason), r.msg.Body
 	r.Seen = seen(r.msg.Vias[0])
 	return r, nil
@@ -119,9 +121,8 @@ func AppendRequest(dst []byte, r Request, transport, sentBy, branch string) []by
 	dst = append(dst, sentBy...)
 	dst = append(dst, ";branch="...)
 	dst = append(dst, branch...)
-	dst = append(dst, ";rport\r\nMax-Forwards: "...)
-	dst = strconv.AppendInt(dst, maxForwards, 10)
-	dst = append(dst, "\r\n"...)
+	dst = append(dst, ";rport\r\n"...)
+	dst = appendHops(dst, cmp.Or(r.Hops, maxForwards))
 	for _, h := range r.Headers {
 		dst = AppendHeader(dst, h.Name, h.Value)
 	}

@@ -347,3 +347,26 @@ func (m *Message) Values(name string) [][]byte {
 	}
 	return values
 }
+
+// Clone returns a copy that shares no memory with the message.
+func (m *Message) Clone() (*Message, error) {
+	raw := make([]byte, 0, len(m.Head)+len(m.Body))
+	raw = append(append(raw, m.Head...), m.Body...)
+	own := &Message{}
+	return own, own.Scan(raw, Limits{Head: len(m.Head) + 1, Body: len(m.Body) + 1, Fields: len(m.Head)})
+}
+
+// Fields calls visit for every header line in order, with name and value as they stand.
+func (m *Message) Fields(visit func(name, value []byte)) {
+	_, rest := nextLine(m.Head)
+	for len(rest) > 0 {
+		line, after := nextLine(rest)
+		if line == nil {
+			return
+		}
+		if colon := bytes.IndexByte(line, ':'); colon > 0 {
+			visit(trim(line[:colon]), trim(line[colon+1:]))
+		}
+		rest = after
+	}
+}

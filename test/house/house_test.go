@@ -25,7 +25,7 @@ var floors = []struct {
 	{2, []string{"telephony/sip", "telephony/rtp", "telephony/exchange", "internal/pki", "internal/seal", "internal/config",
 		"internal/qrcode", "internal/requestlog",
 		"internal/notify", "store"}},
-	{3, []string{"telephony/edge", "telephony/media", "cloudlink/client", "cloudlink/server", "cloudlink/pbx/*", "pushrelay/*",
+	{3, []string{"telephony/edge", "telephony/nodes", "telephony/media", "cloudlink/client", "cloudlink/server", "cloudlink/pbx/*", "pushrelay/*",
 		"store/*", "api", "portal", "softphone"}},
 	{4, []string{"gateway"}},
 	{5, []string{"cmd/demarc", "test/*"}},

@@ -1,0 +1,14 @@
+// Package nodes is how a request reaches a phone whose connection another node holds: a SIP listener between nodes with
+// mutual TLS, and one connection to each node that is needed.
+//
+// The sending node puts a flow token into a Route; the node that is asked opens it and sends the request over that flow,
+// with a client transaction of its own, and its response back. It only forwards: what is asked for stays with the sender.
+//
+//	the token is not ours             403
+//	the flow is gone                  430 (RFC 5626 §5.3): the sender tries the phone's next flow
+//	no answer of the phone            408
+//	no hop left                       483
+//	INVITE and what belongs to it     501: calls come with their own way
+//
+// It owns no flow and decides nothing about who may send. No compatibility promise.
+package nodes

@@ -1,0 +1,64 @@
+package nodes
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"demarc/telephony/registrar"
+	"demarc/telephony/sip"
+	"demarc/telephony/wire"
+)
+
+// patience is how long a phone may take: timer F of its transaction is the one that ends it.
+const patience = 33 * time.Second
+
+// forward sends what another node asks for over the flow that its token names, without waiting for it here. The
+// connection's limit bounds how many are under way.
+func (n *Nodes) forward(m *wire.Message, respond func(sip.Answer)) {
+	if n.life.Err() != nil {
+		respond(sip.Answer{Status: 503})
+		return
+	}
+	n.work.Go(func() { respond(n.deliver(m)) })
+}
+
+func (n *Nodes) deliver(m *wire.Message) sip.Answer {
+	if m.Is("INVITE") || m.Is("CANCEL") || m.Is("ACK") {
+		return sip.Answer{Status: 501}
+	}
+	flow, err := n.flow(m)
+	if err != nil {
+		return sip.Answer{Status: 403}
+	}
+	request, ok := sip.Forwarded(m)
+	if !ok {
+		return sip.Answer{Status: 483}
+	}
+	ctx, cancel := context.WithTimeout(n.life, patience)
+	defer cancel()
+	response, err := n.cfg.Flows.Send(ctx, flow, request)
+	switch {
+	case errors.Is(err, n.cfg.Gone):
+		return sip.Answer{Status: 430}
+	case errors.Is(err, sip.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return sip.Answer{Status: 408}
+	case err != nil:
+		return sip.Answer{Status: 503}
+	}
+	return sip.Returned(response)
+}
+
+// flow opens the token in the topmost Route.
+func (n *Nodes) flow(m *wire.Message) (registrar.Flow, error) {
+	if len(m.Route) == 0 {
+		return registrar.Flow{}, registrar.ErrToken
+	}
+	value, _, _ := wire.NextValue(m.Route[0])
+	route, ok := wire.ParseNameAddr(value)
+	uri, fine := wire.ParseURI(route.URI)
+	if !ok || !fine || string(uri.Host) != n.cfg.Node {
+		return registrar.Flow{}, registrar.ErrToken
+	}
+	return n.cfg.Tokens.Open(string(uri.User))
+}

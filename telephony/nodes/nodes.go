@@ -1,0 +1,220 @@
+package nodes
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/registrar"
+	"demarc/telephony/sip"
+	"demarc/telephony/wire"
+)
+
+// Flows sends over the connections that phones opened to this node.
+type Flows interface {
+	Send(ctx context.Context, f registrar.Flow, r sip.Request) (*sip.Response, error)
+}
+
+// Identity is this node's side of mutual TLS.
+type Identity interface {
+	Server() *tls.Config
+	Client(to string) *tls.Config
+}
+
+// Book knows where nodes are.
+type Book interface {
+	Address(ctx context.Context, node string) (string, error)
+}
+
+// Config of Nodes; all but the last three are needed.
+type Config struct {
+	Node     string
+	Listener net.Listener
+	Identity Identity
+	Tokens   registrar.Tokens
+	Flows    Flows
+	Gone     error // what Flows returns for a flow that is not there any more
+	Book     Book
+	Timers   sip.Timers
+	Limit    int // requests in hand per connection; 4096 when 0
+	Log      *slog.Logger
+}
+
+const (
+	defaultLimit = 4096
+	maxHalf      = 64
+	dialTimeout  = 5 * time.Second
+	keepAlive    = 20 * time.Second
+)
+
+// Nodes is one node's place among the others. Its methods are safe for concurrent use.
+type Nodes struct {
+	cfg  Config
+	life context.Context
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	half chan struct{} // handshakes under way
+
+	mu       sync.Mutex
+	out      map[string]*link
+	accepted map[*sip.Conn]struct{}
+}
+
+// link is the connection to one node; its lock lets one caller dial while the others wait.
+type link struct {
+	mu   sync.Mutex
+	conn *sip.Conn
+}
+
+// New returns Nodes that serve nobody yet.
+func New(c Config) *Nodes {
+	if c.Limit <= 0 {
+		c.Limit = defaultLimit
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	n := &Nodes{cfg: c, out: make(map[string]*link), accepted: make(map[*sip.Conn]struct{}),
+		half: make(chan struct{}, maxHalf),
+	}
+	n.life, n.stop = context.WithCancel(context.Background())
+	return n
+}
+
+// Serve takes connections of other nodes until the context ends, and returns when nothing runs any more.
+func (n *Nodes) Serve(ctx context.Context) error {
+	n.work.Go(n.accept)
+	<-ctx.Done()
+	n.stop()
+	_ = n.cfg.Listener.Close()
+	n.mu.Lock()
+	var open []*sip.Conn
+	for c := range n.accepted {
+		open = append(open, c)
+	}
+	links := n.out
+	n.out = make(map[string]*link)
+	n.mu.Unlock()
+	for _, c := range open {
+		_ = c.Close()
+	}
+	for _, l := range links {
+		l.close()
+	}
+	n.work.Wait()
+	return nil
+}
+
+func (l *link) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+}
+
+// Send lets the node that holds the flow send a request, and returns the phone's response.
+func (n *Nodes) Send(ctx context.Context, node string, f registrar.Flow, r sip.Request) (*sip.Response, error) {
+	conn, err := n.connect(ctx, node)
+	if err != nil {
+		return nil, fmt.Errorf("nodes: %s: %w", node, err)
+	}
+	route := sip.Header{Name: "Route", Value: "<sip:" + n.cfg.Tokens.Seal(f) + "@" + node + ";lr>"}
+	r.Headers = append([]sip.Header{route}, r.Headers...)
+	return conn.Do(ctx, r)
+}
+
+func (n *Nodes) connect(ctx context.Context, node string) (*sip.Conn, error) {
+	n.mu.Lock()
+	l := n.out[node]
+	if l == nil {
+		l = &link{}
+		n.out[node] = l
+	}
+	n.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil && l.conn.Err() == nil {
+		return l.conn, nil
+	}
+	if n.life.Err() != nil {
+		return nil, sip.ErrClosed
+	}
+	address, err := n.cfg.Book.Address(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if l.conn != nil {
+		_ = l.conn.Close() // waits for its goroutines
+	}
+	l.conn, err = sip.Dial(bounded, sip.Config{
+		Transport: telephony.TLS, Address: address, TLS: n.cfg.Identity.Client(node), KeepAlive: keepAlive,
+		Timers: n.cfg.Timers, Waiting: n.cfg.Limit, Log: n.cfg.Log,
+		Handler: func(*wire.Message) sip.Answer { return sip.Answer{Status: 403} }, // each asks over its own connection
+	})
+	return l.conn, err
+}
+
+func (n *Nodes) accept() {
+	for {
+		raw, err := n.cfg.Listener.Accept()
+		if errors.Is(err, net.ErrClosed) || n.life.Err() != nil {
+			if err == nil {
+				_ = raw.Close()
+			}
+			return
+		}
+		if err != nil {
+			n.cfg.Log.Warn("the internal listener cannot accept", "error", err)
+			select {
+			case <-n.life.Done():
+			case <-time.After(50 * time.Millisecond):
+			}
+			continue
+		}
+		select {
+		case n.half <- struct{}{}:
+			n.work.Go(func() { n.welcome(raw) })
+		default: // strangers' handshakes must not cost more than this
+			_ = raw.Close()
+		}
+	}
+}
+
+// welcome lets in who proves to be a node.
+func (n *Nodes) welcome(raw net.Conn) {
+	secured := tls.Server(raw, n.cfg.Identity.Server())
+	ctx, cancel := context.WithTimeout(n.life, dialTimeout)
+	defer cancel()
+	err := secured.HandshakeContext(ctx)
+	<-n.half
+	if err != nil {
+		n.cfg.Log.Warn("somebody who is no node of ours came to the internal listener", "remote", raw.RemoteAddr().String(),
+			"error", err)
+		_ = raw.Close()
+		return
+	}
+	conn := sip.NewConn(secured, sip.Config{
+		Transport: telephony.TLS, Accepted: true, Serve: n.forward, Timers: n.cfg.Timers, Waiting: n.cfg.Limit, Log: n.cfg.Log,
+	})
+	n.mu.Lock()
+	n.accepted[conn] = struct{}{}
+	n.mu.Unlock()
+	select {
+	case <-conn.Done():
+	case <-n.life.Done():
+	}
+	_ = conn.Close()
+	n.mu.Lock()
+	delete(n.accepted, conn)
+	n.mu.Unlock()
+}

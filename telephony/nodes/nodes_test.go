@@ -1,0 +1,231 @@
+package nodes_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"demarc/internal/pki"
+	"demarc/telephony"
+	"demarc/telephony/nodes"
+	"demarc/telephony/registrar"
+	"demarc/telephony/sip"
+	"demarc/telephony/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errGone = errors.New("gone")
+
+// book is where the nodes are.
+type book map[string]string
+
+func (b book) Address(_ context.Context, node string) (string, error) {
+	if address, ok := b[node]; ok {
+		return address, nil
+	}
+	return "", errors.New("no such node")
+}
+
+// flows stands for an edge: phones behind it answer over a real connection.
+type flows struct {
+	mu    sync.Mutex
+	asked []sip.Request
+	over  []registrar.Flow
+	phone *sip.Conn // where requests go
+	err   error
+}
+
+func (f *flows) Send(ctx context.Context, flow registrar.Flow, r sip.Request) (*sip.Response, error) {
+	f.mu.Lock()
+	f.asked, f.over = append(f.asked, r), append(f.over, flow)
+	err, phone := f.err, f.phone
+	f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return phone.Do(ctx, r)
+}
+
+func (f *flows) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+// start runs one node.
+func start(t *testing.T, name string, authority *pki.Authority, b book, key string, f nodes.Flows) *nodes.Nodes {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[name] = l.Addr().String()
+	n := nodes.New(nodes.Config{
+		Node: name, Listener: l, Identity: authority.Node(name, time.Now), Tokens: registrar.NewTokens([]byte(key)), Flows: f,
+		Gone: errGone, Book: b,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = n.Serve(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return n
+}
+
+func authority(t *testing.T) *pki.Authority {
+	t.Helper()
+	a, err := pki.LoadOrCreate(t.TempDir(), []string{"localhost"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// phone is what stands behind a node: a connection whose other end answers 486 with headers of its own.
+func phone(t *testing.T) *sip.Conn {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan net.Conn, 1)
+	go func() { c, _ := l.Accept(); accepted <- c }()
+	dialled, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	device := sip.NewConn(dialled, sip.Config{Transport: telephony.TCP, Handler: func(m *wire.Message) sip.Answer {
+		return sip.Answer{Status: 486, Reason: "In A Meeting", Tag: "phones-tag", Body: []byte("body of " + string(m.Body)),
+			Headers: []sip.Header{{Name: "Contact", Value: "<sip:phone@10.0.0.1>"}, {Name: "Content-Type", Value: "text/plain"}}}
+	}})
+	conn := sip.NewConn(<-accepted, sip.Config{Transport: telephony.TCP})
+	t.Cleanup(func() { _ = device.Close(); _ = conn.Close() })
+	return conn
+}
+
+func message() sip.Request {
+	return sip.Request{Method: "MESSAGE", URI: "sip:1001@10.0.0.1;ob", Body: []byte("hello"), Headers: []sip.Header{
+		{Name: "Route", Value: "<sip:proxy.example;lr>"},
+		{Name: "From", Value: "<sip:a@example.org>;tag=1"}, {Name: "To", Value: "<sip:1001@example.org>"},
+		{Name: "Call-ID", Value: "c1"}, {Name: "CSeq", Value: "7 MESSAGE"}, {Name: "Content-Type", Value: "text/plain"},
+	}}
+}
+
+var flow = registrar.Flow{ID: 42, Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("192.0.2.1:5061")}
+
+func TestRequestReachesThePhoneOfAnotherNode(t *testing.T) {
+	a, b := authority(t), book{}
+	far := &flows{phone: phone(t)}
+	one := start(t, "one", a, b, "shared key", &flows{})
+	start(t, "two", a, b, "shared key", far)
+	response, err := one.Send(t.Context(), "two", flow, message())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.Status != 486 || response.Reason != "In A Meeting" || response.ToTag() != "phones-tag" ||
+		response.Header("Contact") != "<sip:phone@10.0.0.1>" || string(response.Body) != "body of hello" {
+		t.Errorf("%d %s %q %q", response.Status, response.Reason, response.ToTag(), response.Body)
+	}
+	if far.over[0] != flow {
+		t.Errorf("over %+v", far.over[0])
+	}
+	r := far.asked[0]
+	if r.URI != "sip:1001@10.0.0.1;ob" || r.Hops != 69 || string(r.Body) != "hello" {
+		t.Errorf("%+v", r)
+	}
+	for _, h := range r.Headers {
+		if h.Name == "Route" && h.Value != "<sip:proxy.example;lr>" {
+			t.Errorf("Route %s", h.Value)
+		}
+	}
+	for want, err := range map[int]error{430: errGone, 408: sip.ErrTimeout, 503: io.EOF} {
+		far.fail(err)
+		if response, err := one.Send(t.Context(), "two", flow, message()); err != nil || response.Status != want {
+			t.Errorf("want %d: %+v %v", want, response, err)
+		}
+	}
+	invite := message()
+	invite.Method, invite.Headers[4].Value = "INVITE", "7 INVITE"
+	if response, err := one.Send(t.Context(), "two", flow, invite); err != nil || response.Status != 501 {
+		t.Errorf("INVITE: %+v %v", response, err)
+	}
+}
+
+func TestTokensOfStrangersAreRefused(t *testing.T) {
+	a, b := authority(t), book{}
+	one := start(t, "one", a, b, "one key", &flows{})
+	start(t, "two", a, b, "another key", &flows{})
+	if response, err := one.Send(t.Context(), "two", flow, message()); err != nil || response.Status != 403 {
+		t.Errorf("%+v %v", response, err)
+	}
+}
+
+func TestOnlyNodesAreLetIn(t *testing.T) {
+	a, b := authority(t), book{}
+	start(t, "two", a, b, "k", &flows{})
+	stranger := authority(t)
+	for name, client := range map[string]*tls.Config{
+		"no certificate":         {RootCAs: a.Pool(), ServerName: "node.demarc.internal"},
+		"another authority":      withRoots(stranger.Node("one", time.Now).Client("two"), a),
+		"expects another node":   a.Node("one", time.Now).Client("three"),
+		"a server's certificate": serverAsClient(t, a),
+	} {
+		c, err := tls.Dial("tcp", b["two"], client)
+		if err == nil { // in TLS 1.3 the server's refusal comes with the first read
+			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			_, err = c.Read(make([]byte, 1))
+			_ = c.Close()
+		}
+		if err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: let in (%v)", name, err)
+		}
+	}
+}
+
+func withRoots(c *tls.Config, a *pki.Authority) *tls.Config {
+	c.RootCAs = a.Pool()
+	return c
+}
+
+func serverAsClient(t *testing.T, a *pki.Authority) *tls.Config {
+	t.Helper()
+	cert, err := a.Certificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{RootCAs: a.Pool(), ServerName: "node.demarc.internal", Certificates: []tls.Certificate{*cert}}
+}
+
+// A connection that was lost is made again by the next request.
+func TestNodeComesBack(t *testing.T) {
+	a, b := authority(t), book{}
+	one := start(t, "one", a, b, "k", &flows{})
+	if _, err := one.Send(t.Context(), "two", flow, message()); err == nil {
+		t.Fatal("an unknown node was reached")
+	}
+	t.Run("first life", func(t *testing.T) {
+		start(t, "two", a, b, "k", &flows{err: errGone})
+		if response, err := one.Send(t.Context(), "two", flow, message()); err != nil || response.Status != 430 {
+			t.Fatalf("%+v %v", response, err)
+		}
+	})
+	start(t, "two", a, b, "k", &flows{err: errGone})
+	for end := time.Now().Add(20 * time.Second); ; {
+		response, err := one.Send(t.Context(), "two", flow, message())
+		if err == nil && response.Status == 430 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%+v %v", response, err)
+		}
+	}
+}
