@@ -18,6 +18,7 @@ var (
 	sipHandshakes     = describe("sip_tls_handshake_failures_total", "TLS handshakes that failed, by reason.", "listener", "reason")
 	sipAccepted       = describe("sip_connections_accepted_total", "Connections accepted.", "listener")
 	sipOpen           = describe("sip_connections_open", "Connections open now.", "listener")
+	sipBans           = describe("sip_bans_total", "Sources that were banned for what they did while nobody there was known.")
 	sipPanics         = describe("sip_panics_total", "Messages that ended in a fault of the program.")
 	registers         = describe("registrar_requests_total", "REGISTER requests by outcome.", "outcome")
 	bindings          = describe("registrar_bindings", "Bindings that stand now.")
@@ -36,7 +37,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipPanics, registers,
+	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipBans, sipPanics, registers,
 		bindings, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults} {
 		ch <- d
 	}
@@ -76,6 +77,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		for listener, n := range c.Open {
 			gauge(sipOpen, float64(n), listener)
 		}
+		counter(sipBans, c.Bans)
 		counter(sipPanics, c.Panics)
 	}
 	if e := m.g.telephony.events; e != nil {

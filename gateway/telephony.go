@@ -63,7 +63,7 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 }
 
 func (g *Gateway) openEdge(ctx context.Context) error {
-	c := edge.Config{Log: g.log, Now: g.now}
+	c := edge.Config{Log: g.log, Now: g.now, Limits: g.limits(), Proxies: prefixes(g.cfg.Telephony.Proxies)}
 	for _, l := range g.cfg.Telephony.Listeners {
 		opened := edge.Listener{
 			Name: l.Name, Transport: telephony.Transport(l.Transport), Address: l.Address, Advertise: l.Advertise,
@@ -88,6 +88,17 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 		return fmt.Errorf("%w (choose another address with telephony.listeners, or end the program that has it)", err)
 	}
 	return nil
+}
+
+// limits hands the configured limits on; the edge's own defaults hold for the rest.
+func (g *Gateway) limits() edge.Limits {
+	l := g.cfg.Telephony.Limits
+	return edge.Limits{
+		Admission: l.Admission, Waiting: l.Waiting, Guesses: l.Guesses, GuessRefill: l.GuessRefill, SourceWrong: l.SourceWrong,
+		SourceRequests: l.SourceRequests, Window: l.Window, Ban: l.Ban, Trust: l.Trust, UDPReplies: l.UDPReplies,
+		Connections: l.Connections, SourceConnections: l.SourceConnections, HalfOpen: l.HalfOpen,
+		SourceHalfOpen: l.SourceHalfOpen,
+	}
 }
 
 // origins says whose pages may open a WebSocket: the configured ones, else the portal's.
@@ -132,6 +143,9 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	if err := r.Start(ctx); err != nil {
 		return r, err
 	}
+	r.Each(func(b registrar.Binding) {
+		g.telephony.edge.Remember(b.Flow, b.AoR, b.Instance, b.CallID, b.RefreshedAt)
+	})
 	g.onStop("registrar", r.Stop)
 	g.every("change feed prune", time.Minute, func(ctx context.Context) error {
 		for {

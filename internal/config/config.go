@@ -90,6 +90,7 @@ type Telephony struct {
 	NodeAdvertise  string        `yaml:"internal_advertise" help:"host:port by which other nodes reach internal_listen; empty: the address that it is bound to"`
 	Proxies        []string      `yaml:"proxies" help:"address ranges (CIDR) of SIP proxies in front of phones, whose Path is believed; that of others is passed over"`
 	PushProviders  []string      `yaml:"push_providers" help:"push services (pn-provider of RFC 8599, such as apns or fcm) that wake phones of this registrar; with none, push parameters are kept and nothing is promised"`
+	Limits         Limits        `yaml:"limits"`
 	Bindings       string        `yaml:"bindings" help:"store: every registration is committed before it is answered and outlives a restart; memory: refreshes are not written, which is faster, and a restart loses all registrations until the phones come back"`
 }
 
@@ -106,6 +107,24 @@ type Listener struct {
 	Algorithms []string `yaml:"algorithms,omitempty" help:"digest algorithms, instead of telephony.algorithms; ws and wss offer MD5 alone unless this says otherwise, since browsers' SIP libraries know no other"`
 	Path       string   `yaml:"path,omitempty" help:"ws and wss: path of the URL; empty: any"`
 	Origins    []string `yaml:"origins,omitempty" help:"ws and wss: hosts of web pages that may connect, like phone.example.org or *.example.org; empty: the portal's. Programs send no origin and may always."`
+}
+
+// Limits bounds what strangers can cost.
+type Limits struct {
+	Admission         int           `yaml:"admission" help:"requests per second that are looked into; above it strangers get 503 with Retry-After, and devices that proved who they are come first"`
+	Waiting           int           `yaml:"waiting" help:"requests in work at which strangers get 503"`
+	Guesses           int           `yaml:"guesses" help:"wrong passwords for one extension from one source before silence; devices known from before are still served"`
+	GuessRefill       time.Duration `yaml:"guess_refill" help:"until one more guess is taken: how long a phone waits at most after its password was mended"`
+	SourceWrong       int           `yaml:"source_wrong" help:"wrong passwords from one source within window before it is banned"`
+	SourceRequests    int           `yaml:"source_requests" help:"requests from a source where nobody proved who they are, within window, before it is banned"`
+	Window            time.Duration `yaml:"window" help:"time over which source_wrong and source_requests are counted"`
+	Ban               time.Duration `yaml:"ban" help:"how long a banned source is met with silence"`
+	Trust             time.Duration `yaml:"trust" help:"how long a source is not banned after somebody there proved who they are; connections of theirs never are"`
+	UDPReplies        int           `yaml:"udp_replies" help:"answers per second to a UDP source where nobody proved who they are; each is at most 1.5 times the request"`
+	Connections       int           `yaml:"connections" help:"connections open at once"`
+	SourceConnections int           `yaml:"source_connections" help:"connections from one source"`
+	HalfOpen          int           `yaml:"half_open" help:"connections that have sent no message yet"`
+	SourceHalfOpen    int           `yaml:"source_half_open" help:"the same from one source"`
 }
 
 // RealmOffer is the digest offer of one realm.
@@ -155,6 +174,11 @@ func Default() Config {
 				{Name: "tls", Transport: "tls", Address: "127.0.0.1:5061"},
 				{Name: "tcp", Transport: "tcp", Address: "127.0.0.1:5060"},
 				{Name: "udp", Transport: "udp", Address: "127.0.0.1:5060"},
+			},
+			Limits: Limits{
+				Admission: 5000, Waiting: 4096, Guesses: 10, GuessRefill: 30 * time.Second, SourceWrong: 50, SourceRequests: 3000,
+				Window: 10 * time.Minute, Ban: time.Hour, Trust: 24 * time.Hour, UDPReplies: 50, Connections: 20_000,
+				SourceConnections: 1000, HalfOpen: 2048, SourceHalfOpen: 512,
 			},
 			Algorithms: []string{"MD5"}, Bindings: "store",
 			MinExpires: time.Minute, DefaultExpires: 10 * time.Minute, MaxExpires: time.Hour,

@@ -60,6 +60,8 @@ func TestFaultsSayWhere(t *testing.T) {
 		{"public name", "public_name: localhost\n", "", "the internet could know"},
 		{"CA of nothing", "tls:\n  ca_file: x\n", "", "belongs to"},
 		{"ACME over HTTP", "tls:\n  acme_directory: http://a.example/dir\n", "", "https URL"},
+		{"no admission", "telephony:\n  limits:\n    admission: 0\n", "", "telephony.limits.admission: 0: use 1 or more"},
+		{"no window", "telephony:\n  limits:\n    window: 10ms\n", "", "use 1s or more"},
 		{"address name", "name: 192.0.2.1\n", "", "not a DNS name"},
 		{"broken YAML", "name: [\n", "", "demarc.yaml:"},
 		{"unknown variable", "", "DEMARC_HTPP_LISTEN=x", "DEMARC_HTPP_LISTEN names no key"},

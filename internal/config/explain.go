@@ -16,16 +16,19 @@ import (
 // where its value comes from. Secrets show as ***.
 func (e Effective) Explain(w io.Writer) error {
 	var b strings.Builder
-	section := ""
+	var open []string // sections around the last key
 	walk(reflect.ValueOf(&e.Config).Elem(), "", func(k key) {
-		name, indent := k.path, ""
-		if head, rest, nested := strings.Cut(k.path, "."); nested {
-			if head != section {
-				fmt.Fprintf(&b, "%s:\n", head)
-				section = head
+		parts := strings.Split(k.path, ".")
+		name, sections := parts[len(parts)-1], parts[:len(parts)-1]
+		for i, head := range sections {
+			if i >= len(open) || open[i] != head {
+				fmt.Fprintf(&b, "%s%s:\n", strings.Repeat("  ", i), head)
+				open = open[:min(i, len(open))]
+				open = append(open, head)
 			}
-			name, indent = rest, "  "
 		}
+		open = open[:len(sections)]
+		indent := strings.Repeat("  ", len(sections))
 		fmt.Fprintf(&b, "%s# %s\n", indent, k.help)
 		fmt.Fprintf(&b, "%s# %s, %s\n", indent, e.source(k.path), settable(k))
 		fmt.Fprintf(&b, "%s%s:%s\n\n", indent, name, render(k.value, indent))

@@ -119,6 +119,7 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 		}
 		checkAlgorithms(add, key, r.Algorithms)
 	}
+	t.Limits.check(add)
 	if t.MinExpires < time.Second || t.MinExpires > t.DefaultExpires {
 		add("telephony.min_expires", "%s: use 1s up to default_expires (%s)", t.MinExpires, t.DefaultExpires)
 	}
@@ -212,6 +213,29 @@ func (l Listener) checkTLS(add func(string, ...any)) {
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return err == nil && n > 0
+}
+
+func (l Limits) check(add func(string, string, ...any)) {
+	for _, n := range []struct {
+		key   string
+		value int
+	}{
+		{"admission", l.Admission}, {"waiting", l.Waiting}, {"guesses", l.Guesses}, {"source_wrong", l.SourceWrong},
+		{"source_requests", l.SourceRequests}, {"udp_replies", l.UDPReplies}, {"connections", l.Connections},
+		{"source_connections", l.SourceConnections}, {"half_open", l.HalfOpen}, {"source_half_open", l.SourceHalfOpen},
+	} {
+		if n.value < 1 || n.value > 1<<30 {
+			add("telephony.limits."+n.key, "%d: use 1 or more", n.value)
+		}
+	}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{{"guess_refill", l.GuessRefill}, {"window", l.Window}, {"ban", l.Ban}, {"trust", l.Trust}} {
+		if d.value < time.Second {
+			add("telephony.limits."+d.key, "%s: use 1s or more", d.value)
+		}
+	}
 }
 
 func checkAlgorithms(add func(string, string, ...any), key string, names []string) {

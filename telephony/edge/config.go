@@ -18,6 +18,7 @@ import (
 type Config struct {
 	Listeners []Listener
 	Limits    Limits
+	Proxies   []netip.Prefix   // in front of phones: they are never banned, since many phones stand behind one
 	Timers    sip.Timers       // of transactions
 	Log       *slog.Logger     // nil: slog.Default
 	Now       func() time.Time // nil: time.Now
@@ -51,13 +52,23 @@ type Limits struct {
 	Pong         time.Duration // for the answer to one; 10 s
 	Stop         time.Duration // for work in hand when the edge stops; 5 s
 
-	Connections       int // in total; 20,000
-	SourceConnections int // per address (IPv6: per /64); 1,000: an office may stand behind one
-	HalfOpen          int // connections without a first message; 2,048. A newer one displaces the oldest.
-	SourceHalfOpen    int // the same per address; 512
-	FlowReplies       int // requests of one flow that wait for their reply; 1,024: it may be a proxy
-	UDPFlows          int // remotes that are remembered per listener; 65,536
-	UDPReplies        int // replies per second to an address that never authenticated; 50, in bursts of up to 200
+	Connections       int           // in total; 20,000
+	SourceConnections int           // per address (IPv6: per /64); 1,000: an office may stand behind one
+	HalfOpen          int           // connections without a first message; 2,048. A newer one displaces the oldest.
+	SourceHalfOpen    int           // the same per address; 512
+	FlowReplies       int           // requests of one flow that wait for their reply; 1,024: it may be a proxy
+	UDPFlows          int           // remotes that are remembered per listener; 65,536
+	Admission         int           // requests per second that mean work, from whom we do not know: the rest gets 503; 5,000
+	Waiting           int           // requests without their reply at which strangers get 503; 4,096
+	Guesses           int           // wrong answers to a challenge for one AoR from one source, before silence; 10
+	GuessRefill       time.Duration // until one more is taken; 30 s: a phone with a new password gets in
+	SourceWrong       int           // wrong answers from one source within Window before it is banned; 50
+	SourceRequests    int           // requests from one source, nobody of it known, within Window before it is banned; 3,000
+	Window            time.Duration // 10 min
+	Ban               time.Duration // of a source: silence; 1 h
+	Trust             time.Duration // for which a source is not banned after somebody there proved who they are; 24 h
+
+	UDPReplies int // replies per second to an address that never authenticated; 50, in bursts of up to 200
 }
 
 func (l Limits) withDefaults() Limits {
@@ -76,6 +87,10 @@ func (l Limits) withDefaults() Limits {
 	duration(&l.Ping, 30*time.Second)
 	duration(&l.Pong, 10*time.Second)
 	duration(&l.Stop, 5*time.Second)
+	duration(&l.GuessRefill, 30*time.Second)
+	duration(&l.Window, 10*time.Minute)
+	duration(&l.Ban, time.Hour)
+	duration(&l.Trust, 24*time.Hour)
 	number := func(n *int, def int) {
 		if *n <= 0 {
 			*n = def
@@ -88,6 +103,11 @@ func (l Limits) withDefaults() Limits {
 	number(&l.FlowReplies, 1024)
 	number(&l.UDPFlows, 1<<16)
 	number(&l.UDPReplies, 50)
+	number(&l.Admission, 5000)
+	number(&l.Waiting, 4096)
+	number(&l.Guesses, 10)
+	number(&l.SourceWrong, 50)
+	number(&l.SourceRequests, 3000)
 	return l
 }
 

@@ -30,6 +30,7 @@ type Counters struct {
 	HalfOpen    int               // of those, without a first message
 	UDPFlows    map[string]int    // remotes remembered
 	KeepAlives  uint64
+	Bans        uint64 // sources that were banned
 	Panics      uint64
 	TwiceOrLate uint64 // replies given a second time: a fault of the handler
 }
@@ -97,6 +98,7 @@ func (e *Edge) Counters() Counters {
 		HalfOpen:    e.guard.halfOpen(),
 		UDPFlows:    make(map[string]int),
 		KeepAlives:  e.count.keepAlives.Load(),
+		Bans:        e.standing.bans.Load(),
 		Panics:      e.count.panics.Load(),
 		TwiceOrLate: e.count.twiceOrLate.Load(),
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
 
@@ -61,16 +62,33 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 		s.edge.reject(s.cfg, "stun")
 		return
 	}
-	f := s.flow(remote)
-	if !f.known.Load() && !s.afford(remote.Addr()) {
+	f, known := s.flows.find(remote)
+	if !known && s.edge.standing.isBanned(source(remote.Addr())) {
+		s.edge.reject(s.cfg, "banned")
+		return
+	}
+	err := m.Scan(b, s.edge.cfg.Limits.Message)
+	if !known && !s.afford(remote.Addr()) && (err != nil || !s.recognises(remote, m)) {
 		s.edge.reject(s.cfg, "rate")
 		return
 	}
-	if err := m.Scan(b, s.edge.cfg.Limits.Message); err != nil {
+	if f == nil {
+		f = s.flow(remote)
+	}
+	if err != nil {
 		s.edge.refuse(f, m, err)
 		return
 	}
 	s.edge.dispatch(ctx, f, m)
+}
+
+// recognises finds a device that proved who it is before, at another port: a flood from its address is not its fault.
+func (s *socket) recognises(remote netip.AddrPort, m *wire.Message) bool {
+	if !m.Is("REGISTER") {
+		return false
+	}
+	req, bad := readRegister(registrar.Flow{Remote: remote}, m)
+	return bad == "" && s.edge.standing.recognises(callerOf(req))
 }
 
 // flow returns the flow of a remote, remembered or new.
@@ -114,16 +132,25 @@ func newRemotes(limit int) remotes {
 	}
 }
 
-func (r remotes) of(remote netip.AddrPort, create func() *flow) *flow {
+// find returns the flow of a remote if there is one, and whether somebody proved who they are on it.
+func (r remotes) find(remote netip.AddrPort) (f *flow, known bool) {
 	if f, ok := r.known.find(remote); ok {
-		return f
+		return f, true
 	}
-	f := r.strangers.use(remote, create)
-	if f.known.Load() {
+	f, ok := r.strangers.find(remote)
+	if ok && f.known.Load() {
 		r.known.set(remote, f)
 		r.strangers.remove(remote)
+		return f, true
 	}
-	return f
+	return f, false
+}
+
+func (r remotes) of(remote netip.AddrPort, create func() *flow) *flow {
+	if f, ok := r.find(remote); ok {
+		return f
+	}
+	return r.strangers.use(remote, create)
 }
 
 func (r remotes) len() int { return r.strangers.len() + r.known.len() }

@@ -25,6 +25,9 @@ func (e *Edge) refuse(f *flow, m *wire.Message, err error) {
 		fault = wire.Error{Fault: wire.Malformed}
 	}
 	e.count.rejects.add(Reject{f.Listener, fault.Fault.String()}, 1)
+	if !f.known.Load() {
+		e.standing.asked(source(f.Remote.Addr()))
+	}
 	if m.Answerable() {
 		e.answer(f, m, fault.Fault.Status(), fault.Reason())
 	}
@@ -45,6 +48,9 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 			e.count.rejects.add(Reject{f.Listener, "response"}, 1) // nothing was asked, or it is late
 		}
 		return
+	}
+	if !f.known.Load() {
+		e.standing.asked(source(f.Remote.Addr()))
 	}
 	if m.Is("ACK") {
 		e.count.messages.add(Message{f.Listener, "ACK", 0}, 1)

@@ -36,15 +36,16 @@ type Subscriptions interface {
 
 // Edge serves SIP on its listeners. New, Listen, Serve, in this order, each once.
 type Edge struct {
-	cfg     Config
-	log     *slog.Logger
-	logRate *rate.Limiter // for lines that strangers can cause
-	handler Handler
-	tagSeed maphash.Seed
-	guard   *guard
-	count   counters
-	buffers buffers
-	flowIDs atomic.Uint64
+	cfg      Config
+	log      *slog.Logger
+	logRate  *rate.Limiter // for lines that strangers can cause
+	handler  Handler
+	tagSeed  maphash.Seed
+	guard    *guard
+	standing *standing
+	count    counters
+	buffers  buffers
+	flowIDs  atomic.Uint64
 
 	acceptors []*acceptor
 	sockets   []*socket
@@ -74,7 +75,7 @@ func New(cfg Config) (*Edge, error) {
 	}
 	e := &Edge{
 		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), tagSeed: maphash.MakeSeed(),
-		guard: newGuard(cfg.Limits), stopping: make(chan struct{}), inHand: newInHand(),
+		guard: newGuard(cfg.Limits), standing: newStanding(cfg), stopping: make(chan struct{}), inHand: newInHand(),
 		clients: sip.NewClients(cfg.Timers, maxSent), servers: sip.NewTransactions(cfg.Timers, maxServed), allow: allow,
 	}
 	// Flow numbers go on where an earlier life cannot have come to: no two flows of a node ever share one.
@@ -197,6 +198,14 @@ func (e *Edge) close() {
 	}
 	for _, s := range e.sockets {
 		_ = s.conn.Close()
+	}
+}
+
+// Remember says that a device proved who it is at a time, before this process: after a restart its source is not banned
+// for what others there do, and the device comes before strangers.
+func (e *Edge) Remember(f registrar.Flow, aor telephony.AoR, instance, callID string, at time.Time) {
+	if e.cfg.Now().Sub(at) < e.cfg.Limits.Trust {
+		e.standing.proven(caller{aor: aor, instance: instance, callID: callID, source: source(f.Remote.Addr())}, at)
 	}
 }
 

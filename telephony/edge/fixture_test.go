@@ -55,7 +55,7 @@ func (f *fake) seen() ([]*registrar.Request, []registrar.Flow) {
 }
 
 func accept(req *registrar.Request, reply func(registrar.Reply)) {
-	r := registrar.Reply{Status: 200, Path: req.Path}
+	r := registrar.Reply{Status: 200, Sender: registrar.Proven, Path: req.Path}
 	for _, c := range req.Contacts {
 		r.Bindings = append(r.Bindings, registrar.ReplyBinding{
 			URI: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, Expires: 600,
@@ -75,10 +75,16 @@ type running struct {
 
 func start(t *testing.T, h edge.Handler, limits edge.Limits) *running {
 	t.Helper()
+	return startAt(t, h, limits, nil)
+}
+
+// startAt starts with a clock of the test's own for what takes hours.
+func startAt(t *testing.T, h edge.Handler, limits edge.Limits, now func() time.Time) *running {
+	t.Helper()
 	server, roots := certificate(t)
 	logs := &strings.Builder{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
-	e, err := edge.New(edge.Config{Limits: limits, Log: log, Listeners: []edge.Listener{
+	e, err := edge.New(edge.Config{Limits: limits, Log: log, Now: now, Listeners: []edge.Listener{
 		{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0"},
 		{Name: "tcp", Transport: telephony.TCP, Address: "127.0.0.1:0"},
 		{Name: "tls", Transport: telephony.TLS, Address: "127.0.0.1:0", TLS: server},

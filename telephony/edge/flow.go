@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"demarc/telephony"
 	"demarc/telephony/registrar"
 )
 
@@ -11,10 +12,11 @@ import (
 type flow struct {
 	registrar.Flow
 	writer sender
-	known  atomic.Bool   // somebody authenticated on it
-	inHand inHand        // requests without their reply
-	handed bool          // the handler has heard of it; its reader's own
-	gone   chan struct{} // closed when a stream takes nothing more; nil for UDP
+	known  atomic.Bool                   // somebody authenticated on it
+	user   atomic.Pointer[telephony.AoR] // who did last
+	inHand inHand                        // requests without their reply
+	handed bool                          // the handler has heard of it; its reader's own
+	gone   chan struct{}                 // closed when a stream takes nothing more; nil for UDP
 }
 
 // sender sends bytes, or copies them to be sent soon; it never blocks for long.

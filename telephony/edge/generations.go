@@ -1,6 +1,9 @@
 package edge
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // generations is a bounded map that forgets what was not used for longest, roughly and at no cost: entries live in a
 // new and an old half; what is found in the old one moves to the new; when the new one is full it becomes the old.
@@ -8,6 +11,7 @@ type generations[K comparable, V any] struct {
 	mu       sync.Mutex
 	half     int
 	new, old map[K]V
+	size     atomic.Int64
 }
 
 func newGenerations[K comparable, V any](limit int) *generations[K, V] {
@@ -46,6 +50,20 @@ func (g *generations[K, V]) find(k K) (V, bool) {
 	return v, ok
 }
 
+// update replaces the entry of k by what change makes of it, and returns that.
+func (g *generations[K, V]) update(k K, change func(v V, found bool) V) V {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v, ok := g.new[k]
+	if !ok {
+		v, ok = g.old[k]
+		delete(g.old, k)
+	}
+	v = change(v, ok)
+	g.put(k, v)
+	return v
+}
+
 // set stores an entry.
 func (g *generations[K, V]) set(k K, v V) {
 	g.mu.Lock()
@@ -60,14 +78,19 @@ func (g *generations[K, V]) remove(k K) {
 	defer g.mu.Unlock()
 	delete(g.old, k)
 	delete(g.new, k)
+	g.size.Store(int64(len(g.new) + len(g.old)))
 }
 
 func (g *generations[K, V]) put(k K, v V) {
-	if len(g.new) >= g.half {
+	if _, there := g.new[k]; !there && len(g.new) >= g.half {
 		g.old, g.new = g.new, make(map[K]V)
 	}
 	g.new[k] = v
+	g.size.Store(int64(len(g.new) + len(g.old)))
 }
+
+// empty is cheap, for maps that nearly always are.
+func (g *generations[K, V]) empty() bool { return g.size.Load() == 0 }
 
 func (g *generations[K, V]) len() int {
 	g.mu.Lock()

@@ -13,17 +13,17 @@ import (
 
 // register hands a REGISTER over and writes the reply when it comes.
 func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
-	if int(f.inHand.n.Load()) >= e.cfg.Limits.FlowReplies {
-		e.answer(f, m, 503, "", header{"Retry-After", "5"})
-		return
-	}
 	req, bad := readRegister(f.Flow, m)
 	if bad != "" {
 		e.answer(f, m, 400, bad)
 		return
 	}
+	who := callerOf(req)
+	if !e.admitted(f, m, who) {
+		return
+	}
 	f.handed = true
-	p := e.newPending(f, m)
+	p := e.newPending(f, m, who)
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("Register", r)
@@ -38,13 +38,15 @@ type pending struct {
 	edge  *Edge
 	flow  *flow
 	frame *[]byte // Via to CSeq of the response: the receive buffer is used for other things by then
+	size  int     // of the request
+	who   caller
 	done  atomic.Bool
 }
 
-func (e *Edge) newPending(f *flow, m *wire.Message) *pending {
+func (e *Edge) newPending(f *flow, m *wire.Message, who caller) *pending {
 	e.inHand.begin()
 	f.inHand.begin()
-	return &pending{edge: e, flow: f, frame: e.frame(f, m)}
+	return &pending{edge: e, flow: f, frame: e.frame(f, m), size: len(m.Head) + len(m.Body), who: who}
 }
 
 // reply sends the answer, the first time it is called.
@@ -63,12 +65,14 @@ func (p *pending) reply(r registrar.Reply) {
 	if r.Status < 200 || r.Status > 699 { // a fault of the handler
 		r = registrar.Reply{Status: 500}
 	}
-	if r.Status/100 == 2 {
-		p.flow.known.Store(true)
-	}
+	p.edge.learned(p.flow, p.who, r.Sender)
 	out := p.edge.buffers.get()
 	*out = appendReply((*out)[:0], *p.frame, r)
-	p.flow.writer.send(*out)
+	if p.edge.fits(p.flow, p.size, len(*out)) {
+		p.flow.writer.send(*out)
+	} else {
+		p.edge.count.rejects.add(Reject{p.flow.Listener, "amplification"}, 1)
+	}
 	p.edge.buffers.put(out)
 	p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", r.Status}, 1)
 }

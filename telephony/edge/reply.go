@@ -18,11 +18,19 @@ func (e *Edge) answer(f *flow, m *wire.Message, status int, reason string, heade
 	out := e.buffers.get()
 	b := sip.AppendStatus((*out)[:0], status, reason)
 	b = sip.AppendFrame(b, m, f.Remote, sip.Tag(e.tagSeed, m))
+	least, size := len(b), len(m.Head)+len(m.Body)
 	for _, h := range headers {
 		b = sip.AppendHeader(b, h.name, h.value)
 	}
-	*out = sip.AppendEnd(b, nil)
-	f.writer.send(*out)
+	if b = sip.AppendEnd(b, nil); !e.fits(f, size, len(b)) {
+		b = sip.AppendEnd(b[:least], nil)
+	}
+	*out = b
+	if e.fits(f, size, len(b)) {
+		f.writer.send(b)
+	} else {
+		e.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
+	}
 	e.buffers.put(out)
 	e.count.messages.add(Message{f.Listener, method(m), status}, 1)
 }

@@ -46,6 +46,11 @@ func (a *acceptor) accept(ctx context.Context) {
 func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
 	e := a.edge
 	remote := nc.RemoteAddr().(*net.TCPAddr).AddrPort()
+	if e.standing.isBanned(source(remote.Addr())) {
+		e.reject(a.cfg, "banned")
+		_ = nc.Close()
+		return
+	}
 	ticket, full := e.guard.admit(remote.Addr(), func() {
 		e.reject(a.cfg, "displaced")
 		_ = nc.Close()
@@ -183,6 +188,10 @@ func (s *stream) drain(ctx context.Context, framer *wire.Framer, m *wire.Message
 				return whole, false
 			}
 			s.first()
+			if s.edge.silent(s.flow) {
+				s.edge.reject(s.cfg, "banned")
+				return whole, false
+			}
 			s.edge.dispatch(ctx, s.flow, m)
 		}
 		whole = true

@@ -20,18 +20,20 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 		e.answer(f, m, 405, "", header{"Allow", e.allow})
 		return
 	}
-	if int(f.inHand.n.Load()) >= e.cfg.Limits.FlowReplies {
-		e.answer(f, m, 503, "", header{"Retry-After", "5"})
-		return
-	}
 	req, bad := readSubscribe(f.Flow, m)
 	if bad != "" {
 		e.answer(f, m, 400, bad)
 		return
 	}
+	who := caller{
+		aor: req.User, callID: req.CallID, source: source(f.Remote.Addr()), answers: len(req.Authorize) > 0,
+	}
+	if !e.admitted(f, m, who) {
+		return
+	}
 	tx, fresh, err := e.servers.Receive(m, f.ID, f.Transport.Stream(), f.writer.send)
 	if err != nil {
-		e.answer(f, m, 503, "", header{"Retry-After", "5"})
+		e.later(f, m)
 		return
 	}
 	if !fresh {
@@ -40,7 +42,7 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 	req.LocalTag = sip.Tag(e.tagSeed, m)
 	e.inHand.begin()
 	f.inHand.begin()
-	p := &pendingSubscribe{edge: e, flow: f, frame: *e.frame(f, m), tx: tx}
+	p := &pendingSubscribe{edge: e, flow: f, frame: *e.frame(f, m), tx: tx, size: len(m.Head) + len(m.Body), who: who}
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("Subscribe", r)
@@ -56,6 +58,8 @@ type pendingSubscribe struct {
 	flow  *flow
 	frame []byte
 	tx    *sip.ServerTx
+	size  int // of the request
+	who   caller
 	done  atomic.Bool
 }
 
@@ -69,6 +73,7 @@ func (p *pendingSubscribe) reply(r events.Reply) {
 	if r.Status < 200 || r.Status > 699 { // a fault of the handler
 		r = events.Reply{Status: 500, Expires: -1}
 	}
+	p.edge.learned(p.flow, p.who, r.Sender)
 	dst := append(sip.AppendStatus(make([]byte, 0, len(p.frame)+256), r.Status, r.Reason), p.frame...)
 	for _, c := range r.Challenges {
 		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)
@@ -89,7 +94,12 @@ func (p *pendingSubscribe) reply(r events.Reply) {
 	if r.Events {
 		dst = sip.AppendHeader(dst, "Allow-Events", events.AllowEvents())
 	}
-	p.tx.Respond(r.Status, sip.AppendEnd(dst, nil))
+	dst = sip.AppendEnd(dst, nil)
+	if !p.edge.fits(p.flow, p.size, len(dst)) {
+		p.edge.count.rejects.add(Reject{p.flow.Listener, "amplification"}, 1)
+		return
+	}
+	p.tx.Respond(r.Status, dst)
 	p.edge.count.messages.add(Message{p.flow.Listener, "SUBSCRIBE", r.Status}, 1)
 }
 

@@ -91,6 +91,10 @@ func (w *webSocket) message(ctx context.Context, kind websocket.MessageType, m *
 		return true
 	}
 	s.first()
+	if s.edge.silent(s.flow) {
+		s.edge.reject(s.cfg, "banned")
+		return false
+	}
 	err := m.Scan(b, s.edge.cfg.Limits.Message)
 	if err == nil && len(m.Head)+len(m.Body) != len(b) {
 		err = wire.Error{Fault: wire.BadLength, Where: "Content-Length"} // more than one message, or a lie

@@ -27,7 +27,7 @@ func (s *Service) decide(ctx context.Context, req *Request) (r Reply, after func
 	if !who.OK {
 		return Reply{
 			Status: who.Reply.Status, Reason: who.Reply.Reason, Challenges: who.Reply.Challenges,
-			RetryAfter: who.Reply.RetryAfter, Expires: -1,
+			RetryAfter: who.Reply.RetryAfter, Expires: -1, Sender: who.Reply.Sender,
 		}, nil
 	}
 	expires, brief := s.expires(req.Expires)

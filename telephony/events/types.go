@@ -39,6 +39,7 @@ type Reply struct {
 	RetryAfter int
 	Accept     string // for 406
 	Events     bool   // Allow-Events is to be told
+	Sender     registrar.Sender
 }
 
 // Notify is a NOTIFY to be sent over the flow.

@@ -61,7 +61,19 @@ type Verdict struct {
 func (r *Registrar) Authenticate(ctx context.Context, c Credentials) Verdict {
 	req := &Request{Flow: c.Flow, To: c.User, From: c.User, Authorize: c.Authorize}
 	who := r.authenticate(ctx, c.Method, req, lookup{})
+	who.reply.Sender = who.sender(who.outcome)
 	return Verdict{OK: who.ok, User: who.subscriber, Reply: who.reply}
+}
+
+// sender sums up for the edge. A right answer with an old or used nonce proves nothing: it may be a copy.
+func (id identity) sender(o Outcome) Sender {
+	switch {
+	case id.ok:
+		return Proven
+	case o == WrongCredentials, o == Forbidden:
+		return Wrong
+	}
+	return Unproven
 }
 
 // admitted reports whether the rules may run.

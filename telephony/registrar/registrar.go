@@ -285,6 +285,21 @@ func (r *Registrar) announce(changes []telephony.RegistrationChange) {
 	}
 }
 
+// Each visits every binding, also those that cannot be reached now.
+func (r *Registrar) Each(visit func(Binding)) {
+	for _, s := range r.shards {
+		s.mu.RLock()
+		all := make([]Binding, 0, len(s.bindings))
+		for _, bindings := range s.bindings {
+			all = append(all, bindings...)
+		}
+		s.mu.RUnlock()
+		for _, b := range all {
+			visit(b)
+		}
+	}
+}
+
 // Counters returns a snapshot.
 func (r *Registrar) Counters() Counters {
 	c := r.tally.snapshot()

@@ -62,7 +62,18 @@ type Reply struct {
 	Unknown    string         // Unsupported, for 420
 	Date       time.Time      // Date header of a 200
 	Drop       bool           // send nothing at all
+	Sender     Sender         // who asked, as far as that was found out
 }
+
+// Sender is what a request proved about who sent it. The edge keeps its limits by it.
+type Sender uint8
+
+// The senders.
+const (
+	Unproven Sender = iota // it proved nothing, or nobody looked
+	Proven                 // the digest was right
+	Wrong                  // the digest was wrong, or right for somebody else
+)
 
 // ReplyBinding is one Contact of a 200 to REGISTER.
 type ReplyBinding struct {

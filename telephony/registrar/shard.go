@@ -259,6 +259,7 @@ func (s *shard) sweep(d *draft) {
 
 func (s *shard) answer(j *job, reply Reply, o Outcome) {
 	s.r.tally.count(o)
+	reply.Sender = j.who.sender(o)
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.r.panicked(fault)

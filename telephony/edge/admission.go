@@ -1,0 +1,63 @@
+package edge
+
+import (
+	"math/rand/v2"
+	"strconv"
+
+	"demarc/telephony/registrar"
+	"demarc/telephony/wire"
+)
+
+// admitted holds a request that means work against the budgets, before any digest is computed. Who guessed too much is met
+// with silence; when there is too much work, strangers are told to come back later and known devices are served.
+func (e *Edge) admitted(f *flow, m *wire.Message, c caller) bool {
+	user := f.user.Load()
+	known := user != nil && *user == c.aor
+	if c.answers && !known && !e.standing.mayGuess(c) {
+		e.count.rejects.add(Reject{f.Listener, "guesses"}, 1)
+		return false
+	}
+	if int(f.inHand.n.Load()) >= e.cfg.Limits.FlowReplies {
+		e.later(f, m)
+		return false
+	}
+	known = known || f.known.Load()
+	busy := int(e.inHand.n.Load()) >= e.cfg.Limits.Waiting
+	if e.standing.admit(known) && (known || !busy) || !known && e.standing.recognises(c) {
+		return true
+	}
+	e.count.rejects.add(Reject{f.Listener, "overload"}, 1)
+	e.later(f, m)
+	return false
+}
+
+// later answers 503. Retry-After is spread, so that those who are told together do not come back together.
+func (e *Edge) later(f *flow, m *wire.Message) {
+	e.answer(f, m, 503, "", header{"Retry-After", strconv.Itoa(5 + rand.IntN(10))})
+}
+
+// learned keeps the books after a reply.
+func (e *Edge) learned(f *flow, c caller, s registrar.Sender) {
+	switch s {
+	case registrar.Proven:
+		if user := f.user.Load(); user == nil || *user != c.aor {
+			aor := c.aor
+			f.user.Store(&aor)
+		}
+		f.known.Store(true)
+		e.standing.proven(c, e.cfg.Now())
+	case registrar.Wrong:
+		e.standing.wrong(c)
+	}
+}
+
+// silent reports whether a flow's source is banned. A flow on which somebody proved who they are never is.
+func (e *Edge) silent(f *flow) bool {
+	return !f.known.Load() && e.standing.isBanned(source(f.Remote.Addr()))
+}
+
+// fits reports whether an answer may go to where a datagram came from: an address that nobody proved anything from may be
+// forged, and then the answer hits somebody else. It must not be worth an attacker's while.
+func (e *Edge) fits(f *flow, request, answer int) bool {
+	return f.Transport.Stream() || f.known.Load() || 2*answer <= 3*request
+}
