@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	"github.com/go-chi/chi/v5"
 
+	"demarc/internal/access"
 	"demarc/internal/requestlog"
 )
 
@@ -136,6 +137,18 @@ func route(method, path, id, summary, tag string, status int, security ...string
 		op.Security = append(op.Security, map[string][]string{name: {}})
 	}
 	return op
+}
+
+// before turns away who may not use the verb before the body is read; the operation itself asks again.
+func (s *server) before(v access.Verb) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		if _, _, err := s.may(c.Context(), v); err != nil {
+			_, w := humachi.Unwrap(c)
+			writeProblem(w, s.problem(c.Context(), err))
+			return
+		}
+		next(c)
+	}
 }
 
 // handle registers an operation; what goes wrong in it is translated here and nowhere else.

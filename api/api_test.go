@@ -472,6 +472,31 @@ func TestImport(t *testing.T) {
 	c.want(r, 413, "too_large")
 }
 
+// unread is a body that must not be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the file was read")
+	return 0, io.EOF
+}
+
+func TestFilesOfStrangersAreNotRead(t *testing.T) {
+	w := newWorld()
+	h := api.New(config(w, io.Discard))
+	for cookie, want := range map[string]int{"": 401, "guess": 401, "cookie-support-one": 403, "cookie-user-one": 403} {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/users/import", unread{t})
+		r.Header.Set("Content-Type", "text/csv")
+		if cookie != "" {
+			r.AddCookie(&http.Cookie{Name: api.SessionCookie, Value: cookie})
+		}
+		got := httptest.NewRecorder()
+		h.ServeHTTP(got, r)
+		if got.Code != want || got.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%q got %d %v, want %d", cookie, got.Code, got.Header(), want)
+		}
+	}
+}
+
 func TestCodesComeWithAPicture(t *testing.T) {
 	c, _ := public(t, newWorld())
 	r := c.do("cookie cookie-admin-one", "POST", "/v1/users/usr_ann_one/enrolment-codes", `{}`)

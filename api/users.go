@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"demarc/internal/access"
 	"demarc/internal/timeline"
 	"demarc/provisioning"
@@ -116,6 +118,7 @@ func (s *server) userRoutes() {
 		"session"), s.removeUser)
 	csv := route("POST", "/v1/users/import", "import-users", "Import users from a CSV file", "Users", 200, "session")
 	csv.MaxBodyBytes, csv.BodyReadTimeout = importBody, time.Minute
+	csv.Middlewares = huma.Middlewares{s.before(access.ChangeUsers)} // strangers must not fill the memory with files
 	handle(s, csv, s.importUsers)
 }
 

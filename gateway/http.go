@@ -44,7 +44,7 @@ func listen(key, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// serveHTTP serves until the stop hook, which lets requests in hand finish. tlsConfig nil means plain HTTP.
+// serveHTTP serves within bounds until the stop hook, which lets requests in hand finish. tlsConfig nil means plain HTTP.
 func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, handler http.Handler) {
 	base, cancel := context.WithCancel(context.Background())
 	server := &http.Server{
@@ -64,10 +64,11 @@ func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, 
 	go func() {
 		defer close(done)
 		var err error
+		bounded := limit(l, httpConnections, httpPerSource)
 		if tlsConfig != nil {
-			err = server.ServeTLS(l, "", "")
+			err = server.ServeTLS(bounded, "", "")
 		} else {
-			err = server.Serve(l)
+			err = server.Serve(bounded)
 		}
 		if !errors.Is(err, http.ErrServerClosed) {
 			g.log.Error("HTTP listener ended", "name", name, "error", err)

@@ -23,6 +23,9 @@ func (s *Service) Document(ctx context.Context, token account.Secret) (Document,
 		if !now.Before(t.ExpiresAt) {
 			return ErrExpired
 		}
+		if err := r.room(); err != nil {
+			return err
+		}
 		d := r.addDevice(Device{
 			Account: t.Account, ID: id, User: t.User, Name: "Linphone (" + string(t.Kind) + ")", Kind: t.Kind,
 			Origin: OriginDocument, Instance: instance, EnrolledAt: now, LastSeen: now,

@@ -17,6 +17,8 @@ import (
 const (
 	ticketLife      = 24 * time.Hour
 	keepTickets     = 7 * 24 * time.Hour
+	maxTickets      = 100 // of one user, ended ones that are kept included
+	maxEnrolled     = 50  // devices of one user
 	purposeCode     = "code"
 	purposeDocument = "document"
 	codeAlphabet    = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // Crockford's: no I, L, O, U
@@ -64,7 +66,7 @@ func (s *Service) IssueDocumentLink(ctx context.Context, actor account.Member, i
 }
 
 func (s *Service) issue(ctx context.Context, actor account.Member, t Ticket, text string) error {
-	return s.Store.Issue(ctx, t, s.Now().Add(-keepTickets), timeline.Entry{
+	return s.Store.Issue(ctx, t, s.Now().Add(-keepTickets), maxTickets, timeline.Entry{
 		Account: t.Account, User: string(t.User), At: s.Now(), Kind: timeline.CodeIssued, Actor: string(actor.ID),
 		Text: text + fmt.Sprintf(" It is good for %.0f hours.", ticketLife.Hours()),
 	})
@@ -116,6 +118,9 @@ func (s *Service) Enrol(ctx context.Context, code account.Secret, deviceName str
 		if !now.Before(t.ExpiresAt) {
 			return ErrExpired
 		}
+		if err := r.room(); err != nil {
+			return err
+		}
 		name := first(strings.TrimSpace(clip(deviceName, 80)), "Softphone")
 		enrolled = *r.addDevice(Device{
 			Account: t.Account, ID: id, User: t.User, Name: name, Kind: t.Kind, Origin: OriginSDK, Instance: instance,
@@ -128,6 +133,21 @@ func (s *Service) Enrol(ctx context.Context, code account.Secret, deviceName str
 		return Enrolment{}, err
 	}
 	return Enrolment{Device: enrolled, Token: token}, nil
+}
+
+// room refuses one device too many: every change of a user loads all of them.
+func (r *Record) room() error {
+	enrolled := 0
+	for _, d := range r.Devices {
+		if d.Origin != OriginObserved {
+			enrolled++
+		}
+	}
+	if enrolled >= maxEnrolled {
+		return fmt.Errorf("%w: this user has %d devices; revoke those that are not used any more, then try again",
+			ErrConflict, enrolled)
+	}
+	return nil
 }
 
 // newInstance returns a random UUID as a URN (RFC 5626 §4.1, RFC 9562 §5.4), for +sip.instance.

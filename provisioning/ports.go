@@ -85,8 +85,9 @@ type Ticket struct {
 
 // Tickets keeps one-time codes and links.
 type Tickets interface {
-	// Issue saves a ticket and drops the user's tickets that have expired before stale.
-	Issue(ctx context.Context, t Ticket, stale time.Time, e timeline.Entry) error
+	// Issue saves a ticket and drops the user's tickets that have expired before stale; ErrConflict when the user has most
+	// tickets already.
+	Issue(ctx context.Context, t Ticket, stale time.Time, most int, e timeline.Entry) error
 	// Redeem burns a ticket and runs the rule over its user's record, with hashes, in one transaction: when the rule
 	// fails the ticket stays good. Of many callers one succeeds; ErrExpired for the others, and for unknown hashes.
 	Redeem(ctx context.Context, purpose, hash string, rule func(Ticket, *Record) error) error

@@ -196,7 +196,7 @@ func (s *Store) Change(ctx context.Context, acc account.ID, id rules.DeviceID, r
 }
 
 // Issue saves a ticket.
-func (s *Store) Issue(ctx context.Context, t rules.Ticket, stale time.Time, e timeline.Entry) error {
+func (s *Store) Issue(ctx context.Context, t rules.Ticket, stale time.Time, most int, e timeline.Entry) error {
 	return s.db.Write(ctx, func(tx store.Tx) error {
 		var n int
 		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM integrated_user WHERE account_id = $1 AND user_id = $2`,
@@ -209,6 +209,14 @@ func (s *Store) Issue(ctx context.Context, t rules.Ticket, stale time.Time, e ti
 		if _, err := tx.Exec(ctx, `DELETE FROM ticket WHERE account_id = $1 AND user_id = $2 AND expires_at < $3`,
 			string(t.Account), string(t.User), store.Millis(stale)); err != nil {
 			return err
+		}
+		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM ticket WHERE account_id = $1 AND user_id = $2`,
+			string(t.Account), string(t.User)).Scan(&n); err != nil {
+			return err
+		}
+		if n >= most {
+			return fmt.Errorf("%w: %d codes and links were made for this user within a week; use one of them, or wait",
+				rules.ErrConflict, n)
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO ticket
 			(account_id, ticket_hash, purpose, user_id, kind, app, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,

@@ -98,3 +98,42 @@ func TestSweep(t *testing.T) {
 		}
 	})
 }
+
+// A member may make codes for themselves: not any number of them, nor of devices.
+func TestCodesAndDevicesOfOneUserAreBounded(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		b := newBench(t, db)
+		b.users(2)
+		b.sync()
+		user := b.status("user0@").User.ID
+		for n := range 50 {
+			code, err := b.svc.IssueCode(t.Context(), b.actor, user, cloudlink.Desktop)
+			b.must(err)
+			if _, err := b.svc.Enrol(t.Context(), code.Code, "Laptop"); err != nil {
+				t.Fatalf("device %d: %v", n, err)
+			}
+		}
+		code, err := b.svc.IssueCode(t.Context(), b.actor, user, cloudlink.Desktop)
+		b.must(err)
+		if _, err := b.svc.Enrol(t.Context(), code.Code, "Laptop"); !errors.Is(err, rules.ErrConflict) {
+			t.Fatalf("device 51: %v", err)
+		}
+		b.must(b.svc.Revoke(t.Context(), b.actor, b.status("user0@").Devices[0].ID))
+		if _, err := b.svc.Enrol(t.Context(), code.Code, "Laptop"); err != nil {
+			t.Fatalf("in the place of a revoked one, with the same code: %v", err)
+		}
+		for n := range 100 {
+			if _, err := b.svc.IssueCode(t.Context(), b.actor, user, cloudlink.Desktop); err != nil {
+				t.Fatalf("code %d: %v", n, err)
+			}
+		}
+		if _, err := b.svc.IssueCode(t.Context(), b.actor, user, cloudlink.Desktop); !errors.Is(err, rules.ErrConflict) {
+			t.Fatalf("code 101: %v", err)
+		}
+		b.enrol("user1@", cloudlink.Desktop) // others are not held up
+		b.sleep(9 * 24 * time.Hour)
+		if _, err := b.svc.IssueCode(t.Context(), b.actor, user, cloudlink.Desktop); err != nil {
+			t.Fatalf("when the old ones are over: %v", err)
+		}
+	})
+}
