@@ -146,7 +146,7 @@ func (s *Service) hold(ctx context.Context, actor account.Member, c Connector, t
 			Account: c.Account, Connector: c.ID, ID: account.NewID("gra"), Subject: who.UserID, Email: clip(who.Email),
 			GrantedBy: actor.ID, GrantedAt: now, Generation: 1, ExpiresAt: t.ExpiresAt,
 		},
-		Tokens: t, RefreshAt: refreshAt(now, t.ExpiresAt),
+		RemoteAccount: clip(who.AccountID), Tokens: t, RefreshAt: refreshAt(now, t.ExpiresAt),
 	}, nil
 }
 

@@ -20,6 +20,7 @@ var (
 	ErrReauthorize     = errors.New("the authorisation has ended: an admin must connect again")
 	ErrInvalid         = errors.New("invalid input")
 	ErrWrongPermission = errors.New("the person who signed in may not link the phone system")
+	ErrWrongAccount    = errors.New("the person who signed in belongs to another account of the service")
 )
 
 // ID names a connector.
@@ -110,10 +111,11 @@ type GrantKey struct {
 // Held is a grant with its tokens and what the refresh goes by.
 type Held struct {
 	Grant
-	Tokens    Tokens
-	RefreshAt time.Time // when to refresh
-	RetryAt   time.Time // not before, after failures
-	Failures  int       // refreshes in a row that got no answer
+	RemoteAccount string // the service's account, when the grant is saved
+	Tokens        Tokens
+	RefreshAt     time.Time // when to refresh
+	RetryAt       time.Time // not before, after failures
+	Failures      int       // refreshes in a row that got no answer
 }
 
 // Key returns the grant's name.

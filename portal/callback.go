@@ -66,6 +66,11 @@ func explainLink(err error) (message, bool) {
 		{connector.ErrWrongPermission, http.StatusForbidden, "This person may not link the phone system",
 			"Who signed in at the service lacks the permission Phone System Integration. Nothing was changed.",
 			"Give them the permission there, or choose Connect again and sign in as somebody who has it."},
+		{connector.ErrWrongAccount, http.StatusForbidden, "This is another account of the service",
+			"Who signed in belongs to another account there than the one that this connector is linked with. Nothing was " +
+				"changed.",
+			"Choose Connect again and sign in as an admin of the same account. To move to the other account, disconnect " +
+				"first."},
 		{connector.ErrNotInstalled, http.StatusConflict, "Install the app first",
 			"The app is not installed in this account. Nothing was changed.", "Install it, then choose Connect."},
 	} {

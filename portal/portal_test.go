@@ -314,6 +314,7 @@ func TestCallbackPages(t *testing.T) {
 		{connector.ErrWrongIssuer, 400, "The answer came from another service", "security team"},
 		{connector.ErrCodeRefused, 400, "The service refused the code", "fresh code"},
 		{connector.ErrUnreachable, 502, "The service cannot be reached", "network"},
+		{connector.ErrWrongAccount, 403, "This is another account of the service", "disconnect first"},
 		{connector.ErrWrongPermission, 403, "This person may not link the phone system", "Phone System Integration"},
 		{connector.ErrNotFound, 404, "Not found", "list"},
 		{store.ErrUnavailable, 503, "Not available", "Wait"},

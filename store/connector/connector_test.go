@@ -30,6 +30,7 @@ type service struct {
 	code      string
 	scope     string
 	email     string
+	account   string
 	down      bool
 	n         int
 	valid     map[account.Secret]bool // refresh tokens
@@ -80,7 +81,7 @@ func (o *service) Refresh(_ context.Context, _ string, refresh account.Secret) (
 }
 
 func (o *service) WhoAmI(context.Context, string, account.Secret) (cloudlink.WhoAmI, error) {
-	return cloudlink.WhoAmI{UserID: "u-" + o.email, Email: o.email, Scope: o.scope}, nil
+	return cloudlink.WhoAmI{UserID: "u-" + o.email, Email: o.email, AccountID: o.account, Scope: o.scope}, nil
 }
 
 func (o *service) Revoke(_ context.Context, _ string, refresh account.Secret) error {
@@ -227,6 +228,30 @@ func TestLinkFailuresChangeNothing(t *testing.T) {
 		if b.oauth.revoked != 1 {
 			t.Errorf("%d tokens were revoked, want the one without permission", b.oauth.revoked)
 		}
+	})
+}
+
+func TestLinkStaysWithOneAccountOfTheService(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		b := newBench(t, db)
+		b.oauth.account = "acme"
+		b.link()
+		b.oauth.account, b.oauth.email = "other", "admin@other.test"
+		_, _, err := b.svc.Complete(t.Context(), b.actor, "session-1", b.begin())
+		if !errors.Is(err, rules.ErrWrongAccount) {
+			t.Fatalf("another account: %v", err)
+		}
+		if state, _, grants := b.state(); state != rules.Linked || len(grants) != 1 || b.oauth.revoked != 1 {
+			t.Errorf("%v, grants %+v, %d revoked", state, grants, b.oauth.revoked)
+		}
+		clear(b.oauth.valid) // the grant ends: that does not open the door to others
+		b.sleep(time.Hour)
+		_ = b.svc.RefreshDue(t.Context())
+		if _, _, err = b.svc.Complete(t.Context(), b.actor, "session-1", b.begin()); !errors.Is(err, rules.ErrWrongAccount) {
+			t.Fatalf("another account, when the first one's grant has ended: %v", err)
+		}
+		b.must(b.svc.Disconnect(t.Context(), b.actor, b.con.ID))
+		b.link()
 	})
 }
 

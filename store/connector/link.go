@@ -70,7 +70,11 @@ func (s *Store) Link(ctx context.Context, h rules.Held, e rules.Event) error {
 		return err
 	}
 	return s.db.Write(ctx, func(tx store.Tx) error {
+		// First of all, because it locks the connector's row: two links at a time see each other.
 		if err := setState(ctx, tx, h.Account, h.Connector, rules.Linked, "", h.GrantedAt); err != nil {
+			return err
+		}
+		if err := bind(ctx, tx, h); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, endGrants+` AND subject = $5`, string(h.Account), string(h.Connector),
@@ -90,6 +94,18 @@ func (s *Store) Link(ctx context.Context, h rules.Held, e rules.Event) error {
 	})
 }
 
+// bind keeps a connector with one account of the service: users of another customer must not take the place of ours
+// because an admin of both signed in as the wrong one.
+func bind(ctx context.Context, tx store.Tx, h rules.Held) error {
+	n, err := tx.Exec(ctx, `UPDATE connector SET remote_account = $3
+		WHERE account_id = $1 AND connector_id = $2 AND (remote_account = '' OR remote_account = $3)`,
+		string(h.Account), string(h.Connector), store.CleanText(h.RemoteAccount))
+	if err == nil && n == 0 {
+		return rules.ErrWrongAccount
+	}
+	return err
+}
+
 // endGrants ends the working grants of a connector; with an epoch more, a refresh under way cannot postpone or end
 // them.
 const endGrants = `UPDATE connector_grant SET ended_at = $3, end_reason = $4, generation = generation + 1,
@@ -104,6 +120,10 @@ func (s *Store) Unlink(ctx context.Context, acc account.ID, id rules.ID, reason 
 		// The connector first: its row lock keeps a link that comes at the same time apart.
 		err := setState(ctx, tx, acc, id, rules.Unlinked, reason, e.At)
 		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE connector SET remote_account = '' WHERE account_id = $1 AND connector_id = $2`,
+			string(acc), string(id)); err != nil {
 			return err
 		}
 		if ended, err = working(ctx, tx, acc, id); err != nil {
