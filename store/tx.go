@@ -32,15 +32,35 @@ func (db *DB) Read(ctx context.Context, fn func(q Tx) error) error {
 func (db *DB) Write(ctx context.Context, fn func(tx Tx) error) error {
 	ctx, cancel := db.bound(ctx)
 	defer cancel()
+	return classify(db.tried(ctx, func() error { return db.once(ctx, db.write, nil, fn) }))
+}
+
+// WriteOne runs one statement that is a transaction of its own: that spares PostgreSQL two more questions.
+func (db *DB) WriteOne(ctx context.Context, query string, args ...any) error {
+	if db.dialect != PostgreSQL {
+		return db.Write(ctx, func(tx Tx) error {
+			_, err := tx.Exec(ctx, query, args...)
+			return err
+		})
+	}
+	ctx, cancel := db.bound(ctx)
+	defer cancel()
+	return classify(db.tried(ctx, func() error {
+		_, err := db.pool.Exec(ctx, query, args...)
+		return err
+	}))
+}
+
+// tried runs a transaction again for as long as the database asks for that.
+func (db *DB) tried(ctx context.Context, transaction func() error) error {
 	const tries = 4
 	var err error
 	for range tries {
-		err = db.once(ctx, db.write, nil, fn)
-		if !retryable(err) || ctx.Err() != nil {
+		if err = transaction(); !retryable(err) || ctx.Err() != nil {
 			break
 		}
 	}
-	return classify(err)
+	return err
 }
 
 func (db *DB) bound(ctx context.Context) (context.Context, context.CancelFunc) {

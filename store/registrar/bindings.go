@@ -31,6 +31,10 @@ func (s *Store) Save(ctx context.Context, b registrar.Batch) error {
 		return err
 	}
 	put, remove := fold(b)
+	if s.db.Dialect() == store.PostgreSQL && len(put) > 0 && len(remove) == 0 && len(b.Changes) == 0 {
+		query, args := bindingTable.batch(put) // refreshes, which is nearly all
+		return away(s.db.WriteOne(ctx, query, args...))
+	}
 	return away(s.db.Write(ctx, func(tx store.Tx) error {
 		if err := s.removeBindings(ctx, tx, remove); err != nil {
 			return err

@@ -376,7 +376,7 @@ func TestRegistrarOnStore(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		if got := register(t, r, d.Subscribers[0].Hashes[0]); got.Status != 200 || len(got.Bindings) != 1 {
+		if got := register(t, r, d.Subscribers[0].Hashes[0], 1); got.Status != 200 || len(got.Bindings) != 1 {
 			t.Fatalf("%+v", got)
 		}
 		if len(load(t, s, "n1")) != 1 {
@@ -386,7 +386,7 @@ func TestRegistrarOnStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		deadline := time.Now().Add(20 * time.Second)
-		for register(t, r, d.Subscribers[0].Hashes[0]).Status != 401 {
+		for register(t, r, d.Subscribers[0].Hashes[0], 1).Status != 401 {
 			if time.Now().After(deadline) {
 				t.Fatal("the rotated credential still works")
 			}
@@ -406,13 +406,13 @@ func TestRegistrarOnStore(t *testing.T) {
 }
 
 // register sends an asking and an answering REGISTER.
-func register(t *testing.T, r *registrar.Registrar, h digest.Hash) registrar.Reply {
+func register(t *testing.T, r *registrar.Registrar, h digest.Hash, flow uint64) registrar.Reply {
 	t.Helper()
 	var reply registrar.Reply
 	for i := range 2 {
 		aor := telephony.NewAoR("1001", "pbx.example.org")
 		req := &registrar.Request{To: aor, From: aor, CallID: account.NewID("call"), CSeq: uint32(i + 1), Expires: 600,
-			Flow:     registrar.Flow{ID: 1, Transport: telephony.TLS, Remote: netip.MustParseAddrPort("127.0.0.1:30001")},
+			Flow:     registrar.Flow{ID: flow, Transport: telephony.TLS, Remote: netip.MustParseAddrPort("127.0.0.1:30001")},
 			Contacts: []registrar.Contact{{URI: "sip:1001@127.0.0.1", Expires: -1, Q: 1000}}}
 		if i == 1 {
 			_, rest, _ := strings.Cut(reply.Challenges[0], `nonce="`)

@@ -22,17 +22,28 @@ func (t table) write(ctx context.Context, tx store.Tx, dialect store.Dialect, ro
 	if len(rows) == 0 {
 		return nil
 	}
-	names := make([]string, len(t.columns))
+	if dialect == store.PostgreSQL {
+		query, args := t.batch(rows)
+		_, err := tx.Exec(ctx, query, args...)
+		return err
+	}
+	into, names := t.into()
+	return loop(ctx, tx, into+"VALUES ("+store.Placeholders(1, len(names))+")"+t.conflict(names), rows)
+}
+
+// batch is the one statement for PostgreSQL; its text is always the same, so that it is prepared once.
+func (t table) batch(rows [][]any) (query string, args []any) {
+	into, names := t.into()
+	arrays, args := t.arrays(rows)
+	return into + "SELECT * FROM unnest(" + arrays + ")" + t.conflict(names), args
+}
+
+func (t table) into() (text string, names []string) {
+	names = make([]string, len(t.columns))
 	for i := range t.columns {
 		names[i], _ = t.column(i)
 	}
-	into := "INSERT INTO " + t.name + " (" + strings.Join(names, ", ") + ") "
-	if dialect == store.PostgreSQL {
-		arrays, args := t.arrays(rows)
-		_, err := tx.Exec(ctx, into+"SELECT * FROM unnest("+arrays+")"+t.conflict(names), args...)
-		return err
-	}
-	return loop(ctx, tx, into+"VALUES ("+store.Placeholders(1, len(names))+")"+t.conflict(names), rows)
+	return "INSERT INTO " + t.name + " (" + strings.Join(names, ", ") + ") ", names
 }
 
 func (t table) conflict(names []string) string {

@@ -59,6 +59,7 @@ const (
 type Registrar struct {
 	node        string
 	store       Bindings
+	committer   *committer
 	directory   Directory
 	offers      Offers
 	rules       Rules
@@ -97,6 +98,7 @@ func New(c Config) *Registrar {
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),
 	}
+	r.committer = newCommitter(c.Bindings)
 	r.credentials = newCredentials(c.Directory, c.Timeout, c.Now, r.storeAway)
 	for range c.Shards {
 		r.shards = append(r.shards, newShard(r, c.Queue, c.Now()))

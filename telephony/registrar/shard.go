@@ -169,7 +169,7 @@ func (s *shard) save(ctx context.Context, d *draft) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.r.timeout)
 	defer cancel()
-	err := s.r.store.Save(ctx, batch)
+	err := s.r.committer.save(ctx, batch)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		err = errors.Join(ErrStoreAway, err)
 	}

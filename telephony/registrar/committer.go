@@ -1,0 +1,94 @@
+package registrar
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+)
+
+// committer saves for all shards. What arrives during a save goes into the next one together: a commit costs much the
+// same for one binding as for many.
+type committer struct {
+	store  Bindings
+	saving chan struct{} // of capacity one; held by the shard that saves
+
+	mu      sync.Mutex
+	waiting []*submission
+}
+
+// submission is one shard's batch on its way. done is told once.
+type submission struct {
+	batch Batch
+	done  chan error
+}
+
+func newCommitter(store Bindings) *committer {
+	return &committer{store: store, saving: make(chan struct{}, 1)}
+}
+
+// save returns when the batch is committed, or nothing of it is.
+func (c *committer) save(ctx context.Context, batch Batch) error {
+	s := &submission{batch: batch, done: make(chan error, 1)}
+	c.mu.Lock()
+	c.waiting = append(c.waiting, s)
+	c.mu.Unlock()
+	select {
+	case err := <-s.done:
+		return err
+	case c.saving <- struct{}{}: // nobody saves now: it is on us, for everybody who waits
+		c.saveAll(ctx)
+		<-c.saving
+	case <-ctx.Done():
+		if c.withdraw(s) {
+			return ctx.Err()
+		}
+	}
+	return <-s.done
+}
+
+// withdraw reports whether nobody has begun to save the batch.
+func (c *committer) withdraw(s *submission) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.waiting, s)
+	if i < 0 {
+		return false
+	}
+	c.waiting = slices.Delete(c.waiting, i, i+1)
+	return true
+}
+
+// saveAll saves what waits as one batch. When something in it cannot be stored, each shard's is tried alone.
+func (c *committer) saveAll(ctx context.Context) {
+	c.mu.Lock()
+	all := c.waiting
+	c.waiting = nil
+	c.mu.Unlock()
+	if len(all) == 0 { // the save before took ours along
+		return
+	}
+	err := c.store.Save(ctx, merge(all))
+	apart := len(all) > 1 && err != nil && !errors.Is(err, ErrStoreAway) && ctx.Err() == nil
+	for _, s := range all {
+		if apart {
+			err = c.store.Save(ctx, s.batch)
+		}
+		s.done <- err
+	}
+}
+
+// merge puts batches together. An AoR belongs to one shard, so that no key stands twice.
+func merge(all []*submission) Batch {
+	whole := all[0].batch
+	if len(all) == 1 {
+		return whole
+	}
+	whole.Put, whole.Remove, whole.Changes = slices.Clip(whole.Put), slices.Clip(whole.Remove), slices.Clip(whole.Changes)
+	for _, s := range all[1:] {
+		whole.Put = append(whole.Put, s.batch.Put...)
+		whole.Remove = append(whole.Remove, s.batch.Remove...)
+		whole.Changes = append(whole.Changes, s.batch.Changes...)
+	}
+	return whole
+}
