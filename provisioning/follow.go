@@ -98,6 +98,10 @@ func applyRegistered(ch telephony.RegistrationChange, r *Record) {
 	d.see(ch)
 	d.LastSeen = ch.At
 	d.UserAgent, d.Remote, d.Transport = clip(ch.UserAgent, 128), clip(ch.Remote, 80), string(ch.Transport)
+	if ch.At.Before(d.DeniedAt) {
+		r.touch(d.ID) // the feed comes late: since then the phone has said that this registration is over
+		return
+	}
 	e := Event{Kind: CameOn, At: ch.At}
 	r.happen(d, e, byRegistrar, timeline.Registered, d.Name+" registered over "+d.Transport+" from "+d.Remote+".")
 }

@@ -60,9 +60,8 @@ func (rep RegistrationReport) check() error {
 	return nil
 }
 
-// report applies a report by one rule: the later word counts, and the registrar's own feed always does. A report of a
-// moment before the feed's last word changes nothing, nor does one that repeats the code with which the registrar
-// refused the device. A registration that the feed knows ends when the feed says so; one known by the report alone ends
+// report applies a report by one rule: the later word counts. A report of a moment before the feed's last word changes
+// nothing, nor does one that repeats the code with which the registrar refused the device. A registration that the feed knows ends when the feed says so; one known by the report alone ends
 // with its time.
 func (r *Record) report(d *Device, rep RegistrationReport, now time.Time) {
 	d.LastSeen = now
@@ -76,6 +75,10 @@ func (r *Record) report(d *Device, rep RegistrationReport, now time.Time) {
 		if e.Until = at.Add(r.goodFor(d, rep)); !now.Before(e.Until) {
 			return // it ran out on its way here
 		}
+	}
+	d.DeniedAt = time.Time{}
+	if rep.Outcome != ReportRegistered {
+		d.DeniedAt = at
 	}
 	r.happen(d, e, byDevice, kind, text)
 }

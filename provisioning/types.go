@@ -120,6 +120,8 @@ type Device struct {
 	LastRegistered time.Time
 	// ReportedUntil is until when a registration stands that is known by the device's own report alone (zero: none).
 	ReportedUntil time.Time
+	// DeniedAt is when the device itself last said that it is not registered (zero once it said that it is).
+	DeniedAt time.Time
 	// Seen and SeenAt are the last word of the registrar's own feed on this device (empty: it never spoke of it).
 	Seen        telephony.RegistrationChangeKind
 	SeenAt      time.Time

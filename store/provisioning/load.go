@@ -205,16 +205,17 @@ func devices(ctx context.Context, q store.Tx, acc account.ID, where string, args
 
 const deviceColumns = `account_id, device_id, user_id, name, kind, origin, instance, enrolled_at, last_seen, state,
 	sip_code, sip_text, changed_at, last_registered, user_agent, remote, transport, fetched_etag,
-	reported_until, seen, seen_at`
+	reported_until, seen, seen_at, denied_at`
 
 func scanDevice(row interface{ Scan(...any) error }) (rules.Device, error) {
 	var d rules.Device
-	var enrolled, last, changed, registered, reported, seen int64
+	var enrolled, last, changed, registered, reported, seen, denied int64
 	err := row.Scan(&d.Account, &d.ID, &d.User, &d.Name, &d.Kind, &d.Origin, &d.Instance, &enrolled, &last, &d.State,
 		&d.SIPCode, &d.SIPText, &changed, &registered, &d.UserAgent, &d.Remote, &d.Transport, &d.FetchedETag,
-		&reported, &d.Seen, &seen)
+		&reported, &d.Seen, &seen, &denied)
 	d.EnrolledAt, d.LastSeen = store.Time(enrolled), store.Time(last)
 	d.ReportedUntil, d.SeenAt = store.Time(reported), store.Time(seen)
+	d.DeniedAt = store.Time(denied)
 	d.ChangedAt, d.LastRegistered = store.Time(changed), store.Time(registered)
 	return d, err
 }

@@ -150,6 +150,25 @@ func TestReportsBesideTheFeed(t *testing.T) {
 	})
 }
 
+// The feed is read a moment after the fact: meanwhile the phone may have told that its registration is over.
+func TestLateFeedDoesNotUndoAReport(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		b := newReporting(t, db)
+		b.report(good(time.Minute))
+		late := []telephony.RegistrationChange{
+			b.change(telephony.BindingRegistered, b.inst), b.change(telephony.BindingFlowClosed, b.inst),
+		}
+		b.report(failed(0, rules.CauseTimeout))
+		for _, ch := range late {
+			b.feed.add(ch)
+			b.must(b.svc.CatchUp(t.Context(), b.feed))
+			b.is(rules.SIPError, "No answer")
+		}
+		b.see(telephony.BindingRegistered)
+		b.is(rules.Registered, "")
+	})
+}
+
 func TestLapseOfManyByManyProcesses(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		b := newReporting(t, db)

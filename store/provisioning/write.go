@@ -132,7 +132,8 @@ func (s *Store) writeDevices(ctx context.Context, tx store.Tx, records []*rules.
 	// token_hash is left as it is: writeTokens sets it on new devices alone.
 	rows := newBatch("account_id", "device_id", "user_id", "name", "kind", "origin", "instance", "enrolled_at bigint",
 		"last_seen bigint", "state", "sip_code bigint", "sip_text", "changed_at bigint", "last_registered bigint",
-		"user_agent", "remote", "transport", "fetched_etag", "reported_until bigint", "seen", "seen_at bigint")
+		"user_agent", "remote", "transport", "fetched_etag", "reported_until bigint", "seen", "seen_at bigint",
+		"denied_at bigint")
 	set := rows.updates(2)
 	rows.columns = append(rows.columns, column{"token_hash", "text"})
 	for _, r := range records {
@@ -145,7 +146,8 @@ func (s *Store) writeDevices(ctx context.Context, tx store.Tx, records []*rules.
 				string(d.Origin), store.CleanText(d.Instance), store.Millis(d.EnrolledAt), store.Millis(d.LastSeen),
 				string(d.State), int64(d.SIPCode), store.CleanText(d.SIPText), store.Millis(d.ChangedAt),
 				store.Millis(d.LastRegistered), store.CleanText(d.UserAgent), store.CleanText(d.Remote), d.Transport,
-				d.FetchedETag, store.Millis(d.ReportedUntil), string(d.Seen), store.Millis(d.SeenAt), "")
+				d.FetchedETag, store.Millis(d.ReportedUntil), string(d.Seen), store.Millis(d.SeenAt),
+				store.Millis(d.DeniedAt), "")
 		}
 	}
 	return rows.insert(ctx, tx, s.db.Dialect(), "device", "ON CONFLICT (account_id, device_id) DO UPDATE SET "+set)
