@@ -58,13 +58,13 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 		s.edge.count.keepAlives.Add(1) // keeps NAT open, asks for nothing
 		return
 	}
-	if b[0] < 4 { // STUN (RFC 5626 §3.5.2, RFC 7983): not spoken here yet
-		s.edge.reject(s.cfg, "stun")
-		return
-	}
 	f, known := s.flows.find(remote)
 	if !known && s.edge.standing.isBanned(source(remote.Addr())) {
 		s.edge.reject(s.cfg, "banned")
+		return
+	}
+	if isSTUN(b) {
+		s.stun(remote, b, known)
 		return
 	}
 	err := m.Scan(b, s.edge.cfg.Limits.Message)
@@ -80,6 +80,17 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 		return
 	}
 	s.edge.dispatch(ctx, f, m)
+}
+
+// stun answers a keep-alive. With all headers counted the answer is at most 1.4 times the request.
+func (s *socket) stun(remote netip.AddrPort, b []byte, known bool) {
+	reply := stunReply(b, remote)
+	if reply == nil || !known && !s.afford(remote.Addr()) {
+		s.edge.reject(s.cfg, "stun")
+		return
+	}
+	s.edge.count.keepAlives.Add(1)
+	datagramSender{s, remote}.send(reply)
 }
 
 // recognises finds a device that proved who it is before, at another port: a flood from its address is not its fault.

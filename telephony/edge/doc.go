@@ -12,5 +12,8 @@
 //	malformed, but answerable             400, 416, 420, 505 or 513; a stream is closed after it
 //	malformed, or over the limits         silence; a stream is closed
 //
+// Between messages it answers what keeps a way open (RFC 5626 §3.5): a double CRLF on streams, a STUN binding request over
+// UDP, pings over WebSockets.
+//
 // It decides nothing about who may register, and opens no connection itself. No compatibility promise.
 package edge

@@ -1,13 +1,17 @@
 package edge_test
 
 import (
+	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"demarc/telephony/edge"
+	"demarc/telephony/wire"
 )
 
 // torture says what each message of RFC 4475 and RFC 5118 gets on a leg without digest: a status code, or nothing.
@@ -35,28 +39,95 @@ func torture() map[string]string {
 	}
 }
 
+// overStreams says what differs where a message's end is told by its Content-Length alone (RFC 3261 §18.3).
+func overStreams() map[string]string {
+	return map[string]string{
+		"clerr":   "",    // waits for a body that never comes, and is closed
+		"inv2543": "400", // has no Content-Length, which RFC 2543 allowed: the stream cannot go on
+		"baddn":   "400", // the file lacks the empty line: what comes next belongs to its headers, and doubles them
+	}
+}
+
+// knownFailures lists messages that are not yet answered as they should be, as "transport/name". It ends empty.
+func knownFailures(t *testing.T) map[string]bool {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/known-failures.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for line := range strings.Lines(string(raw)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			known[line] = true
+		}
+	}
+	return known
+}
+
 func TestTorture(t *testing.T) {
-	r := start(t, &fake{}, edge.Limits{})
-	want := torture()
+	r := start(t, &fake{}, edge.Limits{MessageTime: 500 * time.Millisecond})
+	known := knownFailures(t)
 	files, err := filepath.Glob("../wire/testdata/rfc*/*.dat")
-	if err != nil || len(files) != len(want) {
+	if want := torture(); err != nil || len(files) != len(want) {
 		t.Fatalf("%d files for %d answers, %v", len(files), len(want), err)
 	}
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".dat")
-		raw, err := os.ReadFile(file)
+	for _, transport := range []string{"udp", "tls"} {
+		want := torture()
+		if transport == "tls" {
+			maps.Copy(want, overStreams())
+		}
+		for _, file := range files {
+			name := strings.TrimSuffix(filepath.Base(file), ".dat")
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code, ok := want[name]
+			got := r.tortured(transport, raw)
+			fails := !ok || got != code
+			switch key := transport + "/" + name; {
+			case fails && !known[key]:
+				t.Errorf("%s: %q, want %q", key, got, code)
+			case !fails && known[key]:
+				t.Errorf("%s is answered well: take it off testdata/known-failures.txt", key)
+			}
+		}
+	}
+}
+
+// tortured sends a message and a second one that shows where the first one's answer would be, and returns the status of
+// the first one's answer, or nothing.
+func (r *running) tortured(transport string, raw []byte) string {
+	r.t.Helper()
+	nc := r.dial(transport)
+	_, _ = nc.Write(raw)
+	last := message("PUBLISH", transport, "last")
+	_, _ = io.WriteString(nc, last)
+	framer := wire.NewFramer(wire.Limits{})
+	var m wire.Message
+	buf := make([]byte, 64<<10)
+	for {
+		event, err := framer.Next(&m)
 		if err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
-		nc := r.dial("udp")
-		_, _ = nc.Write(raw)
-		_, _ = io.WriteString(nc, message("PUBLISH", "UDP", "last")) // shows that nothing came before it
-		got := answers(t, nc, 1)[0]
-		if strings.Contains(got, "CSeq: 1 PUBLISH") {
-			got = strings.Repeat(" ", 9)
+		if event == wire.Whole {
+			if string(m.CSeqMethod) == "PUBLISH" {
+				return ""
+			}
+			return fmt.Sprint(m.Status)
 		}
-		if code, ok := want[name]; !ok || strings.TrimSpace(status(got)) != code {
-			t.Errorf("%s: %q, want %q", name, status(got), code)
+		if event != wire.More {
+			continue
+		}
+		n, err := nc.Read(buf)
+		if err != nil { // closed without an answer
+			return ""
+		}
+		for rest := buf[:n]; len(rest) > 0; {
+			n := copy(framer.Space(), rest)
+			framer.Fill(n)
+			rest = rest[n:]
 		}
 	}
 }

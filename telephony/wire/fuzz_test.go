@@ -1,0 +1,66 @@
+package wire_test
+
+import (
+	"testing"
+
+	"demarc/telephony/wire"
+)
+
+// A URI that is read has a host, and a user that may be stored and compared.
+func FuzzURI(f *testing.F) {
+	for _, s := range []string{
+		"sip:1001@example.com", "sips:a%20b:pw@[2001:db8::1]:5061;transport=tls;lr?subject=x", "sip:%31@h", "tel:+49", "sip:a@b:99999",
+		"sip:;par=u%40@example.net", "SIP:H_1",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		u, ok := wire.ParseURI(b)
+		if !ok {
+			return
+		}
+		if len(u.Host) == 0 || u.Port < 0 || u.Port > 65535 {
+			t.Errorf("%q: host %q, port %d", b, u.Host, u.Port)
+		}
+		user := wire.CanonicalUser(u.User)
+		for i := range len(user) {
+			if user[i] < ' ' || user[i] >= 0x80 {
+				t.Errorf("%q: user %q", b, user)
+			}
+		}
+		if again := wire.CanonicalUser([]byte(user)); again != user {
+			t.Errorf("%q: %q becomes %q", b, user, again)
+		}
+	})
+}
+
+// Whatever a header holds, its lists end, no value is empty, and what is read stands in it.
+func FuzzHeader(f *testing.F) {
+	for _, s := range []string{
+		`"A, \"B\"" <sip:a@b;x=","?y>;q=0.5;+sip.instance="<urn:uuid:1>", *, sip:c@d;expires=5`,
+		"SIP / 2.0 / UDP [::1]:5060 ;branch=z9hG4bK1;rport, SIP/2.0/TCP a", "<", `"`, ";a;b=;c", ",,", `a;b="c`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		values := 0
+		for value, rest, ok := wire.NextValue(b); ok; value, rest, ok = wire.NextValue(rest) {
+			if values++; len(value) == 0 || values > len(b) {
+				t.Fatalf("%q: value %d is %q", b, values, value)
+			}
+			n, ok := wire.ParseNameAddr(value)
+			if !ok {
+				continue
+			}
+			params := 0
+			for _, _, more, ok := wire.NextParam(n.Params); ok; _, _, more, ok = wire.NextParam(more) {
+				if params++; params > len(value) {
+					t.Fatalf("%q: parameters without end", value)
+				}
+			}
+		}
+		if v, rest, ok := wire.ParseVia(b); ok && (len(v.SentBy) == 0 || len(rest) >= len(b)) {
+			t.Errorf("%q: sent-by %q, rest %q", b, v.SentBy, rest)
+		}
+	})
+}
