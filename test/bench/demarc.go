@@ -16,7 +16,7 @@ import (
 // demarc is a server of ours, as built from ./cmd/demarc, with shipped defaults but for its addresses.
 type demarc struct {
 	*process
-	dir                           string
+	dir, config                   string
 	udp, tls, https, cloud, admin string
 }
 
@@ -55,6 +55,7 @@ func startDemarc(ctx context.Context, program, dir string, s setting) (*demarc, 
 		dir: filepath.Join(dir, "data"), udp: ports[0], tls: ports[1], https: ports[2], cloud: ports[3], admin: ports[4],
 	}
 	file := filepath.Join(dir, "demarc.yaml")
+	d.config = file
 	if err := os.WriteFile(file, []byte(fmt.Sprintf(`roles: [%s]
 data_dir: %q
 account: {domain: %s}

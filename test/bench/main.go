@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 // part is one thing to measure.
 type part struct {
 	name  string
-	table string // of which table it is a row: "Kamailio", "bare chi"; empty when it prints its own
+	table string // of which table its rows are: "Kamailio", "bare chi", or of the one without a comparison
 	do    func(context.Context, *table) error
 }
 
@@ -83,6 +83,8 @@ func (b *bench) parts() []part {
 		{"tls", "Kamailio", b.inMemory(overTLS())},
 		{"postgres", "Kamailio", b.committed},
 		{"sqlite", "Kamailio", b.onSQLite},
+		{"fetch", "bare chi", b.fetch},
+		{"sync", "", b.sync},
 	}
 }
 

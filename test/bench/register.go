@@ -195,15 +195,20 @@ func (l *load) close() error {
 
 // run keeps all lanes busy until ctx ends.
 func (l *load) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	return everybody(ctx, l.lanes, func(ctx context.Context, one *lane) error { return one.run(ctx) })
+}
+
+// everybody runs work for each of all at the same time, and ends all with the first that fails.
+func everybody[T any](ctx context.Context, all []T, work func(context.Context, T) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var wait sync.WaitGroup
 	var failed atomic.Pointer[error]
-	for _, one := range l.lanes {
+	for _, one := range all {
 		wait.Go(func() {
-			if err := one.run(ctx); err != nil {
+			if err := work(ctx, one); err != nil {
 				failed.CompareAndSwap(nil, &err)
-				cancel(err)
+				cancel()
 			}
 		})
 	}

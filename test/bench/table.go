@@ -43,12 +43,18 @@ func (t *table) add(name string, ours, theirs []sample) {
 	t.rows = append(t.rows, append(row, cost(theirs), rate(theirs), fmt.Sprintf("%.2f / **%.2f** / %.2f", r.min, r.median, r.max)))
 }
 
+// line adds a row of a table without a comparison.
+func (t *table) line(cells ...string) { t.rows = append(t.rows, cells) }
+
 func (t *table) print(out io.Writer) {
 	if len(t.rows) == 0 {
 		return
 	}
 	header := []string{t.title, t.ours + " µs CPU", t.ours + " /s", t.theirs + " µs CPU", t.theirs + " /s",
 		"CPU ratio min / median / max"}
+	if t.theirs == "" {
+		header = []string{t.title, "took", "CPU"}
+	}
 	fmt.Fprintf(out, "\n| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat("---|", len(header)))
 	for _, row := range t.rows {
 		fmt.Fprintf(out, "| %s |\n", strings.Join(row, " | "))
