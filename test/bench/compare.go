@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"sync/atomic"
 )
 
 // overUDP is a load of 8 sockets, each of which stands for a NAT or proxy with many phones behind it.
@@ -44,6 +45,62 @@ func (b *bench) inMemory(c shape) func(context.Context, *table) error {
 		}
 		return rows.compare(ctx, b.timing, "REGISTER over "+c.name()+", bindings in memory", all...)
 	}
+}
+
+// newConnections compares a full TLS handshake, the registration over it, and the close.
+func (b *bench) newConnections(ctx context.Context, rows *table) (err error) {
+	ours, err := startDemarc(ctx, b.program, b.scratch(), setting{roles: "telephony", bindings: "memory", users: newPhones})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ours.stop()) }()
+	all := []contestant{{name: "demarc", server: ours.process, prepare: connecting(ours.tls, ours.clientTLS)}}
+	if !b.alone {
+		theirs, err := startKamailio(ctx, b.scratch(), newPhones, true, "")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, theirs.stop()) }()
+		all = append(all, contestant{name: "Kamailio", server: theirs.process, prepare: connecting(theirs.tls, theirs.clientTLS)})
+	}
+	return rows.compare(ctx, b.timing, "new TLS connection and REGISTER, bindings in memory", all...)
+}
+
+// newPhones is how many phones connect again and again, all at the same time.
+const newPhones = 64
+
+func connecting(address string, trusted func() (*tls.Config, error)) func(context.Context) (worker, func() error, error) {
+	return func(context.Context) (worker, func() error, error) {
+		config, err := trusted()
+		if err != nil {
+			return worker{}, nil, err
+		}
+		var done atomic.Int64
+		numbers := make([]int, newPhones)
+		for i := range numbers {
+			numbers[i] = i
+		}
+		run := func(ctx context.Context) error {
+			return everybody(ctx, numbers, func(ctx context.Context, number int) error {
+				for ctx.Err() == nil {
+					if err := connectOnce(ctx, number, address, config); err != nil && ctx.Err() == nil {
+						return err
+					}
+					done.Add(1)
+				}
+				return nil
+			})
+		}
+		return worker{run: run, count: done.Load}, func() error { return nil }, nil
+	}
+}
+
+func connectOnce(ctx context.Context, number int, address string, config *tls.Config) error {
+	l, err := dial(ctx, shape{transport: "TLS", lanes: 1, slots: 1, phones: 1, first: number}, address, config)
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.lanes[0].once(), l.close())
 }
 
 // committed compares REGISTER whose binding is in PostgreSQL before the 200; the CPU of each one's own PostgreSQL counts.
@@ -117,18 +174,19 @@ func registering(d *demarc, s shape, database *process) contestant {
 	if s.transport == "TLS" {
 		address = d.tls
 	}
-	return contestant{name: "demarc", server: d.process, database: database, prepare: phones(s, address, trusted)}
+	return contestant{name: "demarc", server: d.process, database: database, prepare: phonesOf(s, address, trusted)}
 }
 
 func registeringKamailio(k *kamailio, s shape, database *process) contestant {
 	if s.transport == "TLS" {
-		return contestant{name: "Kamailio", server: k.process, prepare: phones(s, k.tls, k.clientTLS)}
+		return contestant{name: "Kamailio", server: k.process, prepare: phonesOf(s, k.tls, k.clientTLS)}
 	}
 	none := func() (*tls.Config, error) { return nil, nil }
-	return contestant{name: "Kamailio", server: k.process, database: database, prepare: phones(s, k.udp, none)}
+	return contestant{name: "Kamailio", server: k.process, database: database, prepare: phonesOf(s, k.udp, none)}
 }
 
-func phones(s shape, address string, trusted func() (*tls.Config, error)) func(context.Context) (worker, func() error, error) {
+// phonesOf is a load that has settled: everybody has registered once.
+func phonesOf(s shape, address string, trusted func() (*tls.Config, error)) func(context.Context) (worker, func() error, error) {
 	return func(ctx context.Context) (worker, func() error, error) {
 		config, err := trusted()
 		if err != nil {

@@ -16,8 +16,8 @@ import (
 // demarc is a server of ours, as built from ./cmd/demarc, with shipped defaults but for its addresses.
 type demarc struct {
 	*process
-	dir, config                   string
-	udp, tls, https, cloud, admin string
+	dir, config                     string
+	udp, tls, https, cloud, metrics string
 }
 
 // build makes the program to measure.
@@ -47,12 +47,13 @@ func startDemarc(ctx context.Context, program, dir string, s setting) (*demarc, 
 	if err := os.WriteFile(users, usersFile(s.users), 0o600); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(6)
+	ports, err := freePorts(5)
 	if err != nil {
 		return nil, err
 	}
 	d := &demarc{
-		dir: filepath.Join(dir, "data"), udp: ports[0], tls: ports[1], https: ports[2], cloud: ports[3], admin: ports[4],
+		dir: filepath.Join(dir, "data"), udp: ports[0], tls: ports[1], https: ports[2], cloud: ports[3],
+		metrics: ports[4],
 	}
 	file := filepath.Join(dir, "demarc.yaml")
 	d.config = file
@@ -67,14 +68,14 @@ telephony:
 %s  listeners:
   - {name: udp, transport: udp, address: %q}
   - {name: tls, transport: tls, address: %q}
-`, s.roles, d.dir, realm, s.store, d.https, ports[5], d.cloud, users, line("  bindings: ", s.bindings), d.udp, d.tls)),
+`, s.roles, d.dir, realm, s.store, d.https, d.metrics, d.cloud, users, line("  bindings: ", s.bindings), d.udp, d.tls)),
 		0o600); err != nil {
 		return nil, err
 	}
 	if d.process, err = start(nil, dir, program, "serve", "--config", file); err != nil {
 		return nil, err
 	}
-	if err := d.awaitReady(ctx, "http://"+ports[5]+"/readyz"); err != nil {
+	if err := d.awaitReady(ctx, "http://"+d.metrics+"/readyz"); err != nil {
 		return nil, errors.Join(err, d.stop())
 	}
 	return d, nil

@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 // part is one thing to measure.
 type part struct {
 	name  string
-	table string // of which table its rows are: "Kamailio", "bare chi", or of the one without a comparison
+	table string // of which table its rows are: what demarc is compared with, or what is told
 	do    func(context.Context, *table) error
 }
 
@@ -81,10 +81,13 @@ func (b *bench) parts() []part {
 	return []part{
 		{"udp", "Kamailio", b.inMemory(overUDP(64))},
 		{"tls", "Kamailio", b.inMemory(overTLS())},
+		{"connections", "Kamailio", b.newConnections},
 		{"postgres", "Kamailio", b.committed},
 		{"sqlite", "Kamailio", b.onSQLite},
 		{"fetch", "bare chi", b.fetch},
-		{"sync", "", b.sync},
+		{"sync", "took", b.sync},
+		{"idle", "memory", b.idle},
+		{"bindings", "memory", b.bindings},
 	}
 }
 

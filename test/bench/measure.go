@@ -106,18 +106,11 @@ type look struct {
 
 func (c contestant) look() (look, error) {
 	l := look{at: time.Now(), operations: c.connected.count()}
-	u, err := c.server.used()
-	if err != nil {
-		return l, err
+	var err error
+	if l.server, err = c.server.used(); err == nil && c.database != nil {
+		l.database, err = c.database.used()
 	}
-	l.server = u.cpu
-	if c.database != nil {
-		if u, err = c.database.used(); err != nil {
-			return l, err
-		}
-		l.database = u.cpu
-	}
-	return l, nil
+	return l, err
 }
 
 func pause(ctx context.Context, d time.Duration, ended chan error) error {

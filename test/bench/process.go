@@ -75,18 +75,22 @@ func (p *process) stop() error {
 	}
 }
 
-// usage is what a process tree has used so far.
-type usage struct {
-	cpu      time.Duration
-	resident int64 // bytes
+// used returns the CPU time of the process and everything below it so far, user and system. Children that have ended count
+// in their parent's figures.
+func (p *process) used() (time.Duration, error) {
+	tree, err := p.tree()
+	var sum time.Duration
+	for _, s := range tree {
+		sum += s.cpu
+	}
+	return sum, err
 }
 
-// used reads the usage of the process and everything below it (proc(5)): children that have ended count in their
-// parent's figures.
-func (p *process) used() (usage, error) {
+// tree reads the process and everything below it (proc(5)).
+func (p *process) tree() ([]stat, error) {
 	found, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		return usage{}, err
+		return nil, err
 	}
 	all := make(map[int]stat, len(found))
 	for _, path := range found {
@@ -94,23 +98,21 @@ func (p *process) used() (usage, error) {
 			all[s.pid] = s
 		}
 	}
-	var sum usage
+	var tree []stat
 	for _, s := range all {
 		if below(all, s.pid, p.cmd.Process.Pid) {
-			sum.cpu += s.cpu
-			sum.resident += s.resident
+			tree = append(tree, s)
 		}
 	}
-	if sum.cpu == 0 && sum.resident == 0 {
-		return sum, fmt.Errorf("%s is not running\n%s", p.cmd.Path, p.log.tail())
+	if len(tree) == 0 {
+		return nil, fmt.Errorf("%s is not running\n%s", p.cmd.Path, p.log.tail())
 	}
-	return sum, nil
+	return tree, nil
 }
 
 type stat struct {
 	pid, parent int
 	cpu         time.Duration
-	resident    int64
 }
 
 func below(all map[int]stat, pid, root int) bool {
@@ -122,7 +124,7 @@ func below(all map[int]stat, pid, root int) bool {
 	return false
 }
 
-// readStat reads /proc/PID/stat: after the name come state (3) and parent (4); times are 14 to 17, resident pages 24.
+// readStat reads /proc/PID/stat: after the name come state (3) and parent (4); times are 14 to 17.
 func readStat(path string) (stat, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -130,7 +132,7 @@ func readStat(path string) (stat, error) {
 	}
 	head, rest, _ := strings.Cut(string(text), " (")
 	fields := strings.Fields(rest[strings.LastIndexByte(rest, ')')+1:])
-	if len(fields) < 22 {
+	if len(fields) < 15 {
 		return stat{}, fmt.Errorf("%s: %q", path, text)
 	}
 	number := func(s string) int64 {
@@ -141,8 +143,30 @@ func readStat(path string) (stat, error) {
 	ticks := number(fields[11]) + number(fields[12]) + number(fields[13]) + number(fields[14])
 	return stat{
 		pid: int(number(head)), parent: int(number(fields[1])), cpu: time.Duration(ticks) * time.Second / hertz,
-		resident: number(fields[21]) * int64(os.Getpagesize()),
 	}, nil
+}
+
+// proportional returns the resident memory of the process tree; what processes share counts once (proc(5), smaps_rollup).
+func (p *process) proportional() (int64, error) {
+	tree, err := p.tree()
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, s := range tree {
+		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(s.pid), "smaps_rollup"))
+		if err != nil {
+			return 0, err
+		}
+		_, rest, _ := strings.Cut(string(text), "\nPss:")
+		value, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		kilobytes, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += kilobytes << 10
+	}
+	return sum, nil
 }
 
 // awaitReady polls the readiness page.

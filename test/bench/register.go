@@ -121,6 +121,27 @@ func (l *lane) run(ctx context.Context) error {
 	return nil
 }
 
+// once registers the lane's first phone.
+func (l *lane) once() error {
+	before := l.done.Load()
+	if err := l.send(0, ""); err != nil {
+		return err
+	}
+	for {
+		reply, err := l.read()
+		if err != nil {
+			return err
+		}
+		if string(reply[7:11]) == " 200" {
+			l.done.Store(before + 1)
+			return nil
+		}
+		if err := l.answered(reply); err != nil {
+			return err
+		}
+	}
+}
+
 // read returns one answer: it has no body, so that it ends with an empty line on a stream too, where a lane has one slot.
 func (l *lane) read() ([]byte, error) {
 	if err := l.conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
@@ -148,17 +169,18 @@ type shape struct {
 	transport    string // UDP or TLS
 	lanes, slots int    // slots per lane
 	phones       int    // per slot
+	first        int    // number of the first phone
 }
 
 // dial opens the lanes. first is the number of the first user.
 func dial(ctx context.Context, s shape, address string, config *tls.Config) (*load, error) {
 	l := &load{}
-	number := 0
-	for range s.lanes {
+	number := s.first
+	for i := range s.lanes {
 		var conn net.Conn
 		var err error
 		if s.transport == "TLS" {
-			dialer := tls.Dialer{Config: config}
+			dialer := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: from(i)}, Config: config}
 			conn, err = dialer.DialContext(ctx, "tcp", address)
 		} else {
 			var dialer net.Dialer
@@ -175,7 +197,7 @@ func dial(ctx context.Context, s shape, address string, config *tls.Config) (*lo
 			var one slot
 			for range s.phones {
 				u := subscriber(number)
-				one.phones = append(one.phones, &phone{user: u, ha1: md5hex(u + ":" + realm + ":p" + u)})
+				one.phones = append(one.phones, &phone{user: u, cseq: int(time.Now().UnixMicro() & (1<<30 - 1)), ha1: md5hex(u + ":" + realm + ":p" + u)})
 				number++
 			}
 			made.slots = append(made.slots, one)

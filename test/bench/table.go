@@ -52,8 +52,11 @@ func (t *table) print(out io.Writer) {
 	}
 	header := []string{t.title, t.ours + " µs CPU", t.ours + " /s", t.theirs + " µs CPU", t.theirs + " /s",
 		"CPU ratio min / median / max"}
-	if t.theirs == "" {
+	switch t.theirs {
+	case "took":
 		header = []string{t.title, "took", "CPU"}
+	case "memory":
+		header = []string{"Memory", "demarc", "Kamailio"}
 	}
 	fmt.Fprintf(out, "\n| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat("---|", len(header)))
 	for _, row := range t.rows {

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	idlePhones   = 5000
+	perAddress   = 500 // connections from one loopback address: demarc limits them
+	heldBindings = 99_840
+)
+
+// idle measures what an open TLS connection of a registered phone holds resident (proportional set size), when nothing
+// is said on it.
+func (b *bench) idle(ctx context.Context, rows *table) error {
+	phones := idlePhones
+	if b.quick {
+		phones = 500
+	}
+	ours, err := startDemarc(ctx, b.program, b.scratch(), setting{roles: "telephony", bindings: "memory", users: phones})
+	if err != nil {
+		return err
+	}
+	cell, err := holdIdle(ctx, ours.process, ours.tls, ours.clientTLS, phones)
+	if err = errors.Join(err, ours.stop()); err != nil {
+		return err
+	}
+	other := "–"
+	if !b.alone {
+		theirs, err := startKamailio(ctx, b.scratch(), phones, true, "")
+		if err != nil {
+			return err
+		}
+		other, err = holdIdle(ctx, theirs.process, theirs.tls, theirs.clientTLS, phones)
+		if err = errors.Join(err, theirs.stop()); err != nil {
+			return err
+		}
+	}
+	rows.line(fmt.Sprintf("idle TLS connection, one of %d with a registration", phones), cell, other)
+	return nil
+}
+
+func holdIdle(ctx context.Context, server *process, address string, trusted func() (*tls.Config, error), phones int) (
+	cell string, err error) {
+	config, err := trusted()
+	if err != nil {
+		return "", err
+	}
+	before, err := server.proportional()
+	if err != nil {
+		return "", err
+	}
+	l, err := dial(ctx, shape{transport: "TLS", lanes: phones, slots: 1, phones: 1}, address, config)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	for _, one := range l.lanes {
+		if err := one.once(); err != nil {
+			return "", err
+		}
+	}
+	if err := pause(ctx, 10*time.Second, nil); err != nil {
+		return "", err
+	}
+	after, err := server.proportional()
+	return fmt.Sprintf("%.1f kB", float64(after-before)/float64(phones)/1000), err
+}
+
+// bindings measures the live heap with many registered phones: what the garbage collector found in use, all of the
+// server included.
+func (b *bench) bindings(ctx context.Context, rows *table) (err error) {
+	phones := heldBindings
+	if b.quick {
+		phones = 9984
+	}
+	ours, err := startDemarc(ctx, b.program, b.scratch(), setting{roles: "telephony", bindings: "memory", users: phones})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ours.stop()) }()
+	before, err := ours.live(ctx)
+	if err != nil {
+		return err
+	}
+	// Settling lets everybody register; then as much again, so that collections see them all.
+	w, end, err := phonesOf(shape{transport: "UDP", lanes: 8, slots: 8, phones: phones / 64}, ours.udp, ours.clientTLS)(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	running, cancel := context.WithTimeout(ctx, b.timing.warm+b.timing.window)
+	defer cancel()
+	if err := w.run(running); err != nil {
+		return err
+	}
+	after, err := ours.live(ctx)
+	if err != nil {
+		return err
+	}
+	rows.line(fmt.Sprintf("live heap with %d bindings (%.1f MB without)", phones, before/1e6), fmt.Sprintf("%.1f MB", after/1e6), "–")
+	return nil
+}
+
+// live reads the heap in use at the last garbage collection.
+func (d *demarc) live(ctx context.Context) (float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.metrics+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	reply, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer reply.Body.Close()
+	for lines := bufio.NewScanner(reply.Body); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), "go_gc_heap_live_bytes "); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, errors.New("the metrics do not tell go_gc_heap_live_bytes")
+}
+
+// from returns the loopback address that the nth connection comes from.
+func from(n int) net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+n/perAddress))}
+}
