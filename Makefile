@@ -29,7 +29,7 @@ check: ## gofmt, go vet, staticcheck, tidy modules
 	bin/staticcheck ./...
 
 bench: ## measure (docs/performance.md says how to read it)
-	test/setup/packages
+	test/setup/packages bench
 	go run ./test/bench
 
 verify: build ## make the docs that come from code again and fail when they differ
