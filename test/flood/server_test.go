@@ -1,0 +1,219 @@
+package flood_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/digest"
+	"demarc/telephony/sip"
+)
+
+const (
+	domain   = "pbx.test"
+	phones   = 50
+	memory   = 512 << 20
+	patience = 30 * time.Second
+)
+
+// server is demarc in a process of its own.
+type server struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	udp, tls string
+	roots    *x509.CertPool
+}
+
+func startServer(t *testing.T) *server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "demarc") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	program := filepath.Join(dir, "demarc")
+	if out, err := exec.Command("go", "build", "-o", program, "demarc/cmd/demarc").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s := &server{t: t, udp: free(t, "udp"), tls: free(t, "tcp"), roots: x509.NewCertPool()}
+	var users strings.Builder
+	users.WriteString("pbx: {domain: pbx.test, realm: pbx.test}\nusers:\n")
+	for i := range phones + 1 {
+		fmt.Fprintf(&users, "  - {extension: \"%d\", name: Phone %d, email: p%d@pbx.test, password: %s}\n", 1000+i, i, i, password(i))
+	}
+	put(t, filepath.Join(dir, "users.yaml"), users.String())
+	put(t, filepath.Join(dir, "demarc.yaml"), fmt.Sprintf(`roles: [telephony]
+data_dir: %[1]s/data
+http: {metrics: ""}
+log: {level: warn}
+telephony:
+  directory: %[1]s/users.yaml
+  limits: {admission: 1000}
+  listeners:
+  - {name: udp, transport: udp, address: "%[2]s"}
+  - {name: tls, transport: tls, address: "%[3]s"}
+`, dir, s.udp, s.tls))
+	var output bytes.Buffer
+	s.cmd = exec.Command(program, "serve", "--config", filepath.Join(dir, "demarc.yaml"))
+	s.cmd.Env = append(os.Environ(), "GOMEMLIMIT=400MiB")
+	s.cmd.Stdout, s.cmd.Stderr = &output, &output
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		if err := s.cmd.Wait(); err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		if t.Failed() {
+			t.Logf("the server said:\n%s", output.String())
+		}
+	})
+	eventually(t, "the server listens", func() bool {
+		nc, err := net.Dial("tcp", s.tls)
+		if err == nil {
+			_ = nc.Close()
+		}
+		return err == nil
+	})
+	ca, err := os.ReadFile(filepath.Join(dir, "data/pki/ca.pem"))
+	if err != nil || !s.roots.AppendCertsFromPEM(ca) {
+		t.Fatalf("no CA: %v", err)
+	}
+	return s
+}
+
+// resident returns the process's resident memory in bytes.
+func (s *server) resident() int {
+	s.t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.cmd.Process.Pid))
+	var size, resident int
+	if err == nil {
+		_, err = fmt.Sscan(string(raw), &size, &resident)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resident * os.Getpagesize()
+}
+
+// phone is one device: a flow of its own, and an instance that nobody else knows.
+type phone struct {
+	conn   *sip.Conn
+	number int
+	callID string
+	cseq   int
+}
+
+// phone connects one from an address of loopback.
+func (s *server) phone(number int, transport telephony.Transport, from string) (*phone, error) {
+	var nc net.Conn
+	var err error
+	if transport == telephony.UDP {
+		nc, err = (&net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}).Dial("udp", s.udp)
+	} else {
+		d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second}
+		nc, err = tls.DialWithDialer(d, "tcp", s.tls, &tls.Config{RootCAs: s.roots, ServerName: "localhost"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := sip.NewConn(nc, sip.Config{Transport: transport})
+	s.t.Cleanup(func() { _ = c.Close() })
+	return &phone{conn: c, number: number, callID: sip.NewToken()}, nil
+}
+
+func password(number int) string { return fmt.Sprintf("secret-%d", number) }
+
+// register asks, answers the challenge, and reports whether it is registered within the time of the context.
+func (p *phone) register(ctx context.Context) error {
+	user := fmt.Sprint(1000 + p.number)
+	aor := "<sip:" + user + "@" + domain + ">"
+	var authorize string
+	for range 2 {
+		p.cseq++
+		headers := []sip.Header{
+			{Name: "From", Value: aor + ";tag=" + p.callID}, {Name: "To", Value: aor}, {Name: "Call-ID", Value: p.callID},
+			{Name: "CSeq", Value: fmt.Sprintf("%d REGISTER", p.cseq)}, {Name: "Expires", Value: "300"},
+			{Name: "Contact", Value: fmt.Sprintf(`<sip:%s@%s>;+sip.instance="<urn:uuid:%08d-0000-4000-8000-000000000000>"`,
+				user, p.conn.LocalAddr(), p.number)},
+		}
+		if authorize != "" {
+			headers = append(headers, sip.Header{Name: "Authorization", Value: authorize})
+		}
+		r, err := p.conn.Do(ctx, sip.Request{Method: "REGISTER", URI: "sip:" + domain, Headers: headers})
+		switch {
+		case err != nil:
+			return err
+		case r.Status == 200:
+			return nil
+		case r.Status != 401 || authorize != "":
+			return fmt.Errorf("status %d", r.Status)
+		}
+		authorize = answer(user, password(p.number), r.Header("WWW-Authenticate"))
+	}
+	return nil
+}
+
+// answer computes an answer to a challenge (RFC 7616 §3.4.1, MD5, qop auth).
+func answer(user, secret, challenge string) string {
+	_, nonce, _ := strings.Cut(challenge, `nonce="`)
+	nonce, _, _ = strings.Cut(nonce, `"`)
+	sum := func(s string) string {
+		h := md5.Sum([]byte(s))
+		return hex.EncodeToString(h[:])
+	}
+	const cnonce, nc = "c", "00000001"
+	response := sum(sum(user+":"+domain+":"+secret) + ":" + nonce + ":" + nc + ":" + cnonce + ":auth:" + sum("REGISTER:sip:"+domain))
+	return fmt.Sprintf(`Digest username="%s", realm="%s", nonce="%s", uri="sip:%s", response="%s", algorithm=%s, qop=auth, `+
+		`cnonce="%s", nc=%s`, user, domain, nonce, domain, response, digest.MD5, cnonce, nc)
+}
+
+func free(t *testing.T, network string) string {
+	t.Helper()
+	if network == "udp" {
+		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		return c.LocalAddr().String()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("never happened: %s", what)
+}
