@@ -20,6 +20,7 @@ type Config struct {
 	Provisioning Provisioning
 	Connectors   Connectors
 	Sync         Syncer
+	Trace        Tracer // nil where there is no telephony
 	Guesses      Guesses
 	ServerURL    string // https://host:port that members' browsers reach
 	CAPEM        []byte // the private CA; empty with a public certificate
@@ -93,6 +94,7 @@ func (s *server) router(identify func(*http.Request) caller) http.Handler {
 	s.accountRoutes()
 	s.connectorRoutes()
 	s.syncRoutes()
+	s.traceRoutes()
 	describeProblems(s.api.OpenAPI())
 	r.Get("/provision/{token}", s.document)
 	r.Get("/ca.pem", s.ca)

@@ -16,7 +16,7 @@ import (
 // handlers returns what is served to everybody, API and pages on one origin, and what the operator's socket serves.
 func (g *Gateway) handlers() (public, operator http.Handler) {
 	c := api.Config{
-		Access: g.access, Provisioning: g.connector.provisioning, Connectors: g.connector.connectors, Sync: g,
+		Access: g.access, Provisioning: g.connector.provisioning, Connectors: g.connector.connectors, Sync: g, Trace: g.tracer(),
 		Guesses: access.NewGuesses(access.DefaultGuesses(g.now)), ServerURL: g.URL(), CAPEM: g.certificates.caPEM,
 		Version: g.version, Log: g.log, Now: g.now,
 	}

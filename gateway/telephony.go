@@ -22,6 +22,7 @@ import (
 	"demarc/telephony/events"
 	"demarc/telephony/nodes"
 	"demarc/telephony/registrar"
+	"demarc/telephony/trace"
 )
 
 // feedKept is how long rows of the change feed stay for readers that were away.
@@ -32,7 +33,8 @@ type telephonyRole struct {
 	edge      *edge.Edge
 	registrar *registrar.Registrar
 	events    *events.Service
-	nodes     *nodes.Nodes // nil without an internal listener
+	trace     *trace.Recorder // nil when nothing is remembered
+	nodes     *nodes.Nodes    // nil without an internal listener
 }
 
 // handler is what the edge hands requests to.
@@ -64,6 +66,10 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 
 func (g *Gateway) openEdge(ctx context.Context) error {
 	c := edge.Config{Log: g.log, Now: g.now, Limits: g.limits(), Proxies: prefixes(g.cfg.Telephony.Proxies)}
+	if mb := g.cfg.Telephony.TraceMemory; mb > 0 {
+		g.telephony.trace = trace.NewRecorder(mb << 20)
+		c.Trace = g.telephony.trace
+	}
 	for _, l := range g.cfg.Telephony.Listeners {
 		opened := edge.Listener{
 			Name: l.Name, Transport: telephony.Transport(l.Transport), Address: l.Address, Advertise: l.Advertise,

@@ -45,6 +45,7 @@ const (
 	ChangeLink      Verb = "change_link"
 	ConnectLink     Verb = "connect_link" // needs a browser: consent is given on a page
 	ReadSyncRuns    Verb = "read_sync_runs"
+	ReadTrace       Verb = "read_trace" // the SIP messages of the account's phones
 	RunSync         Verb = "run_sync"
 	ReadAccounts    Verb = "read_accounts"
 	CreateAccount   Verb = "create_account"
@@ -55,7 +56,7 @@ const (
 func Verbs() []Verb {
 	return []Verb{
 		ReadOwnDevice, FetchCredential, Report, Unenrol, ReadUsers, ChangeUsers, IssueCode, RevokeDevice, ReadMembers,
-		AddMember, NameAdmin, ReadLink, ChangeLink, ConnectLink, ReadSyncRuns, RunSync, ReadAccounts, CreateAccount,
+		AddMember, NameAdmin, ReadLink, ChangeLink, ConnectLink, ReadSyncRuns, ReadTrace, RunSync, ReadAccounts, CreateAccount,
 		IssueSignIn,
 	}
 }
@@ -79,7 +80,7 @@ func Allowed(a Actor, v Verb) Scope {
 		return pick(a, scopes{User: Own, Support: All, Admin: All, Owner: All, Operator: All})
 	case IssueCode, RevokeDevice:
 		return pick(a, scopes{User: Own, Admin: All, Owner: All, Operator: All})
-	case ReadLink, ReadSyncRuns:
+	case ReadLink, ReadSyncRuns, ReadTrace:
 		return pick(a, scopes{Support: All, Admin: All, Owner: All, Operator: All})
 	case ChangeUsers, ReadMembers, AddMember, ChangeLink, RunSync:
 		return pick(a, scopes{Admin: All, Owner: All, Operator: All})

@@ -86,6 +86,7 @@ type Telephony struct {
 	MaxExpires     time.Duration `yaml:"max_expires" help:"longest registration granted"`
 	FlowTimer      time.Duration `yaml:"flow_timer" help:"how often phones that keep connections of their own (RFC 5626) are asked to send keep-alives; on UDP never less often than every 29s"`
 	UDPKeepAlive   time.Duration `yaml:"udp_keepalive" help:"time between the OPTIONS that hold the way to a phone behind NAT open over UDP; three without an answer make it inactive; 0 sends none"`
+	TraceMemory    int           `yaml:"trace_memory" help:"megabytes for the last SIP messages of each phone, without their secrets, for demarc trace; 0 remembers none"`
 	NodeListen     string        `yaml:"internal_listen" help:"address of the SIP listener between nodes (mutual TLS under the shared certificate authority); empty: requests for phones of other nodes are not sent"`
 	NodeAdvertise  string        `yaml:"internal_advertise" help:"host:port by which other nodes reach internal_listen; empty: the address that it is bound to"`
 	Proxies        []string      `yaml:"proxies" help:"address ranges (CIDR) of SIP proxies in front of phones, whose Path is believed; that of others is passed over"`
@@ -182,7 +183,7 @@ func Default() Config {
 			},
 			Algorithms: []string{"MD5"}, Bindings: "store",
 			MinExpires: time.Minute, DefaultExpires: 10 * time.Minute, MaxExpires: time.Hour,
-			FlowTimer: 2 * time.Minute, UDPKeepAlive: 25 * time.Second,
+			FlowTimer: 2 * time.Minute, UDPKeepAlive: 25 * time.Second, TraceMemory: 32,
 		},
 		CloudLink: CloudLink{
 			Listen: "127.0.0.1:8444", Driver: "core",

@@ -129,6 +129,9 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	if t.UDPKeepAlive != 0 && (t.UDPKeepAlive < 5*time.Second || t.UDPKeepAlive > 10*time.Minute) {
 		add("telephony.udp_keepalive", "%s: use 5s to 10m, or 0", t.UDPKeepAlive)
 	}
+	if t.TraceMemory < 0 || t.TraceMemory > 16<<10 {
+		add("telephony.trace_memory", "%d: use 0 to 16384 (megabytes)", t.TraceMemory)
+	}
 	if t.NodeListen != "" {
 		checkAddress(add, "telephony.internal_listen", t.NodeListen)
 		if t.Bindings == "memory" {

@@ -20,6 +20,7 @@ type Config struct {
 	Limits    Limits
 	Proxies   []netip.Prefix   // in front of phones: they are never banned, since many phones stand behind one
 	Timers    sip.Timers       // of transactions
+	Trace     Tracer           // nil: nothing is remembered
 	Log       *slog.Logger     // nil: slog.Default
 	Now       func() time.Time // nil: time.Now
 }

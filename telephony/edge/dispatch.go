@@ -29,6 +29,7 @@ func (e *Edge) refuse(f *flow, m *wire.Message, err error) {
 		e.standing.asked(source(f.Remote.Addr()))
 	}
 	if m.Answerable() {
+		e.tapped(f, m)
 		e.answer(f, m, fault.Fault.Status(), fault.Reason())
 	}
 }
@@ -43,6 +44,7 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 			}
 		}
 	}()
+	e.tapped(f, m)
 	if !m.IsRequest() {
 		if !e.clients.Receive(m, f.ID) {
 			e.count.rejects.add(Reject{f.Listener, "response"}, 1) // nothing was asked, or it is late

@@ -27,6 +27,9 @@ func (e *Edge) answer(f *flow, m *wire.Message, status int, reason string, heade
 	}
 	*out = b
 	if e.fits(f, size, len(b)) {
+		if e.cfg.Trace != nil {
+			e.tap(f, phoneOf(m), false, b)
+		}
 		f.writer.send(b)
 	} else {
 		e.count.rejects.add(Reject{f.Listener, "amplification"}, 1)

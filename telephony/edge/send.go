@@ -5,8 +5,10 @@ import (
 	"errors"
 	"strings"
 
+	"demarc/telephony"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
+	"demarc/telephony/wire"
 )
 
 // ErrFlowGone says that the connection a phone came over has ended: another of its flows may be there (RFC 5626 §5.3).
@@ -23,11 +25,13 @@ func (e *Edge) Send(ctx context.Context, f registrar.Flow, r sip.Request) (*sip.
 	if err != nil {
 		return nil, err
 	}
+	aor := asked(r)
 	branch := sip.NewBranch()
 	raw := sip.AppendRequest(make([]byte, 0, 768), r, strings.ToUpper(string(f.Transport)), e.sentBy(f.Listener), branch)
 	response, err := e.clients.Do(ctx, raw, branch, r.Method, sip.Way{
 		Flow: to.ID, Reliable: f.Transport.Stream(), Gone: to.gone, Err: func() error { return ErrFlowGone },
 		Send: func(b []byte) error {
+			e.tap(to, aor, false, b)
 			to.writer.send(b)
 			return nil
 		},
@@ -38,6 +42,17 @@ func (e *Edge) Send(ctx context.Context, f registrar.Flow, r sip.Request) (*sip.
 	}
 	e.count.sent.add(Message{f.Listener, r.Method, status}, 1)
 	return response, err
+}
+
+// asked says whose phone a request goes to.
+func asked(r sip.Request) telephony.AoR {
+	for _, h := range r.Headers {
+		if h.Name == "To" {
+			aor, _ := aorOf(wire.ParseNameAddr([]byte(h.Value)))
+			return aor
+		}
+	}
+	return telephony.AoR{}
 }
 
 // find returns the open flow. A UDP remote needs no open connection: the listener and the address are all there is.

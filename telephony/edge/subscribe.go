@@ -31,7 +31,10 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 	if !e.admitted(f, m, who) {
 		return
 	}
-	tx, fresh, err := e.servers.Receive(m, f.ID, f.Transport.Stream(), f.writer.send)
+	tx, fresh, err := e.servers.Receive(m, f.ID, f.Transport.Stream(), func(b []byte) {
+		e.tap(f, who.aor, false, b)
+		f.writer.send(b)
+	})
 	if err != nil {
 		e.later(f, m)
 		return

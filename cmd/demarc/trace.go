@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"demarc/telephony/trace"
+)
+
+// followPause is how often --follow asks.
+const followPause = 300 * time.Millisecond
+
+type traceCmd struct {
+	onAccount
+	Of     string `arg:"" name:"AOR|CALL-ID" help:"Extension, user@domain, or a Call-ID."`
+	Follow bool   `short:"f" help:"Wait for more messages until interrupted."`
+	Full   bool   `help:"Print whole messages below the ladder's lines."`
+	Pcap   string `type:"path" placeholder:"FILE" help:"Write the messages to a capture file instead, for Wireshark or sngrep."`
+}
+
+func (traceCmd) Help() string {
+	return "Shows the last SIP messages between the gateway on this machine and a phone as a ladder. Answers to digest " +
+		"challenges, SRTP keys and push tokens were taken out before they were remembered. How far back it goes is a matter " +
+		"of telephony.trace_memory."
+}
+
+// tracedMessage is one message as the API tells it.
+type tracedMessage struct {
+	Seq       uint64    `json:"seq"`
+	At        time.Time `json:"at"`
+	AoR       string    `json:"aor"`
+	Inbound   bool      `json:"inbound"`
+	Transport string    `json:"transport"`
+	Local     string    `json:"local"`
+	Remote    string    `json:"remote"`
+	Text      string    `json:"text"`
+}
+
+func (c *traceCmd) Run(ctx context.Context, r *root, out io.Writer) error {
+	op, err := c.operator(r)
+	if err != nil {
+		return err
+	}
+	show, done, err := c.shower(out)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var after uint64
+	for first := true; ; first = false {
+		var told struct {
+			Messages []tracedMessage `json:"messages"`
+		}
+		query := url.Values{"of": {c.Of}, "after": {strconv.FormatUint(after, 10)}}
+		if err := op.call(ctx, http.MethodGet, "/v1/trace?"+query.Encode(), nil, &told); err != nil {
+			return interrupted(ctx, err)
+		}
+		if first && len(told.Messages) == 0 && !c.Follow {
+			return fmt.Errorf("no messages of %s are remembered: it said nothing since the gateway started, or long ago", c.Of)
+		}
+		for _, m := range told.Messages {
+			if err := show(m); err != nil {
+				return err
+			}
+			after = m.Seq
+		}
+		if !c.Follow {
+			return done()
+		}
+		select {
+		case <-ctx.Done():
+			return done()
+		case <-time.After(followPause):
+		}
+	}
+}
+
+// interrupted makes Ctrl-C the ordinary end of following.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// shower returns what shows one message, and what ends the showing.
+func (c *traceCmd) shower(out io.Writer) (show func(tracedMessage) error, done func() error, err error) {
+	if c.Pcap == "" {
+		return func(m tracedMessage) error { return c.rung(out, m) }, func() error { return nil }, nil
+	}
+	file, err := os.OpenFile(c.Pcap, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := trace.WritePcapHeader(file); err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	closed := false
+	return func(m tracedMessage) error { return packet(file, m) }, func() error {
+		if closed {
+			return nil
+		}
+		closed = true
+		return file.Close()
+	}, nil
+}
+
+func packet(w io.Writer, m tracedMessage) error {
+	local, _ := netip.ParseAddrPort(m.Local)   // what is not told shows as 0.0.0.0
+	remote, _ := netip.ParseAddrPort(m.Remote) // likewise
+	if m.Inbound {
+		return trace.WritePcapPacket(w, m.At, remote, local, []byte(m.Text))
+	}
+	return trace.WritePcapPacket(w, m.At, local, remote, []byte(m.Text))
+}
+
+// rungWidth is how long the arrow between phone and gateway is, with what it carries.
+const rungWidth = 48
+
+// rung draws one message.
+func (c *traceCmd) rung(out io.Writer, m tracedMessage) error {
+	head, _, _ := strings.Cut(m.Text, "\r\n")
+	label := plain(strings.TrimSuffix(strings.TrimPrefix(head, "SIP/2.0 "), " SIP/2.0"))
+	if len([]rune(label)) > rungWidth-4 {
+		label = string([]rune(label)[:rungWidth-5]) + "…"
+	}
+	line := "─ " + label + " " + strings.Repeat("─", rungWidth-3-len([]rune(label)))
+	arrow := line + "▶"
+	if !m.Inbound {
+		arrow = "◀" + line
+	}
+	_, err := fmt.Fprintf(out, "%s  %-24s %s demarc\n", m.At.Local().Format("15:04:05.000"),
+		plain(m.AoR)+" "+m.Transport, arrow)
+	if err == nil && c.Full {
+		for l := range strings.Lines(m.Text) {
+			if _, err = fmt.Fprintln(out, "    "+plain(strings.TrimRight(l, "\r\n"))); err != nil {
+				return err
+			}
+		}
+		_, err = fmt.Fprintln(out)
+	}
+	return err
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"demarc/api"
+	"demarc/internal/access"
+	"demarc/internal/account"
+	"demarc/telephony"
+	"demarc/telephony/trace"
+
+	storeaccess "demarc/store/access"
+
+	"demarc/store"
+)
+
+// traces is what a gateway remembers.
+type traces struct{ *trace.Recorder }
+
+func (s traces) Trace(_ context.Context, _ account.ID, of string, after uint64) ([]trace.Entry, error) {
+	if found := s.Call("pbx.test", of, after); len(found) > 0 {
+		return found, nil
+	}
+	return s.Of(telephony.NewAoR(of, "pbx.test"), after), nil
+}
+
+func (s traces) add(inbound bool, text string) {
+	s.Record(trace.Message{
+		At: time.Unix(1_700_000_000, 0), AoR: telephony.NewAoR("1001", "pbx.test"), Inbound: inbound, Transport: telephony.TLS,
+		Local: netip.MustParseAddrPort("127.0.0.1:5061"), Remote: netip.MustParseAddrPort("192.0.2.1:40000"), Text: []byte(text),
+	})
+}
+
+// tracing serves the operator's API with those messages.
+func tracing(t *testing.T, s traces) *root {
+	t.Helper()
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(dir, "demarc.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	people := storeaccess.New(db)
+	service := access.New(access.Config{Accounts: people, Members: people, Sessions: people, Now: time.Now})
+	if _, err := service.CreateAccount(t.Context(), "One", "pbx.test", "o@pbx.test"); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("unix", filepath.Join(dir, "demarc.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := api.Config{Access: service, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	if s.Recorder != nil {
+		c.Trace = s
+	}
+	server := &http.Server{Handler: api.NewOperator(c)}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() { _ = server.Close(); serving.Wait() })
+	return &root{DataDir: dir}
+}
+
+func TestTrace(t *testing.T) {
+	s := traces{trace.NewRecorder(1 << 20)}
+	r := tracing(t, s)
+	s.add(true, "REGISTER sip:pbx.test SIP/2.0\r\nCall-ID: c1\r\nAuthorization: Digest response=\"canary\"\r\n\r\n")
+	s.add(false, "SIP/2.0 401 Unauthorized\x1b[2J\r\nCall-ID: c1\r\n\r\n")
+	for _, of := range []string{"1001", "c1"} {
+		var out bytes.Buffer
+		if err := (&traceCmd{Of: of}).Run(t.Context(), r, &out); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], "─ REGISTER sip:pbx.test ─") || !strings.Contains(lines[0], "▶ demarc") ||
+			!strings.Contains(lines[1], "◀─ 401 Unauthorized") || strings.Contains(out.String(), "\x1b") {
+			t.Errorf("%s:\n%s", of, out.String())
+		}
+	}
+	var out bytes.Buffer
+	if err := (&traceCmd{Of: "1001", Full: true}).Run(t.Context(), r, &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "    Authorization: Digest response=***") || strings.Contains(out.String(), "canary") {
+		t.Error(out.String())
+	}
+	err := (&traceCmd{Of: "4711"}).Run(t.Context(), r, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "no messages of 4711") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTraceToFile(t *testing.T) {
+	s := traces{trace.NewRecorder(1 << 20)}
+	r := tracing(t, s)
+	s.add(true, "REGISTER sip:pbx.test SIP/2.0\r\n\r\n")
+	path := filepath.Join(t.TempDir(), "x.pcap")
+	if err := (&traceCmd{Of: "1001", Pcap: path}).Run(t.Context(), r, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil || !bytes.HasPrefix(content, []byte{0xd4, 0xc3, 0xb2, 0xa1}) || !bytes.Contains(content, []byte("REGISTER sip:pbx.test")) {
+		t.Errorf("%v %q", err, content)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+}
+
+// locked is written by a command while the test reads it.
+type locked struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func TestTraceFollows(t *testing.T) {
+	s := traces{trace.NewRecorder(1 << 20)}
+	r := tracing(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	var out locked
+	ended := make(chan error, 1)
+	go func() { ended <- (&traceCmd{Of: "1001", Follow: true}).Run(ctx, r, &out) }()
+	for i, method := range []string{"REGISTER", "SUBSCRIBE"} {
+		s.add(true, method+" sip:pbx.test SIP/2.0\r\n\r\n")
+		for end := time.Now().Add(20 * time.Second); strings.Count(out.String(), "\n") != i+1; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("after %s: %s", method, out.String())
+			}
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTraceWhereThereIsNone(t *testing.T) {
+	err := (&traceCmd{Of: "1001"}).Run(t.Context(), tracing(t, traces{}), io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "telephony.trace_memory") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,11 @@
+// Package trace remembers the last SIP messages of every AoR, within a bounded memory, for support staff who ask why a
+// phone does not work. What is secret is taken out before anything is remembered: answers to digest challenges, keys of
+// SRTP, and push tokens.
+//
+// A message belongs to the AoR of the phone that sent or got it. Memory is given to AoRs by how recently they were
+// heard of; those whose phone never authenticated share a small part of it, so that no flood of strangers pushes
+// anybody out. A Call-ID is found by looking through what there is.
+//
+// It writes nothing to disk, draws ladders and packets for those who asked, and knows nothing of accounts. No
+// compatibility promise.
+package trace

@@ -1,0 +1,143 @@
+package trace_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/trace"
+)
+
+var alice = telephony.NewAoR("1001", "pbx.test")
+
+func message(callID string) []byte {
+	return []byte("REGISTER sip:pbx.test SIP/2.0\r\nCall-ID: " + callID + "\r\nContent-Length: 0\r\n\r\n")
+}
+
+func TestRedact(t *testing.T) {
+	const canary = "CANARY"
+	for _, c := range []struct{ in, keeps string }{
+		{"REGISTER sip:x SIP/2.0\r\nAuthorization: Digest username=\"1001, \\\"x\", realm=\"r\", nonce=\"CANARY\", response=\"CANARY\", nc=00000001\r\nTo: <sip:a>\r\n\r\n",
+			`Digest username="1001, \"x", realm="r", nonce=***, response=***, nc=00000001`},
+		{"X y SIP/2.0\r\nproxy-authorization : Digest a=\"1\",\r\n response=\"CANARY\"\r\nTo: <sip:a>\r\n\r\n", "To: <sip:a>"},
+		{"X y SIP/2.0\r\nAUTHORIZATION: Basic CANARY\r\n\r\n", "AUTHORIZATION: ***"},
+		{"X y SIP/2.0\r\nContact: <sip:a@b;pn-provider=fcm;PN-PRID=CANARY;x=1>;expires=3\r\n\r\n", ";x=1>;expires=3"},
+		{"REGISTER sip:a;pn-prid=CANARY SIP/2.0\r\nm: <sip:a;pn-tok=CANARY>, <sip:b;pn-prid=CANARY?x>\r\n\r\n", " SIP/2.0\r\nm: <sip:a;pn-tok=***>"},
+		{"X y SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES CANARY\r\nA=Crypto:CANARY\nk=CANARY\r\na=rtpmap:0 PCMU\r\n", "a=rtpmap:0 PCMU"},
+		{"no line end pn-prid=CANARY", "no line end"},
+		{"Authorization: Digest response=CANARY", "Authorization: Digest response=***"},
+	} {
+		got := string(trace.Redact([]byte(c.in)))
+		if strings.Contains(got, canary) || !strings.Contains(got, c.keeps) {
+			t.Errorf("%q became\n%q, which should keep %q", c.in, got, c.keeps)
+		}
+	}
+}
+
+func FuzzRedact(f *testing.F) {
+	f.Add("X y SIP/2.0\r\nAuthorization: Digest ", "\r\n\r\n")
+	f.Add("X y SIP/2.0\r\nContact: <sip:a;pn-prid=", ">\r\n\r\n")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		trace.Redact([]byte(before + after))
+		secret := trace.Redact([]byte("X y SIP/2.0\r\nAuthorization: Digest response=\"0123456789abcdef\"\r\n" + after))
+		if bytes.Contains(secret[:min(80, len(secret))], []byte("0123456789abcdef")) {
+			t.Errorf("%q", secret)
+		}
+	})
+}
+
+func TestRingKeepsTheLast(t *testing.T) {
+	r := trace.NewRecorder(8 << 20)
+	for i := range 100 {
+		r.Record(trace.Message{AoR: alice, Text: message(fmt.Sprint("call-", i)), Known: i > 50})
+	}
+	got := r.Of(alice, 0)
+	if len(got) != 64 || got[0].CallID != "call-36" || got[63].CallID != "call-99" {
+		t.Fatalf("%d from %s to %s", len(got), got[0].CallID, got[len(got)-1].CallID)
+	}
+	if later := r.Of(alice, got[61].Seq); len(later) != 2 {
+		t.Errorf("%d after the third last", len(later))
+	}
+	if call := r.Call("pbx.test", "call-70", 0); len(call) != 1 || string(call[0].Text) != string(message("call-70")) {
+		t.Errorf("%+v", call)
+	}
+	if call := r.Call("other.test", "call-70", 0); len(call) != 0 {
+		t.Errorf("another domain's call: %+v", call)
+	}
+}
+
+// A flood of strangers neither grows the memory nor pushes out a phone that authenticated.
+func TestMemoryIsBounded(t *testing.T) {
+	const limit = 1 << 20
+	r := trace.NewRecorder(limit)
+	r.Record(trace.Message{AoR: alice, Text: message("mine"), Known: true})
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			for i := range 5_000 {
+				r.Record(trace.Message{AoR: telephony.NewAoR(fmt.Sprint(g, "-", i), "pbx.test"), Text: message("x")})
+			}
+		})
+	}
+	all.Wait()
+	if r.Bytes() > limit/4 {
+		t.Errorf("strangers take %d bytes of %d", r.Bytes(), limit)
+	}
+	if len(r.Of(alice, 0)) != 1 {
+		t.Error("the known phone's messages are gone")
+	}
+	for i := range 20_000 {
+		r.Record(trace.Message{AoR: telephony.NewAoR(fmt.Sprint(i), "pbx.test"), Text: message("x"), Known: true})
+	}
+	if r.Bytes() > limit {
+		t.Errorf("%d bytes of %d", r.Bytes(), limit)
+	}
+	huge := trace.NewRecorder(1 << 10)
+	huge.Record(trace.Message{AoR: alice, Text: bytes.Repeat([]byte("a"), 1<<20), Known: true})
+	if huge.Bytes() > 1<<10 {
+		t.Errorf("one message takes %d bytes", huge.Bytes())
+	}
+}
+
+func TestPcapIsReadByTshark(t *testing.T) {
+	var file bytes.Buffer
+	if err := trace.WritePcapHeader(&file); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(1_700_000_000, 123456000)
+	v4, v6 := netip.MustParseAddrPort("192.0.2.1:5060"), netip.MustParseAddrPort("[2001:db8::1]:5060")
+	for _, p := range [][2]netip.AddrPort{{v4, netip.MustParseAddrPort("127.0.0.1:5060")}, {v6, v6}, {v4, v6}, {{}, v4}} {
+		if err := trace.WritePcapPacket(&file, at, p[0], p[1], message("call-1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "x.pcap")
+	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tool, err := exec.LookPath("tcpdump")
+	if err != nil {
+		t.Fatal("tcpdump is not installed: run test/setup/packages")
+	}
+	out, err := exec.Command(tool, "-nnvr", path).CombinedOutput()
+	if err != nil || bytes.Count(out, []byte("REGISTER sip:pbx.test")) != 4 || bytes.Contains(out, []byte("bad")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	r := trace.NewRecorder(64 << 20)
+	text := bytes.Repeat([]byte("Header-Name: some value that is long enough\r\n"), 12)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Record(trace.Message{AoR: alice, Text: text, Known: true})
+	}
+}
