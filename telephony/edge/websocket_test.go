@@ -268,8 +268,7 @@ func TestWebSocketBadFramesCloseIt(t *testing.T) {
 }
 
 func TestWebSocketDeadlines(t *testing.T) {
-	limits := edge.Limits{Handshake: 200 * time.Millisecond, FirstMessage: 200 * time.Millisecond,
-		MessageTime: 200 * time.Millisecond}
+	limits := edge.Limits{Handshake: 200 * time.Millisecond, FirstMessage: 200 * time.Millisecond}
 	r := start(t, &fake{}, limits)
 	text := []byte(message("OPTIONS", "WS", "1"))
 	drip := func(nc net.Conn, b []byte) {
@@ -298,6 +297,7 @@ func TestWebSocketDeadlines(t *testing.T) {
 		eventually(t, "it is cut", func() bool { return count("silent") > 0 })
 	})
 	t.Run("slow message", func(t *testing.T) {
+		r = start(t, &fake{}, edge.Limits{MessageTime: 200 * time.Millisecond})
 		nc, in := r.rawWeb()
 		go drip(nc, frame(finText, text))
 		go func() { _, _ = io.Copy(io.Discard, in) }()
