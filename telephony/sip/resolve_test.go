@@ -43,6 +43,24 @@ last.fair.test.         A 192.0.2.33
 alias.test.             CNAME plain.test.
 `
 
+// twoSockets returns a UDP and a TCP socket on one port: the kernel chooses the first, and somebody may have the second.
+func twoSockets(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 50 {
+		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", pc.LocalAddr().String())
+		if err == nil {
+			return pc, l
+		}
+		_ = pc.Close()
+	}
+	t.Fatal("no port is free for both UDP and TCP")
+	return nil, nil
+}
+
 // nameServer serves the zone over UDP and TCP; answers over UDP for names that hold "long" are cut.
 func nameServer(t *testing.T) string {
 	t.Helper()
@@ -78,14 +96,7 @@ func nameServer(t *testing.T) string {
 		}
 		_ = w.WriteMsg(m)
 	})
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	pc, l := twoSockets(t)
 	for _, server := range []*dns.Server{{PacketConn: pc, Handler: handler}, {Listener: l, Handler: handler}} {
 		started, ended := make(chan struct{}), make(chan struct{})
 		server.NotifyStartedFunc = func() { close(started) }
