@@ -342,7 +342,7 @@ func TestPanicEndsOneMessage(t *testing.T) {
 
 // A peer that asks and never reads the answers is cut off, and nobody waited for it.
 func TestSlowReaderIsCut(t *testing.T) {
-	r := start(t, &fake{}, edge.Limits{SourceRequests: 1 << 20})
+	r := start(t, &fake{}, edge.Limits{SourceRequests: 1 << 20, Write: time.Second})
 	nc := r.dial("tcp")
 	batch := strings.Repeat(message("OPTIONS", "TCP", "1"), 100)
 	for {

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"errors"
+	"os"
 	"sync"
 )
 
@@ -15,6 +17,7 @@ type outbox struct {
 	queue   []byte
 	ends    []int
 	writing bool
+	corked  bool // the peer's own reader is at work and writes when it is done
 	broken  bool // nothing more can be written
 	closing bool // nothing more is taken
 	writers sync.WaitGroup
@@ -38,10 +41,33 @@ func (o *outbox) send(b []byte) {
 	}
 	o.queue = append(o.queue, b...)
 	o.ends = append(o.ends, len(o.queue))
-	if !o.writing {
+	if !o.writing && !o.corked {
 		o.writing = true
 		o.writers.Go(o.write)
 	}
+}
+
+// cork lets what is sent from now on wait for uncork. It is for the peer's own reader: most answers come while it still
+// works on the request, and it may wait for its own peer.
+func (o *outbox) cork() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.corked = true
+}
+
+// uncork writes what has been sent since.
+func (o *outbox) uncork() {
+	o.mu.Lock()
+	o.corked = false
+	if o.writing || len(o.queue) == 0 || o.broken {
+		o.mu.Unlock()
+		return
+	}
+	o.writing = true
+	o.writers.Add(1)
+	o.mu.Unlock()
+	defer o.writers.Done()
+	o.write()
 }
 
 // write is the writer: it ends when the queue is empty.
@@ -58,10 +84,13 @@ func (o *outbox) write() {
 			return
 		}
 		o.mu.Unlock()
-		if o.flush(out, ends) != nil {
+		if err := o.flush(out, ends); err != nil {
 			o.mu.Lock()
 			o.broken = true
 			o.mu.Unlock()
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				o.slow()
+			}
 			o.cut()
 		}
 	}

@@ -158,7 +158,9 @@ func (s *stream) read(ctx context.Context) {
 		}
 		n, err := s.nc.Read(framer.Space())
 		framer.Fill(n)
+		s.out.cork()
 		whole, ok := s.drain(ctx, framer, &m)
+		s.out.uncork()
 		if err != nil || !ok {
 			s.ended(err, pending)
 			return

@@ -37,6 +37,13 @@ func (q *queue) open() bool {
 	return !q.ended && len(q.jobs) < q.limit
 }
 
+// idle reports whether nothing waits and something may come.
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.ended && len(q.jobs) == 0 && len(q.closed) == 0 && len(q.others) == 0
+}
+
 // push reports whether there was room.
 func (q *queue) push(j *job) bool {
 	q.mu.Lock()

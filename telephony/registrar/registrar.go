@@ -40,7 +40,7 @@ type Config struct {
 	Prober     Prober        // keeps phones behind NAT reachable over UDP; nil: nobody does
 	ProbeEvery time.Duration // 25 s when 0
 
-	Shards  int           // 2 per processor, at most 8, when 0
+	Shards  int           // one per processor, at most 8, when 0
 	Queue   int           // requests that may wait per shard; 1024 when 0
 	Timeout time.Duration // of one lookup or save; 2 s when 0
 	Tick    time.Duration // how often expiry and the directory's version are looked at; 250 ms when 0
@@ -111,7 +111,7 @@ func (c Config) withDefaults() Config {
 	c.Rules.DefaultExpires = cmp.Or(c.Rules.DefaultExpires, defaultRules.DefaultExpires)
 	c.Rules.MaxExpires = cmp.Or(c.Rules.MaxExpires, defaultRules.MaxExpires)
 	c.Rules.Contacts = cmp.Or(c.Rules.Contacts, defaultRules.Contacts)
-	c.Shards = cmp.Or(c.Shards, min(8, 2*runtime.GOMAXPROCS(0)))
+	c.Shards = cmp.Or(c.Shards, min(8, runtime.GOMAXPROCS(0)))
 	c.Queue = cmp.Or(c.Queue, 1024)
 	c.Timeout = cmp.Or(c.Timeout, 2*time.Second)
 	c.ProbeEvery = cmp.Or(c.ProbeEvery, 25*time.Second)
@@ -257,7 +257,7 @@ func (r *Registrar) Register(ctx context.Context, req *Request, reply func(Reply
 		s.answer(j, j.who.reply, j.who.outcome)
 		return
 	}
-	if !s.queue.push(j) {
+	if !s.serveAtOnce(j) && !s.queue.push(j) {
 		s.answer(j, r.unavailable(), QueueFull)
 	}
 }

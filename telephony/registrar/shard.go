@@ -15,11 +15,12 @@ const (
 	maxBacklog    = 10_000 // feed rows kept while the store is away
 )
 
-// shard owns the AoRs that hash to it. All its fields but the queue and, for readers, the bindings belong to its
-// worker.
+// shard owns the AoRs that hash to it. All its fields but the queue and, for readers, the bindings belong to whoever
+// holds working: its worker, nearly always.
 type shard struct {
 	r        *Registrar
 	queue    *queue
+	working  sync.Mutex
 	refusals refusals
 
 	mu       sync.RWMutex // held to write bindings, and by readers of other goroutines
@@ -52,16 +53,23 @@ func (s *shard) run(ctx context.Context) {
 		case <-s.queue.wake:
 		case <-tick.C:
 		}
-		jobs, closed, ended := s.queue.take()
-		s.turn(ctx, jobs)
-		s.closing = append(s.closing, closed...) // after what came in on those flows before they closed
-		for len(s.closing) > 0 && !s.r.storeAway() {
-			s.turn(ctx, nil)
-		}
-		if ended {
+		if s.work(ctx) {
 			return
 		}
 	}
+}
+
+// work serves what has arrived, and reports whether it was the last.
+func (s *shard) work(ctx context.Context) (ended bool) {
+	s.working.Lock()
+	defer s.working.Unlock()
+	jobs, closed, ended := s.queue.take()
+	s.turn(ctx, jobs)
+	s.closing = append(s.closing, closed...) // after what came in on those flows before they closed
+	for len(s.closing) > 0 && !s.r.storeAway() {
+		s.turn(ctx, nil)
+	}
+	return ended
 }
 
 // turn serves what has arrived: authenticates each, decides all, saves once, applies, answers.
@@ -197,7 +205,7 @@ func (s *shard) apply(d *draft) {
 
 func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 	for _, b := range s.bindings[aor] {
-		if users := s.flows[b.Flow.ID]; users != nil && b.Node == s.r.node {
+		if users := s.flows[b.Flow.ID]; users != nil && b.Node == s.r.node && !slices.ContainsFunc(bindings, b.sharesFlow) {
 			if delete(users, aor); len(users) == 0 {
 				delete(s.flows, b.Flow.ID)
 			}
@@ -212,13 +220,20 @@ func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 		if !b.Flow.Transport.Stream() || !b.Reachable || b.Node != s.r.node {
 			continue
 		}
-		if s.flows[b.Flow.ID] == nil {
-			s.flows[b.Flow.ID] = make(map[telephony.AoR]struct{})
+		users := s.flows[b.Flow.ID]
+		if users == nil {
+			users = make(map[telephony.AoR]struct{})
+			s.flows[b.Flow.ID] = users
 		}
-		s.flows[b.Flow.ID][aor] = struct{}{}
+		users[aor] = struct{}{}
 	}
 	s.alarm.set(aor, bindings, s.r.node, s.r.now())
 	s.scheduleProbe(aor, bindings)
+}
+
+// sharesFlow reports whether another binding keeps this one's entry among the flows.
+func (b Binding) sharesFlow(o Binding) bool {
+	return b.Flow.ID == o.Flow.ID && b.Node == o.Node && o.Reachable && o.Flow.Transport.Stream()
 }
 
 // closeFlows marks the bindings of closed connections; the rest waits for the next turn.
