@@ -183,7 +183,12 @@ func fetching(profiles []*softphone.Profile, address string, trusted *demarc, kn
 				if err != nil {
 					return worker{}, nil, errors.Join(err, f.close())
 				}
-				f.all = append(f.all, &fetcher{conn: conn, request: []byte(head + "\r\n"), want: []byte(want), in: make([]byte, 16<<10)})
+				one := &fetcher{conn: conn, request: []byte(head + "\r\n"), want: []byte(want), in: make([]byte, 16<<10)}
+				f.all = append(f.all, one)
+				// A server closes a connection that asks nothing at first, and the other one has its turn before.
+				if err := one.fetch(); err != nil {
+					return worker{}, nil, errors.Join(err, f.close())
+				}
 			}
 		}
 		return worker{run: f.run, count: f.done.Load}, f.close, nil

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,9 @@ import (
 
 // realm is the SIP domain and digest realm of every server here.
 const realm = "perf.test"
+
+// readPatience is how long one read waits; a lane on UDP then repeats what is under way.
+const readPatience = 2 * time.Second
 
 // phone registers over and over: REGISTER → 401 → REGISTER with digest → 200. It builds and reads bytes itself, so that
 // the generator costs less than the server.
@@ -101,9 +105,12 @@ func (l *lane) run(ctx context.Context) error {
 		return err
 	}
 	for under := 1; under > 0; {
-		reply, err := l.read()
+		reply, err := l.readOrRepeat(under)
 		if err != nil {
 			return err
+		}
+		if !l.expected(reply) {
+			continue // the second answer to a repeated request
 		}
 		if ctx.Err() != nil {
 			under--
@@ -119,6 +126,33 @@ func (l *lane) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// readOrRepeat returns an answer. On UDP a busy server may lose datagrams: what is under way is sent again then, as a
+// phone's transaction would (RFC 3261 §17.1.2.2).
+func (l *lane) readOrRepeat(under int) ([]byte, error) {
+	const tries = 10
+	for try := 1; ; try++ {
+		reply, err := l.read()
+		if err == nil || try == tries || l.conn.RemoteAddr().Network() != "udp" || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return reply, err
+		}
+		for _, s := range l.slots[:under] {
+			if _, err := l.conn.Write(s.phones[s.at].out); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// expected reports whether an answer is to the request that its slot waits for.
+func (l *lane) expected(reply []byte) bool {
+	n, err := strconv.Atoi(between(reply, "\r\nCall-ID: ", "-"))
+	if err != nil || n < 0 || n >= len(l.slots) {
+		return true // answered tells what is wrong with it
+	}
+	s := l.slots[n]
+	return between(reply, "\r\nCSeq: ", " ") == strconv.Itoa(s.phones[s.at].cseq)
 }
 
 // once registers the lane's first phone.
@@ -144,7 +178,7 @@ func (l *lane) once() error {
 
 // read returns one answer: it has no body, so that it ends with an empty line on a stream too, where a lane has one slot.
 func (l *lane) read() ([]byte, error) {
-	if err := l.conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := l.conn.SetReadDeadline(time.Now().Add(readPatience)); err != nil {
 		return nil, err
 	}
 	for n := 0; ; {
