@@ -105,6 +105,7 @@ func (g *Gateway) openData(ctx context.Context) error {
 		return err
 	}
 	g.onStop("store", func(context.Context) error { return g.db.Close() })
+	g.tuneCollector()
 	if err := g.db.Migrate(ctx); err != nil {
 		return err
 	}
