@@ -233,9 +233,12 @@ func (s *scanner) accept(c byte) bool {
 
 // skipSpace skips linear white space and returns how much there was. Folded lines arrive unfolded.
 func (s *scanner) skipSpace() int {
-	before := len(s.rest)
-	s.rest = strings.TrimLeft(s.rest, " \t")
-	return before - len(s.rest)
+	n := 0
+	for n < len(s.rest) && (s.rest[n] == ' ' || s.rest[n] == '\t') {
+		n++
+	}
+	s.rest = s.rest[n:]
+	return n
 }
 
 // tokenByte reports whether c may stand in a token (RFC 3261 §25.1).

@@ -34,10 +34,10 @@ func (e *Edge) tap(f *flow, aor telephony.AoR, inbound bool, text []byte) {
 
 // phoneOf says whose phone sent the message: who registers, who asks, or who was asked.
 func phoneOf(m *wire.Message) telephony.AoR {
-	value := m.From
+	who := m.FromAddr
 	if !m.IsRequest() || m.Is("REGISTER") {
-		value = m.To
+		who = m.ToAddr
 	}
-	aor, _ := aorOf(wire.ParseNameAddr(value))
+	aor, _ := aorOf(who())
 	return aor
 }

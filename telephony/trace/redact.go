@@ -41,12 +41,16 @@ func Redact(text []byte) []byte {
 
 // mayHoldTokens looks once for what most messages do not have.
 func mayHoldTokens(text []byte) bool {
-	for _, start := range []string{"pn-", "PN-", "Pn-", "pN-"} {
-		if bytes.Contains(text, []byte(start)) {
+	for i := 0; ; i++ {
+		next := bytes.IndexByte(text[i:], '-') // there are few
+		if next < 0 {
+			return false
+		}
+		i += next
+		if i >= 2 && text[i-2]|0x20 == 'p' && text[i-1]|0x20 == 'n' {
 			return true
 		}
 	}
-	return false
 }
 
 func isAuthorization(line []byte) bool {
