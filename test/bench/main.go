@@ -107,6 +107,7 @@ func (b *bench) measure(ctx context.Context, only []string) error {
 	}
 	b.machine()
 	rows := newTable("Operation", "demarc", "Kamailio")
+	var failed []error
 	for _, p := range b.parts() {
 		if len(only) > 0 && !slices.Contains(only, p.name) {
 			continue
@@ -115,13 +116,15 @@ func (b *bench) measure(ctx context.Context, only []string) error {
 			rows.print(b.out)
 			rows = newTable("Operation", "demarc", p.table)
 		}
-		if err := p.do(ctx, rows); err != nil {
-			rows.print(b.out) // what was measured before
-			return fmt.Errorf("%s: %w", p.name, err)
+		if err := p.do(ctx, rows); err != nil { // the other parts are worth knowing all the same
+			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
 	rows.print(b.out)
-	return nil
+	return errors.Join(failed...)
 }
 
 // scratch returns a directory of its own for one server.
