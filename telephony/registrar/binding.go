@@ -43,19 +43,12 @@ func (b Binding) ID() Key { return Key{Account: b.Account, AoR: b.AoR, Key: b.Ke
 func (b Binding) change(kind telephony.RegistrationChangeKind, at time.Time) telephony.RegistrationChange {
 	c := telephony.RegistrationChange{
 		Account: b.Account, At: at, Kind: kind, AoR: b.AoR, Instance: b.Instance, Contact: PublicContact(b.Contact),
-		UserAgent: b.UserAgent, Transport: b.Flow.Transport, Remote: b.Flow.remote(),
+		UserAgent: b.UserAgent, Transport: b.Flow.Transport, Remote: b.Flow.RemoteText(),
 	}
 	if kind == telephony.BindingRegistered {
 		c.Expires = b.Expires
 	}
 	return c
-}
-
-func (f Flow) remote() string {
-	if !f.Remote.IsValid() {
-		return ""
-	}
-	return f.Remote.String()
 }
 
 // remaining returns the whole seconds until the binding ends, at least 1.

@@ -37,7 +37,7 @@ func (l *refusals) due(aor telephony.AoR, phone string, now time.Time) bool {
 func refused(s Subscriber, req *Request, code int, text string, now time.Time) telephony.RegistrationChange {
 	c := telephony.RegistrationChange{
 		Account: s.Account, At: now, Kind: telephony.RegisterRefused, AoR: s.AoR, UserAgent: clip(req.UserAgent, 128),
-		Transport: req.Flow.Transport, Remote: req.Flow.remote(), Code: code, Text: text,
+		Transport: req.Flow.Transport, Remote: req.Flow.RemoteText(), Code: code, Text: text,
 	}
 	if len(req.Contacts) > 0 {
 		c.Instance = clip(req.Contacts[0].Instance, maxInstance)

@@ -1,19 +1,13 @@
 package registrar
 
 import (
-	"net/netip"
 	"time"
 
 	"demarc/telephony"
 )
 
-// Flow says where a request came from: one connection, or one UDP remote at one listener (RFC 5626 §3).
-type Flow struct {
-	ID        uint64 // unique within the node, over its restarts too
-	Listener  string // the listener's configured name
-	Transport telephony.Transport
-	Remote    netip.AddrPort
-}
+// Flow says where a request came from.
+type Flow = telephony.Flow
 
 // Request is a REGISTER as the registrar sees it. Both readers, the scan of the wire and the full parser, fill the same
 // Request; strings do not alias the receive buffer.

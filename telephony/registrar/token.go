@@ -27,7 +27,7 @@ const tokenMAC = 16
 // Seal returns the token of a flow: number, transport, listener and remote with a MAC, in base64url.
 func (t Tokens) Seal(f Flow) string {
 	body := binary.BigEndian.AppendUint64(nil, f.ID)
-	body = append(body, strings.Join([]string{string(f.Transport), f.Listener, f.remote()}, "\x00")...)
+	body = append(body, strings.Join([]string{string(f.Transport), f.Listener, f.RemoteText()}, "\x00")...)
 	return base64.RawURLEncoding.EncodeToString(append(body, t.mac(body)...))
 }
 

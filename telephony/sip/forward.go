@@ -21,7 +21,7 @@ func fields(m *wire.Message) []Header {
 	var all []Header
 	m.Fields(func(name, value []byte) {
 		if !perHop(name) {
-			all = append(all, Header{string(name), string(value)})
+			all = append(all, Header{Name: string(name), Value: string(value)})
 		}
 	})
 	return all

@@ -120,7 +120,7 @@ func (c *Conn) answer(m *wire.Message) {
 	}
 	switch {
 	case err != nil:
-		_ = c.write(c.render(m, Answer{Status: 503, Headers: []Header{{"Retry-After", "5"}}}))
+		_ = c.write(c.render(m, Answer{Status: 503, Headers: []Header{{Name: "Retry-After", Value: "5"}}}))
 	case c.cfg.Serve != nil:
 		own, err := m.Clone()
 		if err != nil {
@@ -149,7 +149,7 @@ func (c *Conn) decide(m *wire.Message) Answer {
 	if c.cfg.Handler != nil {
 		return c.cfg.Handler(m)
 	}
-	allowed := []Header{{"Allow", allow}}
+	allowed := []Header{{Name: "Allow", Value: allow}}
 	switch {
 	case m.Is("OPTIONS"):
 		return Answer{Status: 200, Headers: allowed}

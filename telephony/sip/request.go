@@ -5,11 +5,12 @@ import (
 	"crypto/rand"
 	"net/netip"
 
+	"demarc/telephony"
 	"demarc/telephony/wire"
 )
 
 // Header is one header line to be sent.
-type Header struct{ Name, Value string }
+type Header = telephony.Header
 
 // Request is a request to be sent by Conn.Do, which adds Via, Max-Forwards and Content-Length. From, To, Call-ID, CSeq
 // (whose method must be Method) and all else stand in Headers.
