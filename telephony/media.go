@@ -1,6 +1,9 @@
 package telephony
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // MediaID names one leg's side of its media at one node, from when its ports are taken to when they are given back. It
 // is never used again within the life of a process.
@@ -39,4 +42,12 @@ type MediaReport struct {
 	Security       string        // "none", "sdes" or "dtls"
 	Suite          string        // the SRTP suite, empty for none
 	Codec          string        // as agreed, e.g. "opus/48000/2"
+}
+
+// MediaOpening asks for a leg's side of its media.
+type MediaOpening struct {
+	ID       MediaID
+	Listener string     // the SIP listener of the leg: its advertised media address is told
+	Peer     netip.Addr // where the leg's SIP comes from: networks that are configured decide on the address too
+	Video    bool       // ports for video too
 }

@@ -1,0 +1,60 @@
+package telephony
+
+import (
+	"time"
+
+	"demarc/internal/account"
+)
+
+// CallID names a call across nodes and restarts; it has nothing to do with the Call-IDs of its legs.
+type CallID string
+
+// CallState says how far a call is.
+type CallState string
+
+// The states of a call as people see them.
+const (
+	CallRinging CallState = "ringing" // not answered yet
+	CallTalking CallState = "talking" // answered, held included
+	CallEnded   CallState = "ended"
+)
+
+// CallRecord is one call in history (a CDR): written when it begins, is answered, changes its people, and once when it
+// ends.
+type CallRecord struct {
+	Account    account.ID
+	ID         CallID
+	Node       string // that has the call
+	Epoch      int64  // rises when another node takes the call; an older writer is refused
+	State      CallState
+	Caller     AoR
+	CallerName string
+	Dialled    string // what the caller asked for, as an AoR or a number
+	StartedAt  time.Time
+	AnsweredAt time.Time // zero when it was not
+	EndedAt    time.Time // zero while it lasts
+	Cause      Cause     // of the end
+	Legs       []LegRecord
+}
+
+// LegRecord is one leg of a call in history.
+type LegRecord struct {
+	Leg        int // from 1, the caller's
+	AoR        AoR // whose phone, zero for a trunk
+	Instance   string
+	Phone      string // what the phone calls itself, or the trunk's name
+	Remote     string // ip:port
+	SIPCallID  string // the Call-ID header, to find it in a trace
+	StartedAt  time.Time
+	AnsweredAt time.Time
+	EndedAt    time.Time
+	Cause      Cause
+	Media      MediaReport
+}
+
+// CallChange is what is written of a call at once: its record, and the state another node could go on with; none once it
+// has ended.
+type CallChange struct {
+	Record CallRecord
+	State  account.Secret // holds SRTP keys
+}
