@@ -151,6 +151,9 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	}
 	r.Each(func(b registrar.Binding) {
 		g.telephony.edge.Remember(b.Flow, b.AoR, b.Instance, b.CallID, b.RefreshedAt)
+		if b.Node == g.cfg.Telephony.Node && b.Reachable {
+			g.telephony.edge.Resume(b.Flow)
+		}
 	})
 	g.onStop("registrar", r.Stop)
 	g.every("change feed prune", time.Minute, func(ctx context.Context) error {

@@ -64,6 +64,10 @@ func (s *session) register(ctx context.Context) error {
 		return s.failure(reply.Status, "the PBX answered 200 but did not keep the registration: "+
 			"check its limit of phones per user")
 	}
+	if timer, err := strconv.Atoi(reply.Header("Flow-Timer")); err == nil && timer > 0 && timer < maxExpires {
+		longest := time.Duration(timer) * time.Second
+		s.conn.KeepAlive(between(longest*8/10, longest)) // RFC 5626 §4.4.1; what the credential asks for may be shorter
+	}
 	s.granted = time.Duration(seconds) * time.Second
 	s.until = time.Now().Add(s.granted)
 	return nil

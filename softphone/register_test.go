@@ -252,6 +252,25 @@ func TestIntervalTooBrief(t *testing.T) {
 	}
 }
 
+// A registrar that asks for keep-alives within a second gets them (RFC 5626 §4.4.1), whatever the credential says.
+func TestFlowTimerIsFollowed(t *testing.T) {
+	x := newSite(t)
+	x.registrar.set(func(r *registrar) {
+		r.answer = func(req sipRequest) string {
+			if req.header("Authorization") == "" {
+				return ""
+			}
+			return r.ok(req) + "\r\nFlow-Timer: 1"
+		}
+	})
+	run(t, x.server).untilState(softphone.Registered)
+	eventually(t, "keep-alives", func() bool {
+		x.registrar.mu.Lock()
+		defer x.registrar.mu.Unlock()
+		return x.registrar.keepalive >= 2
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer string

@@ -84,7 +84,7 @@ type Telephony struct {
 	MinExpires     time.Duration `yaml:"min_expires" help:"shortest registration accepted, else 423"`
 	DefaultExpires time.Duration `yaml:"default_expires" help:"when the phone does not ask for one"`
 	MaxExpires     time.Duration `yaml:"max_expires" help:"longest registration granted"`
-	FlowTimer      time.Duration `yaml:"flow_timer" help:"how often phones that keep connections of their own (RFC 5626) are asked to send keep-alives; on UDP never less often than every 29s"`
+	FlowTimer      time.Duration `yaml:"flow_timer" help:"how often phones that keep connections of their own (RFC 5626) are asked to send keep-alives; a connection that stays silent 15s longer is closed and its phone inactive; on UDP never less often than every 29s"`
 	UDPKeepAlive   time.Duration `yaml:"udp_keepalive" help:"time between the OPTIONS that hold the way to a phone behind NAT open over UDP; three without an answer make it inactive; 0 sends none"`
 	TraceMemory    int           `yaml:"trace_memory" help:"megabytes for the last SIP messages of each phone, without their secrets, for demarc trace; 0 remembers none"`
 	NodeListen     string        `yaml:"internal_listen" help:"address of the SIP listener between nodes (mutual TLS under the shared certificate authority); empty: requests for phones of other nodes are not sent"`

@@ -44,7 +44,7 @@ func (e *Edge) learned(f *flow, c caller, s registrar.Sender) {
 			aor := c.aor
 			f.user.Store(&aor)
 		}
-		f.known.Store(true)
+		f.prove()
 		e.standing.proven(c, e.cfg.Now())
 	case registrar.Wrong:
 		e.standing.wrong(c)
@@ -59,5 +59,8 @@ func (e *Edge) silent(f *flow) bool {
 // fits reports whether an answer may go to where a datagram came from: an address that nobody proved anything from may be
 // forged, and then the answer hits somebody else. It must not be worth an attacker's while.
 func (e *Edge) fits(f *flow, request, answer int) bool {
-	return f.Transport.Stream() || f.known.Load() || 2*answer <= 3*request
+	return f.Transport.Stream() || f.known.Load() || worth(request, answer)
 }
+
+// worth reports whether an answer is at most one and a half times its request, in bytes of payload.
+func worth(request, answer int) bool { return 2*answer <= 3*request }

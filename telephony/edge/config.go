@@ -48,6 +48,7 @@ type Limits struct {
 	MessageTime  time.Duration // from a message's first byte to its last, however it drips; 10 s
 	Idle         time.Duration // between messages before anybody authenticated on the connection; 2 min
 	KnownIdle    time.Duration // between messages after that; 125 min, longer than a registration may last
+	FlowGrace    time.Duration // beyond the Flow-Timer that a peer was told, before its silence ends the flow; 15 s
 	Write        time.Duration // for the peer to take an answer; 10 s
 	Ping         time.Duration // between our pings over a WebSocket; 30 s
 	Pong         time.Duration // for the answer to one; 10 s
@@ -84,6 +85,7 @@ func (l Limits) withDefaults() Limits {
 	duration(&l.MessageTime, 10*time.Second)
 	duration(&l.Idle, 2*time.Minute)
 	duration(&l.KnownIdle, 125*time.Minute)
+	duration(&l.FlowGrace, 15*time.Second)
 	duration(&l.Write, 10*time.Second)
 	duration(&l.Ping, 30*time.Second)
 	duration(&l.Pong, 10*time.Second)

@@ -82,11 +82,16 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 	s.edge.dispatch(ctx, f, m)
 }
 
-// stun answers a keep-alive. With all headers counted the answer is at most 1.4 times the request.
+// stun answers a keep-alive. The shortest request is 20 bytes, its answer 32 or 44: too much for an address that may be
+// forged. Phones ask on flows that they have registered over (RFC 5626 §4.4.2); strangers have to write more than they get.
 func (s *socket) stun(remote netip.AddrPort, b []byte, known bool) {
 	reply := stunReply(b, remote)
-	if reply == nil || !known && !s.afford(remote.Addr()) {
+	switch {
+	case reply == nil, !known && !s.afford(remote.Addr()):
 		s.edge.reject(s.cfg, "stun")
+		return
+	case !known && !worth(len(b), len(reply)):
+		s.edge.reject(s.cfg, "amplification")
 		return
 	}
 	s.edge.count.keepAlives.Add(1)
@@ -162,6 +167,12 @@ func (r remotes) of(remote netip.AddrPort, create func() *flow) *flow {
 		return f
 	}
 	return r.strangers.use(remote, create)
+}
+
+// resume takes a remote in that proved who it is before.
+func (r remotes) resume(remote netip.AddrPort, f *flow) {
+	f.prove()
+	r.known.set(remote, f)
 }
 
 func (r remotes) len() int { return r.strangers.len() + r.known.len() }

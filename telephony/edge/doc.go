@@ -13,7 +13,7 @@
 //	malformed, or over the limits         silence; a stream is closed
 //
 // Between messages it answers what keeps a way open (RFC 5626 §3.5): a double CRLF on streams, a STUN binding request over
-// UDP, pings over WebSockets.
+// UDP, pings over WebSockets. A stream whose peer was told a Flow-Timer and is silent for longer is closed (§5.4).
 //
 // It decides nothing about who may register, and opens no connection itself. No compatibility promise.
 package edge

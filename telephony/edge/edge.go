@@ -209,6 +209,16 @@ func (e *Edge) Remember(f registrar.Flow, aor telephony.AoR, instance, callID st
 	}
 }
 
+// Resume takes up the flow of a phone that registered over UDP in this node's earlier life: its keep-alives are answered as
+// before. A stream does not outlive its process.
+func (e *Edge) Resume(f registrar.Flow) {
+	for _, s := range e.sockets {
+		if s.cfg.Name == f.Listener && !f.Transport.Stream() && f.Remote.IsValid() {
+			s.flows.resume(unmapped(f.Remote), s.edge.newFlow(s.cfg, f.Remote, datagramSender{s, unmapped(f.Remote)}))
+		}
+	}
+}
+
 func (e *Edge) isStopping() bool {
 	select {
 	case <-e.stopping:

@@ -13,10 +13,26 @@ type flow struct {
 	registrar.Flow
 	writer sender
 	known  atomic.Bool                   // somebody authenticated on it
+	timer  atomic.Int32                  // the Flow-Timer that its peer was told, in seconds; 0: none
+	rearm  func()                        // lets a stream look at both again; nil for UDP
 	user   atomic.Pointer[telephony.AoR] // who did last
 	inHand inHand                        // requests without their reply
 	handed bool                          // the handler has heard of it; its reader's own
 	gone   chan struct{}                 // closed when a stream takes nothing more; nil for UDP
+}
+
+// prove notes that somebody authenticated on the flow.
+func (f *flow) prove() {
+	if !f.known.Load() && !f.known.Swap(true) && f.rearm != nil {
+		f.rearm()
+	}
+}
+
+// time notes the Flow-Timer that the peer is told (RFC 5626 §5.4).
+func (f *flow) time(seconds int) {
+	if seconds > 0 && f.timer.Swap(int32(seconds)) != int32(seconds) && f.rearm != nil {
+		f.rearm()
+	}
 }
 
 // sender sends bytes, or copies them to be sent soon; it never blocks for long.

@@ -66,6 +66,7 @@ func (p *pending) reply(r registrar.Reply) {
 		r = registrar.Reply{Status: 500}
 	}
 	p.edge.learned(p.flow, p.who, r.Sender)
+	p.flow.time(r.FlowTimer)
 	out := p.edge.buffers.get()
 	*out = appendReply((*out)[:0], *p.frame, r)
 	if p.edge.fits(p.flow, p.size, len(*out)) {

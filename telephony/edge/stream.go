@@ -67,6 +67,7 @@ func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
 		defer e.count.open.add(a.cfg.Name, -1)
 		s := newStream(e, a.cfg, nc, ticket)
 		s.flow = e.newFlow(a.cfg, remote, &s.out)
+		s.flow.rearm = s.rearm
 		s.serve(ctx)
 	})
 }
@@ -83,6 +84,9 @@ type stream struct {
 	begun  bool // its first message came
 
 	deadlines sync.Mutex // so that a wake is not undone
+	waiting   bool       // between messages; written by the reader alone
+	since     time.Time  // since when it waits
+	firstBy   time.Time  // when the first message must have come
 	out       outbox
 }
 
@@ -103,6 +107,7 @@ func (s *stream) serve(ctx context.Context) {
 		return
 	}
 	s.edge.live.Store(s.flow.ID, s.flow)
+	s.firstBy = time.Now().Add(s.edge.cfg.Limits.FirstMessage)
 	if s.web != nil {
 		s.web.read(ctx)
 	} else {
@@ -139,21 +144,17 @@ func (s *stream) handshake(ctx context.Context) bool {
 func (s *stream) read(ctx context.Context) {
 	framer := wire.NewFramer(s.edge.cfg.Limits.Message)
 	var m wire.Message
-	var deadline time.Time
 	pending := false
-	first := time.Now().Add(s.edge.cfg.Limits.FirstMessage)
 	for {
+		ready := true
 		switch {
 		case framer.Pending() && !pending: // from a message's first byte: what drips in later extends nothing
-			deadline = time.Now().Add(s.edge.cfg.Limits.MessageTime)
+			ready = s.readUntil(s.early(time.Now().Add(s.edge.cfg.Limits.MessageTime)))
 		case !framer.Pending():
-			deadline = time.Now().Add(s.idle())
+			ready = s.await()
 		}
 		pending = framer.Pending()
-		if !s.begun && deadline.After(first) {
-			deadline = first
-		}
-		if !s.readUntil(deadline) {
+		if !ready || s.edge.isStopping() {
 			return
 		}
 		n, err := s.nc.Read(framer.Space())
@@ -208,21 +209,55 @@ func (s *stream) first() {
 	}
 }
 
+// idle is how long the peer may be silent between messages. Whoever was told a Flow-Timer keeps to it, or its flow is dead
+// (RFC 5626 §5.4); over a WebSocket our own pings ask for signs of life.
 func (s *stream) idle() time.Duration {
-	if s.flow.known.Load() {
-		return s.edge.cfg.Limits.KnownIdle
+	limits := s.edge.cfg.Limits
+	if timer := s.flow.timer.Load(); timer > 0 && s.web == nil {
+		return min(time.Duration(timer)*time.Second+limits.FlowGrace, limits.KnownIdle)
 	}
-	return s.edge.cfg.Limits.Idle
+	if s.flow.known.Load() {
+		return limits.KnownIdle
+	}
+	return limits.Idle
 }
 
-// readUntil sets the read deadline; it reports false when the edge stops.
+// early returns the time, or an earlier one by which the first message must have come.
+func (s *stream) early(t time.Time) time.Time {
+	if !s.begun && t.After(s.firstBy) {
+		return s.firstBy
+	}
+	return t
+}
+
+// await sets the read deadline of a peer that may be silent from now on; it reports false when the edge stops.
+func (s *stream) await() bool {
+	s.deadlines.Lock()
+	defer s.deadlines.Unlock()
+	s.waiting, s.since = true, time.Now()
+	return s.set(s.early(s.since.Add(s.idle())))
+}
+
+// rearm sets the deadline again after a reply, whose request may have changed how long the peer may be silent. Nothing
+// extends the time of a message under way.
+func (s *stream) rearm() {
+	s.deadlines.Lock()
+	defer s.deadlines.Unlock()
+	if s.waiting {
+		s.set(s.early(s.since.Add(s.idle())))
+	}
+}
+
+// readUntil sets the read deadline of a message; it reports false when the edge stops.
 func (s *stream) readUntil(t time.Time) bool {
 	s.deadlines.Lock()
 	defer s.deadlines.Unlock()
-	if s.edge.isStopping() {
-		return false
-	}
-	return s.nc.SetReadDeadline(t) == nil
+	s.waiting = false
+	return s.set(t)
+}
+
+func (s *stream) set(deadline time.Time) bool {
+	return !s.edge.isStopping() && s.nc.SetReadDeadline(deadline) == nil
 }
 
 // wake ends a read under way: the edge stops. A handshake under way ends with it.
@@ -244,6 +279,8 @@ func (s *stream) ended(err error, inMessage bool) {
 		s.edge.reject(s.cfg, "slow_message")
 	case !s.begun:
 		s.edge.reject(s.cfg, "silent")
+	case s.flow.timer.Load() > 0 && s.web == nil:
+		s.edge.reject(s.cfg, "flow_timer")
 	default:
 		s.edge.reject(s.cfg, "idle")
 	}

@@ -21,7 +21,6 @@ type webSocket struct {
 	code   websocket.StatusCode
 	reason string
 
-	waiting   bool // between messages; the reader's own
 	stopPings context.CancelFunc
 }
 
@@ -36,14 +35,8 @@ func (w *webSocket) read(ctx context.Context) {
 	w.stopPings = stop
 	s.out.writers.Go(func() { w.pings(pings) })
 	var m wire.Message
-	deadline := time.Now().Add(limits.FirstMessage)
-	for {
-		if !s.readUntil(deadline) {
-			return
-		}
-		w.waiting = true
+	for s.await() {
 		kind, reader, err := w.conn.Reader(context.Background()) // the deadlines are the connection's
-		w.waiting = false
 		if err != nil {
 			w.ended(err, false)
 			return
@@ -57,9 +50,6 @@ func (w *webSocket) read(ctx context.Context) {
 		}
 		if !w.message(ctx, kind, &m) || s.edge.isStopping() {
 			return
-		}
-		if s.begun {
-			deadline = time.Now().Add(s.idle())
 		}
 	}
 }
@@ -168,10 +158,10 @@ func (w *webSocket) ponged(context.Context, []byte) { w.alive() }
 
 // alive extends the idle time of a peer that has begun; nothing extends the time of a message under way.
 func (w *webSocket) alive() bool {
-	if !w.waiting || !w.stream.begun {
+	if !w.stream.waiting || !w.stream.begun {
 		return true
 	}
-	return w.stream.readUntil(time.Now().Add(w.stream.idle()))
+	return w.stream.await()
 }
 
 func (w *webSocket) ended(err error, inMessage bool) {

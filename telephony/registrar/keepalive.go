@@ -54,6 +54,12 @@ func (b Binding) behindNAT() bool {
 	return says.Addr().Unmap() != b.Flow.Remote.Addr().Unmap() || says.Port() != b.Flow.Remote.Port()
 }
 
+// outboundUDP reports whether a phone was told to keep a UDP flow alive (RFC 5626 §4.4.2). No connection closes when it stops
+// to, so that it is asked itself.
+func (b Binding) outboundUDP() bool {
+	return b.Flow.Transport == telephony.UDP && b.Reachable && b.Path == "" && b.Instance != "" && b.RegID > 0
+}
+
 // scheduleProbe makes an AoR due for its first probe, at a random moment so that a restart's phones spread out.
 func (s *shard) scheduleProbe(aor telephony.AoR, bindings []Binding) {
 	if s.r.prober == nil || !slices.ContainsFunc(bindings, s.keeps) {
@@ -63,8 +69,10 @@ func (s *shard) scheduleProbe(aor telephony.AoR, bindings []Binding) {
 	s.probes.at(aor, s.r.now().Add(every/2+rand.N(every/2)))
 }
 
-// keeps reports whether this node has to hold the way to the phone open.
-func (s *shard) keeps(b Binding) bool { return b.Node == s.r.node && b.behindNAT() }
+// keeps reports whether this node has to hold the way to the phone open, or to see whether it still is.
+func (s *shard) keeps(b Binding) bool {
+	return b.Node == s.r.node && (b.behindNAT() || b.outboundUDP())
+}
 
 // probe sends what is due. The probes report to the queue.
 func (s *shard) probe(ctx context.Context) {

@@ -84,3 +84,22 @@ func TestPhonesBehindNATAreProbed(t *testing.T) {
 		return false
 	})
 }
+
+// A phone that keeps a UDP flow alive by RFC 5626 is asked too: nothing closes when it stops to.
+func TestOutboundOverUDPIsProbed(t *testing.T) {
+	const contact = "sip:1001@127.0.0.1:30001" // where it is seen: no NAT between
+	p := &prober{asked: make(map[string]int), dead: map[string]bool{contact: true}}
+	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.Prober, c.ProbeEvery = p, 20*time.Second })
+	phone := f.phone("1001", "one", 1)
+	phone.flow = registrar.Flow{ID: 1, Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("127.0.0.1:30001")}
+	phone.must(200, func(r *registrar.Request) {
+		r.Outbound, r.Contacts[0] = true, registrar.Contact{URI: contact, Instance: "urn:uuid:1", RegID: 1, Q: 1000, Expires: -1}
+	})
+	for round := 1; round <= 3; round++ {
+		f.clock.advance(21 * time.Second)
+		eventually(t, "it is asked", func() bool { return p.count(contact) >= round })
+	}
+	eventually(t, "its end is told of", func() bool {
+		return f.memory.told() == "registered 1001, unreachable 1001"
+	})
+}

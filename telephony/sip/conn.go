@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"demarc/telephony"
@@ -66,6 +67,10 @@ type Conn struct {
 	incoming  *Transactions
 	clients   *Clients
 
+	every   atomic.Int64  // nanoseconds between keep-alives
+	sooner  chan struct{} // of capacity one: every has become shorter
+	pinging sync.Once
+
 	mu      sync.Mutex
 	err     error
 	pong    chan struct{}
@@ -120,12 +125,25 @@ func NewConn(nc net.Conn, cfg Config) *Conn {
 		transport: strings.ToUpper(string(cfg.Transport)), sentBy: nc.LocalAddr().String(),
 		remote: addrPort(nc.RemoteAddr()), incoming: NewTransactions(cfg.Timers, cfg.Waiting),
 		clients: NewClients(cfg.Timers, cfg.Waiting), pong: make(chan struct{}, 1), done: make(chan struct{}),
+		sooner: make(chan struct{}, 1),
 	}
 	c.work.Go(c.read)
-	if cfg.KeepAlive > 0 {
-		c.work.Go(c.keepAlive)
-	}
+	c.KeepAlive(cfg.KeepAlive)
 	return c
+}
+
+// KeepAlive sends keep-alives at least this often from now on; one that is no shorter than before changes nothing. It is
+// for what the peer asks for (Flow-Timer, RFC 5626 §4.4.1), and must not be called after Close.
+func (c *Conn) KeepAlive(every time.Duration) {
+	before := c.every.Load()
+	if every <= 0 || before > 0 && every >= time.Duration(before) || !c.every.CompareAndSwap(before, int64(every)) {
+		return
+	}
+	c.pinging.Do(func() { c.work.Go(c.keepAlive) })
+	select {
+	case c.sooner <- struct{}{}:
+	default:
+	}
 }
 
 // LocalAddr returns the local address and port: what a Contact names.

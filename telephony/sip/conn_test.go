@@ -175,3 +175,25 @@ func TestKeepAlive(t *testing.T) {
 		_ = p.nc.Close()
 	})
 }
+
+func TestKeepAliveSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := pair(t, sip.Config{Transport: telephony.TLS})
+		c.KeepAlive(time.Hour)
+		time.Sleep(time.Minute)
+		c.KeepAlive(20 * time.Second)
+		c.KeepAlive(0)
+		c.KeepAlive(30 * time.Second) // others want them sooner
+		for range 3 {
+			start := time.Now()
+			p.next()
+			if p.next() != wire.Ping || time.Since(start) != 20*time.Second {
+				t.Fatalf("after %v", time.Since(start))
+			}
+			p.write("\r\n")
+			synctest.Wait()
+		}
+		_ = p.nc.Close()
+		_ = c.Close()
+	})
+}

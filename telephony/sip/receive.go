@@ -171,7 +171,7 @@ func (c *Conn) ponged() {
 // only keeps NAT bindings open.
 func (c *Conn) keepAlive() {
 	answers := false
-	for c.pause(c.cfg.KeepAlive) {
+	for c.nextPing() {
 		select {
 		case <-c.pong:
 		default:
@@ -193,5 +193,21 @@ func (c *Conn) keepAlive() {
 		case <-c.done:
 		}
 		wait.Stop()
+	}
+}
+
+// nextPing waits until a keep-alive is due, and reports whether the connection is still open then.
+func (c *Conn) nextPing() bool {
+	for {
+		t := time.NewTimer(time.Duration(c.every.Load()))
+		select {
+		case <-t.C:
+			return true
+		case <-c.sooner:
+			t.Stop()
+		case <-c.done:
+			t.Stop()
+			return false
+		}
 	}
 }
