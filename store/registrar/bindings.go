@@ -11,17 +11,17 @@ import (
 	"demarc/telephony/registrar"
 )
 
-var bindingTable = table{
-	name: "binding",
-	columns: []string{"account_id", "domain", "username", "binding_key", "node", "contact", "instance", "reg_id bigint",
+var bindingTable = store.Table{
+	Name: "binding",
+	Columns: []string{"account_id", "domain", "username", "binding_key", "node", "contact", "instance", "reg_id bigint",
 		"q bigint", "call_id", "cseq bigint", "listener", "transport", "remote", "flow bigint", "path", "reachable boolean",
 		"user_agent", "registered_at bigint", "refreshed_at bigint", "expires_at bigint"},
-	key: "account_id, domain, username, binding_key",
+	Key: "account_id, domain, username, binding_key",
 }
 
-var changeTable = table{
-	name: "registration_change",
-	columns: []string{"node", "n bigint", "account_id", "at bigint", "kind", "domain", "username", "instance", "contact",
+var changeTable = store.Table{
+	Name: "registration_change",
+	Columns: []string{"node", "n bigint", "account_id", "at bigint", "kind", "domain", "username", "instance", "contact",
 		"user_agent", "transport", "remote", "expires_at bigint", "code bigint", "text"},
 }
 
@@ -32,14 +32,14 @@ func (s *Store) Save(ctx context.Context, b registrar.Batch) error {
 	}
 	put, remove := fold(b)
 	if s.db.Dialect() == store.PostgreSQL && len(put) > 0 && len(remove) == 0 && len(b.Changes) == 0 {
-		query, args := bindingTable.batch(put) // refreshes, which is nearly all
+		query, args := bindingTable.Batch(put) // refreshes, which is nearly all
 		return away(s.db.WriteOne(ctx, query, args...))
 	}
 	return away(s.db.Write(ctx, func(tx store.Tx) error {
 		if err := s.removeBindings(ctx, tx, remove); err != nil {
 			return err
 		}
-		if err := bindingTable.write(ctx, tx, s.db.Dialect(), put); err != nil {
+		if err := bindingTable.Write(ctx, tx, s.db.Dialect(), put); err != nil {
 			return err
 		}
 		return s.appendChanges(ctx, tx, b.Node, b.Changes)
@@ -115,11 +115,11 @@ func (s *Store) removeBindings(ctx context.Context, tx store.Tx, keys [][]any) e
 	}
 	if s.db.Dialect() == store.PostgreSQL {
 		_, err := tx.Exec(ctx, `DELETE FROM binding WHERE (node, account_id, domain, username, binding_key) IN
-			(SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]))`, pick[string](keys, 0),
-			pick[string](keys, 1), pick[string](keys, 2), pick[string](keys, 3), pick[string](keys, 4))
+			(SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]))`, store.Column[string](keys, 0),
+			store.Column[string](keys, 1), store.Column[string](keys, 2), store.Column[string](keys, 3), store.Column[string](keys, 4))
 		return err
 	}
-	return loop(ctx, tx, `DELETE FROM binding WHERE node = $1 AND account_id = $2 AND domain = $3 AND username = $4
+	return store.Loop(ctx, tx, `DELETE FROM binding WHERE node = $1 AND account_id = $2 AND domain = $3 AND username = $4
 		AND binding_key = $5`, keys)
 }
 
@@ -145,7 +145,7 @@ func (s *Store) appendChanges(ctx context.Context, tx store.Tx, node string,
 		rows[i] = []any{node, n, string(c.Account), store.Millis(c.At), string(c.Kind), c.AoR.Domain, c.AoR.User,
 			c.Instance, c.Contact, c.UserAgent, string(c.Transport), c.Remote, store.Millis(c.Expires), int64(c.Code), c.Text}
 	}
-	return changeTable.write(ctx, tx, s.db.Dialect(), rows)
+	return changeTable.Write(ctx, tx, s.db.Dialect(), rows)
 }
 
 const selectBindings = `SELECT account_id, domain, username, binding_key, node, contact, instance, reg_id, q, call_id,

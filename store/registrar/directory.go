@@ -14,11 +14,11 @@ import (
 	"demarc/telephony/directory"
 )
 
-var subscriberTable = table{
-	name: "subscriber",
-	columns: []string{"account_id", "user_id", "extension", "name", "email", "auth_username", "realm", "desktop boolean",
+var subscriberTable = store.Table{
+	Name: "subscriber",
+	Columns: []string{"account_id", "user_id", "extension", "name", "email", "auth_username", "realm", "desktop boolean",
 		"mobile boolean", "voicemail", "caller_id", "version", "hashes bytea", "source bytea"},
-	key: "account_id, user_id",
+	Key: "account_id, user_id",
 }
 
 // atOnce bounds the rows of one transaction, so that a REGISTER never waits long behind a big users file.
@@ -66,14 +66,14 @@ func (s *Store) Replace(ctx context.Context, acc account.ID, d directory.Directo
 	}
 	for part := range slices.Chunk(gone, atOnce) {
 		if err := s.change(ctx, acc, func(tx store.Tx) error {
-			return loop(ctx, tx, `DELETE FROM subscriber WHERE account_id = $1 AND user_id = $2`, part)
+			return store.Loop(ctx, tx, `DELETE FROM subscriber WHERE account_id = $1 AND user_id = $2`, part)
 		}); err != nil {
 			return done, err
 		}
 	}
 	for part := range slices.Chunk(put, atOnce) {
 		if err := s.change(ctx, acc, func(tx store.Tx) error {
-			return subscriberTable.write(ctx, tx, s.db.Dialect(), part)
+			return subscriberTable.Write(ctx, tx, s.db.Dialect(), part)
 		}); err != nil {
 			return done, err
 		}
