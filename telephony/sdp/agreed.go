@@ -10,16 +10,19 @@ import (
 // offers and answers of the leg until the media is opened anew.
 type Local struct {
 	Addr        netip.Addr // advertised: what the phone sends to
-	Audio       Ports
-	Video       Ports // zero: m=video is refused with port 0
-	Keys        []Key // one for every SDES suite that we know, best first (RFC 4568)
+	Audio       Line
+	Video       Line // without a port: m=video is refused with port 0
 	Fingerprint Fingerprint
 	Ufrag       string // ICE-lite (RFC 8445 §2.5)
 	Pwd         account.Secret
 }
 
-// Ports are the RTP and the RTCP port of a media line; the same when they are multiplexed (RFC 5761).
-type Ports struct{ RTP, RTCP uint16 }
+// Line is our side of one media line.
+type Line struct {
+	RTP  uint16
+	RTCP uint16 // the next port as a rule; when phone and we multiplex (RFC 5761), it is not used
+	Keys []Key  // one for every SDES suite that we know, best first, tags from 1 (RFC 4568); no line shares them with another
+}
 
 // Key is one SDES key (RFC 4568 §9.1).
 type Key struct {
@@ -41,50 +44,45 @@ const (
 	DTLS  Security = "dtls" // UDP/TLS/RTP/SAVPF with a=fingerprint
 )
 
-// Direction is who sends, as we see it: our SendOnly is the phone's a=recvonly.
-type Direction string
-
-// The directions (RFC 3264 §5.1).
-const (
-	SendRecv Direction = "sendrecv"
-	SendOnly Direction = "sendonly"
-	RecvOnly Direction = "recvonly"
-	Inactive Direction = "inactive"
-)
-
 // Codec is one RTP payload format as a description names it.
 type Codec struct {
 	Payload  uint8
-	Name     string // as IANA writes it: PCMA, opus, telephone-event …
-	Rate     int    // Hz
-	Channels int    // 1 when absent
-	Params   string // a=fmtp
+	Name     string   // as IANA writes it: PCMA, opus, telephone-event …
+	Rate     int      // Hz
+	Channels int      // 1 when absent
+	Params   string   // a=fmtp
+	Feedback []string // a=rtcp-fb (RFC 4585), of video
 }
 
 // Agreed is what offer and answer of a leg have settled: what the media needs to send to the phone, and to accept from it.
 type Agreed struct {
-	Security    Security
-	Audio       Stream
-	Video       Stream // Port 0: none
-	LocalKey    Key    // SDES: the one the phone decrypts with
-	RemoteKey   Key    // SDES: the one the phone encrypts with
-	Fingerprint []Fingerprint
-	Active      bool // DTLS: we begin the handshake (a=setup:active)
-	RemoteUfrag string
-	RemotePwd   account.Secret
-	Signalled   netip.Addr // where the leg's SIP comes from: plain RTP of a phone that tells a private address is learnt there
+	Security  Security
+	Audio     Stream
+	Video     Stream     // without a codec: none
+	Signalled netip.Addr // where the leg's SIP comes from: plain RTP of a phone that tells a private address is learnt there
 }
 
 // Stream is one agreed media line.
 type Stream struct {
-	Remote     netip.AddrPort // RTP goes there, before a source is learnt; its port 0: none
+	Remote     netip.AddrPort // RTP goes there, before a source is learnt; not valid: the phone wants none (old hold)
 	RemoteRTCP netip.AddrPort // the same as Remote when multiplexed
 	Mux        bool
-	Direction  Direction
-	Codec      Codec // the one that both sides use, by the number in each direction:
-	Send       uint8 // payload type that the phone expects
-	Receive    uint8 // payload type that the phone sends
-	DTMFSend   uint8 // telephone-event, or 0
+	Direction  Direction // as we see it
+	Codec      Codec     // the one that both sides use, by the number in each direction:
+	Send       uint8     // payload type that the phone expects
+	Receive    uint8     // payload type that the phone sends
+	DTMFSend   uint8     // telephone-event, or 0
 	DTMFRecv   uint8
 	Ptime      int // ms, 20 when nothing was said
+	Protection
+}
+
+// Protection is what secures one stream: keys of SDES, or what DTLS and ICE need.
+type Protection struct {
+	LocalKey     Key           // SDES: the one the phone decrypts with
+	RemoteKey    Key           // SDES: the one the phone encrypts with
+	Fingerprints []Fingerprint // DTLS: the phone's certificate has one of them
+	Active       bool          // DTLS: we begin the handshake (a=setup:active)
+	RemoteUfrag  string        // ICE; empty without
+	RemotePwd    account.Secret
 }
