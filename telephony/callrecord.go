@@ -1,6 +1,7 @@
 package telephony
 
 import (
+	"errors"
 	"time"
 
 	"demarc/internal/account"
@@ -58,3 +59,18 @@ type CallChange struct {
 	Record CallRecord
 	State  account.Secret // holds SRTP keys
 }
+
+// CallFilter chooses calls of an account.
+type CallFilter struct {
+	Party AoR       // only calls of this user; zero: all
+	Live  bool      // only calls that have not ended
+	Since time.Time // started at that time or later; zero: all
+	After string    // cursor of the page before
+	Limit int       // of a page, 1 to 500
+}
+
+// What can be wrong with a question about calls.
+var (
+	ErrNoCall     = errors.New("there is no such call")
+	ErrCallCursor = errors.New("the cursor is not one that a page of calls gave: begin with the first page")
+)

@@ -1,0 +1,141 @@
+package calls
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"demarc/internal/account"
+	"demarc/internal/seal"
+	"demarc/store"
+	"demarc/telephony"
+)
+
+// Store implements the history of the exchange and of the API.
+type Store struct {
+	db     *store.DB
+	sealer *seal.Sealer
+}
+
+// New returns a Store on an open, migrated database.
+func New(db *store.DB, sealer *seal.Sealer) *Store { return &Store{db: db, sealer: sealer} }
+
+var callTable = store.Table{
+	Name: "call",
+	Columns: []string{"account_id", "call_id", "node", "epoch bigint", "state", "caller", "caller_name", "dialled",
+		"started_at bigint", "answered_at bigint", "ended_at bigint", "cause_who", "cause_code bigint", "cause_text", "legs",
+		"held bytea"},
+	Key: "account_id, call_id",
+	Where: "call.state <> 'ended' AND (call.epoch < excluded.epoch OR call.epoch = excluded.epoch AND " +
+		"call.node = excluded.node)",
+}
+
+var partyTable = store.Table{
+	Name:    "call_party",
+	Columns: []string{"account_id", "aor", "started_at bigint", "call_id"},
+	Key:     "account_id, aor, started_at, call_id",
+	Unless:  true,
+}
+
+// Write saves changes in one transaction; of several changes of one call the last counts.
+func (s *Store) Write(ctx context.Context, changes []telephony.CallChange) error {
+	changes = fold(changes)
+	rows := make([][]any, 0, len(changes))
+	var parties [][]any
+	for _, c := range changes {
+		row, err := s.row(c)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+		parties = append(parties, partiesOf(c.Record)...)
+	}
+	return s.db.Write(ctx, func(tx store.Tx) error {
+		if err := callTable.Write(ctx, tx, s.db.Dialect(), rows); err != nil {
+			return err
+		}
+		return partyTable.Write(ctx, tx, s.db.Dialect(), parties)
+	})
+}
+
+type callKey struct {
+	account account.ID
+	id      telephony.CallID
+}
+
+func keyOf(r telephony.CallRecord) callKey { return callKey{r.Account, r.ID} }
+
+// fold keeps the last change of each call, in the order of keys: two writers never wait for each other in a circle.
+func fold(changes []telephony.CallChange) []telephony.CallChange {
+	last := make(map[callKey]int, len(changes))
+	for i, c := range changes {
+		last[keyOf(c.Record)] = i
+	}
+	kept := make([]telephony.CallChange, 0, len(last))
+	for i, c := range changes {
+		if last[keyOf(c.Record)] == i {
+			kept = append(kept, c)
+		}
+	}
+	slices.SortFunc(kept, func(a, b telephony.CallChange) int {
+		return cmp.Or(cmp.Compare(a.Record.Account, b.Record.Account), cmp.Compare(a.Record.ID, b.Record.ID))
+	})
+	return kept
+}
+
+func (s *Store) row(c telephony.CallChange) ([]any, error) {
+	r := c.Record
+	legs, err := json.Marshal(legRows(r.Legs))
+	if err != nil {
+		return nil, err
+	}
+	// A phone chooses some of these texts, and a call must not be lost for what one of them holds.
+	name, dialled, why := printable(r.CallerName), printable(r.Dialled), printable(r.Cause.Text)
+	held := []byte{}
+	if c.State != "" && r.State != telephony.CallEnded {
+		if held, err = s.sealer.Seal(aad(r.Account, r.ID), c.State); err != nil {
+			return nil, fmt.Errorf("calls: %w", err)
+		}
+	}
+	return []any{
+		string(r.Account), string(r.ID), r.Node, r.Epoch, string(r.State), printable(aorText(r.Caller)), name, dialled,
+		store.Millis(r.StartedAt), store.Millis(r.AnsweredAt), store.Millis(r.EndedAt), string(r.Cause.Who), int64(r.Cause.Code),
+		why, string(legs), held,
+	}, nil
+}
+
+func aad(id account.ID, call telephony.CallID) seal.AAD {
+	return seal.AAD{Account: string(id), Table: "call", Column: "held", Row: string(call)}
+}
+
+// partiesOf names everybody of the call once.
+func partiesOf(r telephony.CallRecord) [][]any {
+	seen := []string{}
+	add := func(aor telephony.AoR) {
+		if who := printable(aorText(aor)); who != "" && !slices.Contains(seen, who) {
+			seen = append(seen, who)
+		}
+	}
+	add(r.Caller)
+	for _, l := range r.Legs {
+		add(l.AoR)
+	}
+	slices.Sort(seen)
+	rows := make([][]any, len(seen))
+	for i, who := range seen {
+		rows[i] = []any{string(r.Account), who, store.Millis(r.StartedAt), string(r.ID)}
+	}
+	return rows
+}
+
+// Prune deletes calls that ended before a time, in milliseconds since 1970.
+func (s *Store) Prune(ctx context.Context, before int64) error {
+	if err := s.db.Sweep(ctx, "call_party", "account_id, aor, started_at, call_id", `EXISTS (SELECT 1 FROM call c
+		WHERE c.account_id = t.account_id AND c.call_id = t.call_id AND c.state = 'ended' AND c.ended_at < $1)`,
+		before); err != nil {
+		return err
+	}
+	return s.db.Sweep(ctx, "call", "account_id, call_id", `t.state = 'ended' AND t.ended_at < $1`, before)
+}

@@ -1,0 +1,186 @@
+package calls_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"demarc/internal/account"
+	"demarc/internal/seal/sealtest"
+	"demarc/store"
+	"demarc/store/calls"
+	"demarc/store/storetest"
+	"demarc/telephony"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+var begin = time.UnixMilli(1_790_000_000_000).UTC()
+
+func aor(user string) telephony.AoR { return telephony.AoR{User: user, Domain: "example.org"} }
+
+// change is a call from 1001 to another extension that began so many seconds after the first one.
+func change(id account.ID, call string, to string, second int) telephony.CallChange {
+	at := begin.Add(time.Duration(second) * time.Second)
+	return telephony.CallChange{State: "state with keys", Record: telephony.CallRecord{
+		Account: id, ID: telephony.CallID(call), Node: "one", Epoch: 1, State: telephony.CallTalking, Caller: aor("1001"),
+		CallerName: "Ann", Dialled: to, StartedAt: at, AnsweredAt: at.Add(time.Second),
+		Legs: []telephony.LegRecord{
+			{Leg: 1, AoR: aor("1001"), Remote: "192.0.2.1:5060", SIPCallID: "a@b", StartedAt: at, AnsweredAt: at.Add(time.Second)},
+			{Leg: 2, AoR: aor(to), Instance: "urn:uuid:1", Phone: "Desk", StartedAt: at, Media: telephony.MediaReport{
+				Sent: 10, Received: 9, Lost: 1, Jitter: 3 * time.Millisecond, Security: "sdes", Codec: "opus/48000/2",
+			}},
+		},
+	}}
+}
+
+func ended(c telephony.CallChange, code int) telephony.CallChange {
+	c.State = ""
+	c.Record.State = telephony.CallEnded
+	c.Record.EndedAt = c.Record.StartedAt.Add(time.Minute)
+	c.Record.Cause = telephony.Cause{Who: telephony.Callee, Code: code, Text: "hung up"}
+	return c
+}
+
+func write(t *testing.T, s *calls.Store, changes ...telephony.CallChange) {
+	t.Helper()
+	if err := s.Write(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestACallIsKept(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s, id := calls.New(db, sealtest.New(t)), storetest.Account(t, db, "example.org")
+		talking := change(id, "call_1", "1002", 0)
+		ringing := talking
+		ringing.Record.State, ringing.Record.AnsweredAt = telephony.CallRinging, time.Time{}
+		write(t, s, ringing, talking)
+		open, err := s.Open(t.Context(), "one")
+		if err != nil || len(open) != 1 || !reflect.DeepEqual(open[0].Record, talking.Record) {
+			t.Fatalf("%+v %v", open, err)
+		}
+		if open[0].State.Reveal() != "state with keys" {
+			t.Error("the state did not come back")
+		}
+		write(t, s, ended(talking, 200))
+		write(t, s, talking, ended(talking, 500)) // late writers
+		got, err := s.Call(t.Context(), id, "call_1")
+		if err != nil || !reflect.DeepEqual(got, ended(talking, 200).Record) {
+			t.Errorf("%+v %v", got, err)
+		}
+		if open, err := s.Open(t.Context(), "one"); err != nil || len(open) != 0 {
+			t.Errorf("%+v %v", open, err)
+		}
+		if _, err := s.Call(t.Context(), storetest.Account(t, db, "other.example"), "call_1"); !errors.Is(err, telephony.ErrNoCall) {
+			t.Errorf("another account's call: %v", err)
+		}
+	})
+}
+
+func TestAnOlderOwnerIsFenced(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s, id := calls.New(db, sealtest.New(t)), storetest.Account(t, db, "example.org")
+		first := change(id, "call_1", "1002", 0)
+		taken := first
+		taken.Record.Node, taken.Record.Epoch = "two", 2
+		write(t, s, first)
+		write(t, s, taken)
+		write(t, s, ended(first, 500))
+		got, err := s.Call(t.Context(), id, "call_1")
+		if err != nil || got.Node != "two" || got.State != telephony.CallTalking {
+			t.Errorf("%+v %v", got, err)
+		}
+		same := first
+		same.Record.Epoch = 2 // another node by mistake
+		write(t, s, ended(same, 500))
+		if got, _ := s.Call(t.Context(), id, "call_1"); got.State != telephony.CallTalking {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestPages(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s, id := calls.New(db, sealtest.New(t)), storetest.Account(t, db, "example.org")
+		var all []telephony.CallChange
+		for i := range 7 {
+			all = append(all, ended(change(id, fmt.Sprintf("call_%d", i), fmt.Sprintf("100%d", 2+i%2), i/2), 200))
+		}
+		write(t, s, append(all, change(id, "call_7", "1004", -1))...)
+		write(t, s, ended(change(storetest.Account(t, db, "other.example"), "call_0", "1002", 0), 200))
+		for name, c := range map[string]struct {
+			filter telephony.CallFilter
+			want   []telephony.CallID
+		}{
+			"all":          {telephony.CallFilter{}, []telephony.CallID{"call_6", "call_5", "call_4", "call_3", "call_2", "call_1", "call_0", "call_7"}},
+			"one user's":   {telephony.CallFilter{Party: aor("1002")}, []telephony.CallID{"call_6", "call_4", "call_2", "call_0"}},
+			"the caller's": {telephony.CallFilter{Party: aor("1001"), Since: begin.Add(3 * time.Second)}, []telephony.CallID{"call_6"}},
+			"live":         {telephony.CallFilter{Live: true}, []telephony.CallID{"call_7"}},
+			"nobody's":     {telephony.CallFilter{Party: aor("1009")}, nil},
+		} {
+			for _, limit := range []int{1, 3, 100} {
+				c.filter.Limit, c.filter.After = limit, ""
+				var got []telephony.CallID
+				for {
+					page, next, err := s.Calls(t.Context(), id, c.filter)
+					if err != nil || len(page) > limit {
+						t.Fatalf("%s: %d calls, %v", name, len(page), err)
+					}
+					for _, r := range page {
+						got = append(got, r.ID)
+					}
+					if c.filter.After = next; next == "" {
+						break
+					}
+				}
+				if !reflect.DeepEqual(got, c.want) {
+					t.Errorf("%s by %d: %v, want %v", name, limit, got, c.want)
+				}
+			}
+		}
+		if _, _, err := s.Calls(t.Context(), id, telephony.CallFilter{After: "x", Limit: 1}); !errors.Is(err, telephony.ErrCallCursor) {
+			t.Errorf("cursor: %v", err)
+		}
+	})
+}
+
+// What a phone writes into its name must not lose the call.
+func TestOddTexts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s, id := calls.New(db, sealtest.New(t)), storetest.Account(t, db, "example.org")
+		c := change(id, "call_1", "10\x0002", 0)
+		c.Record.CallerName, c.Record.Legs[0].SIPCallID, c.Record.Legs[1].Phone = "A\xffn", "\x00", "\xfe"
+		write(t, s, c)
+		got, err := s.Call(t.Context(), id, "call_1")
+		if err != nil || got.CallerName != "A\uFFFDn" || got.Dialled != "10\uFFFD02" || len(got.Legs) != 2 {
+			t.Errorf("%+v %v", got, err)
+		}
+	})
+}
+
+func TestPrune(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s, id := calls.New(db, sealtest.New(t)), storetest.Account(t, db, "example.org")
+		write(t, s, ended(change(id, "old", "1002", 0), 200), ended(change(id, "new", "1002", 3600), 200),
+			change(id, "lasting", "1002", 0))
+		if err := s.Prune(t.Context(), store.Millis(begin.Add(30*time.Minute))); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []telephony.CallFilter{{Limit: 9}, {Limit: 9, Party: aor("1002")}} {
+			page, _, err := s.Calls(t.Context(), id, f)
+			if err != nil || len(page) != 2 || page[0].ID != "new" || page[1].ID != "lasting" {
+				t.Errorf("%+v %v", page, err)
+			}
+		}
+		var parties int
+		err := db.Read(t.Context(), func(q store.Tx) error {
+			return q.QueryRow(t.Context(), `SELECT COUNT(*) FROM call_party`).Scan(&parties)
+		})
+		if err != nil || parties != 4 {
+			t.Errorf("%d rows of parties, %v", parties, err)
+		}
+	})
+}
