@@ -16,11 +16,13 @@ import (
 
 // socket is one UDP listener: one reader, everybody writes.
 type socket struct {
-	edge   *Edge
-	cfg    Listener
-	conn   *net.UDPConn
-	flows  remotes
-	budget *generations[netip.Addr, *rate.Limiter] // replies to addresses that never authenticated
+	edge     *Edge
+	cfg      Listener
+	conn     *net.UDPConn
+	incoming *datagrams
+	outgoing *departures
+	flows    remotes
+	budget   *generations[netip.Addr, *rate.Limiter] // replies to addresses that never authenticated
 }
 
 const (
@@ -29,18 +31,22 @@ const (
 	burstSeconds  = 4
 )
 
-func newSocket(e *Edge, l Listener, conn *net.UDPConn) *socket {
-	return &socket{
-		edge: e, cfg: l, conn: conn, flows: newRemotes(e.cfg.Limits.UDPFlows),
-		budget: newGenerations[netip.Addr, *rate.Limiter](budgetSources),
+func newSocket(e *Edge, l Listener, conn *net.UDPConn) (*socket, error) {
+	d, err := newDatagrams(conn)
+	if err != nil {
+		return nil, err
 	}
+	return &socket{
+		edge: e, cfg: l, conn: conn, incoming: d, outgoing: newDepartures(d.write, func() { e.reject(l, "write") }),
+		flows:  newRemotes(e.cfg.Limits.UDPFlows),
+		budget: newGenerations[netip.Addr, *rate.Limiter](budgetSources),
+	}, nil
 }
 
 func (s *socket) read(ctx context.Context) {
-	buf := make([]byte, maxDatagram)
 	var m wire.Message
 	for !s.edge.isStopping() {
-		n, remote, err := s.conn.ReadFromUDPAddrPort(buf)
+		n, err := s.incoming.read()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) || s.edge.isStopping() {
 				return
@@ -49,7 +55,17 @@ func (s *socket) read(ctx context.Context) {
 			time.Sleep(time.Millisecond) // an error that stays must not take the processor
 			continue
 		}
-		s.datagram(ctx, unmapped(remote), buf[:n], &m)
+		s.serve(ctx, n, &m)
+	}
+}
+
+// serve handles the datagrams that were read together, and sends what they were answered with together.
+func (s *socket) serve(ctx context.Context, n int, m *wire.Message) {
+	s.outgoing.hold()
+	defer s.outgoing.release()
+	for i := range n {
+		b, remote := s.incoming.at(i)
+		s.datagram(ctx, remote, b, m)
 	}
 }
 
@@ -130,11 +146,7 @@ type datagramSender struct {
 	remote netip.AddrPort
 }
 
-func (d datagramSender) send(b []byte) {
-	if _, err := d.socket.conn.WriteToUDPAddrPort(b, d.remote); err != nil {
-		d.socket.edge.reject(d.socket.cfg, "write")
-	}
-}
+func (d datagramSender) send(b []byte) { d.socket.outgoing.send(b, d.remote) }
 
 // remotes is the flow table of a socket, bounded twice, so that a flood of strangers cannot push out the remotes that
 // authenticated.

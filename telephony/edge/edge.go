@@ -105,7 +105,11 @@ func (e *Edge) open(ctx context.Context, l Listener) error {
 			return err
 		}
 		_ = pc.(*net.UDPConn).SetReadBuffer(socketBuffer) // the kernel may allow less
-		e.sockets = append(e.sockets, newSocket(e, l, pc.(*net.UDPConn)))
+		s, err := newSocket(e, l, pc.(*net.UDPConn))
+		if err != nil {
+			return errors.Join(err, pc.Close())
+		}
+		e.sockets = append(e.sockets, s)
 		return nil
 	}
 	ln, err := lc.Listen(ctx, "tcp", l.Address)
