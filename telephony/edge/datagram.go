@@ -70,6 +70,7 @@ func (s *socket) serve(ctx context.Context, n int, m *wire.Message) {
 }
 
 func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, m *wire.Message) {
+	defer s.edge.recovered("datagram")
 	if remote.Port() == 0 || len(bytes.Trim(b, "\r\n\x00")) == 0 {
 		s.edge.count.keepAlives.Add(1) // keeps NAT open, asks for nothing
 		return
@@ -101,6 +102,7 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 // stun answers a keep-alive. The shortest request is 20 bytes, its answer 32 or 44: too much for an address that may be
 // forged. Phones ask on flows that they have registered over (RFC 5626 §4.4.2); strangers have to write more than they get.
 func (s *socket) stun(remote netip.AddrPort, b []byte, known bool) {
+	s.edge.passing("STUN")
 	reply := stunReply(b, remote)
 	switch {
 	case reply == nil, !known && !s.afford(remote.Addr()):

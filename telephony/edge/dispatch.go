@@ -46,6 +46,7 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 	}()
 	e.tapped(f, m)
 	if !m.IsRequest() {
+		e.passing("response")
 		if !e.clients.Receive(m, f.ID) {
 			e.count.rejects.add(Reject{f.Listener, "response"}, 1) // nothing was asked, or it is late
 		}

@@ -59,6 +59,8 @@ type Edge struct {
 	allow    string        // methods
 	live     sync.Map      // number of an open stream's flow → *flow
 	streams  sync.Map      // *stream → struct{}: to be woken when the edge stops
+
+	failpoint atomic.Pointer[func(where string)] // of tests
 }
 
 // New returns an edge; nothing is open yet.

@@ -314,32 +314,6 @@ func TestUDPRepliesToStrangersAreLimited(t *testing.T) {
 	}
 }
 
-func TestPanicEndsOneMessage(t *testing.T) {
-	h := &fake{decide: func(req *registrar.Request, reply func(registrar.Reply)) {
-		if req.To.User == "1" {
-			panic("secret-canary")
-		}
-		accept(req, reply)
-	}}
-	r := start(t, h, edge.Limits{})
-	for _, transport := range []string{"udp", "tcp", "tls"} {
-		nc := r.dial(transport)
-		for user, want := range map[string]string{"1": "500", "2": "200"} {
-			_, _ = io.WriteString(nc, message("REGISTER", transport, user, "Contact: <sip:1@a>"))
-			if got := answers(t, nc, 1)[0]; status(got) != want {
-				t.Errorf("%s user %s: %s", transport, user, got)
-			}
-		}
-	}
-	r.stop()
-	if n := r.Counters().Panics; n != 3 {
-		t.Errorf("%d panics", n)
-	}
-	if logs := r.logs.String(); strings.Contains(logs, "secret-canary") || !strings.Contains(logs, "panic") {
-		t.Error(logs)
-	}
-}
-
 // A peer that asks and never reads the answers is cut off, and nobody waited for it.
 func TestSlowReaderIsCut(t *testing.T) {
 	r := start(t, &fake{}, edge.Limits{SourceRequests: 1 << 20, Write: time.Second})

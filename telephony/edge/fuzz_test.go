@@ -3,6 +3,7 @@ package edge_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -50,6 +51,35 @@ func FuzzReadRegister(f *testing.F) {
 					t.Errorf("%q holds a control character", s)
 				}
 			}
+		}
+	})
+}
+
+// The same holds for what the notifier is given.
+func FuzzReadSubscribe(f *testing.F) {
+	f.Add([]byte(message("SUBSCRIBE", "UDP", "1", "Event: dialog;id=7", "Accept: a/b, c/d;q=1", "Expires: 300",
+		"Contact: \"A, B\" <sip:1001@192.0.2.1;ob>", "Record-Route: <sip:p1;lr>, <sip:p2;lr>")))
+	f.Add([]byte(message("SUBSCRIBE", "TCP", "%31", "o: reg", "m: <sip:a>")))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m wire.Message
+		if m.Scan(data, wire.Limits{}) != nil {
+			return
+		}
+		req, bad := edge.ReadSubscribe(registrar.Flow{}, &m)
+		if bad != "" {
+			return
+		}
+		texts := []string{req.Target.User, req.Target.Domain, req.User.User, req.User.Domain, req.From, req.To, req.RemoteTag, req.ToTag,
+			req.CallID, req.Event, req.EventID, req.Contact}
+		for _, s := range append(texts, req.Route...) {
+			for i := range len(s) {
+				if s[i] < ' ' || s[i] >= 0x7f {
+					t.Errorf("%q holds what cannot be written into a NOTIFY", s)
+				}
+			}
+		}
+		if strings.ContainsAny(req.Contact, " <>\"") {
+			t.Errorf("the contact %q cannot be a Request-URI", req.Contact)
 		}
 	})
 }

@@ -12,6 +12,7 @@ type outbox struct {
 	flush func(b []byte, ends []int) error // writes whole messages; ends says where each stops
 	cut   func()                           // ends the connection
 	slow  func()                           // told when the peer is cut off for not reading
+	fault func(value any)                  // told of a panic
 
 	mu      sync.Mutex
 	queue   []byte
@@ -84,7 +85,7 @@ func (o *outbox) write() {
 			return
 		}
 		o.mu.Unlock()
-		if err := o.flush(out, ends); err != nil {
+		if err := o.flushed(out, ends); err != nil {
 			o.mu.Lock()
 			o.broken = true
 			o.mu.Unlock()
@@ -95,6 +96,19 @@ func (o *outbox) write() {
 		}
 	}
 }
+
+// flushed writes; a panic on the way ends this one connection, like any other failure to write.
+func (o *outbox) flushed(b []byte, ends []int) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			o.fault(r)
+			err = errWrite
+		}
+	}()
+	return o.flush(b, ends)
+}
+
+var errWrite = errors.New("edge: a fault while writing")
 
 // finish takes nothing more and waits until what was taken is written or lost.
 func (o *outbox) finish() {

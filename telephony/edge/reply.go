@@ -105,6 +105,13 @@ func appendBinding(dst []byte, b registrar.ReplyBinding) []byte {
 	return dst
 }
 
+// recovered is deferred where work on what strangers send begins: a panic ends that work alone.
+func (e *Edge) recovered(where string) {
+	if r := recover(); r != nil {
+		e.panicked(where, r)
+	}
+}
+
 // panicked counts and logs a panic of the handler. What it says is logged only when it is the runtime's: other values
 // could hold parts of the message.
 func (e *Edge) panicked(where string, value any) {
@@ -114,4 +121,11 @@ func (e *Edge) panicked(where string, value any) {
 	}
 	fault, _ := value.(runtime.Error)
 	e.log.Error("panic while handling a SIP message", "in", where, "error", fault, "stack", string(debug.Stack()))
+}
+
+// passing is where tests make a panic of their own.
+func (e *Edge) passing(where string) {
+	if fail := e.failpoint.Load(); fail != nil {
+		(*fail)(where)
+	}
 }

@@ -95,6 +95,7 @@ func newStream(e *Edge, l Listener, nc net.Conn, t *ticket) *stream {
 	s.out.flush = s.flushStream
 	s.out.cut = s.abandon
 	s.out.slow = func() { e.reject(l, "slow_reader") }
+	s.out.fault = func(value any) { e.panicked("write", value) }
 	return s
 }
 
@@ -108,18 +109,26 @@ func (s *stream) serve(ctx context.Context) {
 	}
 	s.edge.live.Store(s.flow.ID, s.flow)
 	s.firstBy = time.Now().Add(s.edge.cfg.Limits.FirstMessage)
+	s.take(ctx)
+	s.finish(ctx)
+}
+
+// take serves the stream until it ends. A panic that is no single message's ends it too.
+func (s *stream) take(ctx context.Context) {
+	defer s.edge.recovered("stream")
 	if s.web != nil {
 		s.web.read(ctx)
 	} else {
 		s.read(ctx)
 	}
-	s.finish(ctx)
 }
 
 // handshake does what comes before the first message, all of it within one deadline.
-func (s *stream) handshake(ctx context.Context) bool {
+func (s *stream) handshake(ctx context.Context) (ok bool) {
+	defer s.edge.recovered("handshake")
 	ctx, cancel := context.WithTimeout(ctx, s.edge.cfg.Limits.Handshake)
 	defer cancel()
+	s.edge.passing("handshake")
 	if s.cfg.Transport.Secure() {
 		tc := tls.Server(s.raw, s.cfg.TLS)
 		if err := tc.HandshakeContext(ctx); err != nil {
@@ -306,6 +315,7 @@ func (s *stream) finish(ctx context.Context) {
 }
 
 func (s *stream) flushStream(b []byte, _ []int) error {
+	s.edge.passing("write")
 	_ = s.nc.SetWriteDeadline(time.Now().Add(s.edge.cfg.Limits.Write))
 	_, err := s.nc.Write(b)
 	return err

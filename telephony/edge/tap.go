@@ -26,6 +26,7 @@ func (e *Edge) tap(f *flow, aor telephony.AoR, inbound bool, text []byte) {
 	if e.cfg.Trace == nil {
 		return
 	}
+	defer e.recovered("trace") // who only watches must not end what is watched
 	e.cfg.Trace.Record(trace.Message{
 		At: e.cfg.Now(), AoR: aor, Inbound: inbound, Known: f.known.Load(), Transport: f.Transport, Local: e.Addr(f.Listener),
 		Remote: f.Remote, Text: text,

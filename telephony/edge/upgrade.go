@@ -29,6 +29,7 @@ const subprotocol = "sip"
 
 // upgrade turns the connection into a WebSocket, or answers why not and returns a word for the counters.
 func upgrade(ctx context.Context, s *stream) (*webSocket, string) {
+	s.edge.passing("upgrade")
 	deadline, _ := ctx.Deadline()
 	_ = s.nc.SetWriteDeadline(deadline)
 	if !s.readUntil(deadline) {

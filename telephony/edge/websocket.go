@@ -121,6 +121,7 @@ func (w *webSocket) flush(b []byte, ends []int) error {
 // pings asks the peer for a sign of life, which also keeps proxies on the way from closing: a browser cannot send pings
 // by itself. One that does not answer is gone.
 func (w *webSocket) pings(ctx context.Context) {
+	defer w.stream.edge.recovered("ping")
 	limits := w.stream.edge.cfg.Limits
 	tick := time.NewTicker(limits.Ping)
 	defer tick.Stop()
