@@ -19,7 +19,7 @@ var (
 	sipAccepted       = describe("sip_connections_accepted_total", "Connections accepted.", "listener")
 	sipOpen           = describe("sip_connections_open", "Connections open now.", "listener")
 	sipBans           = describe("sip_bans_total", "Sources that were banned for what they did while nobody there was known.")
-	sipPanics         = describe("sip_panics_total", "Messages that ended in a fault of the program.")
+	sipPanics         = describe("sip_panics_total", "What ended in a fault of the program, by the part that it happened in.", "in")
 	registers         = describe("registrar_requests_total", "REGISTER requests by outcome.", "outcome")
 	bindings          = describe("registrar_bindings", "Bindings that stand now.")
 	subscriptions     = describe("sip_subscriptions", "Event subscriptions that stand now, by package.", "event")
@@ -78,7 +78,10 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 			gauge(sipOpen, float64(n), listener)
 		}
 		counter(sipBans, c.Bans)
-		counter(sipPanics, c.Panics)
+		counter(sipPanics, c.Panics, "edge")
+	}
+	if n := m.g.telephony.nodes; n != nil {
+		counter(sipPanics, n.Panics(), "nodes")
 	}
 	if e := m.g.telephony.events; e != nil {
 		c := e.Counters()
@@ -87,6 +90,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		counter(notifies, c.Notified, "taken")
 		counter(notifies, c.Failed, "failed")
+		counter(sipPanics, c.Panics, "events")
 	}
 	if r := m.g.telephony.registrar; r != nil {
 		c := r.Counters()
@@ -94,6 +98,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 			counter(registers, n, outcome)
 		}
 		gauge(bindings, float64(c.Bindings))
+		counter(sipPanics, c.Panics, "registrar")
 		counter(pushFaults, c.PushFaults)
 		counter(lostChanges, c.DroppedChanges)
 		away := 0.0

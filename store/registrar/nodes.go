@@ -25,7 +25,7 @@ func (s *Store) Address(ctx context.Context, node string) (string, error) {
 		return q.QueryRow(ctx, `SELECT address FROM node WHERE node = $1`, node).Scan(&address)
 	})
 	if store.NoRows(err) {
-		return "", fmt.Errorf("the node %s has no internal listener: set telephony.internal.listen there", node)
+		return "", fmt.Errorf("the node %s has no internal listener: set telephony.internal_listen there", node)
 	}
 	return address, err
 }

@@ -210,6 +210,29 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A NOTIFY that panics costs its subscription; others go on, and the phone may subscribe anew.
+func TestPanicCostsOneSubscription(t *testing.T) {
+	s, w := start(t, nil)
+	w.set(func() {
+		w.answer = func(n events.Notify) (int, bool, error) {
+			if n.Event == "dialog" {
+				panic("secret-canary")
+			}
+			return 200, false, nil
+		}
+	})
+	ask(t, s, subscribe("dialog", bob))
+	eventually(t, "it is gone", func() bool { return s.Counters().Subscriptions["dialog"] == 0 })
+	ask(t, s, subscribe("reg", alice))
+	eventually(t, "the other is told", func() bool { return s.Counters().Notified == 1 })
+	w.set(func() { w.answer = nil })
+	ask(t, s, subscribe("dialog", bob))
+	eventually(t, "the next is told", func() bool { return s.Counters().Notified == 2 })
+	if c := s.Counters(); c.Panics != 1 || c.Subscriptions["dialog"] != 1 {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestStopSaysGoodbye(t *testing.T) {
 	s, w := start(t, nil)
 	ask(t, s, subscribe("reg", alice))

@@ -60,7 +60,7 @@ func (s *Service) deliver(sub *subscription, n Notify, version int) {
 	gone := true
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.Log.Error("a NOTIFY caused a panic", "panic", fault, "event", n.Event)
+			s.panicked("NOTIFY", fault)
 		}
 		s.delivered(sub, gone)
 	}()

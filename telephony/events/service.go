@@ -5,6 +5,8 @@ import (
 	"context"
 	"hash/fnv"
 	"log/slog"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +53,7 @@ type Service struct {
 	queues [workers]chan job
 	table  table
 	tally  [2]atomic.Uint64 // NOTIFYs sent, failed
+	panics atomic.Uint64
 
 	life    context.Context
 	stop    context.CancelFunc
@@ -68,6 +71,7 @@ type Counters struct {
 	Subscriptions map[string]int // by package
 	Notified      uint64
 	Failed        uint64 // NOTIFYs without an answer, or refused
+	Panics        uint64 // faults of the program
 }
 
 // New returns a service that holds nothing yet.
@@ -153,7 +157,7 @@ func (s *Service) Changed(event string, aor telephony.AoR) {
 // Counters returns a snapshot.
 func (s *Service) Counters() Counters {
 	return Counters{
-		Subscriptions: s.table.count(), Notified: s.tally[0].Load(), Failed: s.tally[1].Load(),
+		Subscriptions: s.table.count(), Notified: s.tally[0].Load(), Failed: s.tally[1].Load(), Panics: s.panics.Load(),
 	}
 }
 
@@ -180,7 +184,7 @@ func (s *Service) handle(j job) {
 	answered := false
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.Log.Error("a SUBSCRIBE caused a panic and was answered with 500", "panic", fault)
+			s.panicked("SUBSCRIBE", fault)
 			if !answered {
 				j.reply(Reply{Status: 500, Expires: -1})
 			}
@@ -192,6 +196,14 @@ func (s *Service) handle(j job) {
 	if after != nil {
 		after() // the NOTIFY goes out after the 200
 	}
+}
+
+// panicked counts and logs a fault of the program. What it says is logged only when it is the runtime's: other values
+// could hold parts of a message.
+func (s *Service) panicked(where string, fault any) {
+	s.panics.Add(1)
+	known, _ := fault.(runtime.Error)
+	s.Log.Error("panic while an event was served", "in", where, "error", known, "stack", string(debug.Stack()))
 }
 
 // watch ends subscriptions and sends what had to wait.

@@ -10,8 +10,8 @@ import (
 	"demarc/telephony/wire"
 )
 
-// patience is how long a phone may take: timer F of its transaction is the one that ends it.
-const patience = 33 * time.Second
+// phoneTimeout is how long a phone may take: timer F of its transaction is the one that ends it.
+const phoneTimeout = 33 * time.Second
 
 // forward sends what another node asks for over the flow that its token names, without waiting for it here. The
 // connection's limit bounds how many are under way.
@@ -20,7 +20,12 @@ func (n *Nodes) forward(m *wire.Message, respond func(sip.Answer)) {
 		respond(sip.Answer{Status: 503})
 		return
 	}
-	n.work.Go(func() { respond(n.deliver(m)) })
+	n.work.Go(func() {
+		answer := sip.Answer{Status: 500} // of a panic
+		defer func() { respond(answer) }()
+		defer n.recovered()
+		answer = n.deliver(m)
+	})
 }
 
 func (n *Nodes) deliver(m *wire.Message) sip.Answer {
@@ -35,7 +40,7 @@ func (n *Nodes) deliver(m *wire.Message) sip.Answer {
 	if !ok {
 		return sip.Answer{Status: 483}
 	}
-	ctx, cancel := context.WithTimeout(n.life, patience)
+	ctx, cancel := context.WithTimeout(n.life, phoneTimeout)
 	defer cancel()
 	response, err := n.cfg.Flows.Send(ctx, flow, request)
 	switch {

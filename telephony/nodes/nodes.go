@@ -7,8 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
@@ -48,7 +53,6 @@ type Config struct {
 
 const (
 	defaultLimit = 4096
-	maxHalf      = 64
 	dialTimeout  = 5 * time.Second
 	keepAlive    = 20 * time.Second
 )
@@ -60,17 +64,13 @@ type Nodes struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
-	half chan struct{} // handshakes under way
+	half    half
+	logRate *rate.Limiter // for lines that strangers can cause
+	panics  atomic.Uint64
 
 	mu       sync.Mutex
 	out      map[string]*link
 	accepted map[*sip.Conn]struct{}
-}
-
-// link is the connection to one node; its lock lets one caller dial while the others wait.
-type link struct {
-	mu   sync.Mutex
-	conn *sip.Conn
 }
 
 // New returns Nodes that serve nobody yet.
@@ -82,7 +82,7 @@ func New(c Config) *Nodes {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	n := &Nodes{cfg: c, out: make(map[string]*link), accepted: make(map[*sip.Conn]struct{}),
-		half: make(chan struct{}, maxHalf),
+		logRate: rate.NewLimiter(1, 10),
 	}
 	n.life, n.stop = context.WithCancel(context.Background())
 	return n
@@ -112,14 +112,6 @@ func (n *Nodes) Serve(ctx context.Context) error {
 	return nil
 }
 
-func (l *link) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.conn != nil {
-		_ = l.conn.Close()
-	}
-}
-
 // Send lets the node that holds the flow send a request, and returns the phone's response.
 func (n *Nodes) Send(ctx context.Context, node string, f registrar.Flow, r sip.Request) (*sip.Response, error) {
 	conn, err := n.connect(ctx, node)
@@ -135,33 +127,25 @@ func (n *Nodes) connect(ctx context.Context, node string) (*sip.Conn, error) {
 	n.mu.Lock()
 	l := n.out[node]
 	if l == nil {
-		l = &link{}
+		l = newLink()
 		n.out[node] = l
 	}
 	n.mu.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.conn != nil && l.conn.Err() == nil {
-		return l.conn, nil
-	}
+	return l.connect(ctx, func() (string, error) { return n.cfg.Book.Address(ctx, node) },
+		func(address string) (*sip.Conn, error) { return n.dial(ctx, node, address) })
+}
+
+func (n *Nodes) dial(ctx context.Context, node, address string) (*sip.Conn, error) {
 	if n.life.Err() != nil {
 		return nil, sip.ErrClosed
 	}
-	address, err := n.cfg.Book.Address(ctx, node)
-	if err != nil {
-		return nil, err
-	}
 	bounded, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	if l.conn != nil {
-		_ = l.conn.Close() // waits for its goroutines
-	}
-	l.conn, err = sip.Dial(bounded, sip.Config{
+	return sip.Dial(bounded, sip.Config{
 		Transport: telephony.TLS, Address: address, TLS: n.cfg.Identity.Client(node), KeepAlive: keepAlive,
 		Timers: n.cfg.Timers, Waiting: n.cfg.Limit, Log: n.cfg.Log,
 		Handler: func(*wire.Message) sip.Answer { return sip.Answer{Status: 403} }, // each asks over its own connection
 	})
-	return l.conn, err
 }
 
 func (n *Nodes) accept() {
@@ -181,25 +165,22 @@ func (n *Nodes) accept() {
 			}
 			continue
 		}
-		select {
-		case n.half <- struct{}{}:
-			n.work.Go(func() { n.welcome(raw) })
-		default: // strangers' handshakes must not cost more than this
+		if !n.half.enter(raw) { // strangers' handshakes must not cost more than this
 			_ = raw.Close()
+			continue
 		}
+		n.work.Go(func() { n.welcome(raw) })
 	}
 }
 
 // welcome lets in who proves to be a node.
 func (n *Nodes) welcome(raw net.Conn) {
-	secured := tls.Server(raw, n.cfg.Identity.Server())
-	ctx, cancel := context.WithTimeout(n.life, dialTimeout)
-	defer cancel()
-	err := secured.HandshakeContext(ctx)
-	<-n.half
+	secured, err := n.handshake(raw)
 	if err != nil {
-		n.cfg.Log.Warn("somebody who is no node of ours came to the internal listener", "remote", raw.RemoteAddr().String(),
-			"error", err)
+		if n.logRate.Allow() {
+			n.cfg.Log.Warn("somebody who is no node of ours came to the internal listener", "remote", raw.RemoteAddr().String(),
+				"error", err)
+		}
 		_ = raw.Close()
 		return
 	}
@@ -217,4 +198,32 @@ func (n *Nodes) welcome(raw net.Conn) {
 	n.mu.Lock()
 	delete(n.accepted, conn)
 	n.mu.Unlock()
+}
+
+func (n *Nodes) handshake(raw net.Conn) (secured *tls.Conn, err error) {
+	defer n.half.leave(raw)
+	err = errFault
+	defer n.recovered()
+	secured = tls.Server(raw, n.cfg.Identity.Server())
+	ctx, cancel := context.WithTimeout(n.life, dialTimeout)
+	defer cancel()
+	err = secured.HandshakeContext(ctx)
+	return secured, err
+}
+
+var errFault = errors.New("nodes: a fault of the program")
+
+// Panics returns how many requests and handshakes ended in a fault of the program.
+func (n *Nodes) Panics() uint64 { return n.panics.Load() }
+
+// recovered is deferred where one request or handshake is served. What a panic says is logged only when it is the
+// runtime's: other values could hold parts of a message.
+func (n *Nodes) recovered() {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	n.panics.Add(1)
+	known, _ := fault.(runtime.Error)
+	n.cfg.Log.Error("panic while a request of another node was served", "error", known, "stack", string(debug.Stack()))
 }

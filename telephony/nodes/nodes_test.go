@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,23 +43,30 @@ type flows struct {
 	over  []registrar.Flow
 	phone *sip.Conn // where requests go
 	err   error
+
+	panics bool
 }
 
 func (f *flows) Send(ctx context.Context, flow registrar.Flow, r sip.Request) (*sip.Response, error) {
 	f.mu.Lock()
 	f.asked, f.over = append(f.asked, r), append(f.over, flow)
-	err, phone := f.err, f.phone
+	err, phone, panics := f.err, f.phone, f.panics
 	f.mu.Unlock()
+	if panics {
+		panic("secret-canary")
+	}
 	if err != nil {
 		return nil, err
 	}
 	return phone.Do(ctx, r)
 }
 
-func (f *flows) fail(err error) {
+func (f *flows) fail(err error) { f.set(func() { f.err = err }) }
+
+func (f *flows) set(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.err = err
+	change()
 }
 
 // start runs one node.
@@ -157,6 +165,87 @@ func TestRequestReachesThePhoneOfAnotherNode(t *testing.T) {
 	invite.Method, invite.Headers[4].Value = "INVITE", "7 INVITE"
 	if response, err := one.Send(t.Context(), "two", flow, invite); err != nil || response.Status != 501 {
 		t.Errorf("INVITE: %+v %v", response, err)
+	}
+}
+
+// A panic while one request is forwarded is answered with 500, and the same connection carries the next.
+func TestPanicEndsOneForwardedRequest(t *testing.T) {
+	a, b := authority(t), book{}
+	far := &flows{phone: phone(t), panics: true}
+	one := start(t, "one", a, b, "k", &flows{})
+	two := start(t, "two", a, b, "k", far)
+	if response, err := one.Send(t.Context(), "two", flow, message()); err != nil || response.Status != 500 {
+		t.Errorf("%+v %v", response, err)
+	}
+	far.set(func() { far.panics = false })
+	if response, err := one.Send(t.Context(), "two", flow, message()); err != nil || response.Status != 486 {
+		t.Errorf("%+v %v", response, err)
+	}
+	if two.Panics() != 1 || one.Panics() != 0 {
+		t.Errorf("%d and %d panics", one.Panics(), two.Panics())
+	}
+}
+
+// Strangers who connect and say nothing displace each other, not a node.
+func TestSilentStrangersDoNotKeepNodesOut(t *testing.T) {
+	a, b := authority(t), book{}
+	one := start(t, "one", a, b, "k", &flows{})
+	start(t, "two", a, b, "k", &flows{err: errGone})
+	for range 300 {
+		c, err := net.Dial("tcp", b["two"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		response, err := one.Send(t.Context(), "two", flow, message())
+		if err == nil && response.Status == 430 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%+v %v", response, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// A node that takes connections and says nothing holds up those who want it for one attempt, not for one each.
+func TestSilentNodeIsTriedOnceForAll(t *testing.T) {
+	a, b := authority(t), book{}
+	one := start(t, "one", a, b, "k", &flows{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b["two"] = l.Addr().String()
+	var attempts atomic.Int32
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer func() { _ = l.Close() }()
+	work.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			attempts.Add(1)
+			defer func() { _ = c.Close() }()
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	var failed sync.WaitGroup
+	for range 20 {
+		failed.Go(func() {
+			if _, err := one.Send(ctx, "two", flow, message()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	failed.Wait()
+	if n := attempts.Load(); n != 1 {
+		t.Errorf("%d attempts within one second", n)
 	}
 }
 

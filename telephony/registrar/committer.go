@@ -11,7 +11,8 @@ import (
 // same for one binding as for many.
 type committer struct {
 	store  Bindings
-	saving chan struct{} // of capacity one; held by the shard that saves
+	safely func(func() error) error // makes an error of a panic
+	saving chan struct{}            // of capacity one; held by the shard that saves
 
 	mu      sync.Mutex
 	waiting []*submission
@@ -23,8 +24,8 @@ type submission struct {
 	done  chan error
 }
 
-func newCommitter(store Bindings) *committer {
-	return &committer{store: store, saving: make(chan struct{}, 1)}
+func newCommitter(store Bindings, safely func(func() error) error) *committer {
+	return &committer{store: store, safely: safely, saving: make(chan struct{}, 1)}
 }
 
 // save returns when the batch is committed, or nothing of it is.
@@ -68,15 +69,22 @@ func (c *committer) saveAll(ctx context.Context) {
 	if len(all) == 0 { // the save before took ours along
 		return
 	}
-	err := c.store.Save(ctx, merge(all))
+	err := c.commit(ctx, merge(all))
 	apart := len(all) > 1 && err != nil && !errors.Is(err, ErrStoreAway) && ctx.Err() == nil
 	for _, s := range all {
 		if apart {
-			err = c.store.Save(ctx, s.batch)
+			err = c.commit(ctx, s.batch)
 		}
 		s.done <- err
 	}
 }
+
+// commit saves; a panic in the store counts as what cannot be stored, so that it costs what caused it alone.
+func (c *committer) commit(ctx context.Context, b Batch) error {
+	return c.safely(func() error { return c.store.Save(ctx, b) })
+}
+
+var errFault = errors.New("a fault of the program")
 
 // merge puts batches together. An AoR belongs to one shard, so that no key stands twice.
 func merge(all []*submission) Batch {

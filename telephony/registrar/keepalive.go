@@ -102,6 +102,7 @@ func (s *shard) probeOne(ctx context.Context, b Binding) {
 	}
 	s.r.probers.Go(func() {
 		defer s.r.probing.Add(-1)
+		defer s.r.recovered() // nobody has missed anything then
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 		defer cancel()
 		s.queue.probed(probed{b.ID(), b.Flow, s.r.prober.Probe(ctx, b)})

@@ -48,6 +48,7 @@ func (o Outcome) String() string {
 type Counters struct {
 	Registers      map[string]uint64 // REGISTER requests by outcome
 	Bindings       int
+	Panics         uint64 // faults of the program
 	PushFaults     uint64 // phones that registered with push parameters that cannot be used
 	DroppedChanges uint64 // feed rows given up while the store was away for long
 	StoreAway      bool
@@ -57,13 +58,14 @@ type tally struct {
 	registers [outcomes]atomic.Uint64
 	dropped   atomic.Uint64
 	push      atomic.Uint64
+	panics    atomic.Uint64
 }
 
 func (t *tally) count(o Outcome) { t.registers[o].Add(1) }
 
 func (t *tally) snapshot() Counters {
 	c := Counters{Registers: make(map[string]uint64, outcomes), DroppedChanges: t.dropped.Load(),
-		PushFaults: t.push.Load()}
+		PushFaults: t.push.Load(), Panics: t.panics.Load()}
 	for o := range outcomes {
 		c.Registers[o.String()] = t.registers[o].Load()
 	}

@@ -54,7 +54,7 @@ func (r *Registrar) join(ctx context.Context) (heads map[string]int64, err error
 // follow reads the feed of the other nodes until the context ends.
 func (r *Registrar) follow(ctx context.Context, heads map[string]int64) {
 	for ctx.Err() == nil {
-		if err := r.catchUp(ctx, heads); err != nil && ctx.Err() == nil {
+		if err := r.safely(func() error { return r.catchUp(ctx, heads) }); err != nil && ctx.Err() == nil {
 			r.storeFailed("feed", err)
 			select {
 			case <-ctx.Done():
@@ -117,9 +117,7 @@ func (s *shard) reread(ctx context.Context) {
 			s.put(aor, s.merge(s.bindings[aor], stored, aor))
 		}
 		s.mu.Unlock()
-		if s.r.changed != nil {
-			s.r.changed(chunk)
-		}
+		s.r.announceAoRs(chunk)
 	}
 }
 

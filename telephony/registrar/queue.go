@@ -13,6 +13,8 @@ type job struct {
 	req   *Request
 	reply func(Reply)
 	who   identity
+
+	answered bool
 }
 
 // queue collects what arrives at a shard while its worker is busy. Requests are bounded; closed flows are not, for

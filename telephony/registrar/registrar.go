@@ -98,7 +98,7 @@ func New(c Config) *Registrar {
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),
 	}
-	r.committer = newCommitter(c.Bindings)
+	r.committer = newCommitter(c.Bindings, r.safely)
 	r.credentials = newCredentials(c.Directory, c.Timeout, c.Now, r.storeAway)
 	for range c.Shards {
 		r.shards = append(r.shards, newShard(r, c.Queue, c.Now()))
@@ -273,16 +273,18 @@ func (r *Registrar) FlowClosed(f Flow) {
 }
 
 func (r *Registrar) announce(changes []telephony.RegistrationChange) {
-	if r.changed == nil {
-		return
-	}
 	var aors []telephony.AoR
 	for _, c := range changes {
 		if c.Kind != telephony.RegisterRefused && !slices.Contains(aors, c.AoR) {
 			aors = append(aors, c.AoR)
 		}
 	}
-	if len(aors) > 0 {
+	r.announceAoRs(aors)
+}
+
+func (r *Registrar) announceAoRs(aors []telephony.AoR) {
+	defer r.recovered()
+	if r.changed != nil && len(aors) > 0 {
 		r.changed(aors)
 	}
 }
@@ -330,9 +332,13 @@ func (r *Registrar) watch(ctx context.Context, version int64) {
 			return
 		case <-tick.C:
 		}
-		bounded, cancel := context.WithTimeout(ctx, r.timeout)
-		current, err := r.directory.Version(bounded)
-		cancel()
+		current := version
+		err := r.safely(func() (err error) {
+			bounded, cancel := context.WithTimeout(ctx, r.timeout)
+			defer cancel()
+			current, err = r.directory.Version(bounded)
+			return err
+		})
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -378,7 +384,29 @@ func (r *Registrar) storeBack() {
 
 func (r *Registrar) unavailable() Reply { return Reply{Status: 503, RetryAfter: retryAfter} }
 
+// panicked counts and logs a fault of the program. What it says is logged only when it is the runtime's: other values
+// could hold parts of a message.
 func (r *Registrar) panicked(fault any) {
-	r.log.Error("a REGISTER caused a panic and was answered with 500", "panic", fmt.Sprint(fault),
+	r.tally.panics.Add(1)
+	known, _ := fault.(runtime.Error)
+	r.log.Error("a panic while the registrar worked: it cost what caused it, and nothing else", "error", known,
 		"stack", string(debug.Stack()))
+}
+
+// safely makes an error of a panic.
+func (r *Registrar) safely(do func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			r.panicked(fault)
+			err = errFault
+		}
+	}()
+	return do()
+}
+
+// recovered is deferred where what others gave us to call runs.
+func (r *Registrar) recovered() {
+	if fault := recover(); fault != nil {
+		r.panicked(fault)
+	}
 }

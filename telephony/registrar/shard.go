@@ -64,12 +64,25 @@ func (s *shard) work(ctx context.Context) (ended bool) {
 	s.working.Lock()
 	defer s.working.Unlock()
 	jobs, closed, ended := s.queue.take()
-	s.turn(ctx, jobs)
+	s.attempt(ctx, jobs)
 	s.closing = append(s.closing, closed...) // after what came in on those flows before they closed
-	for len(s.closing) > 0 && !s.r.storeAway() {
-		s.turn(ctx, nil)
+	for len(s.closing) > 0 && !s.r.storeAway() && s.attempt(ctx, nil) {
 	}
 	return ended
+}
+
+// attempt runs a turn. A panic that is no single request's ends the turn: whoever has no answer by then gets a 500.
+func (s *shard) attempt(ctx context.Context, jobs []*job) (done bool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.r.panicked(fault)
+			for _, j := range jobs {
+				s.answer(j, Reply{Status: 500}, Failed)
+			}
+		}
+	}()
+	s.turn(ctx, jobs)
+	return true
 }
 
 // turn serves what has arrived: authenticates each, decides all, saves once, applies, answers.
@@ -272,14 +285,15 @@ func (s *shard) sweep(d *draft) {
 	}
 }
 
+// answer replies, the first time it is called for a job.
 func (s *shard) answer(j *job, reply Reply, o Outcome) {
+	if j.answered {
+		return
+	}
+	j.answered = true
 	s.r.tally.count(o)
 	reply.Sender = j.who.sender(o)
-	defer func() {
-		if fault := recover(); fault != nil {
-			s.r.panicked(fault)
-		}
-	}()
+	defer s.r.recovered()
 	j.reply(reply)
 }
 

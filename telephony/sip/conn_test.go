@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -14,6 +15,25 @@ import (
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
+
+// A handler that panics costs its request alone.
+func TestPanicEndsOneRequest(t *testing.T) {
+	for _, transport := range []telephony.Transport{telephony.TCP, telephony.UDP} {
+		_, p := pair(t, sip.Config{Transport: transport, Log: slog.New(slog.DiscardHandler), Handler: func(m *wire.Message) sip.Answer {
+			if m.Is("OPTIONS") {
+				panic("injected")
+			}
+			return sip.Answer{Status: 486}
+		}})
+		for method, want := range map[string]int{"OPTIONS": 500, "MESSAGE": 486} {
+			p.write(method + " sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP a;branch=z9hG4bK" + method + "\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n" +
+				"Call-ID: 1\r\nCSeq: 1 " + method + "\r\nContent-Length: 0\r\n\r\n")
+			if p.next() != wire.Whole || p.msg.Status != want {
+				t.Errorf("%s over %s: %d", method, transport, p.msg.Status)
+			}
+		}
+	}
+}
 
 // peer is the far end of a Conn over a pipe.
 type peer struct {

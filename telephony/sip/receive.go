@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"demarc/telephony/wire"
@@ -104,7 +106,13 @@ func (c *Conn) pause(d time.Duration) bool {
 	}
 }
 
+// receive serves one message; a panic costs that one alone.
 func (c *Conn) receive(m *wire.Message) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			c.panicked(fault)
+		}
+	}()
 	if m.IsRequest() {
 		c.answer(m)
 		return
@@ -145,7 +153,20 @@ func (c *Conn) render(m *wire.Message, a Answer) []byte {
 	return AppendEnd(raw, a.Body)
 }
 
-func (c *Conn) decide(m *wire.Message) Answer {
+// panicked logs a fault of the program. What it says is logged only when it is the runtime's: other values could hold
+// parts of the message.
+func (c *Conn) panicked(fault any) {
+	known, _ := fault.(runtime.Error)
+	c.cfg.Log.Error("panic while a SIP message was served", "error", known, "stack", string(debug.Stack()))
+}
+
+func (c *Conn) decide(m *wire.Message) (a Answer) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			c.panicked(fault)
+			a = Answer{Status: 500}
+		}
+	}()
 	if c.cfg.Handler != nil {
 		return c.cfg.Handler(m)
 	}
