@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -101,11 +102,12 @@ func TestPanicEndsOneTransaction(t *testing.T) {
 				_, _ = io.WriteString(nc, "SIP/2.0 200 OK\r\n"+strings.SplitN(message("OPTIONS", transport, "1"), "\r\n", 2)[1])
 				return exchange(t, nc, message("OPTIONS", transport, "1"))
 			}},
-		{name: "STUN", at: "STUN", want: "200 STUN", over: []string{"udp"},
+		{name: "STUN", at: "STUN", want: "200 200 STUN", over: []string{"udp"},
 			play: func(t *testing.T, r *running, transport string) string {
 				nc := r.dial(transport)
+				got := exchange(t, nc, registerOf("1", transport)) + " "
 				_, _ = nc.Write(unhex(binding))
-				got := exchange(t, nc, message("OPTIONS", transport, "1"))
+				got += exchange(t, nc, message("OPTIONS", transport, "1"))
 				_, _ = nc.Write(unhex(binding))
 				if n, err := nc.Read(make([]byte, 100)); err == nil && n == 32 {
 					got += " STUN"
@@ -188,7 +190,7 @@ func (tracer) Record(trace.Message) { panic("secret-canary") }
 
 // The trace only watches: when it is broken, messages are served as if there were none.
 func TestPanicOfTheTraceCostsNothing(t *testing.T) {
-	e, err := edge.New(edge.Config{Trace: tracer{}, Listeners: []edge.Listener{
+	e, err := edge.New(edge.Config{Trace: tracer{}, Log: slog.New(slog.DiscardHandler), Listeners: []edge.Listener{
 		{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0"},
 		{Name: "tcp", Transport: telephony.TCP, Address: "127.0.0.1:0"},
 	}})
