@@ -57,7 +57,8 @@ type registrarDoc struct {
 	Role      string `json:"role" enum:"sbc,backup,internal"`
 	Host      string `json:"host"`
 	Port      int    `json:"port"`
-	Transport string `json:"transport" enum:"tls,tcp,udp"`
+	Transport string `json:"transport" enum:"tls,tcp,udp,wss" doc:"wss is for browsers: SIP over WebSockets (RFC 7118)"`
+	Path      string `json:"path,omitempty" doc:"With wss: the URL's path"`
 	Realm     string `json:"realm,omitempty" doc:"When it differs from the credential's"`
 }
 
@@ -151,7 +152,7 @@ func describeHandout(h provisioning.Handout) *credentialBody {
 }
 
 func describeRegistrar(r cloudlink.Registrar) registrarDoc {
-	return registrarDoc{Role: string(r.Role), Host: r.Host, Port: r.Port, Transport: r.Transport, Realm: r.Realm}
+	return registrarDoc{Role: string(r.Role), Host: r.Host, Port: r.Port, Transport: r.Transport, Path: r.Path, Realm: r.Realm}
 }
 
 func (s *server) report(ctx context.Context, in *reportInput) (*struct{}, error) {

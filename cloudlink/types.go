@@ -118,7 +118,8 @@ type Registrar struct {
 	Role      RegistrarRole `json:"role"`
 	Host      string        `json:"host"`
 	Port      int           `json:"port"`
-	Transport string        `json:"transport"`       // tls, tcp or udp
+	Transport string        `json:"transport"`       // tls, tcp, udp, or wss for browsers (RFC 7118)
+	Path      string        `json:"path,omitempty"`  // of the WebSocket's URL; empty: any
 	Realm     string        `json:"realm,omitempty"` // when it differs from the PBX's
 }
 

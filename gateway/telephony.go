@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"time"
 
 	"demarc/cloudlink"
@@ -73,10 +71,13 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 	for _, l := range g.cfg.Telephony.Listeners {
 		opened := edge.Listener{
 			Name: l.Name, Transport: telephony.Transport(l.Transport), Address: l.Address, Advertise: l.Advertise,
-			Path: l.Path, Origins: g.origins(l),
+			Path: l.Path, Origins: g.origins(l), Shares: l.Shares,
 		}
-		if opened.Transport.Secure() {
-			var err error
+		var err error
+		if opened.Media, err = mediaAddress(ctx, l); err != nil {
+			return err
+		}
+		if opened.Transport.Secure() && l.Shares == "" {
 			opened.TLS, err = pki.ServerConfig(g.certificates.source, pki.Policy{
 				Min: l.TLSMin, Max: l.TLSMax, Suites: l.TLSSuites, AES256: l.TLSPolicy == "aes256",
 			})
@@ -283,31 +284,6 @@ func (g *Gateway) pbxDefaults() cloudlink.PBX {
 		RegistrationExpires: int(g.cfg.Telephony.DefaultExpires.Seconds()), KeepaliveSeconds: 25,
 		Registrars: g.ownRegistrars(),
 	}
-}
-
-// ownRegistrars returns the addresses of our TLS listeners, for both routes: inside and outside are one place here.
-func (g *Gateway) ownRegistrars() []cloudlink.Registrar {
-	if g.telephony.edge == nil {
-		return nil
-	}
-	var all []cloudlink.Registrar
-	for _, role := range []cloudlink.RegistrarRole{cloudlink.RoleSBC, cloudlink.RoleInternal} {
-		for _, l := range g.cfg.Telephony.Listeners {
-			if l.Transport != string(telephony.TLS) {
-				continue
-			}
-			host, port := g.cfg.ServerName(), strconv.Itoa(int(g.telephony.edge.Addr(l.Name).Port()))
-			if l.Advertise != "" {
-				host, port, _ = net.SplitHostPort(l.Advertise) // validated with the configuration
-			}
-			n, err := strconv.Atoi(port)
-			if err != nil {
-				continue
-			}
-			all = append(all, cloudlink.Registrar{Role: role, Host: host, Port: n, Transport: l.Transport})
-		}
-	}
-	return all
 }
 
 // SIPAddress returns host:port of a SIP listener by its configured name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -87,10 +88,11 @@ func section(name string, pairs ...string) lpSection {
 // challenge: there is one.
 func linphoneDocument(h Handout) ([]byte, error) {
 	c := h.Credential
-	if len(c.Registrars) == 0 {
-		return nil, fmt.Errorf("%w: the credential names no registrar", ErrInvalid)
+	first := slices.IndexFunc(c.Registrars, func(r cloudlink.Registrar) bool { return r.Transport != "wss" && r.Transport != "ws" })
+	if first < 0 {
+		return nil, fmt.Errorf("%w: the credential names no registrar that Linphone can reach: it needs tls, tcp or udp", ErrInvalid)
 	}
-	server := sipURI(c.Registrars[0])
+	server := sipURI(c.Registrars[first])
 	config := lpConfig{Sections: []lpSection{
 		section("misc", "config-uri", "", "uuid", strings.TrimPrefix(h.Device.Instance, "urn:uuid:")),
 		section("sip", append([]string{"default_proxy", "0", "guess_hostname", "1", "register_only_when_network_is_up", "1"},

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"demarc/telephony"
 )
 
 // credential is what the phone registers with, as the server hands it over.
@@ -126,6 +129,10 @@ func (c *credential) complete(p *Profile) error {
 	case len(c.Registrars) == 0:
 		return errors.New("the credential names no registrar")
 	}
+	c.Registrars = slices.DeleteFunc(c.Registrars, func(a address) bool { return !spoken(a.Transport) })
+	if len(c.Registrars) == 0 {
+		return errors.New("the credential names registrars for browsers alone: this softphone needs one over tls, tcp or udp")
+	}
 	// These go into SIP messages as they are.
 	for _, s := range []string{c.Username, c.Domain, c.Instance} {
 		if strings.ContainsAny(s, "\r\n\x00<>\"@ ") {
@@ -134,6 +141,15 @@ func (c *credential) complete(p *Profile) error {
 	}
 	_, err := rootPool([]byte(c.CA))
 	return err
+}
+
+// spoken reports whether the SDK registers over a transport. WebSockets are for browsers.
+func spoken(transport string) bool {
+	switch telephony.Transport(transport) {
+	case telephony.TLS, telephony.TCP, telephony.UDP:
+		return true
+	}
+	return false
 }
 
 // authorities returns the PEM of who may sign a registrar's certificate: the PBX's own, else the server's.

@@ -134,3 +134,28 @@ func TestReturnsToBetterRoute(t *testing.T) {
 		t.Error("not un-registered at the first in the end")
 	}
 }
+
+// Addresses for browsers are not for the SDK.
+func TestBrowsersAddressesAreSkipped(t *testing.T) {
+	ca := newAuthority(t)
+	hour := time.Now().Add(time.Hour)
+	s := newServer(t, ca)
+	r := newRegistrar(t, ca.server(t, "localhost", hour))
+	s.set(func(s *server) {
+		s.credential = credentialFor(ca, place("sbc", "localhost", 1, "wss"), place("sbc", "localhost", r.port(), "tls"))
+	})
+	phone := run(t, s)
+	if got := phone.untilState(softphone.Registered); got.Transport != "tls" {
+		t.Errorf("%+v", got)
+	}
+	for _, status := range phone.statuses() {
+		if status.State == softphone.Failed {
+			t.Errorf("%+v", status)
+		}
+	}
+	web := newServer(t, ca)
+	web.set(func(s *server) { s.credential = credentialFor(ca, place("sbc", "localhost", 1, "wss")) })
+	if got := run(t, web).untilState(softphone.Failed); !strings.Contains(got.Text, "browsers alone") {
+		t.Errorf("%+v", got)
+	}
+}

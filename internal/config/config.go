@@ -99,8 +99,10 @@ type Telephony struct {
 type Listener struct {
 	Name       string   `yaml:"name" help:"unique; stands in metrics and logs"`
 	Transport  string   `yaml:"transport" help:"udp, tcp, tls, ws or wss; ws is for a proxy on this machine that ends TLS"`
-	Address    string   `yaml:"address" help:"host:port to listen on; phones behind strict firewalls reach tls and wss on port 443 (an address of its own, or http.listen elsewhere)"`
+	Address    string   `yaml:"address" help:"host:port to listen on; phones behind strict firewalls reach tls and wss on port 443 (with shares both on one; an address of its own, or http.listen elsewhere)"`
+	Shares     string   `yaml:"shares,omitempty" help:"wss: name of a tls listener whose address and TLS settings serve this one too, in the place of address: phones and browsers come to one port, usually 443, and are told apart by their first bytes; ws shares a tcp listener"`
 	Advertise  string   `yaml:"advertise,omitempty" help:"host:port that phones are told instead of name and port, behind a 1:1 NAT: in credentials, documents and our own requests"`
+	Media      string   `yaml:"advertise_media,omitempty" help:"IP address or DNS name that phones of this listener are to send media to, behind a 1:1 NAT; a name is looked up at the start; empty: the host of advertise when it is an IP address, else the address that the listener is bound to"`
 	TLSPolicy  string   `yaml:"tls_policy,omitempty" help:"tls and wss: aes256 leaves AES-256-GCM alone, and TLS 1.2 with it: TLS 1.3 is off, since its cipher suites cannot be chosen, phones without those suites stay out, and each connection takes one more round trip"`
 	TLSMin     string   `yaml:"tls_min,omitempty" help:"tls and wss: lowest version, 1.2 (default) or 1.3"`
 	TLSMax     string   `yaml:"tls_max,omitempty" help:"tls and wss: highest version, 1.2 or 1.3 (default)"`

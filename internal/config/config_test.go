@@ -55,6 +55,14 @@ func TestFaultsSayWhere(t *testing.T) {
 		{"aes256 and 1.3", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', tls_policy: aes256, tls_max: '1.3'}\n", "", "take 1.3"},
 		{"weak suite", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', tls_suites: [TLS_RSA_WITH_RC4_128_SHA]}\n", "", "no cipher suite"},
 		{"advertise", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', advertise: ':5061'}\n", "", "as phones see it"},
+		{"media", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', advertise_media: '192.0.2.1:5'}\n", "", "an IP address, or a DNS name"},
+		{"media as address", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', advertise_media: 192.0.2.300}\n", "", "an IP address, or a DNS name"},
+		{"shares nothing", "telephony:\n  listeners:\n  - {name: a, transport: wss, shares: b}\n", "", "there is no tls listener of that name"},
+		{"shares another kind", "telephony:\n  listeners:\n  - {name: b, transport: tcp, address: ':5'}\n  - {name: a, transport: wss, shares: b}\n", "", "there is no tls listener"},
+		{"shares as udp", "telephony:\n  listeners:\n  - {name: a, transport: udp, shares: b}\n", "", "shares is for wss"},
+		{"shares and address", "telephony:\n  listeners:\n  - {name: b, transport: tls, address: ':5'}\n  - {name: a, transport: wss, shares: b, address: ':6'}\n", "", "take address out"},
+		{"shares and policy", "telephony:\n  listeners:\n  - {name: b, transport: tls, address: ':5'}\n  - {name: a, transport: wss, shares: b, tls_min: '1.3'}\n", "", "set them there"},
+		{"shared twice", "telephony:\n  listeners:\n  - {name: b, transport: tls, address: ':5'}\n  - {name: a, transport: wss, shares: b}\n  - {name: c, transport: wss, shares: b}\n", "", "only one listener"},
 		{"key alone", "tls:\n  key_file: x\n", "", "go together"},
 		{"file and ACME", "public_name: a.example\ntls:\n  key_file: x\n  certificate_file: y\n", "", "set one of the two"},
 		{"public name", "public_name: localhost\n", "", "the internet could know"},
@@ -86,6 +94,17 @@ func TestEmptyFileIsTheDefault(t *testing.T) {
 		if err != nil || e.Config.HTTP.Listen != config.Default().HTTP.Listen {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+func TestOnePortForPhonesAndBrowsers(t *testing.T) {
+	e, err := config.Load(file(t, "telephony:\n  listeners:\n  - {name: web, transport: wss, shares: safe}\n"+
+		"  - {name: safe, transport: tls, address: '192.0.2.1:443', advertise_media: media.example.org}\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := e.Config.Telephony.Listeners; all[0].Shares != "safe" || all[1].Media != "media.example.org" {
+		t.Errorf("%+v", all)
 	}
 }
 

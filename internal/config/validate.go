@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // fault is one thing wrong with one key.
@@ -97,17 +98,7 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	if c.Has(RoleTelephony) && len(t.Listeners) == 0 {
 		add("telephony.listeners", "the role telephony needs at least one listener")
 	}
-	names := map[string]bool{}
-	for i, l := range t.Listeners {
-		key := fmt.Sprintf("telephony.listeners[%d]", i)
-		if l.Name == "" || names[l.Name] {
-			add(key, "every listener needs a name of its own")
-		}
-		names[l.Name] = true
-		l.check(func(format string, args ...any) { add(key, format, args...) })
-		checkAddress(add, key, l.Address)
-		checkAlgorithms(add, key, l.Algorithms)
-	}
+	c.checkListeners(add)
 	if len(t.Algorithms) == 0 {
 		add("telephony.algorithms", "name at least one of MD5, SHA-256, SHA-512-256")
 	}
@@ -165,6 +156,37 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	}
 }
 
+func (c Config) checkListeners(add func(string, string, ...any)) {
+	names, shared := map[string]bool{}, map[string]bool{}
+	for i, l := range c.Telephony.Listeners {
+		key := fmt.Sprintf("telephony.listeners[%d]", i)
+		if l.Name == "" || names[l.Name] {
+			add(key, "every listener needs a name of its own")
+		}
+		names[l.Name] = true
+		l.check(func(format string, args ...any) { add(key, format, args...) })
+		checkAlgorithms(add, key, l.Algorithms)
+		if l.Shares == "" {
+			checkAddress(add, key, l.Address)
+			continue
+		}
+		under := map[string]string{"wss": "tls", "ws": "tcp"}[l.Transport]
+		switch {
+		case under == "":
+			add(key, "shares is for wss, with a tls listener, and for ws, with a tcp listener")
+		case l.Address != "":
+			add(key, "with shares the address is the other listener's: take address out")
+		case l.TLSPolicy+l.TLSMin+l.TLSMax != "" || len(l.TLSSuites) > 0:
+			add(key, "with shares the TLS settings are the other listener's: set them there")
+		case shared[l.Shares]:
+			add(key, "shares %q: only one listener can share another one's address", l.Shares)
+		case !slices.ContainsFunc(c.Telephony.Listeners, func(o Listener) bool { return o.Name == l.Shares && o.Transport == under }):
+			add(key, "shares %q: there is no %s listener of that name", l.Shares, under)
+		}
+		shared[l.Shares] = true
+	}
+}
+
 // check holds what is the listener's alone.
 func (l Listener) check(add func(string, ...any)) {
 	web := l.Transport == "ws" || l.Transport == "wss"
@@ -178,6 +200,9 @@ func (l Listener) check(add func(string, ...any)) {
 	}
 	if host, port, err := net.SplitHostPort(l.Advertise); l.Advertise != "" && (err != nil || host == "" || !isPort(port)) {
 		add("advertise %q: write host:port as phones see it", l.Advertise)
+	}
+	if _, err := netip.ParseAddr(l.Media); l.Media != "" && err != nil && !isName(l.Media) {
+		add("advertise_media %q: write an IP address, or a DNS name", l.Media)
 	}
 	l.checkTLS(add)
 	for _, pattern := range l.Origins {
@@ -211,6 +236,15 @@ func (l Listener) checkTLS(add func(string, ...any)) {
 				"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", name)
 		}
 	}
+}
+
+// isName reports whether a text can be a DNS name of a host; one that could be read as an address is none.
+func isName(s string) bool {
+	odd := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.'
+	}
+	return len(s) <= 253 && !strings.ContainsFunc(s, odd) && strings.ContainsFunc(s, unicode.IsLetter) &&
+		!strings.HasPrefix(s, ".") && !strings.Contains(s, "..")
 }
 
 func isPort(s string) bool {

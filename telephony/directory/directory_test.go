@@ -122,6 +122,7 @@ func TestMistakesHaveAPlace(t *testing.T) {
 			"email must be one address"},
 		{"type", "u.yaml", "pbx: {type: fax, domain: d}\nusers: []\n", `u.yaml:1:13: type "fax" is unknown`},
 		{"port", "u.yaml", "pbx: {domain: d, registrars: [{host: h, port: 70000}]}\nusers: []\n", "port 70000"},
+		{"path", "u.yaml", "pbx: {domain: d, registrars: [{host: h, path: /sip}]}\nusers: []\n", `path "/sip" is for wss`},
 		{"expires", "u.yaml", "pbx: {domain: d, registration_expires: 5}\nusers: []\n", "60 to 86400"},
 		{"not a list", "u.yaml", "users: 5\n", "users must be a list"},
 		{"empty", "u.yaml", "", "one YAML document"},

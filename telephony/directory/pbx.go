@@ -29,6 +29,7 @@ type registrarRow struct {
 	Host      string `yaml:"host"`
 	Port      int    `yaml:"port"`
 	Transport string `yaml:"transport"`
+	Path      string `yaml:"path"` // wss alone
 	Realm     string `yaml:"realm"`
 }
 
@@ -70,13 +71,16 @@ func buildRegistrars(rows []registrarRow, at position, f *faults) []cloudlink.Re
 	built := make([]cloudlink.Registrar, 0, len(rows))
 	for _, r := range rows {
 		role := oneOf(r.Role, at, "registrars: role", f, "sbc", "sbc", "backup", "internal")
-		transport := oneOf(r.Transport, at, "registrars: transport", f, "tls", "tls", "tcp", "udp")
+		transport := oneOf(r.Transport, at, "registrars: transport", f, "tls", "tls", "tcp", "udp", "wss")
 		port := r.Port
+		if port == 0 { // RFC 3261 §19.1.2, RFC 6455 §3
+			port = map[string]int{"tls": 5061, "wss": 443}[transport]
+		}
 		if port == 0 {
 			port = 5060
-			if transport == "tls" {
-				port = 5061 // RFC 3261 §19.1.2
-			}
+		}
+		if r.Path != "" && (transport != "wss" || r.Path[0] != '/' || !printable(r.Path) || strings.ContainsAny(r.Path, " ?#")) {
+			f.add(at, "registrars: path %q is for wss, and begins with /", r.Path)
 		}
 		if port < 1 || port > 65535 {
 			f.add(at, "registrars: port %d is not 1 to 65535", port)
@@ -85,7 +89,7 @@ func buildRegistrars(rows []registrarRow, at position, f *faults) []cloudlink.Re
 			f.add(at, "registrars: host %q is not a host name or address", r.Host)
 		}
 		built = append(built, cloudlink.Registrar{
-			Role: cloudlink.RegistrarRole(role), Host: r.Host, Port: port, Transport: transport, Realm: r.Realm,
+			Role: cloudlink.RegistrarRole(role), Host: r.Host, Port: port, Transport: transport, Path: r.Path, Realm: r.Realm,
 		})
 	}
 	return built

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path"
+	"slices"
 	"time"
 
 	"demarc/telephony"
@@ -30,8 +31,10 @@ type Listener struct {
 	Name      string // unique; stands on every flow, in counters and logs
 	Transport telephony.Transport
 	Address   string      // host:port; port 0 lets the kernel choose
+	Shares    string      // for wss: the tls listener whose address and TLS it is served on too; for ws: a tcp one
 	TLS       *tls.Config // for tls and wss; it must not ask for client certificates
 	Advertise string      // host:port that phones see in front of a 1:1 NAT; empty: the bound address
+	Media     netip.Addr  // where phones are to send media in front of a 1:1 NAT; zero: see MediaAddress
 
 	// For ws and wss alone.
 	Path    string   // where upgrades are taken; empty: anywhere
@@ -127,6 +130,10 @@ func (c Config) validate() error {
 		if err := l.validate(); err != nil {
 			return fmt.Errorf("%w: listener %q: %w", ErrConfig, l.Name, err)
 		}
+		if l.Shares != "" && !slices.ContainsFunc(c.Listeners, l.sharesWith) {
+			return fmt.Errorf("%w: listener %q shares %q: a wss listener shares a tls one, a ws listener a tcp one", ErrConfig,
+				l.Name, l.Shares)
+		}
 	}
 	if len(names) == 0 {
 		return fmt.Errorf("%w: no listeners: configure at least one", ErrConfig)
@@ -138,6 +145,9 @@ func (l Listener) validate() error {
 	switch l.Transport {
 	case telephony.UDP, telephony.TCP, telephony.WS:
 	case telephony.TLS, telephony.WSS:
+		if l.TLS == nil && l.Shares != "" {
+			break
+		}
 		if l.TLS == nil {
 			return fmt.Errorf("transport %s needs a certificate", l.Transport)
 		}

@@ -88,9 +88,19 @@ func New(cfg Config) (*Edge, error) {
 // Listen opens all listeners, or none.
 func (e *Edge) Listen(ctx context.Context) error {
 	for _, l := range e.cfg.Listeners {
+		if l.Shares != "" {
+			continue
+		}
 		if err := e.open(ctx, l); err != nil {
 			e.close()
 			return fmt.Errorf("edge: listener %q cannot listen on %s over %s: %w", l.Name, l.Address, l.Transport, err)
+		}
+	}
+	for _, l := range e.cfg.Listeners {
+		for _, a := range e.acceptors {
+			if l.Shares == a.cfg.Name {
+				a.web = &l
+			}
 		}
 	}
 	return nil
@@ -125,7 +135,7 @@ func (e *Edge) open(ctx context.Context, l Listener) error {
 // Addr returns the address that a listener is bound to, zero before Listen or for an unknown name.
 func (e *Edge) Addr(listener string) netip.AddrPort {
 	for _, a := range e.acceptors {
-		if a.cfg.Name == listener {
+		if a.cfg.Name == listener || a.web != nil && a.web.Name == listener {
 			return unmapped(a.ln.Addr().(*net.TCPAddr).AddrPort())
 		}
 	}
@@ -145,6 +155,27 @@ func (e *Edge) Advertised(listener string) string {
 		}
 	}
 	return e.Addr(listener).String()
+}
+
+// MediaAddress returns where phones of a listener are to send media: what is configured, else the host that it advertises
+// when that is an address, else the address that it is bound to. Zero says that the listener is on all addresses: then it
+// is the one that the way to the phone leads from.
+func (e *Edge) MediaAddress(listener string) netip.Addr {
+	for _, l := range e.cfg.Listeners {
+		if l.Name != listener {
+			continue
+		}
+		if l.Media.IsValid() {
+			return l.Media.Unmap()
+		}
+		if advertised, err := netip.ParseAddrPort(l.Advertise); err == nil {
+			return advertised.Addr().Unmap()
+		}
+	}
+	if bound := e.Addr(listener).Addr(); !bound.IsUnspecified() {
+		return bound
+	}
+	return netip.Addr{}
 }
 
 // Serve takes messages until ctx ends. It then stops: no new connections and messages, work in hand finished for at

@@ -81,16 +81,26 @@ func start(t *testing.T, h edge.Handler, limits edge.Limits) *running {
 // startAt starts with a clock of the test's own for what takes hours.
 func startAt(t *testing.T, h edge.Handler, limits edge.Limits, now func() time.Time) *running {
 	t.Helper()
+	return startWith(t, h, limits, now,
+		edge.Listener{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0"},
+		edge.Listener{Name: "tcp", Transport: telephony.TCP, Address: "127.0.0.1:0"},
+		edge.Listener{Name: "tls", Transport: telephony.TLS, Address: "127.0.0.1:0"},
+		edge.Listener{Name: "ws", Transport: telephony.WS, Address: "127.0.0.1:0", Path: "/sip", Origins: []string{"*.example.org"}},
+		edge.Listener{Name: "wss", Transport: telephony.WSS, Address: "127.0.0.1:0"})
+}
+
+// startWith starts with listeners of the test's own; those with TLS get a certificate.
+func startWith(t *testing.T, h edge.Handler, limits edge.Limits, now func() time.Time, listeners ...edge.Listener) *running {
+	t.Helper()
 	server, roots := certificate(t)
+	for i, l := range listeners {
+		if l.Transport.Secure() && l.Shares == "" {
+			listeners[i].TLS = server
+		}
+	}
 	logs := &strings.Builder{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
-	e, err := edge.New(edge.Config{Limits: limits, Log: log, Now: now, Listeners: []edge.Listener{
-		{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0"},
-		{Name: "tcp", Transport: telephony.TCP, Address: "127.0.0.1:0"},
-		{Name: "tls", Transport: telephony.TLS, Address: "127.0.0.1:0", TLS: server},
-		{Name: "ws", Transport: telephony.WS, Address: "127.0.0.1:0", Path: "/sip", Origins: []string{"*.example.org"}},
-		{Name: "wss", Transport: telephony.WSS, Address: "127.0.0.1:0", TLS: server},
-	}})
+	e, err := edge.New(edge.Config{Limits: limits, Log: log, Now: now, Listeners: listeners})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 type acceptor struct {
 	edge *Edge
 	cfg  Listener
+	web  *Listener // the WebSocket listener that shares the address; nil: none does
 	ln   net.Listener
 }
 
@@ -67,7 +68,7 @@ func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
 		defer e.count.open.add(a.cfg.Name, -1)
 		s := newStream(e, a.cfg, nc, ticket)
 		s.flow = e.newFlow(a.cfg, remote, &s.out)
-		s.flow.rearm = s.rearm
+		s.flow.rearm, s.beside = s.rearm, a.web
 		s.serve(ctx)
 	})
 }
@@ -76,6 +77,7 @@ func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
 type stream struct {
 	edge   *Edge
 	cfg    Listener
+	beside *Listener // that it may turn out to belong to
 	raw    net.Conn
 	nc     net.Conn   // raw, or TLS over it
 	web    *webSocket // for ws and wss
@@ -136,6 +138,9 @@ func (s *stream) handshake(ctx context.Context) (ok bool) {
 			return false
 		}
 		s.nc = tc
+	}
+	if s.beside != nil && !s.sort() {
+		return false
 	}
 	if s.cfg.Transport != telephony.WS && s.cfg.Transport != telephony.WSS {
 		return true

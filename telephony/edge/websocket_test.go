@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
 )
@@ -23,12 +24,19 @@ import (
 // web opens a WebSocket for SIP.
 func (r *running) web(name string) *websocket.Conn {
 	r.t.Helper()
+	if name == "wss" {
+		return r.webAt(name, telephony.WSS, "/")
+	}
+	return r.webAt(name, telephony.WS, "/sip")
+}
+
+func (r *running) webAt(listener string, transport telephony.Transport, path string) *websocket.Conn {
+	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
 	defer cancel()
-	address := "ws://" + r.Addr(name).String() + "/sip"
+	address := string(transport) + "://" + r.Addr(listener).String() + path
 	client := &http.Client{Transport: &http.Transport{}}
-	if name == "wss" {
-		address = "wss://" + r.Addr(name).String() + "/"
+	if transport == telephony.WSS {
 		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: r.roots, ServerName: "localhost"}}
 	}
 	ws, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{Subprotocols: []string{"sip"}, HTTPClient: client})

@@ -3,12 +3,15 @@ package interop_test
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+
+	"demarc/softphone"
 
 	"github.com/chromedp/chromedp"
 )
@@ -43,9 +46,45 @@ func pages(t *testing.T) *httptest.Server {
 	return server
 }
 
+// browserAddress returns the URL that a user's credential names for browsers.
+func (s *system) browserAddress(extension string) string {
+	s.t.Helper()
+	profile, err := softphone.Enrol(s.t.Context(), softphone.Enrolment{Link: s.enrolmentLink(extension), Name: "page"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.gateway.URL()+"/v1/devices/"+profile.DeviceID+"/credential", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+profile.Token.Reveal())
+	reply, err := s.admin.client.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	var credential struct {
+		Registrars []struct {
+			Host, Transport, Path string
+			Port                  int
+		}
+	}
+	if err := json.NewDecoder(reply.Body).Decode(&credential); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, r := range credential.Registrars {
+		if r.Transport == "wss" {
+			return fmt.Sprintf("wss://%s:%d%s", r.Host, r.Port, r.Path)
+		}
+	}
+	s.t.Fatalf("no address for browsers among %+v", credential.Registrars)
+	return ""
+}
+
 // A page registers by HA1 over WSS; another host's page may not even connect; a wrong HA1 is refused with a reason.
 func TestJsSIPInChromium(t *testing.T) {
 	s := newSystem(t)
+	where := s.browserAddress("1002")
 	browser := chromium(t, s)
 	server := pages(t)
 	ha1 := func(password string) string {
@@ -55,7 +94,7 @@ func TestJsSIPInChromium(t *testing.T) {
 	open := func(host, password, title string) (closePage func()) {
 		t.Helper()
 		base := strings.Replace(server.URL, "127.0.0.1", host, 1)
-		address := fmt.Sprintf("%s/?ha1=%s&server=wss://localhost:%d/sip", base, ha1(password), s.sip("wss").Port())
+		address := fmt.Sprintf("%s/?ha1=%s&server=%s", base, ha1(password), where)
 		tab, closePage := chromedp.NewContext(browser)
 		if err := chromedp.Do(tab, chromedp.Navigate(address)); err != nil {
 			t.Fatal(err)

@@ -64,7 +64,7 @@ func newGateway(t *testing.T) *system {
 		c.Telephony.Listeners[i].Address = "127.0.0.1:0"
 	}
 	c.Telephony.Listeners = append(c.Telephony.Listeners, config.Listener{
-		Name: "wss", Transport: "wss", Address: "127.0.0.1:0", Path: "/sip", Origins: []string{"127.0.0.1:*"},
+		Name: "wss", Transport: "wss", Shares: "tls", Path: "/sip", Origins: []string{"127.0.0.1:*"},
 	})
 	c.Telephony.Directory = write(t, dir, "users.yaml", users)
 	var log lockedBuffer
