@@ -20,6 +20,7 @@ type Config struct {
 	Provisioning Provisioning
 	Connectors   Connectors
 	Sync         Syncer
+	Calls        Calls
 	Trace        Tracer // nil where there is no telephony
 	Guesses      Guesses
 	ServerURL    string // https://host:port that members' browsers reach
@@ -95,6 +96,7 @@ func (s *server) router(identify func(*http.Request) caller) http.Handler {
 	s.connectorRoutes()
 	s.syncRoutes()
 	s.traceRoutes()
+	s.callRoutes()
 	describeProblems(s.api.OpenAPI())
 	r.Get("/provision/{token}", s.document)
 	r.Get("/ca.pem", s.ca)

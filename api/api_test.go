@@ -43,7 +43,7 @@ func (s *syncBuffer) String() string {
 func config(w *world, log io.Writer) api.Config {
 	now := func() time.Time { return w.now }
 	return api.Config{
-		Access: identity{w}, Provisioning: w, Connectors: w, Sync: w,
+		Access: identity{w}, Provisioning: w, Connectors: w, Sync: w, Calls: w,
 		Guesses:   access.NewGuesses(access.DefaultGuesses(now)),
 		ServerURL: "https://demarc.example:8443", CAPEM: []byte("PEM"), Version: "test",
 		Log: slog.New(slog.NewJSONHandler(log, nil)), Now: now,
@@ -230,6 +230,12 @@ func objects() []object {
 			object{con, "POST", path + "/connect", "", access.ConnectLink, false, one},
 			object{con, "POST", path + "/disconnect", "", access.ChangeLink, false, one})
 	}
+	for _, call := range []string{"call_one", "call_two", "call_none", "x%00y"} {
+		path, one := "/v1/calls/"+call, call == "call_one"
+		all = append(all,
+			object{call, "GET", path, "", access.ReadCalls, false, one},
+			object{call, "DELETE", path, "", access.HangUp, false, one})
+	}
 	for verb, request := range map[access.Verb][3]string{
 		access.ReadMembers:   {"GET", "/v1/members", ""},
 		access.AddMember:     {"POST", "/v1/members", `{"email":"n@x","role":"support"}`},
@@ -241,6 +247,7 @@ func objects() []object {
 		access.ReadUsers:     {"GET", "/v1/users", ""},
 		access.ReadAccounts:  {"GET", "/v1/accounts", ""},
 		access.CreateAccount: {"POST", "/v1/accounts", `{"name":"N","domain":"n","owner":"o@n"}`},
+		access.ReadCalls:     {"GET", "/v1/calls", ""},
 		access.IssueSignIn:   {"POST", "/v1/sign-in-links", `{"email":"o@n","account":"acc_one"}`},
 	} {
 		all = append(all, object{"account", request[0], request[1], request[2], verb, true, true})

@@ -18,6 +18,7 @@ import (
 	"demarc/internal/requestlog"
 	"demarc/provisioning"
 	"demarc/store"
+	"demarc/telephony"
 )
 
 // Problem is the body of every error reply (RFC 9457). Code is stable; Detail is for people.
@@ -89,6 +90,8 @@ func plain() []translation {
 		{access.ErrConflict, http.StatusConflict, "conflict"},
 		{access.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 		{store.ErrText, http.StatusUnprocessableEntity, "invalid"},
+		{telephony.ErrCallCursor, http.StatusUnprocessableEntity, "invalid"},
+		{telephony.ErrCallAway, http.StatusConflict, "other_node"},
 		{provisioning.ErrConflict, http.StatusConflict, "conflict"},
 		{provisioning.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 		{provisioning.ErrMassLoss, http.StatusConflict, "mass_loss"},
@@ -116,7 +119,7 @@ func (s *server) problem(ctx context.Context, err error) *Problem {
 			"The store does not answer now. Nothing was changed; try again in some seconds.").retryAfter(5 * time.Second)
 	case errors.Is(err, access.ErrNoSession):
 		return unauthenticated()
-	case errors.Is(err, provisioning.ErrNotFound), errors.Is(err, connector.ErrNotFound):
+	case errors.Is(err, provisioning.ErrNotFound), errors.Is(err, connector.ErrNotFound), errors.Is(err, telephony.ErrNoCall):
 		return notFound()
 	case errors.As(err, &pending):
 		return newProblem(http.StatusConflict, "credential_pending", pending.Reason).retryAfter(30 * time.Second)

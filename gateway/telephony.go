@@ -157,6 +157,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 		}
 	})
 	g.onStop("registrar", r.Stop)
+	g.every("call history prune", time.Hour, g.pruneCalls)
 	g.every("change feed prune", time.Minute, func(ctx context.Context) error {
 		for {
 			if n, err := rows.Prune(ctx, g.now().Add(-feedKept)); err != nil || n == 0 {

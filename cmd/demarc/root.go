@@ -23,6 +23,9 @@ type root struct {
 	Import   ImportCmd   `cmd:"" help:"Put the people of a CSV file on the integration."`
 	Link     linkCmd     `cmd:"" help:"Install the app, connect the phone system and consent, in one step."`
 	Sync     syncCmd     `cmd:"" help:"Pull SIP credentials from the phone system now."`
+	Calls    callsCmd    `cmd:"" help:"List calls, live and past, and why they ended."`
+	Call     callCmd     `cmd:"" help:"Show one call with its legs and how its media was."`
+	Hangup   hangupCmd   `cmd:"" help:"Hang up a call that lasts."`
 	Trace    traceCmd    `cmd:"" help:"Show the last SIP messages of a phone or call."`
 	Accounts accountsCmd `cmd:"" help:"List or add accounts (tenants)."`
 	SignIn   SignInCmd   `cmd:"" help:"Make a one-time link to sign in to the portal."`

@@ -46,6 +46,15 @@ func (s traces) add(inbound bool, text string) {
 // tracing serves the operator's API with those messages.
 func tracing(t *testing.T, s traces) *root {
 	t.Helper()
+	if s.Recorder == nil {
+		return serving(t, nil, nil)
+	}
+	return serving(t, s, nil)
+}
+
+// serving serves the operator's API for one account.
+func serving(t *testing.T, s api.Tracer, calls api.Calls) *root {
+	t.Helper()
 	dir := t.TempDir()
 	db, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(dir, "demarc.db")})
 	if err != nil {
@@ -64,10 +73,7 @@ func tracing(t *testing.T, s traces) *root {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := api.Config{Access: service, Log: slog.New(slog.DiscardHandler), Now: time.Now}
-	if s.Recorder != nil {
-		c.Trace = s
-	}
+	c := api.Config{Access: service, Trace: s, Calls: calls, Log: slog.New(slog.DiscardHandler), Now: time.Now}
 	server := &http.Server{Handler: api.NewOperator(c)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })

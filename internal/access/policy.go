@@ -46,6 +46,8 @@ const (
 	ConnectLink     Verb = "connect_link" // needs a browser: consent is given on a page
 	ReadSyncRuns    Verb = "read_sync_runs"
 	ReadTrace       Verb = "read_trace" // the SIP messages of the account's phones
+	ReadCalls       Verb = "read_calls"
+	HangUp          Verb = "hang_up"
 	RunSync         Verb = "run_sync"
 	ReadAccounts    Verb = "read_accounts"
 	CreateAccount   Verb = "create_account"
@@ -56,8 +58,8 @@ const (
 func Verbs() []Verb {
 	return []Verb{
 		ReadOwnDevice, FetchCredential, Report, Unenrol, ReadUsers, ChangeUsers, IssueCode, RevokeDevice, ReadMembers,
-		AddMember, NameAdmin, ReadLink, ChangeLink, ConnectLink, ReadSyncRuns, ReadTrace, RunSync, ReadAccounts, CreateAccount,
-		IssueSignIn,
+		AddMember, NameAdmin, ReadLink, ChangeLink, ConnectLink, ReadSyncRuns, ReadTrace, ReadCalls, HangUp, RunSync,
+		ReadAccounts, CreateAccount, IssueSignIn,
 	}
 }
 
@@ -80,9 +82,9 @@ func Allowed(a Actor, v Verb) Scope {
 		return pick(a, scopes{User: Own, Support: All, Admin: All, Owner: All, Operator: All})
 	case IssueCode, RevokeDevice:
 		return pick(a, scopes{User: Own, Admin: All, Owner: All, Operator: All})
-	case ReadLink, ReadSyncRuns, ReadTrace:
+	case ReadLink, ReadSyncRuns, ReadTrace, ReadCalls:
 		return pick(a, scopes{Support: All, Admin: All, Owner: All, Operator: All})
-	case ChangeUsers, ReadMembers, AddMember, ChangeLink, RunSync:
+	case ChangeUsers, ReadMembers, AddMember, ChangeLink, HangUp, RunSync:
 		return pick(a, scopes{Admin: All, Owner: All, Operator: All})
 	case NameAdmin:
 		return pick(a, scopes{Owner: All, Operator: All})

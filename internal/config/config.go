@@ -92,6 +92,7 @@ type Telephony struct {
 	Proxies        []string      `yaml:"proxies" help:"address ranges (CIDR) of SIP proxies in front of phones, whose Path is believed; that of others is passed over"`
 	PushProviders  []string      `yaml:"push_providers" help:"push services (pn-provider of RFC 8599, such as apns or fcm) that wake phones of this registrar; with none, push parameters are kept and nothing is promised"`
 	Limits         Limits        `yaml:"limits"`
+	Calls          Calls         `yaml:"calls"`
 	Bindings       string        `yaml:"bindings" help:"store: every registration is committed before it is answered and outlives a restart; memory: refreshes are not written, which is faster, and a restart loses all registrations until the phones come back"`
 }
 
@@ -110,6 +111,17 @@ type Listener struct {
 	Algorithms []string `yaml:"algorithms,omitempty" help:"digest algorithms, instead of telephony.algorithms; ws and wss offer MD5 alone unless this says otherwise, since browsers' SIP libraries know no other"`
 	Path       string   `yaml:"path,omitempty" help:"ws and wss: path of the URL; empty: any"`
 	Origins    []string `yaml:"origins,omitempty" help:"ws and wss: hosts of web pages that may connect, like phone.example.org or *.example.org; empty: the portal's. Programs send no origin and may always."`
+}
+
+// Calls configures calls.
+type Calls struct {
+	Ring       time.Duration `yaml:"ring" help:"how long phones ring before the call ends as not answered"`
+	Account    int           `yaml:"account_limit" help:"calls of one account at a time; another gets 480"`
+	User       int           `yaml:"user_limit" help:"calls of one user at a time, waiting and held ones included; another gets 486"`
+	Node       int           `yaml:"node_limit" help:"calls of this node at a time; another gets 503 with Retry-After"`
+	Encryption string        `yaml:"encryption" help:"of the media between phone and gateway: required (SRTP or no call), preferred (SRTP where the phone does it), off"`
+	Session    time.Duration `yaml:"session_expires" help:"session timer (RFC 4028): a call whose phone vanished without a word ends after that"`
+	History    time.Duration `yaml:"history" help:"how long ended calls stay in history"`
 }
 
 // Limits bounds what strangers can cost.
@@ -186,6 +198,10 @@ func Default() Config {
 			Algorithms: []string{"MD5"}, Bindings: "store",
 			MinExpires: time.Minute, DefaultExpires: 10 * time.Minute, MaxExpires: time.Hour,
 			FlowTimer: 2 * time.Minute, UDPKeepAlive: 25 * time.Second, TraceMemory: 32,
+			Calls: Calls{
+				Ring: time.Minute, Account: 1000, User: 10, Node: 10_000, Encryption: "preferred", Session: 30 * time.Minute,
+				History: 90 * 24 * time.Hour,
+			},
 		},
 		CloudLink: CloudLink{
 			Listen: "127.0.0.1:8444", Driver: "core",

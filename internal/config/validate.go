@@ -111,6 +111,7 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 		checkAlgorithms(add, key, r.Algorithms)
 	}
 	t.Limits.check(add)
+	t.Calls.check(add)
 	if t.MinExpires < time.Second || t.MinExpires > t.DefaultExpires {
 		add("telephony.min_expires", "%s: use 1s up to default_expires (%s)", t.MinExpires, t.DefaultExpires)
 	}
@@ -250,6 +251,28 @@ func isName(s string) bool {
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return err == nil && n > 0
+}
+
+func (c Calls) check(add func(key, format string, args ...any)) {
+	for key, n := range map[string]int{"account_limit": c.Account, "user_limit": c.User, "node_limit": c.Node} {
+		if n < 1 {
+			add("telephony.calls."+key, "%d: use 1 or more", n)
+		}
+	}
+	if c.Ring < 5*time.Second || c.Ring > 10*time.Minute {
+		add("telephony.calls.ring", "%s: use 5s to 10m", c.Ring)
+	}
+	if c.Session < 90*time.Second || c.Session > 24*time.Hour { // RFC 4028 §5: phones refuse less
+		add("telephony.calls.session_expires", "%s: use 90s to 24h", c.Session)
+	}
+	if c.History < time.Hour {
+		add("telephony.calls.history", "%s: use 1h or more", c.History)
+	}
+	switch c.Encryption {
+	case "required", "preferred", "off":
+	default:
+		add("telephony.calls.encryption", "%q: use required, preferred or off", c.Encryption)
+	}
 }
 
 func (l Limits) check(add func(string, string, ...any)) {

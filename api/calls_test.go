@@ -1,0 +1,69 @@
+package api_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+)
+
+// Calls answers with the one call of each account, and remembers what was asked for.
+func (w *world) Calls(_ context.Context, id account.ID, f telephony.CallFilter) ([]telephony.CallRecord, string, error) {
+	w.did("calls %s %s live=%t since=%d after=%q limit=%d", id, f.Party, f.Live, f.Since.Unix(), f.After, f.Limit)
+	if f.After == "bad" {
+		return nil, "", telephony.ErrCallCursor
+	}
+	return []telephony.CallRecord{w.callOf(id)}, "cursor", w.fail
+}
+
+func (w *world) Call(_ context.Context, id account.ID, call telephony.CallID) (telephony.CallRecord, error) {
+	if c := w.callOf(id); c.ID == call {
+		return c, w.fail
+	}
+	return telephony.CallRecord{}, telephony.ErrNoCall
+}
+
+func (w *world) Hangup(_ context.Context, id account.ID, call telephony.CallID) error {
+	if w.callOf(id).ID != call {
+		return telephony.ErrNoCall
+	}
+	w.did("hang up %s %s", id, call)
+	return w.fail
+}
+
+func (w *world) callOf(id account.ID) telephony.CallRecord {
+	ann := telephony.AoR{User: "200", Domain: "one.example"}
+	return telephony.CallRecord{
+		Account: id, ID: telephony.CallID("call_" + string(id[4:])), Node: "one", State: telephony.CallEnded, Caller: ann,
+		CallerName: "Ann", Dialled: "201", StartedAt: w.now, AnsweredAt: w.now.Add(time.Second), EndedAt: w.now.Add(time.Minute),
+		Cause: telephony.Cause{Who: telephony.Caller, Code: 200, Text: "hung up"},
+		Legs: []telephony.LegRecord{{Leg: 1, AoR: ann, StartedAt: w.now, SIPCallID: "a@b", Media: telephony.MediaReport{
+			Sent: 50, Jitter: 1500 * time.Microsecond, Security: "sdes",
+		}}},
+	}
+}
+
+func TestCalls(t *testing.T) {
+	w := newWorld()
+	op := operator(t, w)
+	r := op.do("account acc_one", "GET", "/v1/calls?user=200&live=true&since=2026-01-02T03:04:05Z&after=x&limit=7", "")
+	op.want(r, 200, "")
+	want := `calls acc_one 200@one.example live=true since=1767323045 after="x" limit=7`
+	if got := w.acts[len(w.acts)-1]; got != want {
+		t.Errorf("asked for %s, want %s", got, want)
+	}
+	for _, part := range []string{
+		`"id":"call_one"`, `"caller":"200@one.example"`, `"dialled":"201"`, `"next":"cursor"`, `"jitterMillis":1.5`,
+		`"cause":{"who":"caller","code":200,"text":"hung up"}`, `"sipCallId":"a@b"`, `"security":"sdes"`,
+	} {
+		if !strings.Contains(r.body, part) {
+			t.Errorf("%s is missing in %s", part, r.body)
+		}
+	}
+	op.want(op.do("account acc_one", "GET", "/v1/calls?after=bad", ""), 422, "invalid")
+	w.fail = telephony.ErrCallAway
+	op.want(op.do("account acc_one", "DELETE", "/v1/calls/call_one", ""), 409, "other_node")
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+)
+
+// history is three calls, the newest first, and what was hung up.
+type history struct{ hungUp telephony.CallID }
+
+func (h *history) Calls(_ context.Context, _ account.ID, f telephony.CallFilter) ([]telephony.CallRecord, string, error) {
+	all := []telephony.CallRecord{record("call_3", telephony.CallTalking), record("call_2", telephony.CallEnded),
+		record("call_1", telephony.CallEnded)}
+	from := map[string]int{"": 0, "1": 1, "2": 2}[f.After]
+	if to := from + 1; to < len(all) {
+		return all[from:to], string(rune('0' + to)), nil
+	}
+	return all[from:], "", nil
+}
+
+func (h *history) Call(_ context.Context, _ account.ID, id telephony.CallID) (telephony.CallRecord, error) {
+	return record(id, telephony.CallEnded), nil
+}
+
+func (h *history) Hangup(_ context.Context, _ account.ID, id telephony.CallID) error {
+	h.hungUp = id
+	return nil
+}
+
+func record(id telephony.CallID, state telephony.CallState) telephony.CallRecord {
+	ann := telephony.AoR{User: "1001", Domain: "pbx.test"}
+	at := time.Unix(1_700_000_000, 0)
+	c := telephony.CallRecord{
+		ID: id, Node: "one", State: state, Caller: ann, CallerName: "Ann\x1b[31m", Dialled: "1002", StartedAt: at,
+		AnsweredAt: at.Add(2 * time.Second), Legs: []telephony.LegRecord{
+			{Leg: 1, AoR: ann, Phone: "Desk", SIPCallID: "a@b", Media: telephony.MediaReport{Received: 50, Sent: 49, Codec: "PCMA/8000"}},
+		},
+	}
+	if state == telephony.CallEnded {
+		c.EndedAt = at.Add(67 * time.Second)
+		c.Cause = telephony.Cause{Who: telephony.Callee, Code: 200, Text: "hung up"}
+	}
+	return c
+}
+
+func TestCalls(t *testing.T) {
+	h := &history{}
+	r := serving(t, nil, h)
+	for name, c := range map[string]struct {
+		run  func(context.Context, *root, io.Writer) error
+		want []string
+	}{
+		"list":  {(&callsCmd{Limit: 50}).Run, []string{"call_3", "call_2", "call_1", "1:05", "callee: 200 hung up"}},
+		"limit": {(&callsCmd{Limit: 2}).Run, []string{"call_3", "call_2", "!call_1"}},
+		"json":  {(&callsCmd{Limit: 9, JSON: true}).Run, []string{`"id": "call_1"`, `"state": "talking"`}},
+		"one": {(&callCmd{ID: "call_1"}).Run,
+			[]string{"call_1: ended from 1001 (Ann[31m) to 1002", "PCMA/8000", "50/49", "a@b", "!\x1b"}},
+	} {
+		var out bytes.Buffer
+		if err := c.run(t.Context(), r, &out); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, want := range c.want {
+			if text, not := strings.CutPrefix(want, "!"); strings.Contains(out.String(), text) == not {
+				t.Errorf("%s: %q in %s", name, want, out.String())
+			}
+		}
+	}
+	if err := (&hangupCmd{ID: "call_3"}).Run(t.Context(), r, nil); err != nil || h.hungUp != "call_3" {
+		t.Errorf("%v %s", err, h.hungUp)
+	}
+}

@@ -1,0 +1,38 @@
+package gateway
+
+import (
+	"context"
+
+	"demarc/internal/account"
+	"demarc/store"
+	storecalls "demarc/store/calls"
+	"demarc/telephony"
+)
+
+// calls is what the API and the operator see of calls: the history of all nodes, and this node's hand on its own.
+type calls struct {
+	*storecalls.Store
+	g *Gateway
+}
+
+func (g *Gateway) history() calls { return calls{storecalls.New(g.db, g.sealer), g} }
+
+// Hangup ends a call of this node.
+func (c calls) Hangup(ctx context.Context, id account.ID, call telephony.CallID) error {
+	found, err := c.Call(ctx, id, call)
+	if err != nil {
+		return err
+	}
+	if found.State == telephony.CallEnded {
+		return telephony.ErrNoCall
+	}
+	if found.Node != c.g.cfg.Telephony.Node {
+		return telephony.ErrCallAway
+	}
+	return telephony.ErrNoCall
+}
+
+// pruneCalls forgets calls that ended longer ago than history is kept.
+func (g *Gateway) pruneCalls(ctx context.Context) error {
+	return g.history().Prune(ctx, store.Millis(g.now().Add(-g.cfg.Telephony.Calls.History)))
+}
