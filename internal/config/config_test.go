@@ -69,6 +69,8 @@ func TestFaultsSayWhere(t *testing.T) {
 		{"CA of nothing", "tls:\n  ca_file: x\n", "", "belongs to"},
 		{"ACME over HTTP", "tls:\n  acme_directory: http://a.example/dir\n", "", "https URL"},
 		{"no admission", "telephony:\n  limits:\n    admission: 0\n", "", "telephony.limits.admission: 0: use 1 or more"},
+		{"node nowhere", "store: {url: 'postgres://h/d'}\ntelephony: {internal_listen: ':5070'}\n", "", "by which one other nodes reach it"},
+		{"node on one disk", "telephony: {internal_listen: '127.0.0.1:5070'}\n", "", "several nodes need PostgreSQL"},
 		{"no window", "telephony:\n  limits:\n    window: 10ms\n", "", "use 1s or more"},
 		{"no ringing", "telephony:\n  calls:\n    ring: 1s\n", "", "telephony.calls.ring: 1s: use 5s to 10m"},
 		{"no calls", "telephony:\n  calls:\n    user_limit: 0\n", "", "telephony.calls.user_limit: 0: use 1 or more"},

@@ -138,6 +138,9 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	}
 	if t.NodeAdvertise != "" {
 		checkAddress(add, "telephony.internal_advertise", t.NodeAdvertise)
+	} else if host, _, err := net.SplitHostPort(t.NodeListen); err == nil && anywhere(host) {
+		add("telephony.internal_advertise", "internal_listen is on all addresses (%s): say by which one other nodes reach it",
+			t.NodeListen)
 	}
 	for _, cidr := range t.Proxies {
 		if _, err := netip.ParsePrefix(cidr); err != nil {
@@ -333,6 +336,12 @@ func (c Config) checkLink(add func(string, string, ...any)) {
 	if c.Connector.SyncEvery < time.Second {
 		add("connector.sync_every", "%s: use one second or more", c.Connector.SyncEvery)
 	}
+}
+
+// anywhere reports whether a host to listen on means all addresses.
+func anywhere(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "" || err == nil && a.IsUnspecified()
 }
 
 func checkAddress(add func(string, string, ...any), key, address string) {

@@ -21,3 +21,6 @@ var ReadSubscribe = readSubscribe
 
 // STUNReply lets the tests reach the STUN reader without a socket.
 var STUNReply = stunReply
+
+// Transactions returns how many server transactions there are.
+func (e *Edge) Transactions() int { return e.servers.Len() }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"demarc/telephony/events"
+	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -98,6 +99,9 @@ func (p *pendingSubscribe) reply(r events.Reply) {
 		dst = sip.AppendHeader(dst, "Allow-Events", events.AllowEvents())
 	}
 	dst = sip.AppendEnd(dst, nil)
+	if r.Sender != registrar.Proven && r.Status/100 != 2 {
+		defer p.tx.Forget()
+	}
 	if !p.edge.fits(p.flow, p.size, len(dst)) {
 		p.edge.count.rejects.add(Reject{p.flow.Listener, "amplification"}, 1)
 		return

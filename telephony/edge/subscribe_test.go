@@ -11,6 +11,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
+	"demarc/telephony/registrar"
 )
 
 // notifier is a handler that serves SUBSCRIBE too.
@@ -115,5 +116,39 @@ func TestSubscribeRefusals(t *testing.T) {
 				t.Errorf("no %q in\n%s", want, got)
 			}
 		}
+	}
+}
+
+// What strangers are told, or cannot be told because it would be worth an attacker's while, leaves no transaction behind.
+func TestSubscribeOfStrangersLeavesNothing(t *testing.T) {
+	n := &notifier{reply: events.Reply{Status: 401, Challenges: []string{"Digest " + strings.Repeat("x", 300)}, Expires: -1}}
+	r := start(t, n, edge.Limits{SourceRequests: 1 << 20})
+	for _, transport := range []string{"udp", "tcp"} {
+		nc := r.dial(transport)
+		for i := range 20 {
+			_, _ = io.WriteString(nc, message("SUBSCRIBE", transport, fmt.Sprint(i), "Event: reg", "Contact: <sip:1@a>"))
+		}
+		_, _ = io.WriteString(nc, message("OPTIONS", transport, "last"))
+		if transport == "tcp" {
+			answers(t, nc, 21)
+		} else {
+			answers(t, nc, 1) // all that fits
+		}
+	}
+	if got := len(n.requests()); got != 40 {
+		t.Errorf("%d requests", got)
+	}
+	if left := r.Transactions(); left != 0 {
+		t.Errorf("%d transactions left", left)
+	}
+	n = &notifier{reply: events.Reply{Status: 200, Expires: 60, Sender: registrar.Proven}}
+	r = start(t, n, edge.Limits{})
+	nc := r.dial("udp")
+	for range 3 { // of one who proved who he is, a retransmission is known
+		_, _ = io.WriteString(nc, message("SUBSCRIBE", "UDP", "proven", "Event: reg", "Contact: <sip:1@a>"))
+		answers(t, nc, 1)
+	}
+	if got := len(n.requests()); got != 1 || r.Transactions() != 1 {
+		t.Errorf("%d requests, %d transactions", got, r.Transactions())
 	}
 }

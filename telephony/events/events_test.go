@@ -247,3 +247,22 @@ func TestStopSaysGoodbye(t *testing.T) {
 		t.Error("notified after the stop")
 	}
 }
+
+// The edge learns who proved who he is, and who did not: its limits and its transactions stand on that.
+func TestSenderIsTold(t *testing.T) {
+	s, _ := start(t, nil)
+	for name, c := range map[string]struct {
+		change func(*events.Request)
+		want   registrar.Sender
+	}{
+		"allowed":          {func(*events.Request) {}, registrar.Proven},
+		"too brief":        {func(r *events.Request) { r.Expires = 5 }, registrar.Proven},
+		"an unknown lamp":  {func(r *events.Request) { r.Target = nobody }, registrar.Proven},
+		"without a digest": {func(r *events.Request) { r.Authorize = nil }, registrar.Unproven},
+		"unknown package":  {func(r *events.Request) { r.Event = "x" }, registrar.Unproven},
+	} {
+		if r := ask(t, s, subscribe("dialog", alice, c.change)); r.Sender != c.want {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}

@@ -30,21 +30,28 @@ func (s *Service) decide(ctx context.Context, req *Request) (r Reply, after func
 			RetryAfter: who.Reply.RetryAfter, Expires: -1, Sender: who.Reply.Sender,
 		}, nil
 	}
+	r, after = s.serveUser(ctx, req, pkg, who.User)
+	r.Sender = registrar.Proven
+	return r, after
+}
+
+// serveUser answers the SUBSCRIBE of a user who has proved who he is.
+func (s *Service) serveUser(ctx context.Context, req *Request, pkg eventPackage, user registrar.Subscriber) (Reply, func()) {
 	expires, brief := s.expires(req.Expires)
 	if brief {
 		return Reply{Status: 423, MinExpires: int(s.MinExpires / time.Second), Expires: -1}, nil
 	}
 	if req.ToTag != "" {
-		return s.refresh(req, who.User, expires)
+		return s.refresh(req, user, expires)
 	}
-	if no := s.mayWatch(ctx, req, pkg, who.User); no != 0 {
+	if no := s.mayWatch(ctx, req, pkg, user); no != 0 {
 		r := Reply{Status: no, Expires: -1}
 		if no == 503 {
 			r.RetryAfter = retryAfter
 		}
 		return r, nil
 	}
-	return s.begin(req, pkg, who.User, expires)
+	return s.begin(req, pkg, user, expires)
 }
 
 // expires returns how long a subscription lasts, and whether it is too brief. Zero ends it, or only asks.

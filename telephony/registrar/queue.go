@@ -18,11 +18,13 @@ type job struct {
 }
 
 // queue collects what arrives at a shard while its worker is busy. Requests are bounded; closed flows are not, for
-// there are no more of them than connections, and none may be lost.
+// there are no more of them than connections, and none may be lost. Requests about whose sender the directory has to be
+// asked wait apart: strangers can send any number of those, and must not stand before phones that are known.
 type queue struct {
 	mu     sync.Mutex
 	limit  int
 	jobs   []*job
+	unsure []*job
 	closed []uint64
 	others map[telephony.AoR]struct{} // AoRs that another node has told of
 	probes []probed                   // bounded by the probes that may be under way
@@ -50,10 +52,36 @@ func (q *queue) idle() bool {
 func (q *queue) push(j *job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.ended || len(q.jobs) >= q.limit {
+	line := &q.jobs
+	if j.who.unsure {
+		line = &q.unsure
+	}
+	if q.ended || len(*line) >= q.limit {
 		return false
 	}
-	q.jobs = append(q.jobs, j)
+	*line = append(*line, j)
+	q.signal()
+	return true
+}
+
+// takeUnsure returns the oldest request whose sender is not known, if there is one.
+func (q *queue) takeUnsure() (j *job, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.unsure) == 0 {
+		return nil, false
+	}
+	j, q.unsure = q.unsure[0], q.unsure[1:]
+	return j, true
+}
+
+// asks reports whether somebody's sender is still to be found out; the worker is woken for that.
+func (q *queue) asks() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.unsure) == 0 {
+		return false
+	}
 	q.signal()
 	return true
 }

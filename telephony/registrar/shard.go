@@ -13,6 +13,9 @@ import (
 const (
 	maxBackground = 500    // bindings that one save ends by expiry or closed flows
 	maxBacklog    = 10_000 // feed rows kept while the store is away
+
+	// askTime is how long one turn may ask the directory who strangers are, while known phones wait for the next.
+	askTime = 50 * time.Millisecond
 )
 
 // shard owns the AoRs that hash to it. All its fields but the queue and, for readers, the bindings belong to whoever
@@ -28,6 +31,7 @@ type shard struct {
 	flows    map[uint64]map[telephony.AoR]struct{} // who registered over a stream
 	alarm    alarm
 	closing  []uint64 // closed flows yet to be told of
+	serving  []*job   // of this turn
 	probes   alarm    // who is to be kept reachable behind NAT
 	misses   map[Key]int
 
@@ -68,29 +72,44 @@ func (s *shard) work(ctx context.Context) (ended bool) {
 	s.closing = append(s.closing, closed...) // after what came in on those flows before they closed
 	for len(s.closing) > 0 && !s.r.storeAway() && s.attempt(ctx, nil) {
 	}
+	for s.queue.asks() && ended {
+		s.attempt(ctx, nil)
+	}
 	return ended
 }
 
 // attempt runs a turn. A panic that is no single request's ends the turn: whoever has no answer by then gets a 500.
 func (s *shard) attempt(ctx context.Context, jobs []*job) (done bool) {
+	s.serving = jobs
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.r.panicked(fault)
-			for _, j := range jobs {
+			for _, j := range s.serving {
 				s.answer(j, Reply{Status: 500}, Failed)
 			}
 		}
+		s.serving = nil
 	}()
-	s.turn(ctx, jobs)
+	s.turn(ctx)
 	return true
 }
 
 // turn serves what has arrived: authenticates each, decides all, saves once, applies, answers.
-func (s *shard) turn(ctx context.Context, jobs []*job) {
+func (s *shard) turn(ctx context.Context) {
 	s.reread(ctx)
 	background := s.newDraft()
-	admitted := make([]*job, 0, len(jobs))
-	for _, j := range jobs {
+	admitted := make([]*job, 0, len(s.serving))
+	for _, j := range s.serving {
+		if s.admit(ctx, background, j) {
+			admitted = append(admitted, j)
+		}
+	}
+	for began := time.Now(); time.Since(began) < askTime; {
+		j, ok := s.queue.takeUnsure()
+		if !ok {
+			break
+		}
+		s.serving = append(s.serving, j)
 		if s.admit(ctx, background, j) {
 			admitted = append(admitted, j)
 		}
@@ -218,6 +237,9 @@ func (s *shard) apply(d *draft) {
 
 func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 	for _, b := range s.bindings[aor] {
+		if len(s.misses) > 0 && indexKey(bindings, b.Key) < 0 {
+			delete(s.misses, b.ID()) // nobody asks for that one any more
+		}
 		if users := s.flows[b.Flow.ID]; users != nil && b.Node == s.r.node && !slices.ContainsFunc(bindings, b.sharesFlow) {
 			if delete(users, aor); len(users) == 0 {
 				delete(s.flows, b.Flow.ID)

@@ -94,6 +94,16 @@ func (tx *ServerTx) Respond(status int, raw []byte) {
 	}
 }
 
+// Forget ends the transaction at once: a retransmission is a request of its own again. It is for answers to strangers,
+// who could fill the table.
+func (tx *ServerTx) Forget() {
+	tx.of.mu.Lock()
+	defer tx.of.mu.Unlock()
+	if tx.of.table[tx.key] == tx {
+		tx.terminate()
+	}
+}
+
 // State returns where the transaction stands.
 func (tx *ServerTx) State() State {
 	tx.of.mu.Lock()
