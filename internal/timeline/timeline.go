@@ -27,6 +27,7 @@ const (
 	Registered       Kind = "registered"        // a device registered
 	Unregistered     Kind = "unregistered"      // a device took its registration back, or it expired, or its flow closed
 	SIPError         Kind = "sip_error"         // a registration was refused or did not get an answer
+	CallFailed       Kind = "call_failed"       // a call did not come about, or ended by a fault
 	Warning          Kind = "warning"           // works, but something should be looked at
 )
 

@@ -45,9 +45,9 @@ func legRows(legs []telephony.LegRecord) []legRow {
 	rows := make([]legRow, len(legs))
 	for i, l := range legs {
 		rows[i] = legRow{
-			Leg: l.Leg, AoR: printable(aorText(l.AoR)), Instance: printable(l.Instance), Phone: printable(l.Phone), Remote: l.Remote,
-			SIPCallID: printable(l.SIPCallID), StartedAt: store.Millis(l.StartedAt), AnsweredAt: store.Millis(l.AnsweredAt),
-			EndedAt: store.Millis(l.EndedAt), Who: string(l.Cause.Who), Code: l.Cause.Code, Text: printable(l.Cause.Text),
+			Leg: l.Leg, AoR: store.CleanText(aorText(l.AoR)), Instance: store.CleanText(l.Instance), Phone: store.CleanText(l.Phone), Remote: l.Remote,
+			SIPCallID: store.CleanText(l.SIPCallID), StartedAt: store.Millis(l.StartedAt), AnsweredAt: store.Millis(l.AnsweredAt),
+			EndedAt: store.Millis(l.EndedAt), Who: string(l.Cause.Who), Code: l.Cause.Code, Text: store.CleanText(l.Cause.Text),
 			Media: mediaText(l.Media),
 		}
 	}
@@ -61,7 +61,7 @@ func mediaText(m telephony.MediaReport) json.RawMessage {
 	text, _ := json.Marshal(mediaRow{ // numbers and text of our own: it cannot fail
 		Sent: m.Sent, Received: m.Received, Lost: m.Lost, LostThere: m.LostThere, Jitter: m.Jitter.Microseconds(),
 		JitterThere: m.JitterThere.Microseconds(), RoundTrip: m.RoundTrip.Microseconds(), Refused: m.Refused,
-		Security: m.Security, Suite: m.Suite, Codec: printable(m.Codec),
+		Security: m.Security, Suite: m.Suite, Codec: store.CleanText(m.Codec),
 	})
 	return text
 }
@@ -102,12 +102,4 @@ func readAoR(text string) telephony.AoR {
 		return telephony.AoR{}
 	}
 	return telephony.AoR{User: text[:at], Domain: text[at+1:]}
-}
-
-// printable takes out what PostgreSQL's text does not hold: a phone chose it, and the call is to be kept all the same.
-func printable(s string) string {
-	if store.CheckText(s) == nil {
-		return s
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -92,7 +92,7 @@ func (s *Store) row(c telephony.CallChange) ([]any, error) {
 		return nil, err
 	}
 	// A phone chooses some of these texts, and a call must not be lost for what one of them holds.
-	name, dialled, why := printable(r.CallerName), printable(r.Dialled), printable(r.Cause.Text)
+	name, dialled, why := store.CleanText(r.CallerName), store.CleanText(r.Dialled), store.CleanText(r.Cause.Text)
 	held := []byte{}
 	if c.State != "" && r.State != telephony.CallEnded {
 		if held, err = s.sealer.Seal(aad(r.Account, r.ID), c.State); err != nil {
@@ -100,7 +100,7 @@ func (s *Store) row(c telephony.CallChange) ([]any, error) {
 		}
 	}
 	return []any{
-		string(r.Account), string(r.ID), r.Node, r.Epoch, string(r.State), printable(aorText(r.Caller)), name, dialled,
+		string(r.Account), string(r.ID), r.Node, r.Epoch, string(r.State), store.CleanText(aorText(r.Caller)), name, dialled,
 		store.Millis(r.StartedAt), store.Millis(r.AnsweredAt), store.Millis(r.EndedAt), string(r.Cause.Who), int64(r.Cause.Code),
 		why, string(legs), held,
 	}, nil
@@ -114,7 +114,7 @@ func aad(id account.ID, call telephony.CallID) seal.AAD {
 func partiesOf(r telephony.CallRecord) [][]any {
 	seen := []string{}
 	add := func(aor telephony.AoR) {
-		if who := printable(aorText(aor)); who != "" && !slices.Contains(seen, who) {
+		if who := store.CleanText(aorText(aor)); who != "" && !slices.Contains(seen, who) {
 			seen = append(seen, who)
 		}
 	}

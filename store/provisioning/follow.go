@@ -87,11 +87,7 @@ func (s *Store) findIn(ctx context.Context, tx store.Tx, acc account.ID, aors ma
 ) ([]*rules.Record, map[telephony.AoR]*rules.Record, error) {
 	byAoR := map[telephony.AoR]rules.UserID{}
 	for aor := range aors {
-		var id rules.UserID
-		// Two users with one AoR are a mistake at the PBX; the same one is chosen each time.
-		err := tx.QueryRow(ctx, `SELECT user_id FROM sip_credential
-			WHERE account_id = $1 AND sip_username = $2 AND domain = $3 ORDER BY user_id LIMIT 1`,
-			string(acc), store.CleanText(aor.User), store.CleanText(aor.Domain)).Scan(&id)
+		id, err := ownerOf(ctx, tx, acc, aor)
 		if err == nil {
 			byAoR[aor] = id
 		} else if !store.NoRows(err) {
@@ -120,4 +116,13 @@ func (s *Store) findIn(ctx context.Context, tx store.Tx, acc account.ID, aors ma
 		found[aor] = byID[id]
 	}
 	return records, found, err
+}
+
+// ownerOf returns who has a credential of the AoR. Two users with one AoR are a mistake at the PBX; the same one is
+// chosen each time.
+func ownerOf(ctx context.Context, tx store.Tx, acc account.ID, aor telephony.AoR) (id rules.UserID, err error) {
+	err = tx.QueryRow(ctx, `SELECT user_id FROM sip_credential
+		WHERE account_id = $1 AND sip_username = $2 AND domain = $3 ORDER BY user_id LIMIT 1`,
+		string(acc), store.CleanText(aor.User), store.CleanText(aor.Domain)).Scan(&id)
+	return id, err
 }
