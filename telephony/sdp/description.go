@@ -3,18 +3,20 @@ package sdp
 import (
 	"errors"
 	"net/netip"
+	"strings"
 
 	"demarc/internal/account"
 )
 
 // What is wrong with a description. Both are wrapped with what it is; the first is a 400, the second a 488 (RFC 3261
-// §21.4.26) in answer to an offer, and ends the leg when it came as an answer.
+// §21.4.26) in answer to an offer, and either ends the leg when it came as an answer.
 var (
 	ErrMalformed    = errors.New("the session description cannot be read")
 	ErrUnacceptable = errors.New("the session description cannot be agreed to")
 )
 
-// Description is a session description as a phone wrote it (or as we did).
+// Description is a session description as a phone wrote it, or as we did. It is not fit to be stored: keep the bytes, and
+// Parse them again.
 type Description struct {
 	Origin Origin
 	Media  []Media
@@ -22,10 +24,9 @@ type Description struct {
 	Lite   bool     // a=ice-lite
 }
 
-// Origin is the o= line, without its address.
+// Origin is the o= line, without name and address.
 type Origin struct {
-	User    string
-	Session uint64
+	Session uint64 // 0 when it is longer than 64 bits
 	Version uint64
 }
 
@@ -33,14 +34,14 @@ type Origin struct {
 type Media struct {
 	Kind      string         // audio, video, …
 	Profile   string         // RTP/AVP …
-	Formats   string         // as written
-	Remote    netip.AddrPort // port 0: the line is refused or removed; address not valid: 0.0.0.0, the hold of RFC 2543
+	Format    string         // the first one, as written
+	Remote    netip.AddrPort // port 0: refused or removed; address not valid: 0.0.0.0, the hold of RFC 2543
 	RTCP      netip.AddrPort
 	Mux       bool
-	Direction Direction
-	Codecs    []Codec // in order of preference; without those that nobody could name
-	Ptime     int     // ms; 0: not said
-	Keys      []Key   // a=crypto of suites that we know, in order
+	Direction Direction // as who wrote it sees it; an old hold sends only
+	Codecs    []Codec   // in order of preference, telephone-event too; without those that nothing names
+	Ptime     int       // ms; 0: not said
+	Keys      []Key     // a=crypto that we can take, in order
 	Transport
 }
 
@@ -52,3 +53,24 @@ type Transport struct {
 	Pwd          account.Secret
 	Mid          string
 }
+
+// Audio returns the first audio line that is not refused, or nil.
+func (d *Description) Audio() *Media { return d.first("audio") }
+
+// Video returns the first video line that is not refused, or nil.
+func (d *Description) Video() *Media { return d.first("video") }
+
+func (d *Description) first(kind string) *Media {
+	if d == nil {
+		return nil
+	}
+	for i := range d.Media {
+		if m := &d.Media[i]; m.Kind == kind && m.Remote.Port() != 0 {
+			return m
+		}
+	}
+	return nil
+}
+
+// rtp reports whether the profile is one of RTP: RTP/AVP, UDP/TLS/RTP/SAVPF, …
+func (m *Media) rtp() bool { return strings.Contains(m.Profile, "RTP/") }

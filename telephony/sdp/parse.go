@@ -1,4 +1,234 @@
 package sdp
 
-// Parse reads a description.
-func Parse(body []byte) (*Description, error) { return nil, nil }
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Bounds of what is read: some times what a browser writes with every codec and a camera.
+const (
+	maxBytes = 32 << 10
+	maxMedia = 16
+	maxKeys  = 16
+)
+
+// Parse reads a description (RFC 8866). Attributes that it does not know are ignored, as are lines other than v=, o=, c=,
+// m= and a=; a broken one that it needs is ErrMalformed.
+func Parse(body []byte) (*Description, error) {
+	if len(body) > maxBytes {
+		return nil, fmt.Errorf("%w: it has %d bytes, %d are read", ErrMalformed, len(body), maxBytes)
+	}
+	var r reader
+	for number, rest := 1, string(body); rest != ""; number++ {
+		var line string
+		line, rest, _ = strings.Cut(rest, "\n")
+		line = strings.TrimSuffix(line, "\r")
+		if line == "" {
+			continue // some end with an empty line
+		}
+		if err := r.line(line); err != nil {
+			return nil, fmt.Errorf("%w: line %d: %w", ErrMalformed, number, err)
+		}
+	}
+	if !r.origin {
+		return nil, fmt.Errorf("%w: it has no o= line", ErrMalformed)
+	}
+	if err := r.endMedia(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return &r.d, nil
+}
+
+// reader is the state of one Parse: the session's own lines come first, then those of each m= line.
+type reader struct {
+	d       Description
+	version bool // v= was read
+	origin  bool // o= was read
+	session section
+	media   *section // of the last m= line; nil before the first
+}
+
+// section is what is being read, before it is put together.
+type section struct {
+	Media
+	connected bool       // there was a c= line
+	address   netip.Addr // not valid: the one of an old hold
+	port      uint16
+	rtcp      netip.AddrPort // address not valid: the same as address
+	formats   []uint8
+	codecs    map[uint8]*Codec // by payload type
+}
+
+func (r *reader) line(line string) error {
+	if len(line) < 2 || line[1] != '=' {
+		return fmt.Errorf("%q is not of the form x=…", shorten(line))
+	}
+	kind, value := line[0], line[2:]
+	if !r.version {
+		if r.version = kind == 'v' && strings.TrimSpace(value) == "0"; !r.version {
+			return fmt.Errorf("it begins with %q, not with v=0", shorten(line))
+		}
+		return nil
+	}
+	switch kind {
+	case 'o':
+		return r.readOrigin(value)
+	case 'c':
+		return r.section().connect(value)
+	case 'm':
+		return r.beginMedia(value)
+	case 'a':
+		return r.attribute(value)
+	}
+	return nil
+}
+
+// section returns what a line belongs to.
+func (r *reader) section() *section {
+	if r.media != nil {
+		return r.media
+	}
+	return &r.session
+}
+
+func (r *reader) readOrigin(value string) error {
+	f := strings.Fields(value)
+	if len(f) != 6 || r.origin || r.media != nil {
+		return fmt.Errorf("o=%s: want one, with six fields, before all m= lines", shorten(value))
+	}
+	session, err := number(f[1])
+	version, err2 := number(f[2])
+	if err != nil || err2 != nil {
+		return fmt.Errorf("o=%s: session and version are numbers", shorten(value))
+	}
+	r.origin, r.d.Origin = true, Origin{Session: session, Version: version}
+	return nil
+}
+
+// number reads digits; more than fit are as good as none, because nothing is computed with a phone's.
+func number(s string) (uint64, error) {
+	if strings.Trim(s, "0123456789") != "" {
+		return 0, fmt.Errorf("%q is not a number", shorten(s))
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return 0, nil
+	}
+	return n, nil
+}
+
+// connect reads the value of a c= line.
+func (s *section) connect(value string) (err error) {
+	f := strings.Fields(value)
+	if len(f) != 3 || f[0] != "IN" || f[1] != "IP4" && f[1] != "IP6" {
+		return fmt.Errorf("c=%s: want IN, IP4 or IP6, and an address", shorten(value))
+	}
+	s.connected = true
+	s.address, err = hostAddress(f[2])
+	return err
+}
+
+// hostAddress reads an address; 0.0.0.0 and :: are none (RFC 3264 §8.4).
+func hostAddress(s string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(s)
+	switch {
+	case err != nil:
+		return netip.Addr{}, fmt.Errorf("%q is not an IP address (names are not looked up)", shorten(s))
+	case addr.Unmap().IsUnspecified():
+		return netip.Addr{}, nil
+	case addr.IsMulticast() || addr.Zone() != "":
+		return netip.Addr{}, fmt.Errorf("%s is not an address of one host", addr)
+	}
+	return addr.Unmap(), nil
+}
+
+func (r *reader) beginMedia(value string) error {
+	if err := r.endMedia(); err != nil {
+		return err
+	}
+	if len(r.d.Media) == maxMedia {
+		return fmt.Errorf("there are more than %d m= lines", maxMedia)
+	}
+	f := strings.Fields(value)
+	if len(f) < 4 {
+		return fmt.Errorf("m=%s: want kind, port, profile and formats", shorten(value))
+	}
+	if !token(f[0]) || !token(strings.ReplaceAll(f[2], "/", "")) || !token(f[3]) {
+		return fmt.Errorf("m=%s: kind, profile or format is not a token", shorten(value))
+	}
+	text, many, several := strings.Cut(f[1], "/")
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return fmt.Errorf("m=%s: %q is not a port", shorten(value), shorten(f[1]))
+	}
+	if several && many != "1" {
+		port = 0 // layers on several ports (RFC 8866 §5.14): refused like all that we do not know
+	}
+	m := r.session // with what the session says for all
+	m.Kind, m.Profile, m.Format, m.port = strings.ToLower(f[0]), f[2], f[3], uint16(port)
+	m.codecs = map[uint8]*Codec{}
+	if m.rtp() {
+		m.readFormats(f[3:])
+	}
+	r.media = &m
+	return nil
+}
+
+// endMedia puts a media line together once all of it has been read.
+func (r *reader) endMedia() error {
+	m := r.media
+	if m == nil {
+		return nil
+	}
+	r.media = nil
+	if m.port != 0 && !m.connected {
+		return fmt.Errorf("m=%s has no c= line", m.Kind)
+	}
+	m.Remote = netip.AddrPortFrom(m.address, m.port)
+	m.RTCP = netip.AddrPortFrom(m.address, m.port+1)
+	switch {
+	case m.Mux:
+		m.RTCP = m.Remote
+	case m.rtcp.Port() != 0 && m.rtcp.Addr().IsValid():
+		m.RTCP = m.rtcp
+	case m.rtcp.Port() != 0:
+		m.RTCP = netip.AddrPortFrom(m.address, m.rtcp.Port())
+	}
+	if m.Direction == "" {
+		m.Direction = SendRecv
+	}
+	if !m.address.IsValid() && m.Ufrag == "" { // with ICE it only says that the candidates count
+		m.Direction = m.Direction.And(SendOnly)
+	}
+	for _, payload := range m.formats {
+		if c := m.codecs[payload]; c.Name != "" {
+			m.Codecs = append(m.Codecs, *c)
+		}
+	}
+	r.d.Media = append(r.d.Media, m.Media)
+	return nil
+}
+
+// shorten bounds what an error repeats of a description.
+func shorten(s string) string {
+	const most = 32 // an a=crypto that got lost in another line does not reach its key
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strings.ToValidUTF8(s, "?")
+}
+
+// token reports whether s is a token (RFC 8866 §9), and not too long to be repeated.
+func token(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]`, c) >= 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,182 @@
+package sdp
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// event is what DTMF is carried in (RFC 4733).
+const event = "telephone-event"
+
+// static payload types that need no a=rtpmap (RFC 3551 §6), of the codecs that we pass through.
+var static = map[uint8]Codec{
+	0:  {Payload: 0, Name: "PCMU", Rate: 8000, Channels: 1},
+	8:  {Payload: 8, Name: "PCMA", Rate: 8000, Channels: 1},
+	9:  {Payload: 9, Name: "G722", Rate: 8000, Channels: 1}, // samples at 16 kHz, by an old error (RFC 3551 §4.5.2)
+	18: {Payload: 18, Name: "G729", Rate: 8000, Channels: 1},
+}
+
+// Passed returns the audio codecs that we pass through, best first: what to offer when nobody has offered anything yet.
+func Passed() []Codec {
+	return []Codec{
+		{Payload: 111, Name: "opus", Rate: 48000, Channels: 2, Params: "minptime=10;useinbandfec=1"},
+		static[9], static[8], static[0], static[18],
+	}
+}
+
+// Music returns the codecs of announcements, music and mixing.
+func Music() []Codec { return []Codec{static[8], static[0]} }
+
+// Common returns those of the codecs that we pass through, in their order: what to offer to the other side of a call.
+func Common(offered []Codec) []Codec {
+	passed := Passed()
+	var common []Codec
+	for _, c := range offered {
+		if slices.ContainsFunc(passed, c.Is) && !slices.ContainsFunc(common, c.Is) {
+			common = append(common, c)
+		}
+	}
+	return common
+}
+
+// Is reports whether both are the same codec, whatever their numbers and their parameters; of video, whether what one sends
+// the other can read.
+func (c Codec) Is(other Codec) bool {
+	if !strings.EqualFold(c.Name, other.Name) || c.Rate != other.Rate || max(c.Channels, 1) != max(other.Channels, 1) {
+		return false
+	}
+	if c.Rate != 90000 {
+		return true
+	}
+	for _, p := range []struct{ name, unsaid string }{{"packetization-mode", "0"}, {"profile-id", "0"}} {
+		if c.param(p.name, p.unsaid) != other.param(p.name, p.unsaid) {
+			return false
+		}
+	}
+	const baseline = "42000a" // H.264's (RFC 6184 §8.1); the level after the first four digits may differ
+	level, level2 := c.param("profile-level-id", baseline), other.param("profile-level-id", baseline)
+	return len(level) == 6 && len(level2) == 6 && strings.EqualFold(level[:4], level2[:4])
+}
+
+// String returns the codec as a=rtpmap names it, e.g. "opus/48000/2".
+func (c Codec) String() string {
+	if c.Channels > 1 {
+		return fmt.Sprintf("%s/%d/%d", c.Name, c.Rate, c.Channels)
+	}
+	return fmt.Sprintf("%s/%d", c.Name, c.Rate)
+}
+
+// param returns a parameter of a=fmtp.
+func (c Codec) param(name, unsaid string) string {
+	for p := range strings.SplitSeq(c.Params, ";") {
+		if key, value, ok := strings.Cut(strings.TrimSpace(p), "="); ok && strings.EqualFold(key, name) {
+			return value
+		}
+	}
+	return unsaid
+}
+
+// Offers reports whether a media line holds the codec.
+func (m *Media) Offers(c Codec) bool { return m != nil && slices.ContainsFunc(m.Codecs, c.Is) }
+
+// event returns the telephone-event that fits a codec: of its clock, or else any (RFC 4733 §2.1: older phones know 8000 Hz
+// alone, beside Opus too).
+func (m *Media) event(rate int) (Codec, bool) {
+	var found Codec
+	for _, c := range m.Codecs {
+		if strings.EqualFold(c.Name, event) && (found.Name == "" || c.Rate == rate && found.Rate != rate) {
+			found = c
+		}
+	}
+	return found, found.Name != ""
+}
+
+// readFormats keeps the payload types of an m= line; each once.
+func (s *section) readFormats(formats []string) {
+	for _, f := range formats {
+		payload, err := strconv.ParseUint(f, 10, 7)
+		if err != nil || s.codecs[uint8(payload)] != nil {
+			continue
+		}
+		codec := Codec{Payload: uint8(payload)}
+		if s.Kind == "audio" {
+			if known, ok := static[codec.Payload]; ok {
+				codec = known
+			}
+		}
+		s.codecs[codec.Payload] = &codec
+		s.formats = append(s.formats, codec.Payload)
+	}
+}
+
+// of finds the codec that an attribute speaks of, and the rest of its value. It is nil for one that the m= line lacks.
+func (s *section) of(value string) (*Codec, string, error) {
+	number, rest, _ := strings.Cut(value, " ")
+	payload, err := strconv.ParseUint(number, 10, 8)
+	if err != nil {
+		return nil, "", fmt.Errorf("%q is not a payload type", shorten(number))
+	}
+	return s.codecs[uint8(payload)], strings.TrimSpace(rest), nil
+}
+
+func (s *section) rtpmap(value string) error {
+	codec, text, err := s.of(value)
+	if err != nil {
+		return fmt.Errorf("a=rtpmap: %w", err)
+	}
+	parts := strings.Split(text, "/")
+	if len(parts) < 2 || len(parts) > 3 || !token(parts[0]) {
+		return fmt.Errorf("a=rtpmap:%s: want payload type, name/rate, and perhaps /channels", shorten(value))
+	}
+	rate, err := strconv.ParseUint(parts[1], 10, 20)
+	channels := uint64(1)
+	if err == nil && len(parts) == 3 {
+		channels, err = strconv.ParseUint(parts[2], 10, 8)
+	}
+	if err != nil || rate == 0 || channels == 0 {
+		return fmt.Errorf("a=rtpmap:%s: rate or channels are not numbers", shorten(value))
+	}
+	if codec != nil {
+		codec.Name, codec.Rate, codec.Channels = parts[0], int(rate), int(channels)
+	}
+	return nil
+}
+
+func (s *section) fmtp(value string) error {
+	codec, text, err := s.of(value)
+	if err != nil {
+		return fmt.Errorf("a=fmtp: %w", err)
+	}
+	if !printable(text) {
+		return fmt.Errorf("a=fmtp: the parameters hold what is no printable ASCII, or over %d characters", maxParams)
+	}
+	if codec != nil {
+		codec.Params = text
+	}
+	return nil
+}
+
+// feedback reads a=rtcp-fb (RFC 4585 §4.2), which the other side of a video call needs to ask for a picture. What needs a
+// header extension (transport-cc) is left out, because none is agreed to.
+func (s *section) feedback(value string) {
+	number, text, _ := strings.Cut(value, " ")
+	if s.Kind != "video" || !printable(text) || text == "" || text == "transport-cc" {
+		return
+	}
+	const most = 16
+	for _, payload := range s.formats {
+		c := s.codecs[payload]
+		if (number == "*" || number == strconv.Itoa(int(payload))) && len(c.Feedback) < most {
+			c.Feedback = append(c.Feedback, text)
+		}
+	}
+}
+
+const maxParams = 1024
+
+// printable reports whether s is printable ASCII, and not too long to be repeated.
+func printable(s string) bool {
+	return len(s) <= maxParams && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
