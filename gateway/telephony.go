@@ -63,7 +63,10 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 }
 
 func (g *Gateway) openEdge(ctx context.Context) error {
-	c := edge.Config{Log: g.log, Now: g.now, Limits: g.limits(), Proxies: prefixes(g.cfg.Telephony.Proxies)}
+	c := edge.Config{
+		Log: g.log, Now: g.now, Limits: g.limits(), Proxies: prefixes(g.cfg.Telephony.Proxies),
+		Node: g.cfg.Telephony.Node,
+	}
 	if mb := g.cfg.Telephony.TraceMemory; mb > 0 {
 		g.telephony.trace = trace.NewRecorder(mb << 20)
 		c.Trace = g.telephony.trace
@@ -71,7 +74,7 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 	for _, l := range g.cfg.Telephony.Listeners {
 		opened := edge.Listener{
 			Name: l.Name, Transport: telephony.Transport(l.Transport), Address: l.Address, Advertise: l.Advertise,
-			Path: l.Path, Origins: g.origins(l), Shares: l.Shares,
+			Path: l.Path, Origins: g.origins(l), Shares: l.Shares, TrustsFlows: l.CallAuth == "registered",
 		}
 		var err error
 		if opened.Media, err = mediaAddress(ctx, l); err != nil {

@@ -109,6 +109,7 @@ type Listener struct {
 	TLSMax     string   `yaml:"tls_max,omitempty" help:"tls and wss: highest version, 1.2 or 1.3 (default)"`
 	TLSSuites  []string `yaml:"tls_suites,omitempty" help:"tls and wss: cipher suites of TLS 1.2 by their IANA names; those of 1.3 cannot be chosen"`
 	Algorithms []string `yaml:"algorithms,omitempty" help:"digest algorithms, instead of telephony.algorithms; ws and wss offer MD5 alone unless this says otherwise, since browsers' SIP libraries know no other"`
+	CallAuth   string   `yaml:"call_authentication,omitempty" help:"always (default): every call proves by a digest who calls; registered: a phone that has registered over the same connection need not, which spares a round trip. For udp registered trusts addresses, which can be forged: only where nobody does, as behind a session border controller"`
 	Path       string   `yaml:"path,omitempty" help:"ws and wss: path of the URL; empty: any"`
 	Origins    []string `yaml:"origins,omitempty" help:"ws and wss: hosts of web pages that may connect, like phone.example.org or *.example.org; empty: the portal's. Programs send no origin and may always."`
 }
@@ -231,11 +232,16 @@ func (c Config) ServerName() string {
 
 // Notes returns what whoever set a listener so should know.
 func (l Listener) Notes() []string {
+	var notes []string
 	if l.TLSPolicy == "aes256" {
-		return []string{"listener " + l.Name + ": aes256 turns TLS 1.3 off, whose cipher suites cannot be chosen; phones without " +
-			"AES-256-GCM for TLS 1.2 cannot connect, and each connection takes one more round trip"}
+		notes = append(notes, "listener "+l.Name+": aes256 turns TLS 1.3 off, whose cipher suites cannot be chosen; phones without "+
+			"AES-256-GCM for TLS 1.2 cannot connect, and each connection takes one more round trip")
 	}
-	return nil
+	if l.CallAuth == "registered" && l.Transport == "udp" {
+		notes = append(notes, "listener "+l.Name+": with call_authentication registered, whoever can forge the address of a phone on udp "+
+			"can begin calls in its name")
+	}
+	return notes
 }
 
 // DataFile returns a path in the data directory.

@@ -51,6 +51,8 @@ func TestFaultsSayWhere(t *testing.T) {
 		{"origin of udp", "telephony:\n  listeners:\n  - {name: a, transport: udp, address: ':5', origins: [x]}\n", "", "are for ws and wss"},
 		{"bad origin", "telephony:\n  listeners:\n  - {name: a, transport: ws, address: ':5', origins: ['[']}\n", "", "write a host"},
 		{"old TLS", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', tls_min: '1.1'}\n", "", "older ones are broken"},
+		{"call authentication", "telephony:\n  listeners:\n  - {name: a, transport: udp, address: ':5', call_authentication: never}\n", "",
+			"use always or registered"},
 		{"TLS of udp", "telephony:\n  listeners:\n  - {name: a, transport: udp, address: ':5', tls_policy: aes256}\n", "", "are for tls and wss"},
 		{"aes256 and 1.3", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', tls_policy: aes256, tls_max: '1.3'}\n", "", "take 1.3"},
 		{"weak suite", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', tls_suites: [TLS_RSA_WITH_RC4_128_SHA]}\n", "", "no cipher suite"},

@@ -202,6 +202,9 @@ func (l Listener) check(add func(string, ...any)) {
 	case l.Path != "" && l.Path[0] != '/':
 		add("path %q: begin it with /", l.Path)
 	}
+	if !slices.Contains([]string{"", "always", "registered"}, l.CallAuth) {
+		add("call_authentication %q: use always or registered", l.CallAuth)
+	}
 	if host, port, err := net.SplitHostPort(l.Advertise); l.Advertise != "" && (err != nil || host == "" || !isPort(port)) {
 		add("advertise %q: write host:port as phones see it", l.Advertise)
 	}

@@ -19,6 +19,7 @@ import (
 type Config struct {
 	Listeners []Listener
 	Limits    Limits
+	Node      string           // this one, for the ways of calls
 	Proxies   []netip.Prefix   // in front of phones: they are never banned, since many phones stand behind one
 	Timers    sip.Timers       // of transactions
 	Trace     Tracer           // nil: nothing is remembered
@@ -35,6 +36,10 @@ type Listener struct {
 	TLS       *tls.Config // for tls and wss; it must not ask for client certificates
 	Advertise string      // host:port that phones see in front of a 1:1 NAT; empty: the bound address
 	Media     netip.Addr  // where phones are to send media in front of a 1:1 NAT; zero: see MediaAddress
+
+	// TrustsFlows lets a phone call without a digest over the very connection that it registered over. Over UDP an address can
+	// be forged, so that this is for networks where nobody does.
+	TrustsFlows bool
 
 	// For ws and wss alone.
 	Path    string   // where upgrades are taken; empty: anywhere

@@ -12,8 +12,15 @@ import (
 // allow lists the methods that are always served.
 const allow = "REGISTER, OPTIONS"
 
-// supported reports whether a request may require the option tag (RFC 3327, RFC 5626).
-func supported(tag []byte) bool {
+// supported reports whether a request may require the option tag (RFC 3327, RFC 5626; in calls RFC 3262, RFC 3891, RFC 4028).
+func (e *Edge) supported(tag []byte) bool {
+	if e.signalling.calls != nil {
+		for _, known := range [...]string{"100rel", "replaces", "timer"} {
+			if wire.EqualFold(tag, known) {
+				return true
+			}
+		}
+	}
 	return wire.EqualFold(tag, "path") || wire.EqualFold(tag, "outbound")
 }
 
@@ -47,7 +54,7 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 	e.tapped(f, m)
 	if !m.IsRequest() {
 		e.passing("response")
-		if !e.clients.Receive(m, f.ID) {
+		if !e.signalling.response(f, m) && !e.clients.Receive(m, f.ID) {
 			e.count.rejects.add(Reject{f.Listener, "response"}, 1) // nothing was asked, or it is late
 		}
 		return
@@ -56,10 +63,10 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 		e.standing.asked(source(f.Remote.Addr()))
 	}
 	if m.Is("ACK") {
-		e.count.messages.add(Message{f.Listener, "ACK", 0}, 1)
+		e.ack(f, m)
 		return
 	}
-	if status, reason, headers := examine(m); status != 0 {
+	if status, reason, headers := e.examine(m); status != 0 {
 		e.answer(f, m, status, reason, headers...)
 		return
 	}
@@ -67,7 +74,7 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 }
 
 // examine holds the parts of a request that no method may get wrong against RFC 3261 §8.2.2.
-func examine(m *wire.Message) (status int, reason string, headers []header) {
+func (e *Edge) examine(m *wire.Message) (status int, reason string, headers []header) {
 	uri, ok := m.URI()
 	if !ok || len(uri.Headers) > 0 {
 		scheme := wire.Scheme(m.RequestURI)
@@ -88,7 +95,7 @@ func examine(m *wire.Message) (status int, reason string, headers []header) {
 	if m.Is("CANCEL") {
 		return 0, "", nil
 	}
-	if unknown := unsupported(m); unknown != "" {
+	if unknown := e.unsupported(m); unknown != "" {
 		return 420, "", []header{{"Unsupported", unknown}}
 	}
 	return 0, "", nil
@@ -96,12 +103,12 @@ func examine(m *wire.Message) (status int, reason string, headers []header) {
 
 // unsupported lists the required option tags that are not known here, for Proxy-Require too: we are what proxies there
 // will be (RFC 3261 §8.2.2.3, §16.3).
-func unsupported(m *wire.Message) string {
+func (e *Edge) unsupported(m *wire.Message) string {
 	var unknown []string
 	for _, lines := range [...][][]byte{m.Require, m.ProxyRequire} {
 		for _, line := range lines {
 			for tag, rest, ok := wire.NextValue(line); ok; tag, rest, ok = wire.NextValue(rest) {
-				if !supported(tag) {
+				if !e.supported(tag) {
 					unknown = append(unknown, string(tag))
 				}
 			}
@@ -117,23 +124,49 @@ func (e *Edge) serve(ctx context.Context, f *flow, m *wire.Message) {
 		e.register(ctx, f, m)
 	case "OPTIONS":
 		e.answer(f, m, 200, "", header{"Allow", e.allow}, header{"Accept", "application/sdp"},
-			header{"Accept-Encoding", "identity"}, header{"Accept-Language", "en"}, header{"Supported", "path, outbound"})
+			header{"Accept-Encoding", "identity"}, header{"Accept-Language", "en"}, header{"Supported", e.options()})
 	case "SUBSCRIBE":
 		e.subscribe(ctx, f, m)
-	case "CANCEL":
-		e.answer(f, m, 481, "")
 	case "other":
 		e.answer(f, m, 501, "", header{"Allow", e.allow})
+	case "CANCEL", "PRACK", "INVITE", "BYE", "UPDATE", "INFO", "REFER", "NOTIFY":
+		e.call(ctx, f, m)
 	default:
 		e.answer(f, m, 405, "", header{"Allow", e.allow})
 	}
 }
 
+// call serves what belongs to calls, once there is who takes them.
+func (e *Edge) call(ctx context.Context, f *flow, m *wire.Message) {
+	switch name := method(m); {
+	case e.signalling.calls == nil && name == "CANCEL":
+		e.answer(f, m, 481, "")
+	case e.signalling.calls == nil:
+		e.answer(f, m, 405, "", header{"Allow", e.allow})
+	case name == "CANCEL":
+		e.cancel(f, m)
+	case name == "PRACK":
+		e.prack(f, m)
+	default:
+		e.request(ctx, f, m, name)
+	}
+}
+
+// options lists the option tags that are known here.
+func (e *Edge) options() string {
+	if e.signalling.calls != nil {
+		return "path, outbound, 100rel, replaces, timer"
+	}
+	return "path, outbound"
+}
+
 // method returns the method's name for dispatch and counters, "other" for what is not known.
-func method(m *wire.Message) string {
+func method(m *wire.Message) string { return methodNamed(m.Method) }
+
+func methodNamed(method []byte) string {
 	for _, name := range [...]string{"REGISTER", "OPTIONS", "INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO",
 		"SUBSCRIBE", "NOTIFY", "MESSAGE", "REFER", "PUBLISH"} {
-		if m.Is(name) {
+		if string(method) == name {
 			return name
 		}
 	}

@@ -4,9 +4,10 @@
 //	method                                what happens
 //	REGISTER                              Handler.Register
 //	SUBSCRIBE                             Subscriptions.Subscribe, when the handler is one; else 405
+//	INVITE, BYE, UPDATE, INFO, REFER,     Calls.Take, when the handler is one (telephony/signal says what the edge does
+//	NOTIFY, and what belongs to them:     by itself); else 405, and 481 for CANCEL. INVITE and REFER outside of a dialog are
+//	ACK, CANCEL, PRACK                    authenticated first; the others are refused there with 481
 //	OPTIONS                               200, without state
-//	ACK                                   absorbed
-//	CANCEL                                481
 //	other known methods                   405 with Allow
 //	unknown methods                       501
 //	malformed, but answerable             400, 416, 420, 505 or 513; a stream is closed after it
@@ -14,6 +15,12 @@
 //
 // Between messages it answers what keeps a way open (RFC 5626 §3.5): a double CRLF on streams, a STUN binding request over
 // UDP, pings over WebSockets. A stream whose peer was told a Flow-Timer and is silent for longer is closed (§5.4).
+//
+// Calls are put together so: the handler that Serve gets embeds the registrar, which authenticates and knows where phones
+// are, and the exchange, whose Take it is; the exchange gets Edge.Signalling to answer and to send. A listener's messages are
+// handled in the order of the wire by its one reader, and each is handed over before the next is looked at: there is no
+// goroutine per message. Only a request whose sender memory does not know waits for the directory, and what belongs to its
+// transaction waits with it.
 //
 // It decides nothing about who may register, and opens no connection itself. No compatibility promise.
 package edge

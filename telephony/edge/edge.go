@@ -50,15 +50,16 @@ type Edge struct {
 	acceptors []*acceptor
 	sockets   []*socket
 
-	stopping chan struct{}  // closed when no new message is taken
-	readers  sync.WaitGroup // accept loops, readers and writers
-	inHand   inHand         // requests without their reply
-	clients  *sip.Clients   // requests that we sent
-	servers  *sip.Transactions
-	watchers Subscriptions // the handler, when it is one
-	allow    string        // methods
-	live     sync.Map      // number of an open stream's flow → *flow
-	streams  sync.Map      // *stream → struct{}: to be woken when the edge stops
+	stopping   chan struct{}  // closed when no new message is taken
+	readers    sync.WaitGroup // accept loops, readers and writers
+	inHand     inHand         // requests without their reply
+	clients    *sip.Clients   // requests that we sent
+	servers    *sip.Transactions
+	signalling *Signalling
+	watchers   Subscriptions // the handler, when it is one
+	allow      string        // methods
+	live       sync.Map      // number of an open stream's flow → *flow
+	streams    sync.Map      // *stream → struct{}: to be woken when the edge stops
 
 	failpoint atomic.Pointer[func(where string)] // of tests
 }
@@ -82,6 +83,7 @@ func New(cfg Config) (*Edge, error) {
 	}
 	// Flow numbers go on where an earlier life cannot have come to: no two flows of a node ever share one.
 	e.flowIDs.Store(uint64(time.Now().UnixNano()))
+	e.signalling = newSignalling(e)
 	return e, nil
 }
 
@@ -188,6 +190,11 @@ func (e *Edge) Serve(ctx context.Context, h Handler) error {
 	if e.watchers, _ = h.(Subscriptions); e.watchers != nil {
 		e.allow += ", SUBSCRIBE"
 	}
+	if calls, ok := h.(Calls); ok {
+		e.allow += ", " + callMethods
+		e.signalling.start(calls)
+	}
+	defer e.signalling.stop()
 	defer e.servers.Close()
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
 )
@@ -11,14 +12,17 @@ import (
 // flow is one connection, or one UDP remote at one listener: what answers to its requests go back over.
 type flow struct {
 	registrar.Flow
-	writer sender
-	known  atomic.Bool                   // somebody authenticated on it
-	timer  atomic.Int32                  // the Flow-Timer that its peer was told, in seconds; 0: none
-	rearm  func()                        // lets a stream look at both again; nil for UDP
-	user   atomic.Pointer[telephony.AoR] // who did last
-	inHand inHand                        // requests without their reply
-	handed bool                          // the handler has heard of it; its reader's own
-	gone   chan struct{}                 // closed when a stream takes nothing more; nil for UDP
+	writer  sender
+	known   atomic.Bool                   // somebody authenticated on it
+	timer   atomic.Int32                  // the Flow-Timer that its peer was told, in seconds; 0: none
+	rearm   func()                        // lets a stream look at both again; nil for UDP
+	user    atomic.Pointer[telephony.AoR] // who did last
+	inHand  inHand                        // requests without their reply
+	payer   atomic.Pointer[payer]         // whose account the user's calls are
+	serving atomic.Int32                  // requests of calls without their final response
+	carried atomic.Bool                   // a request of a call went out over it
+	handed  bool                          // the handler has heard of it; its reader's own
+	gone    chan struct{}                 // closed when a stream takes nothing more; nil for UDP
 }
 
 // prove notes that somebody authenticated on the flow.
@@ -32,6 +36,37 @@ func (f *flow) prove() {
 func (f *flow) time(seconds int) {
 	if seconds > 0 && f.timer.Swap(int32(seconds)) != int32(seconds) && f.rearm != nil {
 		f.rearm()
+	}
+}
+
+// payer is a user and the account that his calls belong to.
+type payer struct {
+	user    telephony.AoR
+	account account.ID
+}
+
+// note remembers the account of a user who stands on the flow.
+func (f *flow) note(user telephony.AoR, id account.ID) {
+	if known := f.payer.Load(); known == nil || *known != (payer{user, id}) {
+		f.payer.Store(&payer{user, id})
+	}
+}
+
+// account returns the account of a user, when it is known that he stands on the flow.
+func (f *flow) account(user telephony.AoR) account.ID {
+	if known := f.payer.Load(); known != nil && known.user == user {
+		return known.account
+	}
+	return ""
+}
+
+// ended reports whether a stream takes nothing more.
+func (f *flow) ended() bool {
+	select {
+	case <-f.gone:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -15,9 +15,14 @@ type header struct{ name, value string }
 
 // answer sends a final answer that needs no state: a retransmission gets the same one again (RFC 3261 §8.2.7).
 func (e *Edge) answer(f *flow, m *wire.Message, status int, reason string, headers ...header) {
+	e.answerAs(f, m, status, reason, sip.Tag(e.tagSeed, m), headers...)
+}
+
+// answerAs is answer with a To tag of the caller's choice.
+func (e *Edge) answerAs(f *flow, m *wire.Message, status int, reason, tag string, headers ...header) {
 	out := e.buffers.get()
 	b := sip.AppendStatus((*out)[:0], status, reason)
-	b = sip.AppendFrame(b, m, f.Remote, sip.Tag(e.tagSeed, m))
+	b = sip.AppendFrame(b, m, f.Remote, tag)
 	least, size := len(b), len(m.Head)+len(m.Body)
 	for _, h := range headers {
 		b = sip.AppendHeader(b, h.name, h.value)

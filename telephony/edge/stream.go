@@ -305,6 +305,7 @@ func (s *stream) ended(err error, inMessage bool) {
 func (s *stream) finish(ctx context.Context) {
 	s.edge.live.Delete(s.flow.ID)
 	close(s.flow.gone)
+	s.edge.signalling.flowGone(s.flow)
 	s.flow.inHand.wait(ctx)
 	if s.web != nil {
 		s.web.stopPings()

@@ -59,10 +59,24 @@ type Verdict struct {
 // Authenticate finds out who sent a request, by the same rules and the same nonces as for REGISTER. It may ask the
 // directory, for as long as Config.Timeout.
 func (r *Registrar) Authenticate(ctx context.Context, c Credentials) Verdict {
+	return r.verdict(ctx, c, lookup{}).told()
+}
+
+// AuthenticateAtOnce is Authenticate from memory alone. sure is false when the directory would have to be asked: for whom
+// memory does not know, and after every wrong answer.
+func (r *Registrar) AuthenticateAtOnce(c Credentials) (v Verdict, sure bool) {
+	who := r.verdict(context.Background(), c, lookup{memory: true})
+	return who.told(), !who.unsure
+}
+
+func (r *Registrar) verdict(ctx context.Context, c Credentials, l lookup) identity {
 	req := &Request{Flow: c.Flow, To: c.User, From: c.User, Authorize: c.Authorize}
-	who := r.authenticate(ctx, c.Method, req, lookup{})
-	who.reply.Sender = who.sender(who.outcome)
-	return Verdict{OK: who.ok, User: who.subscriber, Reply: who.reply}
+	return r.authenticate(ctx, c.Method, req, l)
+}
+
+func (id identity) told() Verdict {
+	id.reply.Sender = id.sender(id.outcome)
+	return Verdict{OK: id.ok, User: id.subscriber, Reply: id.reply}
 }
 
 // sender sums up for the edge. A right answer with an old or used nonce proves nothing: it may be a copy.

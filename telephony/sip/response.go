@@ -30,17 +30,26 @@ func AppendStatus(dst []byte, status int, reason string) []byte {
 // AppendFrame appends what a response copies from its request, which must be Answerable: Via with received and rport
 // (RFC 3261 §18.2.1, RFC 3581 §4), From, To with tag when it has none and tag is not empty, Call-ID and CSeq.
 func AppendFrame(dst []byte, req *wire.Message, src netip.AddrPort, tag string) []byte {
+	dst = appendParties(dst, req, src)
+	if tag != "" && !hasTag(req) {
+		dst = append(dst, ";tag="...)
+		dst = append(dst, tag...)
+	}
+	return appendOrigin(dst, req)
+}
+
+// appendParties appends Via, From and To up to where a tag may follow.
+func appendParties(dst []byte, req *wire.Message, src netip.AddrPort) []byte {
 	dst = append(dst, "Via: "...)
 	dst = appendTopVia(dst, req, src)
 	for _, via := range req.Vias[1:] {
 		dst = appendField(dst, "Via", via)
 	}
 	dst = appendField(dst, "From", req.From)
-	dst = appendField(dst, "To", req.To)
-	if tag != "" && !hasTag(req) {
-		dst = append(dst, ";tag="...)
-		dst = append(dst, tag...)
-	}
+	return appendField(dst, "To", req.To)
+}
+
+func appendOrigin(dst []byte, req *wire.Message) []byte {
 	dst = appendField(dst, "Call-ID", req.CallID)
 	dst = append(dst, "\r\nCSeq: "...)
 	dst = strconv.AppendUint(dst, uint64(req.CSeq), 10)

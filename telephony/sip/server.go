@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"encoding/binary"
 	"errors"
 	"sync"
 	"time"
@@ -181,31 +182,30 @@ func (tx *ServerTx) terminate() {
 	delete(tx.of.table, tx.key)
 }
 
-// transactionKey matches as RFC 3261 §17.2.3 says, within one flow: branch, sent-by and method, ACK counting as INVITE;
-// for a branch without the magic cookie (RFC 2543) From, Call-ID and CSeq instead.
+// transactionKey matches as RFC 3261 §17.2.3 says, within one flow.
 func transactionKey(req *wire.Message, flow uint64) string {
 	method := req.Method
 	if req.Is("ACK") {
-		method = []byte("INVITE")
+		method = invite
 	}
-	key := make([]byte, 0, 128)
-	for range 8 {
-		key = append(key, byte(flow))
-		flow >>= 8
-	}
-	key = append(key, method...)
-	key = append(key, 0)
-	v, _, ok := wire.ParseVia(req.Vias[0])
+	return string(appendKey(make([]byte, 0, 128), req, flow, method))
+}
+
+var invite = []byte("INVITE")
+
+// appendKey appends what a transaction is found by: flow, branch, sent-by and method; for a branch without the magic cookie
+// (RFC 2543) From, Call-ID and CSeq instead.
+func appendKey(key []byte, req *wire.Message, flow uint64, method []byte) []byte {
+	key = binary.LittleEndian.AppendUint64(key, flow)
+	key = append(append(key, method...), 0)
+	v, _, ok := req.TopVia()
 	if branch := v.Branch(); ok && len(branch) > len(magicCookie) && wire.EqualFold(branch[:7], magicCookie) {
-		key = append(key, branch...)
-		key = append(key, 0)
-		return string(append(key, v.SentBy...))
+		key = append(append(key, branch...), 0)
+		return append(key, v.SentBy...)
 	}
-	key = append(key, req.From...)
-	key = append(key, 0)
-	key = append(key, req.CallID...)
-	key = append(key, 0)
-	return string(append(key, byte(req.CSeq>>24), byte(req.CSeq>>16), byte(req.CSeq>>8), byte(req.CSeq)))
+	key = append(append(key, req.From...), 0)
+	key = append(append(key, req.CallID...), 0)
+	return binary.BigEndian.AppendUint32(key, req.CSeq)
 }
 
 // magicCookie starts every branch of RFC 3261 (§8.1.1.7).

@@ -2,7 +2,7 @@ package sip
 
 import "time"
 
-// State is where a server transaction stands (RFC 3261 §17.2, RFC 6026 §7.1).
+// State is where a transaction stands (RFC 3261 §17, RFC 6026).
 type State uint8
 
 // The states. Proceeding holds what §17.2.2 calls Trying too: no answer or a provisional one.
@@ -12,6 +12,7 @@ const (
 	Accepted         // a 2xx to INVITE went out: the user sends it again until the ACK (RFC 6026)
 	Confirmed        // the ACK to a final non-2xx came; further ones are absorbed
 	Terminated
+	Calling // of a client: nothing has come back (§17.1)
 )
 
 // String returns the state's name.
@@ -27,6 +28,8 @@ func (s State) String() string {
 		return "confirmed"
 	case Terminated:
 		return "terminated"
+	case Calling:
+		return "calling"
 	}
 	return "unknown"
 }
@@ -56,6 +59,20 @@ func acknowledged(s State, reliable bool, t Timers) (State, time.Duration) {
 		return Terminated, 0
 	}
 	return Confirmed, t.T4
+}
+
+// responded returns the state of a client transaction after a response, and how long it is kept: timers D and M of an INVITE.
+// Any other request needs no state once it is answered: a late response matches nothing and is dropped (timer K).
+func responded(status int, invite, reliable bool, t Timers) (State, time.Duration) {
+	switch {
+	case status < 200:
+		return Proceeding, 0
+	case invite && status < 300:
+		return Accepted, 64 * t.T1
+	case invite && !reliable:
+		return Completed, 64 * t.T1
+	}
+	return Terminated, 0
 }
 
 // Timers are the base values of all SIP timers (RFC 3261 §17.1.1.1). A zero field means its default.

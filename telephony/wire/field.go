@@ -22,6 +22,7 @@ const (
 	require
 	proxyRequire
 	supported
+	proxyAuthorization
 )
 
 // fieldOf finds a header by its name without regard to case, or by its compact form (RFC 3261 §7.3.3).
@@ -105,6 +106,8 @@ func byLength(name []byte) field {
 		return proxyRequire
 	case 14:
 		return contentLength
+	case 19:
+		return proxyAuthorization
 	}
 	return other
 }
@@ -146,6 +149,8 @@ func (f field) String() string {
 		return "Proxy-Require"
 	case supported:
 		return "Supported"
+	case proxyAuthorization:
+		return "Proxy-Authorization"
 	}
 	return "header"
 }

@@ -23,6 +23,7 @@ type Message struct {
 
 	// The lists hold the values of one header line each, in order: a line may hold several, separated by commas.
 	Vias, Contacts, Authorization, Path, Route, Require, ProxyRequire, Supported [][]byte
+	ProxyAuthorization                                                           [][]byte
 
 	parts parts
 	seen  uint32 // bit per field
@@ -107,6 +108,7 @@ func (m *Message) reset() {
 		ContentLength: -1, MaxForwards: -1, Expires: -1,
 		Vias: m.Vias[:0], Contacts: m.Contacts[:0], Authorization: m.Authorization[:0], Path: m.Path[:0],
 		Route: m.Route[:0], Require: m.Require[:0], ProxyRequire: m.ProxyRequire[:0], Supported: m.Supported[:0],
+		ProxyAuthorization: m.ProxyAuthorization[:0],
 	}
 }
 
@@ -236,6 +238,8 @@ func (m *Message) keep(f field, value []byte) {
 		m.ProxyRequire = append(m.ProxyRequire, value)
 	case supported:
 		m.Supported = append(m.Supported, value)
+	case proxyAuthorization:
+		m.ProxyAuthorization = append(m.ProxyAuthorization, value)
 	default:
 		if !first {
 			m.blame(Duplicate, f.String())

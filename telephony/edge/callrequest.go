@@ -1,0 +1,253 @@
+package edge
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+
+	"demarc/telephony"
+	"demarc/telephony/registrar"
+	"demarc/telephony/signal"
+	"demarc/telephony/sip"
+	"demarc/telephony/wire"
+)
+
+// callMethods are the methods of calls, besides ACK.
+const callMethods = "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE, INFO, REFER, NOTIFY"
+
+// back is where the responses to a request go: the flow it came over while that is open, and then the newest flow of the
+// same phone; never to another phone of the user.
+type back struct {
+	signalling *Signalling
+	flow       *flow
+	way        signal.Way
+}
+
+// Send sends a response.
+func (b *back) Send(raw []byte) {
+	f := b.flow
+	if f.ended() {
+		other, err := b.signalling.another(b.way)
+		if err != nil {
+			b.signalling.edge.count.rejects.add(Reject{f.Listener, "response_lost"}, 1)
+			return
+		}
+		f = other
+	}
+	b.signalling.edge.tap(f, b.way.AoR, false, raw)
+	f.writer.send(raw)
+}
+
+// request serves a request of a call: what begins a dialog once its sender is known, and what belongs to one.
+func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method string) {
+	s := e.signalling
+	switch _, what := s.uas.Match(m, f.ID); what {
+	case sip.Absorbed:
+		return
+	case sip.Merged: // RFC 3261 §8.2.2.2
+		e.answer(f, m, 482, "")
+		return
+	}
+	user, _ := aorOf(m.FromAddr())
+	who := caller{
+		aor: user, callID: string(m.CallID), source: source(f.Remote.Addr()), answers: len(m.ProxyAuthorization) > 0,
+	}
+	if !e.admitted(f, m, who) {
+		return
+	}
+	if int(f.serving.Load()) >= e.cfg.Limits.FlowReplies {
+		e.later(f, m)
+		return
+	}
+	inside := hasToTag(m)
+	if !inside && !begins(method) {
+		e.answer(f, m, 481, "")
+		return
+	}
+	req := &signal.Request{
+		Method: method, URI: string(m.RequestURI), Hops: m.MaxForwards, Secure: f.Transport.Secure(),
+		Browser: f.Transport == telephony.WS || f.Transport == telephony.WSS,
+	}
+	if req.Hops < 0 {
+		req.Hops = 70
+	}
+	if bad := readMessage(&req.Message, m); bad != "" {
+		e.answer(f, m, 400, bad)
+		return
+	}
+	s.identify(f, m, req, who, inside)
+}
+
+// begins reports whether a request of the method may stand outside of a dialog.
+func begins(method string) bool { return method == "INVITE" || method == "REFER" }
+
+func hasToTag(m *wire.Message) bool {
+	to, _ := m.ToAddr()
+	tag, _ := wire.Param(to.Params, "tag")
+	return len(tag) > 0
+}
+
+// identify finds out who sent a request. Refusals leave no state behind: their ACK is absorbed.
+func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who caller, inside bool) {
+	as := registrar.Credentials{Method: req.Method, Flow: f.Flow, User: who.aor}
+	for _, value := range m.ProxyAuthorization {
+		as.Authorize = append(as.Authorize, string(value))
+	}
+	way, bound := s.wayBack(f, who.aor)
+	switch {
+	case inside && len(as.Authorize) == 0:
+		// Whose dialog it is and whether this flow may speak in it is the exchange's to say.
+		if id := f.account(who.aor); id != "" {
+			req.User, req.Account = who.aor, id
+		}
+	case bound && !inside && s.trusts[f.Listener]:
+		req.User, req.Account = who.aor, f.account(who.aor)
+	default:
+		v, sure := s.calls.AuthenticateAtOnce(as)
+		if !sure {
+			s.ask(f, m, req, way, &question{req: req, as: as, who: who, flow: f})
+			return
+		}
+		s.edge.learned(f, who, v.Reply.Sender)
+		if !v.OK {
+			r := refusal(v.Reply)
+			headers := make([]header, len(r.Headers))
+			for i, h := range r.Headers {
+				headers[i] = header{h.Name, h.Value}
+			}
+			s.edge.answer(f, m, r.Status, r.Reason, headers...)
+			return
+		}
+		req.User, req.Account = v.User.AoR, v.User.Account
+		f.note(req.User, req.Account)
+		way, _ = s.wayBack(f, who.aor)
+	}
+	if s.begin(f, m, req, way) {
+		s.request(req)
+	}
+}
+
+// begin begins the transaction of a request.
+func (s *Signalling) begin(f *flow, m *wire.Message, req *signal.Request, way signal.Way) bool {
+	req.Way = way
+	tx, err := s.uas.Begin(sip.Incoming{
+		Message: m, Method: req.Method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(),
+		Peer: &back{signalling: s, flow: f, way: way},
+	})
+	if err != nil {
+		s.edge.count.rejects.add(Reject{f.Listener, "transactions"}, 1)
+		s.edge.later(f, m)
+		return false
+	}
+	f.serving.Add(1)
+	req.Tx = tx
+	return true
+}
+
+// ask lets a worker find out who sent the request.
+func (s *Signalling) ask(f *flow, m *wire.Message, req *signal.Request, way signal.Way, q *question) {
+	if s.begin(f, m, req, way) && !s.asking.begin(q) {
+		s.busy(req.Tx)
+	}
+}
+
+// request hands a request over.
+func (s *Signalling) request(req *signal.Request) {
+	if !s.hand(req) {
+		s.busy(req.Tx)
+	}
+}
+
+func (s *Signalling) busy(tx signal.TxID) {
+	s.Reply(signal.Reply{Tx: tx, Status: 503, Headers: []telephony.Header{
+		{Name: "Retry-After", Value: strconv.Itoa(5 + rand.IntN(10))},
+	}})
+}
+
+// cancel answers a CANCEL and tells of it (RFC 3261 §9.2).
+func (e *Edge) cancel(f *flow, m *wire.Message) {
+	s := e.signalling
+	tx, tag, pending := s.uas.Canceled(m, f.ID)
+	if tx == 0 {
+		e.answer(f, m, 481, "")
+		return
+	}
+	if tag == "" {
+		tag = sip.Tag(e.tagSeed, m)
+	}
+	e.answerAs(f, m, 200, "", tag)
+	if !pending {
+		return
+	}
+	ev := &signal.Cancel{Tx: tx}
+	if lines := m.Values("Reason"); len(lines) > 0 {
+		ev.Reason = text(lines[0], 256)
+	}
+	if !s.asking.wait(tx, ev) {
+		s.hand(ev)
+	}
+}
+
+// prack answers a PRACK and tells of it (RFC 3262 §3).
+func (e *Edge) prack(f *flow, m *wire.Message) {
+	s := e.signalling
+	if _, what := s.uas.Match(m, f.ID); what == sip.Absorbed {
+		return
+	}
+	ev := &signal.Pracked{}
+	if bad := readMessage(&ev.Message, m); bad != "" {
+		e.answer(f, m, 400, bad)
+		return
+	}
+	rseq, cseq, ok := readRAck(m)
+	if !ok {
+		e.answer(f, m, 400, "Bad RAck")
+		return
+	}
+	req := &signal.Request{Method: "PRACK"}
+	user, _ := aorOf(m.FromAddr())
+	way, _ := s.wayBack(f, user)
+	if !s.begin(f, m, req, way) {
+		return
+	}
+	if ev.Tx, ok = s.uas.Pracked(m, rseq, cseq); !ok {
+		s.Reply(signal.Reply{Tx: req.Tx, Status: 481})
+		return
+	}
+	ev.RSeq = rseq
+	s.Reply(signal.Reply{Tx: req.Tx, Status: 200})
+	s.hand(ev)
+}
+
+// readRAck reads "rseq cseq INVITE" (RFC 3262 §7.2).
+func readRAck(m *wire.Message) (rseq, cseq uint32, ok bool) {
+	lines := m.Values("RAck")
+	if len(lines) != 1 {
+		return 0, 0, false
+	}
+	fields := splitSpace(lines[0])
+	if len(fields) != 3 || string(fields[2]) != "INVITE" {
+		return 0, 0, false
+	}
+	rseq, one := wire.Number(fields[0])
+	cseq, two := wire.Number(fields[1])
+	return rseq, cseq, one && two
+}
+
+// ack takes an ACK. It never gets an answer.
+func (e *Edge) ack(f *flow, m *wire.Message) {
+	e.count.messages.add(Message{f.Listener, "ACK", 0}, 1)
+	s := e.signalling
+	if s.calls == nil {
+		return
+	}
+	tx, what := s.uas.Match(m, f.ID)
+	if what != sip.Acked {
+		return
+	}
+	ev := &signal.Ack{Tx: tx}
+	if bad := readMessage(&ev.Message, m); bad != "" {
+		ev.Message = signal.Message{} // it is an ACK all the same
+	}
+	s.hand(ev)
+}

@@ -1,0 +1,313 @@
+package edge
+
+import (
+	"context"
+	"strconv"
+	"sync"
+
+	"demarc/telephony"
+	"demarc/telephony/registrar"
+	"demarc/telephony/signal"
+	"demarc/telephony/sip"
+	"demarc/telephony/wire"
+)
+
+// Calls is what a Handler may be too: then calls are served.
+type Calls interface {
+	// Take takes what happens in calls. It never blocks, and calls nothing of Signalling back before it returns. False says
+	// that there is no room for a new Request, which gets 503; all other events must be taken, for they end what there is.
+	Take(signal.Event) bool
+	// Authenticate and AuthenticateAtOnce tell who sent a request; the second one from memory, if it is sure.
+	Authenticate(ctx context.Context, c registrar.Credentials) registrar.Verdict
+	AuthenticateAtOnce(c registrar.Credentials) (v registrar.Verdict, sure bool)
+	// Bindings returns where the phones of an AoR are.
+	Bindings(aor telephony.AoR) []registrar.Binding
+}
+
+// Signalling is how calls are signalled: what telephony/signal says that the edge does. Its methods never block, and may be
+// called from when the edge serves.
+type Signalling struct {
+	edge   *Edge
+	calls  Calls // nil: calls are refused
+	wheel  *sip.Wheel
+	uas    *sip.UAS
+	uac    *sip.UAC
+	asking *asking
+	sentBy map[string]string // by listener
+	trusts map[string]bool   // by listener
+}
+
+// How many transactions there may be in either direction. Each takes about 2 kB.
+const maxTransactions = 1 << 17
+
+func newSignalling(e *Edge) *Signalling {
+	s := &Signalling{edge: e, wheel: sip.NewWheel(e.cfg.Timers)}
+	s.uas = sip.NewUAS(sip.UASConfig{Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Missing: s.missing})
+	s.uac = sip.NewUAC(sip.UACConfig{
+		Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Ways: ways{s}, Failed: s.failed,
+	})
+	s.asking = newAsking(s)
+	return s
+}
+
+// Signalling returns the sending side of calls.
+func (e *Edge) Signalling() *Signalling { return e.signalling }
+
+func (s *Signalling) start(c Calls) {
+	s.calls = c
+	s.sentBy, s.trusts = make(map[string]string), make(map[string]bool)
+	for _, l := range s.edge.cfg.Listeners {
+		s.sentBy[l.Name], s.trusts[l.Name] = s.edge.sentBy(l.Name), l.TrustsFlows
+	}
+	s.asking.start()
+}
+
+func (s *Signalling) stop() {
+	s.asking.stop()
+	s.wheel.Close()
+	s.uas.Close()
+	s.uac.Close()
+}
+
+// Send sends a request. It always ends with one final Response event; of an ACK nothing is told.
+func (s *Signalling) Send(out signal.Outgoing) {
+	if out.Method == "ACK" {
+		if s.uac.Ack(&out) != nil {
+			s.edge.count.rejects.add(Reject{"", "ack"}, 1) // the far end will say BYE
+		}
+		return
+	}
+	if err := s.uac.Send(&out); err != nil {
+		s.failed(sip.Failure{Tx: out.Tx, Method: out.Method, Status: 503, Reason: err.Error()})
+	}
+}
+
+// Cancel cancels an INVITE that was sent, with the value of a Reason header (RFC 3326).
+func (s *Signalling) Cancel(tx signal.TxID, reason string) { s.uac.Cancel(tx, reason) }
+
+// Reply answers a Request.
+func (s *Signalling) Reply(r signal.Reply) {
+	if r.Challenge {
+		s.challenge(&r)
+	}
+	peer, method, ok := s.uas.Respond(r)
+	if !ok {
+		s.edge.count.twiceOrLate.Add(1)
+		return
+	}
+	if b := peer.(*back); r.Status >= 200 {
+		b.flow.serving.Add(-1)
+		s.edge.count.messages.add(Message{b.flow.Listener, method, r.Status}, 1)
+	}
+}
+
+// challenge makes a 407 of a reply, for whoever the request says it is from.
+func (s *Signalling) challenge(r *signal.Reply) {
+	b, _ := s.uas.Peer(r.Tx).(*back)
+	if b == nil {
+		return
+	}
+	v, _ := s.calls.AuthenticateAtOnce(registrar.Credentials{Flow: b.flow.Flow, User: b.way.AoR})
+	refused := refusal(v.Reply)
+	r.Status, r.Headers = refused.Status, append(r.Headers, refused.Headers...)
+}
+
+// refusal turns the registrar's words into those for a request that is no REGISTER: 407 stands for 401.
+func refusal(r registrar.Reply) signal.Reply {
+	out := signal.Reply{Status: r.Status, Reason: r.Reason}
+	if out.Status == 401 {
+		out.Status = 407
+	}
+	for _, c := range r.Challenges {
+		out.Headers = append(out.Headers, telephony.Header{Name: "Proxy-Authenticate", Value: c})
+	}
+	if r.RetryAfter > 0 {
+		out.Headers = append(out.Headers, telephony.Header{Name: "Retry-After", Value: strconv.Itoa(r.RetryAfter)})
+	}
+	return out
+}
+
+// hand gives an event to the exchange. A panic there ends the transaction alone.
+func (s *Signalling) hand(ev signal.Event) (taken bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.edge.panicked("Take", r)
+			if req, ok := ev.(*signal.Request); ok {
+				s.Reply(signal.Reply{Tx: req.Tx, Status: 500})
+			}
+			taken = true
+		}
+	}()
+	if s.calls.Take(ev) {
+		return true
+	}
+	s.edge.count.rejects.add(Reject{"", "call_queue"}, 1)
+	return false
+}
+
+// flowGone is called when a stream has ended.
+func (s *Signalling) flowGone(f *flow) {
+	if f.carried.Load() {
+		s.uac.FlowGone(f.ID)
+	}
+}
+
+// missing tells that an ACK or a PRACK did not come.
+func (s *Signalling) missing(tx signal.TxID, rseq uint32) {
+	if rseq > 0 {
+		s.hand(&signal.Pracked{Tx: tx, RSeq: rseq, Missing: true})
+		return
+	}
+	s.hand(&signal.AckMissing{Tx: tx})
+}
+
+// failed tells of a request that no far end answered.
+func (s *Signalling) failed(f sip.Failure) {
+	s.edge.count.sent.add(Message{f.Way.Flow.Listener, f.Method, 0}, 1)
+	s.hand(&signal.Response{Tx: f.Tx, Method: f.Method, Status: f.Status, Reason: f.Reason, Local: true, Way: f.Way})
+}
+
+// response takes a response; it reports whether it was to a request of a call.
+func (s *Signalling) response(f *flow, m *wire.Message) bool {
+	if s.calls == nil {
+		return false
+	}
+	tx, way, what := s.uac.Receive(m, f.Flow)
+	if what != sip.Told {
+		return what == sip.Old
+	}
+	if m.Status >= 200 {
+		s.edge.count.sent.add(Message{f.Listener, string(m.CSeqMethod), m.Status}, 1)
+	}
+	r := &signal.Response{Tx: tx, Method: methodNamed(m.CSeqMethod), Status: m.Status, Reason: text(m.Reason, 256), Way: way}
+	if m.Status < 200 && wire.HasToken(m.Require, "100rel") {
+		r.RSeq = sip.RSeq(m)
+	}
+	if bad := readMessage(&r.Message, m); bad != "" {
+		r.Status, r.Reason, r.Local = 502, "the phone's response cannot be read: "+bad, true
+	}
+	s.hand(r)
+	return true
+}
+
+// asking are the requests whose sender memory does not know: the directory is asked by a few workers, and what comes for
+// such a request meanwhile waits for it.
+type asking struct {
+	signalling *Signalling
+	queue      chan *question
+	life       context.Context
+	end        context.CancelFunc
+	work       sync.WaitGroup
+
+	mu  sync.Mutex
+	all map[signal.TxID]*question
+}
+
+// question is one of them.
+type question struct {
+	req   *signal.Request
+	as    registrar.Credentials
+	who   caller
+	flow  *flow
+	later []signal.Event
+}
+
+const (
+	askers   = 4
+	maxAsked = 1024
+)
+
+func newAsking(s *Signalling) *asking {
+	a := &asking{signalling: s, queue: make(chan *question, maxAsked), all: make(map[signal.TxID]*question)}
+	a.life, a.end = context.WithCancel(context.Background())
+	return a
+}
+
+func (a *asking) start() {
+	for range askers {
+		a.work.Go(a.run)
+	}
+}
+
+func (a *asking) stop() {
+	a.end()
+	a.work.Wait()
+}
+
+func (a *asking) run() {
+	for {
+		select {
+		case q := <-a.queue:
+			a.ask(q)
+		case <-a.life.Done():
+			return
+		}
+	}
+}
+
+// begin reports whether there was room.
+func (a *asking) begin(q *question) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	select {
+	case a.queue <- q:
+		a.all[q.req.Tx] = q
+		return true
+	default:
+		return false
+	}
+}
+
+// wait keeps an event of a transaction until its request was handed over, and reports whether it has to.
+func (a *asking) wait(tx signal.TxID, ev signal.Event) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := a.all[tx]
+	if q == nil {
+		return false
+	}
+	q.later = append(q.later, ev)
+	return true
+}
+
+func (a *asking) ask(q *question) {
+	s := a.signalling
+	defer func() {
+		if r := recover(); r != nil {
+			s.edge.panicked("Authenticate", r)
+			s.Reply(signal.Reply{Tx: q.req.Tx, Status: 500})
+			a.done(q, false)
+		}
+	}()
+	v := s.calls.Authenticate(a.life, q.as)
+	s.edge.learned(q.flow, q.who, v.Reply.Sender)
+	if !v.OK {
+		refused := refusal(v.Reply)
+		refused.Tx = q.req.Tx
+		s.Reply(refused)
+		a.done(q, false)
+		return
+	}
+	q.req.Account, q.req.User = v.User.Account, v.User.AoR
+	q.flow.note(q.req.User, q.req.Account)
+	s.request(q.req)
+	a.done(q, true)
+}
+
+// done hands over what waited, in order, until nothing does.
+func (a *asking) done(q *question, handed bool) {
+	for {
+		a.mu.Lock()
+		later := q.later
+		q.later = nil
+		if len(later) == 0 || !handed {
+			delete(a.all, q.req.Tx)
+			a.mu.Unlock()
+			return
+		}
+		a.mu.Unlock()
+		for _, ev := range later {
+			a.signalling.hand(ev)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package edge
+
+import (
+	"errors"
+	"slices"
+
+	"demarc/telephony"
+	"demarc/telephony/registrar"
+	"demarc/telephony/signal"
+	"demarc/telephony/sip"
+)
+
+// ways finds open flows for the client transactions of calls.
+type ways struct{ s *Signalling }
+
+// Errors for people, in the words of a call's history.
+var (
+	errNoFlow    = errors.New("the phone has no open connection: it is switched off, or without network")
+	errNotServed = errors.New("the node does not serve calls yet")
+)
+
+// maxUnfragmented is how large a request may be over UDP (RFC 3261 §18.1.1). A larger one goes over a stream of the phone if
+// it has one; else it is sent all the same and fragmented, for the phone has no other way.
+const maxUnfragmented = 1300
+
+// carrier is an open flow of this node, and whose phone is behind it.
+type carrier struct {
+	s    *Signalling
+	flow *flow
+	aor  telephony.AoR
+}
+
+func (c *carrier) Flow() telephony.Flow { return c.flow.Flow }
+func (c *carrier) SentBy() string       { return c.s.sentBy[c.flow.Listener] }
+func (c *carrier) Route() string        { return "" }
+
+func (c *carrier) Send(b []byte) {
+	if !c.flow.carried.Load() {
+		c.flow.carried.Store(true)
+	}
+	c.s.edge.tap(c.flow, c.aor, false, b)
+	c.flow.writer.send(b)
+}
+
+// Open finds the flow: the way's own while it is open, else the newest one of the same phone.
+func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
+	if w.s.calls == nil {
+		return nil, errNotServed
+	}
+	f, err := w.s.edge.find(way.Flow)
+	if err == nil && (way.Flow.Transport.Stream() || size <= maxUnfragmented) {
+		return &carrier{w.s, f, way.AoR}, nil
+	}
+	if err == nil {
+		if stream := w.s.stream(way); stream != nil {
+			f = stream
+		}
+		return &carrier{w.s, f, way.AoR}, nil
+	}
+	if f, err = w.s.another(way); err != nil {
+		return nil, err
+	}
+	return &carrier{w.s, f, way.AoR}, nil
+}
+
+// SamePhone reports whether the very phone that the way leads to stands on the flow.
+func (w ways) SamePhone(way signal.Way, flow uint64) bool {
+	return way.Instance != "" && slices.ContainsFunc(w.s.calls.Bindings(way.AoR), func(b registrar.Binding) bool {
+		return b.Flow.ID == flow && samePhone(way, b)
+	})
+}
+
+// samePhone compares by instance (RFC 5626 §4.1), and by Contact for phones that have none.
+func samePhone(way signal.Way, b registrar.Binding) bool {
+	if way.Instance != "" {
+		return b.Instance == way.Instance
+	}
+	return way.Contact != "" && b.Instance == "" && b.Contact == way.Contact
+}
+
+// another returns the newest open flow of the phone that the way leads to.
+func (s *Signalling) another(way signal.Way) (*flow, error) {
+	for _, b := range s.phone(way) {
+		if f, err := s.edge.find(b.Flow); err == nil {
+			return f, nil
+		}
+	}
+	return nil, errNoFlow
+}
+
+// stream returns the newest open stream of the phone that the way leads to, or nil.
+func (s *Signalling) stream(way signal.Way) *flow {
+	for _, b := range s.phone(way) {
+		if f, err := s.edge.find(b.Flow); err == nil && b.Flow.Transport.Stream() {
+			return f
+		}
+	}
+	return nil
+}
+
+// phone returns the reachable bindings of the phone that a way leads to, newest first.
+func (s *Signalling) phone(way signal.Way) []registrar.Binding {
+	if way.AoR.IsZero() || s.calls == nil {
+		return nil
+	}
+	found := slices.DeleteFunc(s.calls.Bindings(way.AoR), func(b registrar.Binding) bool {
+		return !b.Reachable || !samePhone(way, b)
+	})
+	slices.SortFunc(found, func(a, b registrar.Binding) int { return b.RefreshedAt.Compare(a.RefreshedAt) })
+	return found
+}
+
+// wayBack returns the way back to who sends over a flow, and whether a binding of that user stands on it.
+func (s *Signalling) wayBack(f *flow, user telephony.AoR) (way signal.Way, bound bool) {
+	way = signal.Way{Node: s.edge.cfg.Node, Flow: f.Flow, AoR: user}
+	for _, b := range s.calls.Bindings(user) {
+		if b.Reachable && sameFlow(b.Flow, f.Flow) {
+			way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
+			f.note(user, b.Account)
+			return way, true
+		}
+	}
+	return way, false
+}
+
+// sameFlow compares streams by number, and UDP by its addresses: its numbers are forgotten now and then.
+func sameFlow(a, b telephony.Flow) bool {
+	if a.Transport.Stream() {
+		return a.ID == b.ID
+	}
+	return a.Listener == b.Listener && a.Remote == b.Remote
+}

@@ -1,0 +1,434 @@
+package sip
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/signal"
+	"demarc/telephony/wire"
+)
+
+// clientTx is one client transaction of a UAC; its shard's lock guards it. It is used again when it is over, with its memory.
+type clientTx struct {
+	shard *uacShard
+	schedule
+	clientState
+}
+
+// clientState is all of a transaction that does not outlive it.
+type clientState struct {
+	id       clientID
+	secret   uint64 // in the branch: each way has its own
+	method   string
+	out      signal.Outgoing // until a final response
+	tried    int             // how many of its ways
+	way      signal.Way      // the one under way
+	carrier  Carrier
+	invite   bool
+	state    State
+	canceled bool
+	reason   string // of the CANCEL
+	raw      []byte // the request; once it is refused, the ACK
+	answers  []answer
+}
+
+// answer is what is remembered of the dialogs that an INVITE began.
+type answer struct {
+	tag     string
+	rseq    uint32 // of the last reliable provisional response (RFC 3262 §4)
+	final   bool   // a 2xx came
+	ack     []byte
+	carrier Carrier
+}
+
+// forget drops what a transaction holds, but for the memory that the next one may use.
+func (t *clientTx) forget() {
+	raw := t.raw[:0]
+	if cap(raw) > largestKept {
+		raw = nil
+	}
+	t.clientState = clientState{raw: raw}
+	t.interval, t.resend, t.end = 0, 0, 0 // the wheel may still look at the timer
+}
+
+// try sends the request over the next way that is open. Without one it is over.
+func (t *clientTx) try() (Failure, bool) {
+	t.method = t.out.Method
+	size := t.size()
+	why := "there is no way to the phone"
+	for t.tried < len(t.out.Ways) {
+		t.way = t.out.Ways[t.tried]
+		t.tried++
+		c, err := t.shard.of.cfg.Ways.Open(t.way, size)
+		if err != nil {
+			why = err.Error()
+			continue
+		}
+		t.carrier, t.state = c, Calling
+		t.secret = rand.Uint64()
+		t.raw = appendOutgoing(t.raw[:0], &t.out, c, branchOf(t.id, t.secret))
+		t.launch()
+		return Failure{}, false
+	}
+	return t.fail(503, why), true
+}
+
+// launch sends the request and sets timers A and B, or E and F.
+func (t *clientTx) launch() {
+	t.carrier.Send(t.raw)
+	timers := t.shard.of.timers
+	t.end = t.wheel.Now() + 64*timers.T1
+	if t.reliable() {
+		t.resend = 0
+		t.set()
+		return
+	}
+	t.repeat(timers.T1)
+}
+
+// size estimates how many bytes the request will have.
+func (t *clientTx) size() int {
+	n := len(t.out.Method) + len(t.out.URI) + len(t.out.Body) + 200
+	for _, h := range t.out.Headers {
+		n += len(h.Name) + len(h.Value) + 4
+	}
+	return n
+}
+
+func (t *clientTx) reliable() bool { return t.carrier.Flow().Transport.Stream() }
+
+// comesOver reports whether a response may come over the flow: the one that the request left on, or another one of the very
+// same phone. A UDP flow is its addresses.
+func (t *clientTx) comesOver(f telephony.Flow) bool {
+	own := t.carrier.Flow()
+	if own.ID == f.ID || !f.Transport.Stream() && own.Listener == f.Listener && own.Remote == f.Remote {
+		return true
+	}
+	ways := t.shard.of.cfg.Ways
+	if !ways.SamePhone(t.way, f.ID) {
+		return false
+	}
+	moved := t.way
+	moved.Flow = f
+	if c, err := ways.Open(moved, 0); err == nil {
+		t.way, t.carrier = moved, c
+	}
+	return true
+}
+
+// receive takes a response that belongs here.
+func (t *clientTx) receive(m *wire.Message) (News, Failure, bool) {
+	switch {
+	case m.Status == 430 && t.state == Calling && t.tried < len(t.out.Ways): // RFC 5626 §5.3: that flow is gone
+		failure, failed := t.try()
+		return Old, failure, failed
+	case t.state == Completed:
+		if m.Status >= 200 {
+			t.carrier.Send(t.raw) // the ACK
+		}
+		return Old, Failure{}, false
+	case t.state == Accepted:
+		return t.accepted(m), Failure{}, false
+	case m.Status < 200:
+		return t.provisional(m), Failure{}, false
+	}
+	return t.final(m), Failure{}, false
+}
+
+// provisional stops timers A and B; what is not an INVITE is still sent, every T2 (§17.1.2.2).
+func (t *clientTx) provisional(m *wire.Message) News {
+	first := t.state == Calling
+	t.state = Proceeding
+	switch {
+	case !t.invite:
+		if first && !t.reliable() {
+			t.repeat(t.shard.of.timers.T2)
+		}
+	case !t.canceled: // a phone that was lost has come back, perhaps
+		t.clear()
+	case first:
+		t.clear()
+		t.cancel()
+	}
+	if m.Status == 100 || t.id.cancel || t.known(m) {
+		return Old
+	}
+	return Told
+}
+
+// known reports whether a reliable provisional response came before (RFC 3262 §4).
+func (t *clientTx) known(m *wire.Message) bool {
+	rseq := RSeq(m)
+	if rseq == 0 || !wire.HasToken(m.Require, "100rel") {
+		return false
+	}
+	a := t.answer(string(toTag(m)))
+	if a.rseq != 0 && rseq <= a.rseq {
+		return true
+	}
+	a.rseq = rseq
+	return false
+}
+
+// RSeq returns the number of a reliable provisional response (RFC 3262 §7.1), or 0.
+func RSeq(m *wire.Message) uint32 {
+	lines := m.Values("RSeq")
+	if len(lines) != 1 {
+		return 0
+	}
+	n, _ := wire.Number(lines[0])
+	return n
+}
+
+func (t *clientTx) answer(tag string) *answer {
+	for i := range t.answers {
+		if t.answers[i].tag == tag {
+			return &t.answers[i]
+		}
+	}
+	t.answers = append(t.answers, answer{tag: tag})
+	return &t.answers[len(t.answers)-1]
+}
+
+// final takes the first final response.
+func (t *clientTx) final(m *wire.Message) News {
+	state, keep := responded(m.Status, t.invite, t.reliable(), t.shard.of.timers)
+	told := Told
+	if t.id.cancel {
+		told = Old
+	}
+	t.state = state
+	if t.invite && m.Status >= 300 {
+		t.raw = t.appendRelated(nil, "ACK", string(m.To))
+		t.carrier.Send(t.raw)
+	}
+	if state == Accepted {
+		t.answer(string(toTag(m))).final = true
+	}
+	t.out = signal.Outgoing{}
+	if state == Terminated {
+		t.terminate()
+		return told
+	}
+	t.endAfter(t.shard.of.keep(keep))
+	return told
+}
+
+// accepted takes what comes after a 2xx: the same again gets its ACK again, another dialog's is told (RFC 6026 §7.2).
+func (t *clientTx) accepted(m *wire.Message) News {
+	if m.Status/100 != 2 {
+		return Old
+	}
+	a := t.answer(string(toTag(m)))
+	if a.final {
+		if a.ack != nil {
+			a.carrier.Send(a.ack)
+		}
+		return Old
+	}
+	a.final = true
+	return Told
+}
+
+// acked keeps the ACK to the 2xx of a dialog.
+func (t *clientTx) acked(tag string, c Carrier, raw []byte) {
+	a := t.answer(tag)
+	a.ack, a.carrier = raw, c
+}
+
+// cancel sends the CANCEL, which is a transaction of its own over the same flow and with the same branch (§9.1). When nothing
+// comes of it within 64*T1, the INVITE is over.
+func (t *clientTx) cancel() {
+	t.end = t.wheel.Now() + 64*t.shard.of.timers.T1
+	t.set()
+	c, err := t.shard.begin(clientID{tx: t.id.tx, cancel: true})
+	if err != nil {
+		return // then the far end rings until it gives up by itself
+	}
+	c.method, c.secret, c.state, c.carrier, c.way = "CANCEL", t.secret, Calling, t.carrier, t.way
+	c.raw = t.appendRelated(c.raw[:0], "CANCEL", "")
+	c.launch()
+}
+
+// appendRelated renders the ACK to a final response that is not a 2xx, or a CANCEL (§17.1.1.3, §9.1): both repeat the
+// INVITE's Request-URI, branch, Route, From, Call-ID and CSeq; an ACK has the To of the response.
+func (t *clientTx) appendRelated(dst []byte, method, to string) []byte {
+	dst = appendTop(dst, method, t.out.URI, t.carrier, branchOf(t.id, t.secret), maxForwards)
+	for _, h := range t.out.Headers {
+		switch {
+		case strings.EqualFold(h.Name, "To") && to != "":
+			dst = AppendHeader(dst, "To", to)
+		case strings.EqualFold(h.Name, "CSeq"):
+			n, _, _ := strings.Cut(h.Value, " ")
+			dst = AppendHeader(dst, "CSeq", n+" "+method)
+		case repeated(h.Name):
+			dst = AppendHeader(dst, h.Name, h.Value)
+		}
+	}
+	if method == "CANCEL" && t.reason != "" {
+		dst = AppendHeader(dst, "Reason", t.reason)
+	}
+	return AppendEnd(dst, nil)
+}
+
+func repeated(name string) bool {
+	for _, own := range []string{"Route", "From", "To", "Call-ID"} {
+		if strings.EqualFold(name, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// gone is called when the flow has ended: before anything came back the next way is tried. A phone that has answered may come
+// back, and answer over its next flow: it gets a few seconds.
+func (t *clientTx) gone() (Failure, bool) {
+	switch {
+	case t.id.cancel:
+		t.terminate()
+		return Failure{}, false
+	case t.state == Calling && t.canceled:
+		return t.fail(487, "the call was given up"), true
+	case t.state == Calling:
+		return t.try()
+	case t.state == Proceeding && t.way.Instance != "":
+		t.end = t.wheel.Now() + 16*t.shard.of.timers.T1
+		t.set()
+		return Failure{}, false
+	case t.state == Proceeding:
+		return t.fail(503, "the connection to the phone was lost"), true
+	}
+	return Failure{}, false
+}
+
+// fail ends the transaction without a response.
+func (t *clientTx) fail(status int, reason string) Failure {
+	f := Failure{Tx: t.id.tx, Method: t.out.Method, Status: status, Reason: reason, Way: t.way}
+	t.terminate()
+	return f
+}
+
+// expire is what the wheel calls, perhaps in vain: the transaction may have moved on, or be another one by now.
+func (t *clientTx) expire() {
+	t.shard.mu.Lock()
+	failure, failed := t.due()
+	t.shard.mu.Unlock()
+	if failed {
+		t.shard.of.cfg.Failed(failure)
+	}
+}
+
+func (t *clientTx) due() (Failure, bool) {
+	now := t.wheel.Now()
+	switch {
+	case t.id.tx == 0, t.state == Terminated: // nobody uses it now
+	case t.ended(now):
+		return t.timedOut()
+	case t.mustSend(now):
+		t.carrier.Send(t.raw)
+		t.repeat(t.next())
+	default: // it was set to a later time meanwhile
+		t.set()
+	}
+	return Failure{}, false
+}
+
+// timedOut is timers B, D, F, M and what gives a lost phone up.
+func (t *clientTx) timedOut() (Failure, bool) {
+	switch {
+	case t.id.cancel, t.state == Completed, t.state == Accepted:
+		t.terminate()
+		return Failure{}, false
+	case t.canceled:
+		return t.fail(487, "the call was given up, and the phone did not say so"), true
+	case t.state == Calling && t.tried < len(t.out.Ways):
+		return t.try()
+	case t.state == Proceeding && t.invite:
+		return t.fail(503, "the connection to the phone was lost while it rang"), true
+	}
+	seconds := strconv.Itoa(int(64 * t.shard.of.timers.T1 / time.Second))
+	return t.fail(408, "the phone did not answer within "+seconds+" seconds"), true
+}
+
+// next is timer A, or E.
+func (t *clientTx) next() time.Duration {
+	switch {
+	case t.invite:
+		return 2 * t.interval
+	case t.state == Proceeding:
+		return t.shard.of.timers.T2
+	}
+	return min(2*t.interval, t.shard.of.timers.T2)
+}
+
+func (t *clientTx) terminate() {
+	t.wheel.Stop(&t.timer)
+	t.state = Terminated
+	t.shard.remove(t)
+}
+
+// keep is UAS.keep's.
+func (u *UAC) keep(d time.Duration) time.Duration {
+	if 4*u.size.Load() > 3*int64(u.cfg.Limit) {
+		return min(d, u.timers.T4)
+	}
+	return d
+}
+
+// appendOutgoing renders a request.
+func appendOutgoing(dst []byte, out *signal.Outgoing, c Carrier, branch string) []byte {
+	hops := out.Hops
+	if hops == 0 {
+		hops = maxForwards
+	}
+	dst = appendTop(dst, out.Method, out.URI, c, branch, hops)
+	for _, h := range out.Headers {
+		dst = AppendHeader(dst, h.Name, h.Value)
+	}
+	if out.ContentType != "" && len(out.Body) > 0 {
+		dst = AppendHeader(dst, "Content-Type", out.ContentType)
+	}
+	return AppendEnd(dst, out.Body)
+}
+
+// appendTop renders what comes before the headers that the sender gave.
+func appendTop(dst []byte, method, uri string, c Carrier, branch string, hops int) []byte {
+	dst = append(append(append(dst, method...), ' '), uri...)
+	dst = append(dst, " SIP/2.0\r\nVia: SIP/2.0/"...)
+	dst = append(dst, upper(c.Flow().Transport)...)
+	dst = append(append(dst, ' '), c.SentBy()...)
+	dst = append(append(dst, ";branch="...), branch...)
+	dst = append(dst, ";rport\r\n"...)
+	dst = appendHops(dst, hops)
+	if route := c.Route(); route != "" {
+		dst = AppendHeader(dst, "Route", route)
+	}
+	return dst
+}
+
+func upper(t telephony.Transport) string {
+	switch t {
+	case telephony.UDP:
+		return "UDP"
+	case telephony.TCP:
+		return "TCP"
+	case telephony.TLS:
+		return "TLS"
+	}
+	return strings.ToUpper(string(t))
+}
+
+// tagOf returns the tag of the To among the headers.
+func tagOf(headers []telephony.Header) string {
+	for _, h := range headers {
+		if strings.EqualFold(h.Name, "To") {
+			to, _ := wire.ParseNameAddr([]byte(h.Value))
+			tag, _ := wire.Param(to.Params, "tag")
+			return string(tag)
+		}
+	}
+	return ""
+}

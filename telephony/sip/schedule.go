@@ -1,0 +1,47 @@
+package sip
+
+import "time"
+
+// schedule is when a transaction sends again and when it ends; one timer on the wheel serves both. Times are the wheel's,
+// zero is never. Its transaction's lock guards it.
+type schedule struct {
+	wheel    *Wheel
+	timer    Timer
+	interval time.Duration // until the next time it sends
+	resend   time.Duration
+	end      time.Duration
+}
+
+// repeat lets the transaction send again after the interval.
+func (s *schedule) repeat(interval time.Duration) {
+	s.interval, s.resend = interval, s.wheel.Now()+interval
+	s.set()
+}
+
+// endAfter lets the transaction end, and not send before.
+func (s *schedule) endAfter(d time.Duration) {
+	s.resend, s.end = 0, s.wheel.Now()+d
+	s.set()
+}
+
+// clear stops both.
+func (s *schedule) clear() {
+	s.resend, s.end = 0, 0
+	s.set()
+}
+
+// ended reports whether the end has come; mustSend whether it is time to send again.
+func (s *schedule) ended(now time.Duration) bool    { return s.end > 0 && now >= s.end }
+func (s *schedule) mustSend(now time.Duration) bool { return s.resend > 0 && now >= s.resend }
+
+func (s *schedule) set() {
+	next := s.end
+	if s.resend > 0 && (next == 0 || s.resend < next) {
+		next = s.resend
+	}
+	if next == 0 {
+		s.wheel.Stop(&s.timer)
+		return
+	}
+	s.wheel.Set(&s.timer, next-s.wheel.Now())
+}

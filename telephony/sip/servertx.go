@@ -1,0 +1,253 @@
+package sip
+
+import (
+	"bytes"
+	"hash/maphash"
+	"strconv"
+	"time"
+
+	"demarc/telephony/signal"
+	"demarc/telephony/wire"
+)
+
+// serverTx is one server transaction of a UAS; its shard's lock guards it. It is used again when it is over, with its memory.
+type serverTx struct {
+	shard *uasShard
+	schedule
+	identity
+	frame
+	peer     Peer
+	method   string
+	invite   bool
+	reliable bool
+	state    State
+	acked    bool   // an ACK to its 2xx came
+	canceled bool   // a CANCEL came
+	response []byte // the last one
+	rel      reliable
+}
+
+// identity is how a transaction is found.
+type identity struct {
+	id                  signal.TxID
+	key, origin         []byte
+	keyHash, originHash uint64
+	sameKey             *serverTx // the next with this hash
+}
+
+// frame is what all responses of a transaction copy from its request.
+type frame struct {
+	copied   []byte // Via to CSeq
+	tagAt    int    // where the tag of To goes; -1 when the request had one
+	localTag string // of the last response that had one
+	ownTag   uint64 // for a response to which nobody gave one
+}
+
+// reliable is what RFC 3262 asks for.
+type reliable struct {
+	seq     uint32         // RSeq of the last one
+	raw     []byte         // the last one
+	tag     string         // its To tag
+	waiting bool           // for its PRACK
+	held    []signal.Reply // until then
+}
+
+func (t *serverTx) begin(in Incoming, id signal.TxID) {
+	m := in.Message
+	t.id, t.peer, t.method, t.reliable, t.state = id, in.Peer, in.Method, in.Reliable, Proceeding
+	t.invite = m.Is("INVITE")
+	t.key = appendKey(t.key[:0], m, in.Flow, m.Method)
+	t.origin = appendSource(t.origin[:0], m, m.CSeq, m.Method)
+	t.copied = appendParties(t.copied[:0], m, in.Source)
+	if t.tagAt = len(t.copied); hasTag(m) {
+		t.tagAt = -1
+		t.localTag = string(toTag(m))
+	}
+	t.ownTag = maphash.Bytes(t.shard.of.seed, t.copied)
+	t.copied = appendOrigin(t.copied, m)
+}
+
+// forget drops what a transaction holds, but for the memory that the next one may use.
+func (t *serverTx) forget() {
+	t.peer, t.method, t.localTag, t.sameKey = nil, "", "", nil
+	t.acked, t.canceled, t.rel = false, false, reliable{}
+	t.response = t.response[:0]
+	if cap(t.response) > largestKept {
+		t.response = nil
+	}
+	t.schedule.interval, t.schedule.resend, t.schedule.end = 0, 0, 0
+}
+
+const largestKept = 4 << 10
+
+// again answers a retransmission with the last response; once a 2xx went out, that is sent again by the clock alone.
+func (t *serverTx) again() {
+	if len(t.response) > 0 && t.state != Confirmed && t.state != Accepted {
+		t.peer.Send(t.response)
+	}
+}
+
+// respond sends a response, or keeps it until an earlier one is acknowledged: a further reliable one, and a 2xx, which must
+// not overtake (RFC 3262 §3).
+func (t *serverTx) respond(r signal.Reply) {
+	if t.rel.waiting && (r.Reliable || r.Status/100 == 2) {
+		t.rel.held = append(t.rel.held, r)
+		return
+	}
+	switch {
+	case t.tagAt < 0 || r.Status == 100:
+	case r.ToTag != "":
+		t.localTag = r.ToTag
+	case t.localTag == "":
+		t.localTag = strconv.FormatUint(t.ownTag, 36)
+	}
+	if r.Reliable = r.Reliable && t.invite && r.Status > 100 && r.Status < 200; r.Reliable {
+		t.rel.seq++
+		t.rel.waiting, t.rel.tag = true, t.localTag
+	}
+	t.response = t.render(t.response[:0], r)
+	if r.Reliable {
+		t.rel.raw = append(t.rel.raw[:0], t.response...)
+	}
+	t.peer.Send(t.response)
+	t.sent(r)
+}
+
+// sent moves on after a response went out.
+func (t *serverTx) sent(r signal.Reply) {
+	timers := t.shard.of.timers
+	state, keep := answered(r.Status, t.invite, t.reliable, timers)
+	t.state = state
+	switch {
+	case r.Reliable:
+		t.end = t.wheel.Now() + 64*timers.T1
+		t.repeat(timers.T1)
+	case state == Proceeding:
+	case state == Accepted, state == Completed && t.invite && !t.reliable:
+		t.end = t.wheel.Now() + keep
+		t.repeat(timers.T1)
+	default:
+		t.finish(t.shard.of.keep(keep))
+	}
+}
+
+// render appends a response.
+func (t *serverTx) render(dst []byte, r signal.Reply) []byte {
+	dst = AppendStatus(dst, r.Status, r.Reason)
+	if t.tagAt < 0 || r.Status == 100 {
+		dst = append(dst, t.copied...)
+	} else {
+		dst = append(dst, t.copied[:t.tagAt]...)
+		dst = append(append(dst, ";tag="...), t.localTag...)
+		dst = append(dst, t.copied[t.tagAt:]...)
+	}
+	for _, h := range r.Headers {
+		dst = AppendHeader(dst, h.Name, h.Value)
+	}
+	if r.Reliable {
+		dst = append(dst, "Require: 100rel\r\nRSeq: "...)
+		dst = append(strconv.AppendUint(dst, uint64(t.rel.seq), 10), "\r\n"...)
+	}
+	if r.ContentType != "" && len(r.Body) > 0 {
+		dst = AppendHeader(dst, "Content-Type", r.ContentType)
+	}
+	return AppendEnd(dst, r.Body)
+}
+
+// pracked reports whether the last reliable response waited for its PRACK; what waited for that goes out.
+func (t *serverTx) pracked(m *wire.Message, rseq uint32) bool {
+	if !t.rel.waiting || t.rel.seq != rseq || t.state != Proceeding || string(toTag(m)) != t.rel.tag {
+		return false
+	}
+	t.rel.waiting = false
+	t.clear()
+	held := t.rel.held
+	t.rel.held = nil
+	for _, r := range held {
+		if t.state == Proceeding {
+			t.respond(r) // holds back again what must wait for another one
+		}
+	}
+	return true
+}
+
+// expire is what the wheel calls, perhaps in vain: the transaction may have moved on, or be another one by now.
+func (t *serverTx) expire() {
+	id, rseq, missing := t.due()
+	if missing {
+		t.shard.of.cfg.Missing(id, rseq)
+	}
+}
+
+func (t *serverTx) due() (id signal.TxID, rseq uint32, missing bool) {
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
+	now := t.wheel.Now()
+	switch {
+	case t.state == Terminated:
+	case t.ended(now) && t.state == Proceeding: // no PRACK came: the INVITE is still to be answered
+		t.rel.waiting, t.rel.held = false, nil
+		t.clear()
+		return t.id, t.rel.seq, true
+	case t.ended(now):
+		id, missing = t.id, t.state == Accepted && !t.acked
+		t.terminate()
+		return id, 0, missing
+	case t.mustSend(now):
+		t.peer.Send(t.repeated())
+		t.repeat(t.next())
+	default: // it was set to a later time meanwhile
+		t.set()
+	}
+	return 0, 0, false
+}
+
+func (t *serverTx) repeated() []byte {
+	if t.state == Proceeding {
+		return t.rel.raw
+	}
+	return t.response
+}
+
+// next is how long until the response is sent once more: reliable provisional ones double without bound (RFC 3262 §3).
+func (t *serverTx) next() time.Duration {
+	if t.state == Proceeding {
+		return 2 * t.interval
+	}
+	return min(2*t.interval, t.shard.of.timers.T2)
+}
+
+// finish keeps the transaction for a while, or ends it.
+func (t *serverTx) finish(keep time.Duration) {
+	if keep == 0 || t.state == Terminated {
+		t.terminate()
+		return
+	}
+	t.endAfter(keep)
+}
+
+func (t *serverTx) terminate() {
+	t.state = Terminated
+	t.wheel.Stop(&t.timer)
+	t.shard.remove(t)
+}
+
+// tag returns the To tag of its responses, as far as one is known.
+func (t *serverTx) tag() string { return t.localTag }
+
+// sameDialog reports whether a request names the dialog that the transaction's responses began.
+func (t *serverTx) sameDialog(m *wire.Message) bool {
+	return bytes.Equal(toTag(m), []byte(t.localTag))
+}
+
+func fromTag(m *wire.Message) []byte {
+	from, _ := m.FromAddr()
+	tag, _ := wire.Param(from.Params, "tag")
+	return tag
+}
+
+func toTag(m *wire.Message) []byte {
+	to, _ := m.ToAddr()
+	tag, _ := wire.Param(to.Params, "tag")
+	return tag
+}

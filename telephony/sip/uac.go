@@ -1,0 +1,297 @@
+package sip
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"demarc/telephony"
+	"demarc/telephony/signal"
+	"demarc/telephony/wire"
+)
+
+// UAC is the bounded table of the client transactions of calls (RFC 3261 §17.1, RFC 6026). A request is tried over one way
+// after the other until something comes back. It is safe for concurrent use.
+type UAC struct {
+	cfg    UACConfig
+	timers Timers
+	size   atomic.Int64
+	shards [txShards]uacShard
+}
+
+// UACConfig configures a UAC. Failed is called without a lock held, and must not block.
+type UACConfig struct {
+	Timers Timers
+	Wheel  *Wheel
+	Limit  int
+	Ways   Ways
+	Failed func(Failure)
+}
+
+// Ways finds open flows.
+type Ways interface {
+	// Open returns the flow to send a request of so many bytes over, or why there is none.
+	Open(w signal.Way, size int) (Carrier, error)
+	// SamePhone reports whether the flow is that of the very phone that the way leads to.
+	SamePhone(w signal.Way, flow uint64) bool
+}
+
+// Carrier is an open flow. Send copies what it is given, and does not block.
+type Carrier interface {
+	Flow() telephony.Flow
+	SentBy() string // for Via
+	Route() string  // value of a Route to the node that holds the flow; empty when it is this one
+	Send(b []byte)
+}
+
+// Failure is the end of a transaction without a response of the far end.
+type Failure struct {
+	Tx     signal.TxID
+	Method string
+	Status int    // 408, 487 or 503
+	Reason string // for people
+	Way    signal.Way
+}
+
+// News says what a response is to the transactions that there are.
+type News uint8
+
+// What a response may be.
+const (
+	Unasked News = iota // nothing here waits for it
+	Old                 // known already: dealt with
+	Told                // the sender of the request is to be told
+)
+
+// ErrTx says that a request cannot be sent under its number: it is in use, or there are too many.
+var ErrTx = errors.New("sip: too many client transactions, or a number that is in use")
+
+type uacShard struct {
+	of     *UAC
+	mu     sync.Mutex
+	table  map[clientID]*clientTx
+	free   []*clientTx
+	closed bool
+}
+
+// clientID names a transaction: a CANCEL's is its INVITE's, with a mark.
+type clientID struct {
+	tx     signal.TxID
+	cancel bool
+}
+
+// NewUAC returns an empty table.
+func NewUAC(c UACConfig) *UAC {
+	u := &UAC{cfg: c, timers: c.Timers.withDefaults()}
+	for i := range u.shards {
+		u.shards[i].of, u.shards[i].table = u, make(map[clientID]*clientTx)
+	}
+	return u
+}
+
+// Len returns the number of transactions.
+func (u *UAC) Len() int { return int(u.size.Load()) }
+
+// Send begins a transaction. How it ends is told by Failed, or by what Receive says of a final response.
+func (u *UAC) Send(out *signal.Outgoing) error {
+	s := u.shard(out.Tx)
+	s.mu.Lock()
+	t, err := s.begin(clientID{tx: out.Tx})
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	t.out, t.invite, t.state = *out, out.Method == "INVITE", Calling
+	failure, failed := t.try()
+	s.mu.Unlock()
+	if failed {
+		u.cfg.Failed(failure)
+	}
+	return nil
+}
+
+// Ack sends the ACK to a 2xx (RFC 3261 §13.2.2.4), now and whenever that 2xx comes again.
+func (u *UAC) Ack(out *signal.Outgoing) error {
+	s := u.shard(out.Tx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	for _, way := range out.Ways {
+		var c Carrier
+		if c, err = u.cfg.Ways.Open(way, len(out.Body)); err != nil {
+			continue
+		}
+		raw := appendOutgoing(nil, out, c, branchOf(clientID{tx: out.Tx}, rand.Uint64()))
+		c.Send(raw)
+		if t := s.table[clientID{tx: out.Tx}]; t != nil && t.state == Accepted {
+			t.acked(tagOf(out.Headers), c, raw)
+		}
+		return nil
+	}
+	return err
+}
+
+// Cancel cancels an INVITE: as soon as there is a provisional response (§9.1), and not when there is a final one.
+func (u *UAC) Cancel(tx signal.TxID, reason string) {
+	s := u.shard(tx)
+	s.mu.Lock()
+	t := s.table[clientID{tx: tx}]
+	if t == nil || !t.invite || t.canceled {
+		s.mu.Unlock()
+		return
+	}
+	t.canceled, t.reason = true, reason
+	if t.state == Proceeding {
+		t.cancel()
+	}
+	s.mu.Unlock()
+}
+
+// Receive takes a response that came over the flow. Told says who is to be told, and the way it came.
+func (u *UAC) Receive(m *wire.Message, flow telephony.Flow) (tx signal.TxID, way signal.Way, what News) {
+	v, _, ok := m.TopVia()
+	if !ok {
+		return 0, way, Unasked
+	}
+	id, secret, ok := readBranch(v.Branch())
+	if !ok {
+		return 0, way, Unasked
+	}
+	id.cancel = string(m.CSeqMethod) == "CANCEL"
+	s := u.shard(id.tx)
+	s.mu.Lock()
+	t := s.table[id]
+	if t == nil || t.secret != secret || string(m.CSeqMethod) != t.method || !t.comesOver(flow) {
+		s.mu.Unlock()
+		return 0, way, Unasked
+	}
+	way = t.way
+	way.Flow = flow
+	what, failure, failed := t.receive(m)
+	s.mu.Unlock()
+	if failed {
+		u.cfg.Failed(failure)
+	}
+	return id.tx, way, what
+}
+
+// FlowGone ends or moves what waits for a response over a flow that has ended.
+func (u *UAC) FlowGone(flow uint64) {
+	var failures []Failure
+	for i := range u.shards {
+		s := &u.shards[i]
+		s.mu.Lock()
+		for _, t := range s.table {
+			if t.carrier == nil || t.carrier.Flow().ID != flow {
+				continue
+			}
+			if failure, failed := t.gone(); failed {
+				failures = append(failures, failure)
+			}
+		}
+		s.mu.Unlock()
+	}
+	for _, f := range failures {
+		u.cfg.Failed(f)
+	}
+}
+
+// State returns where a transaction stands.
+func (u *UAC) State(tx signal.TxID) State {
+	s := u.shard(tx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.table[clientID{tx: tx}]; t != nil {
+		return t.state
+	}
+	return Terminated
+}
+
+// Close ends all transactions; nothing is sent or told after it.
+func (u *UAC) Close() {
+	for i := range u.shards {
+		s := &u.shards[i]
+		s.mu.Lock()
+		s.closed = true
+		for _, t := range s.table {
+			t.terminate()
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (u *UAC) shard(tx signal.TxID) *uacShard { return &u.shards[tx%txShards] }
+
+func (s *uacShard) begin(id clientID) (*clientTx, error) {
+	u := s.of
+	if _, used := s.table[id]; used || s.closed {
+		return nil, ErrTx
+	}
+	if u.size.Add(1) > int64(u.cfg.Limit) {
+		u.size.Add(-1)
+		return nil, ErrTx
+	}
+	var t *clientTx
+	if n := len(s.free); n > 0 {
+		t = s.free[n-1]
+		s.free = s.free[:n-1]
+	} else {
+		t = &clientTx{shard: s}
+		t.schedule.wheel = u.cfg.Wheel
+		t.schedule.timer.Fire = t.expire
+	}
+	t.id = id
+	s.table[id] = t
+	return t, nil
+}
+
+func (s *uacShard) remove(t *clientTx) {
+	delete(s.table, t.id)
+	s.of.size.Add(-1)
+	if len(s.free) < maxFree {
+		t.forget()
+		s.free = append(s.free, t)
+	}
+}
+
+// branchOf writes which transaction a branch is of, and a number that nobody can guess.
+func branchOf(id clientID, secret uint64) string {
+	var room [40]byte
+	b := append(room[:0], magicCookie...)
+	b = strconv.AppendUint(b, uint64(id.tx), 36)
+	b = append(b, '-')
+	return string(strconv.AppendUint(b, secret, 36))
+}
+
+func readBranch(b []byte) (id clientID, secret uint64, ok bool) {
+	if len(b) < len(magicCookie) || string(b[:len(magicCookie)]) != magicCookie {
+		return id, 0, false
+	}
+	b = b[len(magicCookie):]
+	for i, c := range b {
+		if c == '-' {
+			tx, fine := number36(b[:i])
+			secret, ok = number36(b[i+1:])
+			id.tx = signal.TxID(tx)
+			return id, secret, ok && fine
+		}
+	}
+	return id, 0, false
+}
+
+func number36(b []byte) (n uint64, ok bool) {
+	for _, c := range b {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'z':
+			c -= 'a' - 10
+		default:
+			return 0, false
+		}
+		n = n*36 + uint64(c)
+	}
+	return n, len(b) > 0 && len(b) <= 13
+}

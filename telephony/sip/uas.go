@@ -1,0 +1,320 @@
+package sip
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"demarc/telephony/signal"
+	"demarc/telephony/wire"
+)
+
+// UAS is the bounded table of the server transactions of calls (RFC 3261 §17.2, RFC 6026, RFC 3262). Unlike Transactions it
+// sends a 2xx to INVITE until its ACK too, and reliable provisional responses until their PRACK. It is safe for concurrent
+// use. What a Peer is given is valid during the call alone.
+type UAS struct {
+	cfg    UASConfig
+	timers Timers
+	seed   maphash.Seed
+	ids    atomic.Uint64
+	size   atomic.Int64
+	shards [txShards]uasShard
+}
+
+// UASConfig configures a UAS. Missing is called without a lock held, and must not block.
+type UASConfig struct {
+	Timers Timers
+	Wheel  *Wheel
+	Limit  int
+	// Missing says that no ACK to a 2xx came within 64*T1, and that the transaction is over; or, with rseq, that no PRACK came.
+	Missing func(tx signal.TxID, rseq uint32)
+}
+
+// Peer is where the responses of a transaction go.
+type Peer interface{ Send(b []byte) }
+
+// Incoming is a request that begins a transaction.
+type Incoming struct {
+	Message  *wire.Message
+	Method   string // as it is counted
+	Flow     uint64
+	Source   netip.AddrPort
+	Reliable bool
+	Peer     Peer
+}
+
+// Match says what a request is to the transactions that there are.
+type Match uint8
+
+// What a request may be.
+const (
+	Fresh    Match = iota + 1 // begins a transaction
+	Absorbed                  // a retransmission, or an ACK to what needs no more than that: dealt with
+	Acked                     // the first ACK to a 2xx of the transaction
+	Merged                    // the copy of a request that came by another way (§8.2.2.2)
+	Stray                     // an ACK to nothing
+)
+
+const (
+	txShards = 16
+	maxFree  = 256 // transactions that a shard keeps to be used again
+)
+
+// uasShard has the transactions of the Call-IDs that hash to it, so that all of a call has one lock.
+type uasShard struct {
+	of      *UAS
+	number  uint64
+	mu      sync.Mutex
+	byID    map[signal.TxID]*serverTx
+	byKey   map[uint64]*serverTx // by the hash of key; chained
+	origins map[uint64]*serverTx // by the hash of origin: the newest
+	free    []*serverTx
+	closed  bool
+}
+
+// NewUAS returns an empty table.
+func NewUAS(c UASConfig) *UAS {
+	u := &UAS{cfg: c, timers: c.Timers.withDefaults(), seed: maphash.MakeSeed()}
+	for i := range u.shards {
+		u.shards[i] = uasShard{
+			of: u, number: uint64(i), byID: make(map[signal.TxID]*serverTx), byKey: make(map[uint64]*serverTx),
+			origins: make(map[uint64]*serverTx),
+		}
+	}
+	return u
+}
+
+// Len returns the number of transactions.
+func (u *UAS) Len() int { return int(u.size.Load()) }
+
+// Match finds what a request is, and deals with retransmissions and ACKs. tx is zero for Fresh and Stray.
+func (u *UAS) Match(m *wire.Message, flow uint64) (tx signal.TxID, what Match) {
+	var room [192]byte
+	s := u.shard(m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.Is("ACK") {
+		return s.acknowledged(m, appendKey(room[:0], m, flow, invite))
+	}
+	if t := s.find(appendKey(room[:0], m, flow, m.Method)); t != nil {
+		t.again()
+		return t.id, Absorbed
+	}
+	if hasTag(m) {
+		return 0, Fresh
+	}
+	// An old phone may answer a challenge with the same CSeq, so what was refused is no longer ongoing.
+	if t := s.origin(m, m.CSeq, m.Method); t != nil && (t.state == Proceeding || t.state == Accepted) {
+		return t.id, Merged
+	}
+	return 0, Fresh
+}
+
+// Begin begins a transaction for a request that is Fresh. Of an INVITE the 100 is sent.
+func (u *UAS) Begin(in Incoming) (signal.TxID, error) {
+	if u.size.Add(1) > int64(u.cfg.Limit) {
+		u.size.Add(-1)
+		return 0, ErrFull
+	}
+	s := u.shard(in.Message)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		u.size.Add(-1)
+		return 0, ErrFull
+	}
+	t := s.take()
+	t.begin(in, signal.TxID(u.ids.Add(1)<<shardBits|s.number))
+	s.add(t)
+	if t.invite {
+		t.respond(signal.Reply{Status: 100})
+	}
+	return t.id, nil
+}
+
+// Canceled finds the INVITE that a CANCEL of the same flow names (§9.2). pending is true the first time, while there is no
+// final response.
+func (u *UAS) Canceled(m *wire.Message, flow uint64) (tx signal.TxID, tag string, pending bool) {
+	var room [192]byte
+	s := u.shard(m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.find(appendKey(room[:0], m, flow, invite))
+	if t == nil {
+		return 0, "", false
+	}
+	pending = t.state == Proceeding && !t.canceled
+	t.canceled = true
+	return t.id, t.tag(), pending
+}
+
+// Pracked notes that the reliable provisional response to the INVITE with a CSeq arrived. ok is false when there is none that
+// waits for it: 481 (RFC 3262 §3).
+func (u *UAS) Pracked(m *wire.Message, rseq, cseq uint32) (tx signal.TxID, ok bool) {
+	s := u.shard(m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.origin(m, cseq, invite)
+	if t == nil || !t.pracked(m, rseq) {
+		return 0, false
+	}
+	return t.id, true
+}
+
+// Respond sends a response and keeps its bytes. It reports which transaction's; ok is false when there is none that waits for
+// one.
+func (u *UAS) Respond(r signal.Reply) (p Peer, method string, ok bool) {
+	s := &u.shards[r.Tx%txShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.byID[r.Tx]
+	if t == nil || t.state != Proceeding {
+		return nil, "", false
+	}
+	p, method = t.peer, t.method // it may be over with this
+	t.respond(r)
+	return p, method, true
+}
+
+// Peer returns where the responses of a transaction go, or nil when it is over.
+func (u *UAS) Peer(tx signal.TxID) Peer {
+	s := &u.shards[tx%txShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.byID[tx]; t != nil {
+		return t.peer
+	}
+	return nil
+}
+
+// State returns where a transaction stands.
+func (u *UAS) State(tx signal.TxID) State {
+	s := &u.shards[tx%txShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.byID[tx]; t != nil {
+		return t.state
+	}
+	return Terminated
+}
+
+// Close ends all transactions; nothing is sent after it.
+func (u *UAS) Close() {
+	for i := range u.shards {
+		s := &u.shards[i]
+		s.mu.Lock()
+		s.closed = true
+		for _, t := range s.byID {
+			t.terminate()
+		}
+		s.mu.Unlock()
+	}
+}
+
+// keep shortens how long something is kept that only absorbs retransmissions, when room gets scarce: what is on its way in
+// the network arrives within T4.
+func (u *UAS) keep(d time.Duration) time.Duration {
+	if 4*u.size.Load() > 3*int64(u.cfg.Limit) {
+		return min(d, u.timers.T4)
+	}
+	return d
+}
+
+func (u *UAS) shard(m *wire.Message) *uasShard {
+	return &u.shards[maphash.Bytes(u.seed, m.CallID)%txShards]
+}
+
+const shardBits = 4 // of txShards
+
+func (s *uasShard) find(key []byte) *serverTx {
+	for t := s.byKey[maphash.Bytes(s.of.seed, key)]; t != nil; t = t.sameKey {
+		if bytes.Equal(t.key, key) {
+			return t
+		}
+	}
+	return nil
+}
+
+// origin finds by what a request shares with its ACK, its PRACKs and its copies.
+func (s *uasShard) origin(m *wire.Message, cseq uint32, method []byte) *serverTx {
+	var room [192]byte
+	origin := appendSource(room[:0], m, cseq, method)
+	if t := s.origins[maphash.Bytes(s.of.seed, origin)]; t != nil && bytes.Equal(t.origin, origin) {
+		return t
+	}
+	return nil
+}
+
+func appendSource(dst []byte, m *wire.Message, cseq uint32, method []byte) []byte {
+	dst = append(append(dst, m.CallID...), 0)
+	dst = append(append(dst, fromTag(m)...), 0)
+	return append(binary.BigEndian.AppendUint32(dst, cseq), method...)
+}
+
+// acknowledged takes an ACK. One to a 2xx has a branch of its own, and may come over another flow (§13.2.2.4).
+func (s *uasShard) acknowledged(m *wire.Message, key []byte) (signal.TxID, Match) {
+	t := s.find(key)
+	if t == nil {
+		if t = s.origin(m, m.CSeq, invite); t == nil || t.state != Accepted || !t.sameDialog(m) {
+			return 0, Stray
+		}
+	}
+	if t.state == Accepted && !t.acked {
+		t.acked = true
+		// Timer L waits for retransmissions of the INVITE, and there are none after this.
+		t.endAfter(s.of.timers.T4)
+		return t.id, Acked
+	}
+	if state, keep := acknowledged(t.state, t.reliable, s.of.timers); state != t.state {
+		t.state = state
+		t.finish(keep)
+	}
+	return t.id, Absorbed
+}
+
+func (s *uasShard) take() *serverTx {
+	if n := len(s.free); n > 0 {
+		t := s.free[n-1]
+		s.free = s.free[:n-1]
+		return t
+	}
+	t := &serverTx{shard: s}
+	t.schedule.wheel = s.of.cfg.Wheel
+	t.schedule.timer.Fire = t.expire
+	return t
+}
+
+func (s *uasShard) add(t *serverTx) {
+	s.byID[t.id] = t
+	t.keyHash, t.originHash = maphash.Bytes(s.of.seed, t.key), maphash.Bytes(s.of.seed, t.origin)
+	t.sameKey = s.byKey[t.keyHash]
+	s.byKey[t.keyHash] = t
+	s.origins[t.originHash] = t
+}
+
+func (s *uasShard) remove(t *serverTx) {
+	delete(s.byID, t.id)
+	if s.origins[t.originHash] == t {
+		delete(s.origins, t.originHash)
+	}
+	if first := s.byKey[t.keyHash]; first != t {
+		for ; first != nil; first = first.sameKey {
+			if first.sameKey == t {
+				first.sameKey = t.sameKey
+			}
+		}
+	} else if t.sameKey != nil {
+		s.byKey[t.keyHash] = t.sameKey
+	} else {
+		delete(s.byKey, t.keyHash)
+	}
+	s.of.size.Add(-1)
+	if len(s.free) < maxFree {
+		t.forget()
+		s.free = append(s.free, t)
+	}
+}

@@ -1,0 +1,158 @@
+package sip
+
+import (
+	"sync"
+	"time"
+)
+
+// Wheel runs the timers of many transactions by one clock: setting and stopping one costs a few list operations, and
+// nothing runs while there is none. A timer fires up to one tick late, never early.
+type Wheel struct {
+	tick  time.Duration
+	start time.Time
+
+	mu     sync.Mutex
+	slots  [wheelSlots]*Timer
+	armed  int
+	turned int64 // the last tick that was served
+	clock  *time.Timer
+	closed bool
+
+	serving sync.Mutex // held while timers fire
+	due     []*Timer   // of one turn; whoever holds serving has it
+}
+
+// Timer is one place on a Wheel; it belongs to the thing that it is part of, and is not copied.
+type Timer struct {
+	// Fire is called without a lock held. It may come once more after Stop or Set: whoever it belongs to looks at the time.
+	Fire func()
+
+	next, prev *Timer
+	at         int64 // the tick
+	armed      bool
+}
+
+const (
+	wheelSlots = 1024
+	minTick    = time.Millisecond
+	maxTick    = 10 * time.Millisecond
+)
+
+// NewWheel returns a wheel that is fine enough for the timers.
+func NewWheel(t Timers) *Wheel {
+	tick := min(maxTick, max(minTick, t.withDefaults().T1/50))
+	return &Wheel{tick: tick, start: time.Now()}
+}
+
+// Set lets the timer fire after d, instead of when it was set to before.
+func (w *Wheel) Set(t *Timer, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	w.unlink(t)
+	now := w.Now()
+	if w.armed == 0 {
+		w.run(int64(now / w.tick))
+	}
+	t.at = max(int64((now+d)/w.tick), w.turned) + 1
+	w.link(t)
+}
+
+// Now returns the wheel's time: since it was made.
+func (w *Wheel) Now() time.Duration { return time.Since(w.start) }
+
+// Stop lets the timer not fire.
+func (w *Wheel) Stop(t *Timer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unlink(t)
+}
+
+// Armed returns how many timers are set.
+func (w *Wheel) Armed() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.armed
+}
+
+// Close stops the wheel, and returns when no timer fires any more.
+func (w *Wheel) Close() {
+	w.mu.Lock()
+	w.closed = true
+	if w.clock != nil {
+		w.clock.Stop()
+	}
+	w.mu.Unlock()
+	w.serving.Lock() // waits for the turn that is under way
+	defer w.serving.Unlock()
+}
+
+func (w *Wheel) link(t *Timer) {
+	head := &w.slots[t.at%wheelSlots]
+	t.prev, t.next, t.armed = nil, *head, true
+	if *head != nil {
+		(*head).prev = t
+	}
+	*head = t
+	w.armed++
+}
+
+func (w *Wheel) unlink(t *Timer) {
+	if !t.armed {
+		return
+	}
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		w.slots[t.at%wheelSlots] = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	t.next, t.prev, t.armed = nil, nil, false
+	w.armed--
+}
+
+// run starts the clock. Ticks in which nothing was set are passed over.
+func (w *Wheel) run(now int64) {
+	w.turned = max(w.turned, now)
+	if w.clock == nil {
+		w.clock = time.AfterFunc(w.tick, w.turn)
+		return
+	}
+	w.clock.Reset(w.tick)
+}
+
+// turn fires what is due, and lets the clock run on while something is set.
+func (w *Wheel) turn() {
+	w.serving.Lock()
+	defer w.serving.Unlock()
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return
+	}
+	now := int64(w.Now() / w.tick)
+	for i := max(w.turned+1, now-wheelSlots+1); i <= now; i++ {
+		for t := w.slots[i%wheelSlots]; t != nil; {
+			next := t.next
+			if t.at <= now {
+				w.unlink(t)
+				w.due = append(w.due, t)
+			}
+			t = next
+		}
+	}
+	w.turned = max(w.turned, now)
+	if w.armed > 0 {
+		w.clock.Reset(w.tick)
+	}
+	w.mu.Unlock()
+	for i, t := range w.due {
+		w.due[i] = nil
+		t.Fire()
+	}
+	w.due = w.due[:0]
+}
