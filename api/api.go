@@ -21,7 +21,8 @@ type Config struct {
 	Connectors   Connectors
 	Sync         Syncer
 	Calls        Calls
-	Trace        Tracer // nil where there is no telephony
+	Trace        Tracer  // nil where there is no telephony
+	Reach        Reacher // likewise
 	Guesses      Guesses
 	ServerURL    string // https://host:port that members' browsers reach
 	CAPEM        []byte // the private CA; empty with a public certificate
@@ -96,6 +97,7 @@ func (s *server) router(identify func(*http.Request) caller) http.Handler {
 	s.connectorRoutes()
 	s.syncRoutes()
 	s.traceRoutes()
+	s.reachRoutes()
 	s.callRoutes()
 	describeProblems(s.api.OpenAPI())
 	r.Get("/provision/{token}", s.document)

@@ -43,7 +43,7 @@ func (s *syncBuffer) String() string {
 func config(w *world, log io.Writer) api.Config {
 	now := func() time.Time { return w.now }
 	return api.Config{
-		Access: identity{w}, Provisioning: w, Connectors: w, Sync: w, Calls: w,
+		Access: identity{w}, Provisioning: w, Connectors: w, Sync: w, Calls: w, Reach: w,
 		Guesses:   access.NewGuesses(access.DefaultGuesses(now)),
 		ServerURL: "https://demarc.example:8443", CAPEM: []byte("PEM"), Version: "test",
 		Log: slog.New(slog.NewJSONHandler(log, nil)), Now: now,

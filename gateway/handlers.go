@@ -18,6 +18,7 @@ func (g *Gateway) handlers() (public, operator http.Handler) {
 	c := api.Config{
 		Access: g.access, Provisioning: g.connector.provisioning, Connectors: g.connector.connectors, Sync: g, Trace: g.tracer(),
 		Calls:   g.history(),
+		Reach:   g.reacher(),
 		Guesses: access.NewGuesses(access.DefaultGuesses(g.now)), ServerURL: g.URL(), CAPEM: g.certificates.caPEM,
 		Version: g.version, Log: g.log, Now: g.now,
 	}

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
+	"time"
 
+	"demarc/api"
+	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
@@ -31,11 +35,16 @@ func (p phones) send(ctx context.Context, b registrar.Binding, r sip.Request) (*
 }
 
 // deliver sends a request to one phone: over one flow at a time, and the next when that one fails (RFC 5626 §5.3). The
-// phone itself answering, whatever it says, is the end.
+// phone itself answering, whatever it says, is the end. Without an answer it returns the binding that was tried last.
 func (p phones) deliver(ctx context.Context, t registrar.Target, request func(registrar.Binding) sip.Request) (
 	*sip.Response, registrar.Binding, error) {
-	err := errors.New("the phone has no open connection")
+	err := errors.New("it has no open connection: only a push could wake it")
+	var last registrar.Binding
+	if len(t.Asleep) > 0 {
+		last = t.Asleep[0]
+	}
 	for _, b := range t.Flows {
+		last = b
 		var response *sip.Response
 		response, err = p.send(ctx, b, request(b))
 		if err == nil && response.Status != 430 && response.Status != 408 {
@@ -45,7 +54,7 @@ func (p phones) deliver(ctx context.Context, t registrar.Target, request func(re
 			err = fmt.Errorf("%d %s", response.Status, response.Reason)
 		}
 	}
-	return nil, registrar.Binding{}, err
+	return nil, last, err
 }
 
 // Notify sends a NOTIFY within the dialog of its subscription.
@@ -82,25 +91,48 @@ func options(b registrar.Binding) sip.Request {
 	}}
 }
 
-// Reached is what came of asking one phone.
-type Reached struct {
-	Contact string
-	Node    string // whose flow carried it
-	Status  int    // of its answer, 0 without one
-	Reason  string
+// reacher lets the API ask phones; nil where there are none.
+func (g *Gateway) reacher() api.Reacher {
+	if g.telephony.registrar == nil {
+		return nil
+	}
+	return phones{g}
+}
+
+// Reach asks the phones of an AoR of the account.
+func (p phones) Reach(ctx context.Context, id account.ID, aor telephony.AoR) ([]api.Reached, error) {
+	a, err := p.g.access.Account(ctx, string(id))
+	if err != nil || a.Domain != aor.Domain {
+		return nil, err // another account's phones are nobody's here
+	}
+	return p.g.Reach(ctx, aor), nil
 }
 
 // Reach asks every phone of an AoR for a sign of life, wherever its connection is.
-func (g *Gateway) Reach(ctx context.Context, aor telephony.AoR) []Reached {
-	var all []Reached
-	for _, t := range g.telephony.registrar.Lookup(ctx, aor) {
-		response, b, err := phones{g}.deliver(ctx, t, options)
-		switch {
-		case err != nil:
-			all = append(all, Reached{Reason: err.Error()})
-		default:
-			all = append(all, Reached{registrar.PublicContact(b.Contact), b.Node, response.Status, response.Reason})
-		}
+func (g *Gateway) Reach(ctx context.Context, aor telephony.AoR) []api.Reached {
+	bounded, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	targets := g.telephony.registrar.Lookup(bounded, aor)
+	all := make([]api.Reached, len(targets))
+	var asking sync.WaitGroup
+	for i, t := range targets {
+		asking.Go(func() { all[i] = phones{g}.ask(bounded, t) })
 	}
+	asking.Wait()
 	return all
+}
+
+// reachTimeout is how long a person waits for a phone that does not answer.
+const reachTimeout = 10 * time.Second
+
+func (p phones) ask(ctx context.Context, t registrar.Target) api.Reached {
+	began := time.Now()
+	response, b, err := p.deliver(ctx, t, options)
+	r := api.Reached{Contact: registrar.PublicContact(b.Contact), Node: b.Node, Millis: time.Since(began).Milliseconds()}
+	if err != nil {
+		r.Reason = err.Error()
+		return r
+	}
+	r.Status, r.Reason = response.Status, response.Reason
+	return r
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"demarc/gateway"
+	"demarc/api"
 	"demarc/internal/account"
 	"demarc/internal/config"
 	"demarc/store/storetest"
@@ -69,7 +69,7 @@ func awaitReach(t *testing.T, s *site, want string) {
 	t.Fatalf("%q, want %q", got, want)
 }
 
-func reached(all []gateway.Reached) string {
+func reached(all []api.Reached) string {
 	if len(all) == 0 {
 		return "nobody"
 	}
