@@ -1,0 +1,99 @@
+package media
+
+import (
+	"net/netip"
+	"time"
+
+	"demarc/telephony/rtp"
+)
+
+// reportEvery is the time between two reports to a phone (RFC 3550 §6.2: 5 s at least on the average).
+const reportEvery = 5
+
+// reports reads a compound RTCP packet.
+func (l *loop) reports(k *socket, b []byte, from netip.AddrPort) {
+	s := k.stream
+	if !s.open() || !k.control && !s.as.Mux {
+		s.refuse(from)
+		return
+	}
+	if s.plain() {
+		if !l.admit(k, from) {
+			return
+		}
+	} else {
+		if s.keys.unprotect == nil {
+			s.refuse(from)
+			return
+		}
+		var err error
+		if b, err = s.keys.unprotect.RTCP(b); err != nil {
+			s.refuse(from)
+			return
+		}
+		l.learn(k, from)
+	}
+	if rtp.ReadRTCP(b, (*listener)(s)) {
+		s.heard = l.now
+	}
+}
+
+// listener is a stream as the reader of the phone's reports.
+type listener stream
+
+// SenderReport remembers when it came, for our next report to say.
+func (s *listener) SenderReport(r rtp.SenderReport) {
+	if ssrc, ok := s.in.SSRC(); ok && ssrc == r.SSRC {
+		s.in.Heard(r, s.leg.loop.now)
+	}
+}
+
+// Block is what the phone says of what we send.
+func (s *listener) Block(b rtp.Block) {
+	if b.SSRC != s.out.SSRC {
+		return
+	}
+	s.there.lost, s.there.jitter = uint64(b.Lost), b.JitterAt((*stream)(s).rate())
+	if t, ok := s.out.RoundTrip(b, s.leg.loop.now); ok {
+		s.there.roundTrip = t
+	}
+}
+
+// Feedback is for the sender of video: which picture to repair.
+func (s *listener) Feedback([]byte) {}
+
+// report sends the phone our own reports on what we send and hear.
+func (l *loop) report(s *stream, wall time.Time) {
+	if !s.open() {
+		return
+	}
+	heard, ok := s.in.Block(l.now)
+	blocks := []rtp.Block{heard}[:0]
+	if ok {
+		blocks = append(blocks, heard)
+	}
+	b := l.scratch.report[:0]
+	if own, ok := s.out.Report(l.now, wall, s.rate()); ok {
+		b = rtp.AppendSenderReport(b, own, blocks...)
+	} else {
+		b = rtp.AppendReceiverReport(b, s.out.SSRC, blocks...)
+	}
+	l.transmitControl(s, rtp.AppendName(b, s.out.SSRC, l.name))
+}
+
+func (l *loop) transmitControl(s *stream, b []byte) {
+	k := s.control
+	if s.as.Mux {
+		k = s.media
+	}
+	if s.plain() {
+		k.send(b)
+		return
+	}
+	if s.keys.protect == nil {
+		return
+	}
+	if sealed, err := s.keys.protect.RTCP(l.scratch.out[:0], b); err == nil {
+		k.send(sealed)
+	}
+}

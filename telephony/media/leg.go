@@ -1,0 +1,122 @@
+package media
+
+import (
+	"fmt"
+
+	"demarc/telephony"
+	"demarc/telephony/sdp"
+)
+
+// leg is one phone's side of its media. Its loop's lock guards it.
+type leg struct {
+	id     telephony.MediaID
+	loop   *loop
+	local  sdp.Local
+	agreed sdp.Agreed
+	audio  *stream
+	video  *stream // nil: none was opened
+	told   told
+}
+
+// told is what has been told of a leg, each thing once.
+type told struct{ flows, stopped, oneWay bool }
+
+// streams calls f for each media line.
+func (g *leg) streams(f func(*stream)) {
+	f(g.audio)
+	if g.video != nil {
+		f(g.video)
+	}
+}
+
+// sockets calls f for each port.
+func (g *leg) sockets(f func(*socket)) {
+	g.streams(func(s *stream) {
+		f(s.media)
+		f(s.control)
+	})
+}
+
+// join lets two legs hear each other, and nobody else.
+func (g *leg) join(with *leg) {
+	g.part()
+	with.part()
+	g.audio.join(with.audio)
+	if g.video != nil && with.video != nil {
+		g.video.join(with.video)
+	}
+}
+
+// part takes a leg out of what it hears and is heard in.
+func (g *leg) part() { g.streams((*stream).part) }
+
+// partner is the leg that hears this one.
+func (g *leg) partner() *leg {
+	if g.audio.to == nil {
+		return nil
+	}
+	return g.audio.to.leg
+}
+
+// agree takes over what offer and answer have settled.
+func (g *leg) agree(a sdp.Agreed) error {
+	if a.Security == sdp.SDES {
+		if err := g.key(a); err != nil {
+			return err
+		}
+	}
+	before := g.agreed
+	g.agreed = a
+	g.audio.agree(a.Audio, before.Security == a.Security, a.Signalled)
+	if g.video != nil {
+		g.video.agree(a.Video, before.Security == a.Security, a.Signalled)
+	}
+	g.told.stopped, g.told.oneWay = false, false
+	return nil
+}
+
+// key makes what protects and unprotects by the keys of an SDES agreement, of all lines or of none.
+func (g *leg) key(a sdp.Agreed) error {
+	fresh := g.agreed.Security != sdp.SDES
+	audio, err := g.audio.key(a.Audio, fresh)
+	if err != nil {
+		return err
+	}
+	if g.video != nil && a.Video.Codec.Name != "" {
+		video, err := g.video.key(a.Video, fresh)
+		if err != nil {
+			return err
+		}
+		g.video.keys = video
+	}
+	g.audio.keys = audio
+	return nil
+}
+
+// close gives the ports back.
+func (g *leg) close(p *pool) {
+	g.part()
+	g.sockets(g.loop.drop)
+	g.streams(func(s *stream) { p.give(s.media.port) })
+}
+
+// report says how the leg's audio was.
+func (g *leg) report() telephony.MediaReport {
+	s, rate := g.audio, g.audio.rate()
+	total := s.in.Total()
+	r := telephony.MediaReport{
+		Sent: s.out.Packets, Received: total.Received, Lost: total.Lost(), LostThere: s.there.lost,
+		Jitter: s.in.Jitter(rate), JitterThere: s.there.jitter, RoundTrip: s.there.roundTrip, Refused: s.refused,
+		Security: string(g.agreed.Security),
+	}
+	if g.agreed.Security == sdp.SDES {
+		r.Suite = g.agreed.Audio.RemoteKey.Suite
+	}
+	if c := g.agreed.Audio.Codec; c.Name != "" {
+		r.Codec = fmt.Sprintf("%s/%d", c.Name, c.Rate)
+		if c.Channels > 1 {
+			r.Codec += fmt.Sprintf("/%d", c.Channels)
+		}
+	}
+	return r
+}

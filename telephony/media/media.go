@@ -1,0 +1,205 @@
+package media
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/rtp"
+	"demarc/telephony/sdp"
+)
+
+// Media is all media of a node.
+type Media struct {
+	config Config
+	ports  *pool
+	loops  []*loop
+
+	mu      sync.Mutex // taken before a loop's
+	legs    map[telephony.MediaID]*leg
+	stopped bool
+}
+
+// New returns the media of a node. Serve must be called, which also releases what New has taken.
+func New(c Config) (*Media, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	m := &Media{config: c, ports: newPool(c.Ports), legs: map[telephony.MediaID]*leg{}}
+	begun := time.Now().Add(-time.Second)       // one clock for all: legs move between loops; 0 stands for never
+	name := fmt.Sprintf("%016x", rand.Uint64()) // says nothing of this machine (RFC 7022 §4.2)
+	for range c.Loops {
+		l, err := newLoop(begun, c.Timeout, name)
+		if err != nil {
+			m.close()
+			return nil, err
+		}
+		m.loops = append(m.loops, l)
+	}
+	return m, nil
+}
+
+// Serve relays until the context ends. Then every port is closed.
+func (m *Media) Serve(ctx context.Context) {
+	var loops sync.WaitGroup
+	for _, l := range m.loops {
+		loops.Go(func() { l.run(ctx, m.config.Events) })
+	}
+	<-ctx.Done()
+	m.mu.Lock()
+	m.stopped = true
+	clear(m.legs)
+	m.mu.Unlock()
+	loops.Wait()
+}
+
+func (m *Media) close() {
+	for _, l := range m.loops {
+		l.close()
+	}
+}
+
+// Open takes ports for a leg and makes what is said of it in SDP.
+func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
+	bind, told, err := m.config.addresses(o)
+	if err != nil {
+		return sdp.Local{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.stopped:
+		return sdp.Local{}, ErrStopped
+	case m.legs[o.ID] != nil:
+		return sdp.Local{}, fmt.Errorf("%w: %d", ErrOpen, o.ID)
+	}
+	g := &leg{id: o.ID, local: sdp.Local{Addr: told}}
+	if g.audio, g.local.Audio, err = m.line(g, bind, true); err != nil {
+		return sdp.Local{}, err
+	}
+	if o.Video {
+		if g.video, g.local.Video, err = m.line(g, bind, false); err != nil {
+			m.abandon(g.audio)
+			return sdp.Local{}, err
+		}
+	}
+	if err := m.idlest().adopt(g); err != nil {
+		g.streams(m.abandon)
+		return sdp.Local{}, err
+	}
+	m.legs[o.ID] = g
+	return g.local, nil
+}
+
+// line takes a pair of ports for a media line.
+func (m *Media) line(g *leg, at netip.Addr, audio bool) (*stream, sdp.Line, error) {
+	media, control, err := m.ports.takePair(at)
+	if err != nil {
+		return nil, sdp.Line{}, err
+	}
+	return newStream(g, media, control, audio), sdp.Line{RTP: media.port, RTCP: control.port, Keys: rtp.NewKeys()}, nil
+}
+
+// abandon gives back a line that no loop has yet.
+func (m *Media) abandon(s *stream) {
+	s.media.close()
+	s.control.close()
+	m.ports.give(s.media.port)
+}
+
+// idlest returns the loop with the fewest legs.
+func (m *Media) idlest() *loop {
+	return slices.MinFunc(m.loops, func(a, b *loop) int { return cmp.Compare(a.load(), b.load()) })
+}
+
+// Agree takes over what a completed offer and answer have settled. Until the next one plain RTP comes from one place alone.
+func (m *Media) Agree(id telephony.MediaID, a sdp.Agreed) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.legs[id]
+	if g == nil {
+		return fmt.Errorf("%w: %d", ErrUnknown, id)
+	}
+	g.loop.mu.Lock()
+	defer g.loop.mu.Unlock()
+	return g.agree(a)
+}
+
+// Close gives the ports of a leg back and says how its audio was. Of one that is not open it says nothing.
+func (m *Media) Close(id telephony.MediaID) telephony.MediaReport {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.legs[id]
+	if g == nil {
+		return telephony.MediaReport{}
+	}
+	delete(m.legs, id)
+	g.loop.mu.Lock()
+	defer g.loop.mu.Unlock()
+	if g.loop.legs[id] == g {
+		delete(g.loop.legs, id)
+		g.close(m.ports)
+	}
+	return g.report()
+}
+
+// Report says how a leg's audio is so far; of one that is not open it says nothing.
+func (m *Media) Report(id telephony.MediaID) telephony.MediaReport {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.legs[id]
+	if g == nil {
+		return telephony.MediaReport{}
+	}
+	g.loop.mu.Lock()
+	defer g.loop.mu.Unlock()
+	return g.report()
+}
+
+// Relay lets two legs hear each other from now on, and nobody else.
+func (m *Media) Relay(a, b telephony.MediaID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	one, other := m.legs[a], m.legs[b]
+	if one == nil || other == nil || one == other || !m.together(one, other) {
+		return // closed meanwhile
+	}
+	one.loop.mu.Lock()
+	defer one.loop.mu.Unlock()
+	one.join(other)
+}
+
+// Hush lets a leg hear nothing, and nobody hear it.
+func (m *Media) Hush(id telephony.MediaID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g := m.legs[id]; g != nil {
+		g.loop.mu.Lock()
+		defer g.loop.mu.Unlock()
+		g.part()
+	}
+}
+
+// together brings a leg to the loop of another one, out of whatever it was part of.
+func (m *Media) together(stays, moves *leg) bool {
+	if stays.loop == moves.loop {
+		return true
+	}
+	if !moves.loop.leave(moves) {
+		return false
+	}
+	if err := stays.loop.adopt(moves); err != nil {
+		m.config.Logger.Error("media of a leg is lost", "id", moves.id, "error", err)
+		delete(m.legs, moves.id)
+		moves.streams(m.abandon)
+		return false
+	}
+	return true
+}

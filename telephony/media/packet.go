@@ -1,0 +1,133 @@
+package media
+
+import (
+	"net/netip"
+
+	"demarc/telephony"
+	"demarc/telephony/rtp"
+)
+
+// datagram is the way of what came in.
+func (l *loop) datagram(k *socket, b []byte, from netip.AddrPort) {
+	s := k.stream
+	switch rtp.KindOf(b) {
+	case rtp.RTP:
+		if p, ok := l.accept(k, b, from); ok {
+			l.packet(s, p)
+		}
+	case rtp.RTCP:
+		l.reports(k, b, from)
+	default:
+		s.refuse(from)
+	}
+}
+
+// accept lets in what is authentic, or comes from where plain RTP has to.
+func (l *loop) accept(k *socket, b []byte, from netip.AddrPort) (rtp.Packet, bool) {
+	s := k.stream
+	if k.control || !s.open() {
+		s.refuse(from)
+		return nil, false
+	}
+	var p rtp.Packet
+	ok := false
+	switch {
+	case s.plain():
+		if !l.admit(k, from) {
+			return nil, false
+		}
+		p, ok = rtp.Read(b)
+	case s.keys.unprotect != nil:
+		var err error
+		if p, err = s.keys.unprotect.RTP(b); err == nil {
+			ok = true
+			l.learn(k, from)
+		}
+	}
+	if !ok {
+		s.refuse(from)
+		return nil, false
+	}
+	return p, true
+}
+
+// admit lets a plain packet in by where it comes from.
+func (l *loop) admit(k *socket, from netip.AddrPort) bool {
+	ok, found := k.place.admits(from)
+	if !ok {
+		k.stream.refuse(from)
+	}
+	if found {
+		k.settle(k.stream.exclusive())
+	}
+	return ok
+}
+
+// learn remembers where an authentic packet came from.
+func (l *loop) learn(k *socket, from netip.AddrPort) {
+	if k.place.found == from && (k.connected || !k.stream.exclusive()) {
+		return
+	}
+	k.place.found = from
+	k.settle(k.stream.exclusive())
+}
+
+func (s *stream) refuse(from netip.AddrPort) {
+	s.refused++
+	s.stranger = from
+}
+
+// packet counts an accepted packet and sends it on.
+func (l *loop) packet(s *stream, p rtp.Packet) {
+	s.heard = l.now
+	if !s.leg.told.flows {
+		s.leg.told.flows = true
+		l.tell(telephony.MediaEvent{ID: s.leg.id, Kind: telephony.MediaFlows})
+	}
+	number, verdict := s.in.Count(p, l.now, s.rate())
+	if verdict == rtp.Repeated || !s.receives() {
+		return
+	}
+	if verdict == rtp.Restart {
+		ended, ok := s.digits.End()
+		l.digit(s, ended, ok)
+	}
+	digit := s.as.DTMFRecv != 0 && p.PayloadType() == s.as.DTMFRecv
+	if digit {
+		ended, ok := s.digits.Read(p.Payload(), p.Timestamp(), l.now)
+		l.digit(s, ended, ok)
+	} else if p.PayloadType() != s.as.Receive {
+		return // not agreed on: the other side could not know what it is
+	}
+	if s.to != nil {
+		l.relay(s, p, number, digit)
+	}
+}
+
+// relay sends a packet to who hears the stream.
+func (l *loop) relay(s *stream, p rtp.Packet, number uint64, digit bool) {
+	to := s.to
+	payload := to.as.Send
+	if digit {
+		payload = to.as.DTMFSend
+	}
+	if !to.sends() || digit && payload == 0 || !to.out.Forward(p, &s.in, number, l.now, s.rate()) {
+		return
+	}
+	p.SetPayloadType(payload)
+	l.transmit(to, p)
+}
+
+// transmit protects a numbered packet and sends it.
+func (l *loop) transmit(to *stream, p rtp.Packet) {
+	if to.plain() {
+		to.media.send(p)
+		return
+	}
+	if to.keys.protect == nil {
+		return // no keys yet
+	}
+	if b, err := to.keys.protect.RTP(l.scratch.out[:0], p); err == nil {
+		to.media.send(b) // an error is the key's end after 2^48 packets
+	}
+}

@@ -1,0 +1,106 @@
+package media
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is one port.
+type socket struct {
+	fd        int
+	slot      int32 // in its loop's table
+	port      uint16
+	control   bool // RTCP's own
+	connected bool
+	stream    *stream
+	place     place    // where the phone is
+	to        sockaddr // the same for the kernel, when not connected
+}
+
+// expedited is the DSCP of voice (RFC 4594 §4.1), as it stands in the header.
+const expedited = 46 << 2
+
+// listen binds a socket to an address and port.
+func listen(at netip.AddrPort) (*socket, error) {
+	family := unix.AF_INET
+	if at.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if family == unix.AF_INET {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TOS, expedited) // a wish: packets flow without it too
+	} else {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, expedited)
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+	}
+	if err := unix.Bind(fd, address(at)); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return &socket{fd: fd, port: at.Port()}, nil
+}
+
+// pair binds the two ports of a pair.
+func pair(at netip.Addr, even uint16) (media, control *socket, err error) {
+	if media, err = listen(netip.AddrPortFrom(at, even)); err != nil {
+		return nil, nil, err
+	}
+	if control, err = listen(netip.AddrPortFrom(at, even+1)); err != nil {
+		media.close()
+		return nil, nil, err
+	}
+	control.control = true
+	return media, control, nil
+}
+
+// takePair takes a pair of the pool that nobody else holds.
+func (p *pool) takePair(at netip.Addr) (media, control *socket, err error) {
+	all, _ := p.size()
+	for range all {
+		even, ok := p.take()
+		if !ok {
+			return nil, nil, ErrNoPorts
+		}
+		media, control, err = pair(at, even)
+		if err == nil {
+			return media, control, nil
+		}
+		p.give(even)
+		if !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EACCES) {
+			return nil, nil, fmt.Errorf("media port %s: %w", netip.AddrPortFrom(at, even), err)
+		}
+	}
+	return nil, nil, ErrNoPorts
+}
+
+func (s *socket) close() { _ = unix.Close(s.fd) } // nothing is buffered that could be lost
+
+// send sends to where the phone is. What the kernel cannot take is lost, as on any wire.
+func (s *socket) send(b []byte) {
+	switch {
+	case s.connected:
+		send(s.fd, b, nil)
+	case s.place.target().IsValid():
+		send(s.fd, b, &s.to)
+	}
+}
+
+// settle brings the kernel up to date on where the phone is.
+func (s *socket) settle(exclusive bool) {
+	if s.connected {
+		s.connected = false
+		_ = connect(s.fd, netip.AddrPort{}) // AF_UNSPEC never fails on a UDP socket
+	}
+	if to := s.place.target(); to.IsValid() {
+		s.to.set(to)
+	}
+	if exclusive && s.place.found.IsValid() {
+		s.connected = connect(s.fd, s.place.found) == nil // no route: it stays open, and the next change tries again
+	}
+}

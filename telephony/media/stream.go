@@ -1,0 +1,125 @@
+package media
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"demarc/telephony/rtp"
+	"demarc/telephony/sdp"
+)
+
+// stream is one media line of a leg.
+type stream struct {
+	leg            *leg
+	media, control *socket
+	as             sdp.Stream
+	keys           keys
+	in             rtp.Source
+	out            rtp.Sender
+	digits         rtp.Events
+	to             *stream // who hears it; each hears the other
+	there          there
+	heard          time.Duration  // when the last packet was accepted, RTCP included
+	refused        uint64         // packets
+	stranger       netip.AddrPort // where the last refused one came from
+}
+
+// keys protect what is sent and unprotect what comes; nil while there are none.
+type keys struct {
+	protect   *rtp.Protection
+	unprotect *rtp.Unprotection
+}
+
+// there is what the phone reports of what we send.
+type there struct {
+	lost              uint64
+	jitter, roundTrip time.Duration
+}
+
+func newStream(g *leg, media, control *socket, audio bool) *stream {
+	s := &stream{leg: g, media: media, control: control, out: rtp.NewSender(audio)}
+	media.stream, control.stream = s, s
+	return s
+}
+
+// agree takes over what a media line has settled.
+func (s *stream) agree(as sdp.Stream, sameSecurity bool, signalled netip.Addr) {
+	turned := as.Direction != s.as.Direction || !s.open()
+	s.as = as
+	if !sameSecurity && !s.protected() {
+		s.keys = keys{}
+	}
+	s.settle(s.media, newPlace(as.Remote, signalled))
+	s.settle(s.control, newPlace(as.RemoteRTCP, signalled))
+	if turned {
+		s.heard = s.leg.loop.now // the time-out begins
+		s.out.Break()
+		if s.to != nil {
+			s.to.out.Break()
+		}
+	}
+}
+
+// key makes the keys of an SDES line. A key that stays keeps what was made of it: the same key must never number packets anew
+// (RFC 3711 §9.1), nor forget which ones have come.
+func (s *stream) key(as sdp.Stream, fresh bool) (keys, error) {
+	made := s.keys
+	var err error
+	if fresh || as.LocalKey.Suite != s.as.LocalKey.Suite || as.LocalKey.Key != s.as.LocalKey.Key {
+		if made.protect, err = rtp.NewProtection(as.LocalKey); err != nil {
+			return made, fmt.Errorf("%w: our key: %w", ErrAgreed, err)
+		}
+	}
+	if fresh || as.RemoteKey.Suite != s.as.RemoteKey.Suite || as.RemoteKey.Key != s.as.RemoteKey.Key {
+		if made.unprotect, err = rtp.NewUnprotection(as.RemoteKey); err != nil {
+			return made, fmt.Errorf("%w: the phone's key: %w", ErrAgreed, err)
+		}
+	}
+	return made, nil
+}
+
+func (s *stream) settle(k *socket, p place) {
+	if !k.place.sameAs(p) {
+		k.place = p
+	}
+	k.settle(s.exclusive())
+}
+
+// exclusive reports whether only the place that was found may send: not with ICE, whose checks come from everywhere.
+func (s *stream) exclusive() bool { return s.leg.agreed.Security != sdp.DTLS }
+
+// plain reports whether packets prove nothing.
+func (s *stream) plain() bool { return s.leg.agreed.Security == sdp.Plain }
+
+func (s *stream) protected() bool { return s.leg.agreed.Security != sdp.Plain }
+
+// open reports whether the line was agreed on.
+func (s *stream) open() bool { return s.as.Codec.Name != "" }
+
+// sends and receives are the direction as we see it.
+func (s *stream) sends() bool {
+	return s.open() && (s.as.Direction == sdp.SendRecv || s.as.Direction == sdp.SendOnly)
+}
+
+func (s *stream) receives() bool {
+	return s.open() && (s.as.Direction == sdp.SendRecv || s.as.Direction == sdp.RecvOnly)
+}
+
+// rate is the clock of the codec in Hz.
+func (s *stream) rate() int {
+	if s.as.Codec.Rate == 0 {
+		return 8000
+	}
+	return s.as.Codec.Rate
+}
+
+// join lets two streams hear each other; part ends that.
+func (s *stream) join(with *stream) { s.to, with.to = with, s }
+
+func (s *stream) part() {
+	if s.to == nil {
+		return
+	}
+	s.to.to, s.to = nil, nil
+}

@@ -1,0 +1,137 @@
+package rtp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	pionrtp "github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+
+	"demarc/telephony/sdp"
+)
+
+// ErrNotAuthentic tells that a packet was not protected with the key, was repeated, or was cut short.
+var ErrNotAuthentic = errors.New("not an authentic packet")
+
+// maxSources is how many SSRCs one key may bring, of RTP and of RTCP each: even who holds the key costs no more memory.
+const maxSources = 64
+
+// window is how late a packet may be, in packets (RFC 3711 §3.3.2 asks for 64 at least).
+const window = 64
+
+// Protection protects what is sent with one key.
+type Protection struct {
+	context *srtp.Context
+	header  pionrtp.Header
+}
+
+// Overhead is by how much a protected packet is longer at most, in bytes.
+const Overhead = 20
+
+// NewProtection returns the protection by an SDES key.
+func NewProtection(k sdp.Key) (*Protection, error) {
+	s, key, salt, err := master(k)
+	if err != nil {
+		return nil, err
+	}
+	return newProtection(s.profile, key, salt)
+}
+
+func newProtection(profile srtp.ProtectionProfile, key, salt []byte) (*Protection, error) {
+	context, err := srtp.CreateContext(key, salt, profile)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return &Protection{context: context}, nil
+}
+
+// RTP protects a packet into dst, whose capacity must be that of the packet and Overhead for it not to allocate.
+func (p *Protection) RTP(dst []byte, packet Packet) ([]byte, error) {
+	return p.context.EncryptRTP(dst, packet, &p.header)
+}
+
+// RTCP protects a compound packet into dst.
+func (p *Protection) RTCP(dst, packet []byte) ([]byte, error) {
+	return p.context.EncryptRTCP(dst, packet, nil)
+}
+
+// Unprotection checks what comes in against one key, refuses repeats, and decrypts.
+type Unprotection struct {
+	context   *srtp.Context
+	header    pionrtp.Header
+	rtp, rtcp sources
+}
+
+// sources are the SSRCs that have sent something authentic.
+type sources struct {
+	last  uint32
+	known map[uint32]struct{}
+}
+
+func (s *sources) full(ssrc uint32) bool {
+	if len(s.known) < maxSources || ssrc == s.last {
+		return false
+	}
+	_, ok := s.known[ssrc]
+	return !ok
+}
+
+func (s *sources) add(ssrc uint32) {
+	if ssrc == s.last && len(s.known) > 0 {
+		return
+	}
+	if s.known == nil {
+		s.known = map[uint32]struct{}{}
+	}
+	s.last = ssrc
+	s.known[ssrc] = struct{}{}
+}
+
+// NewUnprotection returns the unprotection by an SDES key.
+func NewUnprotection(k sdp.Key) (*Unprotection, error) {
+	s, key, salt, err := master(k)
+	if err != nil {
+		return nil, err
+	}
+	return newUnprotection(s.profile, key, salt)
+}
+
+func newUnprotection(profile srtp.ProtectionProfile, key, salt []byte) (*Unprotection, error) {
+	context, err := srtp.CreateContext(key, salt, profile, srtp.SRTPReplayProtection(window), srtp.SRTCPReplayProtection(window))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return &Unprotection{context: context}, nil
+}
+
+// RTP checks and decrypts in place. A packet that is refused leaves no state behind; its bytes are spoilt.
+func (u *Unprotection) RTP(packet []byte) (Packet, error) {
+	p, ok := Read(packet)
+	if !ok || u.rtp.full(p.SSRC()) {
+		return nil, ErrNotAuthentic
+	}
+	plain, err := u.context.DecryptRTP(packet[:0], packet, &u.header)
+	if err != nil {
+		return nil, ErrNotAuthentic
+	}
+	u.rtp.add(p.SSRC())
+	return plain, nil
+}
+
+// RTCP checks and decrypts in place, as RTP does.
+func (u *Unprotection) RTCP(packet []byte) ([]byte, error) {
+	if len(packet) < rtcpHeader {
+		return nil, ErrNotAuthentic
+	}
+	ssrc := binary.BigEndian.Uint32(packet[4:])
+	if u.rtcp.full(ssrc) {
+		return nil, ErrNotAuthentic
+	}
+	plain, err := u.context.DecryptRTCP(packet[:0], packet, nil)
+	if err != nil {
+		return nil, ErrNotAuthentic
+	}
+	u.rtcp.add(ssrc)
+	return plain, nil
+}
