@@ -1,7 +1,15 @@
 package gateway
 
+import "context"
+
 // Limit is for tests of the bounds of an HTTP listener.
 var Limit = limit
 
 // GarbagePercent is for the table of the collector's settings.
 var GarbagePercent = garbagePercent
+
+// NewNotes, Run and Dropped are for tests of what is written behind calls.
+var NewNotes = newNotes
+
+func (n *notes) Run(ctx context.Context) error { return n.run(ctx) }
+func (n *notes) Dropped() uint64               { return n.dropped.Load() }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"demarc/internal/account"
 	"demarc/telephony"
 )
 
@@ -72,4 +73,16 @@ func (b Binding) ended() telephony.RegistrationChangeKind {
 		return telephony.BindingAsleep
 	}
 	return telephony.BindingFlowClosed
+}
+
+// Account returns whose an AoR is, as the directory said; ErrUnknown when it is nobody's.
+func (r *Registrar) Account(ctx context.Context, aor telephony.AoR) (account.ID, error) {
+	e, err := r.credentials.subscriber(ctx, aor, lookup{})
+	switch {
+	case err != nil:
+		return "", err
+	case !e.found:
+		return "", ErrUnknown
+	}
+	return e.subscriber.Account, nil
 }
