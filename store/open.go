@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the "sqlite" driver of database/sql
@@ -81,6 +82,10 @@ func (db *DB) openPostgreSQL(ctx context.Context, dsn string, conns int) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	db.pool = pool
+	if db.keyed, err = openKeyed(ctx, config); err != nil {
+		pool.Close()
+		return fmt.Errorf("store: %w", err)
+	}
 	db.write = stdlib.OpenDBFromPool(pool)
 	db.read = db.write
 	if err := pool.Ping(ctx); err != nil {
@@ -90,4 +95,20 @@ func (db *DB) openPostgreSQL(ctx context.Context, dsn string, conns int) error {
 			strings.Join(strings.Fields(err.Error()), " "))
 	}
 	return nil
+}
+
+// keyedConns is how many connections WriteAll has for itself.
+const keyedConns = 2
+
+// openKeyed opens the connections of WriteAll, whose statements find each row by its key. PostgreSQL takes probing an index
+// for dear and would read the whole table for a few dozen rows, or keep a plan from when the table was empty.
+func openKeyed(ctx context.Context, c *pgxpool.Config) (*pgxpool.Pool, error) {
+	c = c.Copy()
+	c.MaxConns = keyedConns
+	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+			SET random_page_cost = 0.01; SET seq_page_cost = 0.01; SET plan_cache_mode = force_custom_plan`)
+		return err
+	}
+	return pgxpool.NewWithConfig(ctx, c)
 }

@@ -39,6 +39,7 @@ type DB struct {
 	write   *sql.DB
 	read    *sql.DB
 	pool    *pgxpool.Pool // PostgreSQL only
+	keyed   *pgxpool.Pool // PostgreSQL only, for WriteAll
 	lock    *os.File      // SQLite only
 	log     *slog.Logger
 }
@@ -84,8 +85,10 @@ func (db *DB) Close() error {
 			first = err
 		}
 	}
-	if db.pool != nil {
-		db.pool.Close()
+	for _, p := range []*pgxpool.Pool{db.pool, db.keyed} {
+		if p != nil {
+			p.Close()
+		}
 	}
 	if db.lock != nil {
 		_ = db.lock.Close() // closing releases the lock

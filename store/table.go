@@ -34,7 +34,7 @@ func (t Table) Write(ctx context.Context, tx Tx, dialect Dialect, rows [][]any) 
 // Batch is the one statement for PostgreSQL; its text is always the same, so that it is prepared once.
 func (t Table) Batch(rows [][]any) (query string, args []any) {
 	into, names := t.into()
-	arrays, args := t.arrays(rows)
+	arrays, args := t.Arrays(rows)
 	return into + "SELECT * FROM unnest(" + arrays + ")" + t.conflict(names), args
 }
 
@@ -75,7 +75,8 @@ func (t Table) column(i int) (name, typ string) {
 	return name, typ
 }
 
-func (t Table) arrays(rows [][]any) (string, []any) {
+// Arrays returns the columns as parameters from $1 on, for PostgreSQL's unnest.
+func (t Table) Arrays(rows [][]any) (string, []any) {
 	arrays, args := make([]string, len(t.Columns)), make([]any, len(t.Columns))
 	for i := range t.Columns {
 		_, typ := t.column(i)

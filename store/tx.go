@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Tx runs statements of one transaction. Parameters are $1, $2, … on both databases, each as often as needed.
@@ -35,20 +37,58 @@ func (db *DB) Write(ctx context.Context, fn func(tx Tx) error) error {
 	return classify(db.tried(ctx, func() error { return db.once(ctx, db.write, nil, fn) }))
 }
 
-// WriteOne runs one statement that is a transaction of its own: that spares PostgreSQL two more questions.
-func (db *DB) WriteOne(ctx context.Context, query string, args ...any) error {
-	if db.dialect != PostgreSQL {
-		return db.Write(ctx, func(tx Tx) error {
-			_, err := tx.Exec(ctx, query, args...)
+// Statement is one of several that are sent together.
+type Statement struct {
+	Query string
+	Args  []any
+}
+
+// WriteAll runs statements in one transaction and returns how many rows each has affected. PostgreSQL gets all of them, and
+// the commit, with one question: none can depend on another's answer. The statements find their rows by key.
+func (db *DB) WriteAll(ctx context.Context, all ...Statement) (affected []int64, err error) {
+	if db.dialect == PostgreSQL {
+		ctx, cancel := db.bound(ctx)
+		defer cancel()
+		err = db.tried(ctx, func() error {
+			affected, err = db.pipeline(ctx, all)
 			return err
 		})
+		return affected, classify(err)
 	}
-	ctx, cancel := db.bound(ctx)
-	defer cancel()
-	return classify(db.tried(ctx, func() error {
-		_, err := db.pool.Exec(ctx, query, args...)
-		return err
-	}))
+	err = db.Write(ctx, func(tx Tx) error {
+		affected = make([]int64, len(all))
+		for i, s := range all {
+			if affected[i], err = tx.Exec(ctx, s.Query, s.Args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return affected, err
+}
+
+// pipeline sends statements up to one Sync, which makes them one transaction (PostgreSQL's manual, 55.2.3).
+func (db *DB) pipeline(ctx context.Context, all []Statement) ([]int64, error) {
+	affected := make([]int64, len(all))
+	if len(all) == 1 {
+		tag, err := db.keyed.Exec(ctx, all[0].Query, all[0].Args...)
+		affected[0] = tag.RowsAffected()
+		return affected, err
+	}
+	var batch pgx.Batch
+	for _, s := range all {
+		batch.Queue(s.Query, s.Args...)
+	}
+	results := db.keyed.SendBatch(ctx, &batch)
+	for i := range all {
+		tag, err := results.Exec()
+		if err != nil {
+			_ = results.Close() // it says the same
+			return nil, err
+		}
+		affected[i] = tag.RowsAffected()
+	}
+	return affected, results.Close() // the commit's own failure shows here
 }
 
 // tried runs a transaction again for as long as the database asks for that.

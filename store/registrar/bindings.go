@@ -3,6 +3,8 @@ package registrar
 import (
 	"cmp"
 	"context"
+	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 
@@ -15,14 +17,8 @@ var bindingTable = store.Table{
 	Name: "binding",
 	Columns: []string{"account_id", "domain", "username", "binding_key", "node", "contact", "instance", "reg_id bigint",
 		"q bigint", "call_id", "cseq bigint", "listener", "transport", "remote", "flow bigint", "path", "reachable boolean",
-		"user_agent", "registered_at bigint", "refreshed_at bigint", "expires_at bigint"},
+		"user_agent", "registered_at bigint", "refreshed_at bigint", "expires_at bigint", "row_id bigint"},
 	Key: "account_id, domain, username, binding_key",
-}
-
-var changeTable = store.Table{
-	Name: "registration_change",
-	Columns: []string{"node", "n bigint", "account_id", "at bigint", "kind", "domain", "username", "instance", "contact",
-		"user_agent", "transport", "remote", "expires_at bigint", "code bigint", "text"},
 }
 
 // Save commits a batch: bindings, and feed rows with the node's next numbers.
@@ -30,25 +26,107 @@ func (s *Store) Save(ctx context.Context, b registrar.Batch) error {
 	if err := checkBatch(b); err != nil {
 		return err
 	}
-	put, remove := fold(b)
-	if s.db.Dialect() == store.PostgreSQL && len(put) > 0 && len(remove) == 0 && len(b.Changes) == 0 {
-		query, args := bindingTable.Batch(put) // refreshes, which is nearly all
-		return away(s.db.WriteOne(ctx, query, args...))
+	if s.db.Dialect() == store.PostgreSQL {
+		return away(s.saveAtOnce(ctx, b))
 	}
+	put, remove := fold(b.Put, b.Remove)
 	return away(s.db.Write(ctx, func(tx store.Tx) error {
-		if err := s.removeBindings(ctx, tx, remove); err != nil {
+		if err := removeEach(ctx, tx, remove); err != nil {
 			return err
 		}
-		if err := bindingTable.Write(ctx, tx, s.db.Dialect(), put); err != nil {
+		missed, err := prolongEach(ctx, tx, b)
+		if err != nil {
 			return err
 		}
-		return s.appendChanges(ctx, tx, b.Node, b.Changes)
+		if err := bindingTable.Write(ctx, tx, s.db.Dialect(), append(put, missed...)); err != nil {
+			return err
+		}
+		return appendEach(ctx, tx, b.Node, b.Changes)
 	}))
+}
+
+// saveAtOnce sends the batch to PostgreSQL in one question. Refreshes, which are nearly all, come first: an array per column.
+func (s *Store) saveAtOnce(ctx context.Context, b registrar.Batch) error {
+	var all []store.Statement
+	if len(b.Prolong) > 0 {
+		all = append(all, prolongAll(b.Node, b.Prolong))
+	}
+	put, remove := fold(b.Put, b.Remove)
+	if len(remove) > 0 {
+		all = append(all, removeAll(remove))
+	}
+	if len(put) > 0 {
+		query, args := bindingTable.Batch(put)
+		all = append(all, store.Statement{Query: query, Args: args})
+	}
+	if len(b.Changes) > 0 {
+		all = append(all, appendAll(b.Node, b.Changes))
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	affected, err := s.db.WriteAll(ctx, all...)
+	if err != nil || affected[0] >= int64(len(b.Prolong)) {
+		return err
+	}
+	// Another node has taken some of them over, and the phones have come back here.
+	put, _ = fold(values(b.Prolong), nil)
+	query, args := bindingTable.Batch(put)
+	_, err = s.db.WriteAll(ctx, store.Statement{Query: query, Args: args})
+	return err
+}
+
+func values(bindings []*registrar.Binding) []registrar.Binding {
+	all := make([]registrar.Binding, len(bindings))
+	for i, b := range bindings {
+		all[i] = *b
+	}
+	return all
+}
+
+// prolongAll touches no indexed column and little of the row, so that PostgreSQL neither writes an index nor grows the
+// table for it.
+func prolongAll(node string, bindings []*registrar.Binding) store.Statement {
+	columns := make([]int64, 4*len(bindings))
+	rows, cseqs := columns[:len(bindings)], columns[len(bindings):2*len(bindings)]
+	refreshed, expires := columns[2*len(bindings):3*len(bindings)], columns[3*len(bindings):]
+	for i, b := range bindings {
+		rows[i], cseqs[i] = b.Row, int64(b.CSeq)
+		refreshed[i], expires[i] = store.Millis(b.RefreshedAt), store.Millis(b.Expires)
+	}
+	return store.Statement{Query: `UPDATE binding SET cseq = u.cseq, refreshed_at = u.refreshed_at, expires_at = u.expires_at
+		FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS u (row_id, cseq, refreshed_at, expires_at)
+		WHERE binding.row_id = u.row_id AND binding.node = $1`, Args: []any{node, rows, cseqs, refreshed, expires}}
+}
+
+// prolongEach is prolongAll for SQLite. It returns the rows that are to be written whole.
+func prolongEach(ctx context.Context, tx store.Tx, b registrar.Batch) (missed [][]any, err error) {
+	if len(b.Prolong) == 0 {
+		return nil, nil
+	}
+	stmt, err := tx.Prepare(ctx, `UPDATE binding SET cseq = $1, refreshed_at = $2, expires_at = $3
+		WHERE row_id = $4 AND node = $5`)
+	if err != nil {
+		return nil, err
+	}
+	defer stmt.Close()
+	for _, p := range b.Prolong {
+		done, err := stmt.ExecContext(ctx, int64(p.CSeq), store.Millis(p.RefreshedAt), store.Millis(p.Expires), p.Row, b.Node)
+		if err != nil {
+			return nil, err
+		}
+		if n, err := done.RowsAffected(); err != nil {
+			return nil, err
+		} else if n == 0 {
+			missed = append(missed, bindingRow(*p))
+		}
+	}
+	return missed, nil
 }
 
 // checkBatch refuses text that a database would refuse in the middle of the batch.
 func checkBatch(b registrar.Batch) error {
-	for _, p := range b.Put {
+	for _, p := range b.Put { // what is prolonged was put once
 		if err := store.CheckText(p.AoR.User, p.AoR.Domain, p.Key, p.Contact, p.Instance, p.CallID, p.Flow.Listener,
 			p.Path, p.UserAgent); err != nil {
 			return err
@@ -69,20 +147,15 @@ func checkBatch(b registrar.Batch) error {
 
 // fold keeps the last value per key and sorts by key: a repeated key fails the whole statement on PostgreSQL, and two
 // batches in different orders could deadlock.
-func fold(b registrar.Batch) (put, remove [][]any) {
-	last := make(map[registrar.Key]registrar.Binding, len(b.Put))
-	for _, p := range b.Put {
-		last[p.ID()] = p
+func fold(bindings []registrar.Binding, removals []registrar.Removal) (put, remove [][]any) {
+	last := make(map[registrar.Key]int, len(bindings))
+	for i, p := range bindings {
+		last[p.ID()] = i
 	}
-	keys := make([]registrar.Key, 0, len(last))
-	for k := range last {
-		keys = append(keys, k)
+	for _, k := range slices.SortedFunc(maps.Keys(last), compareKeys) {
+		put = append(put, bindingRow(bindings[last[k]]))
 	}
-	slices.SortFunc(keys, compareKeys)
-	for _, k := range keys {
-		put = append(put, bindingRow(last[k]))
-	}
-	gone := slices.Clone(b.Remove)
+	gone := slices.Clone(removals)
 	slices.SortFunc(gone, func(a, b registrar.Removal) int { return compareKeys(a.Key, b.Key) })
 	for _, k := range slices.Compact(gone) {
 		if _, again := last[k.Key]; !again {
@@ -105,52 +178,30 @@ func bindingRow(b registrar.Binding) []any {
 	return []any{string(b.Account), b.AoR.Domain, b.AoR.User, b.Key, b.Node, b.Contact, b.Instance, int64(b.RegID),
 		int64(b.Q), b.CallID, int64(b.CSeq), b.Flow.Listener, string(b.Flow.Transport), remote, int64(b.Flow.ID),
 		b.Path, b.Reachable, b.UserAgent,
-		store.Millis(b.RegisteredAt), store.Millis(b.RefreshedAt), store.Millis(b.Expires)}
+		store.Millis(b.RegisteredAt), store.Millis(b.RefreshedAt), store.Millis(b.Expires),
+		cmp.Or(b.Row, rand.Int64())} // nobody knows a row that was not named
 }
 
-// removeBindings leaves alone what another node has taken over since.
-func (s *Store) removeBindings(ctx context.Context, tx store.Tx, keys [][]any) error {
+// removeEach leaves alone what another node has taken over since.
+func removeEach(ctx context.Context, tx store.Tx, keys [][]any) error {
 	if len(keys) == 0 {
 		return nil
-	}
-	if s.db.Dialect() == store.PostgreSQL {
-		_, err := tx.Exec(ctx, `DELETE FROM binding WHERE (node, account_id, domain, username, binding_key) IN
-			(SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]))`, store.Column[string](keys, 0),
-			store.Column[string](keys, 1), store.Column[string](keys, 2), store.Column[string](keys, 3), store.Column[string](keys, 4))
-		return err
 	}
 	return store.Loop(ctx, tx, `DELETE FROM binding WHERE node = $1 AND account_id = $2 AND domain = $3 AND username = $4
 		AND binding_key = $5`, keys)
 }
 
-// appendChanges numbers the rows by the node's counter, whose row stays locked until the commit: numbers have no gaps
-// and follow the order of commits.
-func (s *Store) appendChanges(ctx context.Context, tx store.Tx, node string,
-	changes []telephony.RegistrationChange) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	if _, err := tx.Exec(ctx, `INSERT INTO registration_node (node, last) VALUES ($1, $2)
-		ON CONFLICT (node) DO UPDATE SET last = registration_node.last + excluded.last`, node, len(changes)); err != nil {
-		return err
-	}
-	var last int64
-	err := tx.QueryRow(ctx, `SELECT last FROM registration_node WHERE node = $1`, node).Scan(&last)
-	if err != nil {
-		return err
-	}
-	rows := make([][]any, len(changes))
-	for i, c := range changes {
-		n := last - int64(len(changes)) + int64(i) + 1
-		rows[i] = []any{node, n, string(c.Account), store.Millis(c.At), string(c.Kind), c.AoR.Domain, c.AoR.User,
-			c.Instance, c.Contact, c.UserAgent, string(c.Transport), c.Remote, store.Millis(c.Expires), int64(c.Code), c.Text}
-	}
-	return changeTable.Write(ctx, tx, s.db.Dialect(), rows)
+// removeAll is removeEach for PostgreSQL.
+func removeAll(keys [][]any) store.Statement {
+	return store.Statement{Query: `DELETE FROM binding WHERE (node, account_id, domain, username, binding_key) IN
+		(SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]))`, Args: []any{
+		store.Column[string](keys, 0), store.Column[string](keys, 1), store.Column[string](keys, 2),
+		store.Column[string](keys, 3), store.Column[string](keys, 4)}}
 }
 
 const selectBindings = `SELECT account_id, domain, username, binding_key, node, contact, instance, reg_id, q, call_id,
-	cseq, listener, transport, remote, flow, path, reachable, user_agent, registered_at, refreshed_at, expires_at
-	FROM binding `
+	cseq, listener, transport, remote, flow, path, reachable, user_agent, registered_at, refreshed_at, expires_at,
+	COALESCE(row_id, 0) FROM binding `
 
 // Load returns the bindings that the node saved.
 func (s *Store) Load(ctx context.Context, node string) ([]registrar.Binding, error) {
@@ -198,7 +249,7 @@ func (s *Store) bindings(ctx context.Context, query string, args ...any) ([]regi
 			var registered, refreshed, expires int64
 			if err := rows.Scan(&b.Account, &b.AoR.Domain, &b.AoR.User, &b.Key, &b.Node, &b.Contact, &b.Instance, &b.RegID,
 				&b.Q, &b.CallID, &b.CSeq, &b.Flow.Listener, &b.Flow.Transport, &remote, &b.Flow.ID, &b.Path, &b.Reachable,
-				&b.UserAgent, &registered, &refreshed, &expires); err != nil {
+				&b.UserAgent, &registered, &refreshed, &expires, &b.Row); err != nil {
 				return err
 			}
 			b.Flow.Remote, _ = netip.ParseAddrPort(remote) // what was never valid stays so

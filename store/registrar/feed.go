@@ -90,3 +90,55 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
 	})
 	return deleted, err
 }
+
+const changeColumns = `account_id, at, kind, domain, username, instance, contact, user_agent, transport, remote,
+	expires_at, code, text`
+
+var changeTable = store.Table{
+	Name: "registration_change",
+	Columns: []string{"account_id", "at bigint", "kind", "domain", "username", "instance", "contact", "user_agent",
+		"transport", "remote", "expires_at bigint", "code bigint", "text", "n bigint", "node"},
+}
+
+// changeRow is a row up to its number.
+func changeRow(c telephony.RegistrationChange) []any {
+	return []any{string(c.Account), store.Millis(c.At), string(c.Kind), c.AoR.Domain, c.AoR.User, c.Instance, c.Contact,
+		c.UserAgent, string(c.Transport), c.Remote, store.Millis(c.Expires), int64(c.Code), c.Text}
+}
+
+// appendEach numbers the rows by the node's counter, whose row stays locked until the commit: numbers have no gaps and
+// follow the order of commits.
+func appendEach(ctx context.Context, tx store.Tx, node string, changes []telephony.RegistrationChange) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO registration_node (node, last) VALUES ($1, $2)
+		ON CONFLICT (node) DO UPDATE SET last = registration_node.last + excluded.last`, node, len(changes)); err != nil {
+		return err
+	}
+	var last int64
+	err := tx.QueryRow(ctx, `SELECT last FROM registration_node WHERE node = $1`, node).Scan(&last)
+	if err != nil {
+		return err
+	}
+	rows := make([][]any, len(changes))
+	for i, c := range changes {
+		rows[i] = append(changeRow(c), last-int64(len(changes))+int64(i)+1, node)
+	}
+	return changeTable.Write(ctx, tx, store.SQLite, rows)
+}
+
+// appendAll is appendEach for PostgreSQL, in one statement.
+func appendAll(node string, changes []telephony.RegistrationChange) store.Statement {
+	rows := make([][]any, len(changes))
+	for i, c := range changes {
+		rows[i] = append(changeRow(c), int64(i)+1-int64(len(changes)), node)
+	}
+	arrays, args := changeTable.Arrays(rows)
+	return store.Statement{Query: `WITH counter AS (INSERT INTO registration_node (node, last) VALUES ($16, $17)
+			ON CONFLICT (node) DO UPDATE SET last = registration_node.last + excluded.last RETURNING last)
+		INSERT INTO registration_change (` + changeColumns + `, n, node)
+		SELECT ` + changeColumns + `, counter.last + n, node
+		FROM counter, unnest(` + arrays + `) AS u (` + changeColumns + `, n, node)`,
+		Args: append(args, node, len(changes))}
+}

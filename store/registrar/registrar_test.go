@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func binding(acc account.ID, user, key string) registrar.Binding {
 		Flow: registrar.Flow{Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("[::1]:5061")},
 
 		Reachable: true, UserAgent: "phöne", RegisteredAt: start, RefreshedAt: start.Add(time.Second),
-		Expires: start.Add(time.Hour),
+		Expires: start.Add(time.Hour), Row: rand.Int64(),
 	}
 }
 
@@ -81,6 +82,67 @@ func TestBindings(t *testing.T) {
 		}
 		if changes, err := s.Since(ctx, "n1", 0, 10); err != nil || len(changes) != 0 || len(load(t, s, "n1")) != 0 {
 			t.Errorf("part of a failed batch was saved: %v %v", changes, err)
+		}
+	})
+}
+
+func TestRefreshes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		acc := storetest.Account(t, db, "pbx.example.org")
+		s := storeregistrar.New(db, sealtest.New(t))
+		a, b, c := binding(acc, "1001", "uri:a"), binding(acc, "1002", "uri:b"), binding(acc, "1003", "uri:c")
+		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{a, b, c}})
+		later := func(b *registrar.Binding) {
+			b.CSeq, b.RefreshedAt, b.Expires = b.CSeq-1, b.RefreshedAt.Add(time.Minute), b.Expires.Add(time.Minute)
+		}
+		later(&a)
+		later(&b)
+		save(t, s, registrar.Batch{Node: "n1", Prolong: []*registrar.Binding{&a, &b}})
+		if got := load(t, s, "n1"); !slices.Equal(got, []registrar.Binding{a, b, c}) {
+			t.Fatalf("loaded %+v", got)
+		}
+		elsewhere := a // the phone went to another node, and comes back
+		elsewhere.Node, elsewhere.Row = "n2", 1
+		save(t, s, registrar.Batch{Node: "n2", Put: []registrar.Binding{elsewhere}})
+		later(&a)
+		later(&b)
+		d := binding(acc, "1004", "uri:d")
+		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{d}, Prolong: []*registrar.Binding{&b, &a},
+			Remove: []registrar.Removal{{Key: c.ID(), Node: "n1"}}, Changes: []telephony.RegistrationChange{
+				change(acc, "1004", telephony.BindingRegistered), change(acc, "1003", telephony.BindingExpired)}})
+		if got := load(t, s, "n1"); !slices.Equal(got, []registrar.Binding{a, b, d}) {
+			t.Errorf("loaded %+v", got)
+		}
+		if got := load(t, s, "n2"); len(got) != 0 {
+			t.Errorf("the other node still has %+v", got)
+		}
+		fed, err := s.Since(t.Context(), "n1", 0, 10)
+		if err != nil || len(fed) != 2 || fed[0].N != 1 || fed[0].AoR.User != "1004" || fed[1].N != 2 ||
+			fed[1].Text != "text" || fed[1].Code != 401 || !fed[1].Expires.Equal(start.Add(time.Hour)) {
+			t.Errorf("the feed tells %+v, %v", fed, err)
+		}
+	})
+}
+
+// A row from before migration 21 has no name: its binding gets one with its next full save.
+func TestRowWithoutName(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		acc := storetest.Account(t, db, "pbx.example.org")
+		s := storeregistrar.New(db, sealtest.New(t))
+		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{binding(acc, "1001", "uri:a"), binding(acc, "1002", "uri:b")}})
+		if err := db.Write(t.Context(), func(tx store.Tx) error {
+			_, err := tx.Exec(t.Context(), `UPDATE binding SET row_id = NULL`)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		old := load(t, s, "n1")
+		if len(old) != 2 || old[0].Row != 0 || old[1].Row != 0 {
+			t.Fatalf("loaded %+v", old)
+		}
+		save(t, s, registrar.Batch{Node: "n1", Put: old})
+		if got := load(t, s, "n1"); len(got) != 2 || got[0].Row == 0 || got[0].Row == got[1].Row {
+			t.Errorf("loaded %+v", got)
 		}
 	})
 }

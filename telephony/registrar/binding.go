@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -27,6 +28,10 @@ type Binding struct {
 	RegisteredAt time.Time // since when it stands without a gap
 	RefreshedAt  time.Time
 	Expires      time.Time
+
+	// Row names its row in the store for refreshes. It is random, and another one whenever the binding comes anew, so that
+	// the refresh of a row that another node has taken over finds nothing. 0: the store does not know it.
+	Row int64
 }
 
 // Key names a binding in the store.
@@ -38,6 +43,24 @@ type Key struct {
 
 // ID returns the binding's name in the store.
 func (b Binding) ID() Key { return Key{Account: b.Account, AoR: b.AoR, Key: b.Key} }
+
+// named returns the binding with a name for its row, which it may get only now.
+func (b *Binding) named() Binding {
+	if b.Row == 0 {
+		b.Row = rand.Int64()
+	}
+	return *b
+}
+
+// prolongs reports whether nothing but time has passed since the old one, whose row is in the store.
+func (b *Binding) prolongs(old *Binding) bool {
+	if b.Row == 0 {
+		return false
+	}
+	later := *old
+	later.CSeq, later.RefreshedAt, later.Expires = b.CSeq, b.RefreshedAt, b.Expires
+	return later == *b
+}
 
 // change tells what happened to the binding.
 func (b Binding) change(kind telephony.RegistrationChangeKind, at time.Time) telephony.RegistrationChange {

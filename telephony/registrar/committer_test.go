@@ -6,7 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"demarc/telephony"
 	"demarc/telephony/registrar"
 )
 
@@ -67,5 +70,101 @@ func TestShardsSaveTogether(t *testing.T) {
 	}
 	if g.max.Load() != 1 {
 		t.Errorf("%d saves at once", g.max.Load())
+	}
+}
+
+// unhurried takes a millisecond for a save, and notes when each began.
+type unhurried struct {
+	*memory
+	began []time.Time
+}
+
+func (s *unhurried) Save(ctx context.Context, b registrar.Batch) error {
+	s.memory.set(func(*memory) { s.began = append(s.began, time.Now()) })
+	time.Sleep(time.Millisecond)
+	return s.memory.Save(ctx, b)
+}
+
+// Many phones that register over and over share saves, which leave time between them; one phone alone is not held up.
+func TestManyShareASave(t *testing.T) {
+	for name, phones := range map[string]int{"many": 64, "one": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &unhurried{memory: newMemory()}
+				f := newFixture(t, store.memory, func(c *registrar.Config) { c.Bindings, c.Shards = store, 4 })
+				const rounds = 20
+				var wait sync.WaitGroup
+				var all []*phone
+				for i := range phones {
+					user := strconv.Itoa(2000 + i)
+					store.memory.set(func(m *memory) { m.passwords[user] = "pw" })
+					p := f.phone(user, "pw", uint64(10+i))
+					p.must(200, nil)
+					all = append(all, p)
+				}
+				store.memory.set(func(*memory) { store.began = nil })
+				began := time.Now()
+				for _, p := range all {
+					wait.Go(func() {
+						for range rounds {
+							p.must(200, nil)
+						}
+					})
+				}
+				wait.Wait()
+				took, saves := time.Since(began), store.began
+				if phones == 1 && took > rounds*time.Millisecond {
+					t.Errorf("one phone took %s", took)
+				}
+				if phones > 1 && (len(saves) > 2*rounds || saves[10].Sub(saves[4]) < 6*3*time.Millisecond) {
+					t.Errorf("%d saves for %d phones, at %v", len(saves), phones, saves)
+				}
+			})
+		})
+	}
+}
+
+// Only what nothing but time has changed is prolonged: after a restart too, and not what the store has missed.
+func TestRefreshesAreProlonged(t *testing.T) {
+	m := newMemory()
+	f := newFixture(t, m, nil)
+	p := f.phone("1002", "two", 1)
+	p.flow.Transport = telephony.UDP
+	last := func() (b registrar.Batch) {
+		m.set(func(m *memory) { b = m.batches[len(m.batches)-1] })
+		return b
+	}
+	p.must(200, nil)
+	if b := last(); len(b.Put) != 1 || len(b.Prolong) != 0 || b.Put[0].Row == 0 {
+		t.Errorf("a new binding: %+v", b)
+	}
+	row := last().Put[0].Row
+	f.clock.advance(time.Minute)
+	p.must(200, nil)
+	if b := last(); len(b.Put) != 0 || len(b.Prolong) != 1 || b.Prolong[0].Row != row || len(b.Changes) != 0 {
+		t.Errorf("a refresh: %+v", b)
+	}
+	p.must(200, func(r *registrar.Request) { r.UserAgent = "phone 2.0" })
+	if b := last(); len(b.Put) != 1 || len(b.Prolong) != 0 || b.Put[0].Row != row {
+		t.Errorf("a refresh that says something new: %+v", b)
+	}
+	m.set(func(m *memory) { m.away = true })
+	p.must(200, func(r *registrar.Request) { r.UserAgent = "phone 2.0" })
+	m.set(func(m *memory) { m.away, m.batches = false, nil })
+	eventually(t, "the store has what it missed", func() (saved bool) {
+		m.set(func(m *memory) { saved = len(m.batches) > 0 })
+		return saved
+	})
+	if b := last(); len(b.Put) != 1 || len(b.Prolong) != 0 {
+		t.Errorf("what the store has missed: %+v", b)
+	}
+	if err := f.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.f = newFixture(t, m, nil)
+	p.nonce = ""
+	p.must(200, func(r *registrar.Request) { r.UserAgent = "phone 2.0" })
+	if b := last(); len(b.Put) != 0 || len(b.Prolong) != 1 || b.Prolong[0].Row != row {
+		t.Errorf("a refresh after a restart: %+v", b)
 	}
 }

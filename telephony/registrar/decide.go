@@ -209,7 +209,7 @@ func (t *turn) replace(i int, c Contact, expires time.Duration) {
 		t.tellPush(b)
 	}
 	if old.Key == b.Key && old.Instance == b.Instance && old.Reachable && old.Node == b.Node {
-		t.bindings[i].RegisteredAt = old.RegisteredAt
+		t.bindings[i].RegisteredAt, t.bindings[i].Row = old.RegisteredAt, old.Row
 		return
 	}
 	if old.Instance != "" && old.Instance != b.Instance {

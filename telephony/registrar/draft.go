@@ -45,10 +45,8 @@ func (d *draft) batch() Batch {
 	}
 	for aor, bindings := range d.bindings {
 		before := d.shard.bindings[aor]
-		for _, n := range bindings {
-			if i := indexKey(before, n.Key); i < 0 || before[i] != n && !(d.shard.r.volatile && refreshes(n, before[i])) {
-				b.Put = append(b.Put, n)
-			}
+		for i := range bindings {
+			d.write(&b, &bindings[i], before)
 		}
 		for _, o := range before {
 			if indexKey(bindings, o.Key) < 0 {
@@ -60,8 +58,26 @@ func (d *draft) batch() Batch {
 	return b
 }
 
+// write adds a binding to the batch, unless the store has it as it is.
+func (d *draft) write(b *Batch, n *Binding, before []Binding) {
+	i := indexKey(before, n.Key)
+	if i < 0 {
+		b.Put = append(b.Put, n.named())
+		return
+	}
+	old := &before[i]
+	if *old == *n || d.shard.r.volatile && refreshes(n, old) {
+		return
+	}
+	if _, unsaved := d.shard.unsaved[n.ID()]; !unsaved && n.prolongs(old) {
+		b.Prolong = append(b.Prolong, n)
+		return
+	}
+	b.Put = append(b.Put, n.named())
+}
+
 // refreshes reports whether the binding is the old one, only later: nothing that anybody is told of.
-func refreshes(b, old Binding) bool {
+func refreshes(b, old *Binding) bool {
 	return b.RegisteredAt.Equal(old.RegisteredAt) && b.Reachable == old.Reachable
 }
 
@@ -70,8 +86,11 @@ func (d *draft) addUnsaved(b *Batch) {
 	if len(d.shard.unsaved) == 0 {
 		return
 	}
-	written := make(map[Key]bool, len(b.Put)+len(b.Remove))
+	written := make(map[Key]bool, len(b.Put)+len(b.Prolong)+len(b.Remove))
 	for _, p := range b.Put {
+		written[p.ID()] = true
+	}
+	for _, p := range b.Prolong {
 		written[p.ID()] = true
 	}
 	for _, k := range b.Remove {

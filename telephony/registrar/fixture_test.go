@@ -100,8 +100,18 @@ func (m *memory) Save(_ context.Context, b registrar.Batch) error {
 		}
 		seen[p.ID()] = true
 	}
+	for _, p := range b.Prolong { // nothing else may have changed
+		then := m.bindings[p.ID()]
+		then.CSeq, then.RefreshedAt, then.Expires = p.CSeq, p.RefreshedAt, p.Expires
+		if then != *p || p.Row == 0 || seen[p.ID()] {
+			return fmt.Errorf("not the binding that is stored: %+v, stored %+v", *p, m.bindings[p.ID()])
+		}
+	}
 	for _, p := range b.Put {
 		m.bindings[p.ID()] = p
+	}
+	for _, p := range b.Prolong {
+		m.bindings[p.ID()] = *p
 	}
 	for _, k := range b.Remove {
 		delete(m.bindings, k.Key)

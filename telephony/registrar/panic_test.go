@@ -3,6 +3,7 @@ package registrar_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,7 +21,11 @@ type faulty struct {
 }
 
 func (f *faulty) Save(ctx context.Context, b registrar.Batch) error {
-	for _, p := range b.Put {
+	written := slices.Clone(b.Put)
+	for _, p := range b.Prolong {
+		written = append(written, *p)
+	}
+	for _, p := range written {
 		if f.save.Load() && (f.contact == "" || p.Contact == f.contact) {
 			panic("secret-canary")
 		}

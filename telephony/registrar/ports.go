@@ -46,12 +46,15 @@ type Directory interface {
 type Batch struct {
 	Node    string
 	Put     []Binding
+	Prolong []*Binding // in the store but for CSeq, RefreshedAt and Expires, found by Row; not there any more: like Put
 	Remove  []Removal
 	Changes []telephony.RegistrationChange // the store numbers them, without gaps per node
 }
 
 // Empty reports whether there is nothing to save.
-func (b Batch) Empty() bool { return len(b.Put) == 0 && len(b.Remove) == 0 && len(b.Changes) == 0 }
+func (b Batch) Empty() bool {
+	return len(b.Put) == 0 && len(b.Prolong) == 0 && len(b.Remove) == 0 && len(b.Changes) == 0
+}
 
 // Bindings keeps bindings across restarts.
 type Bindings interface {

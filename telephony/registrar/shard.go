@@ -65,6 +65,9 @@ func (s *shard) run(ctx context.Context) {
 
 // work serves what has arrived, and reports whether it was the last.
 func (s *shard) work(ctx context.Context) (ended bool) {
+	if !s.r.volatile {
+		s.r.committer.gather(ctx)
+	}
 	s.working.Lock()
 	defer s.working.Unlock()
 	jobs, closed, ended := s.queue.take()
