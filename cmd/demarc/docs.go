@@ -14,6 +14,7 @@ import (
 	"demarc/api"
 	"demarc/internal/config"
 	"demarc/provisioning"
+	"demarc/telephony/callswitch"
 )
 
 // docsCmd writes the documents that come from code; make verify compares them with what is committed.
@@ -79,7 +80,7 @@ func openAPIDoc() ([]byte, error) {
 
 func statesDoc() ([]byte, error) {
 	return []byte("# State machines\n\nMade from the tables in the code.\n\n## Sync state of a device (provisioning/state.go)\n\n" +
-		provisioning.StateTable()), nil
+		provisioning.StateTable() + "\n" + callswitch.StateTables()), nil
 }
 
 // dependenciesDoc lists the modules in this binary, so that a new one is seen in review.

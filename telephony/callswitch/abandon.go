@@ -1,0 +1,50 @@
+package callswitch
+
+import (
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/signal"
+)
+
+// Abandon ends a call whose state cannot be trusted any more, because a step has panicked: each dialog gets what ends it,
+// whatever the tables say. The call's Record is that of its end.
+func Abandon(call *Call, at time.Time, commands []Command) []Command {
+	cause := telephony.Cause{Who: telephony.Switch, Code: 500, Text: "An error inside the switch has ended the call: report it."}
+	t := turn{Call: call, at: at, out: commands}
+	call.State, call.recorded, call.Attempt = Closing, true, nil
+	if call.Cause.Code == 0 {
+		call.Cause, call.Times.Ended = cause, at
+	}
+	for _, l := range call.Legs {
+		if l.open() {
+			l.Cause, l.Since.Ended = cause, at
+		}
+		if l.Session.Media != 0 {
+			t.do(Close{Leg: l.ID, Media: l.Session.Media})
+		}
+		if tx := l.Invite.Theirs; tx != 0 {
+			t.reply(l, signal.Reply{Tx: tx, Status: 500})
+		}
+		switch l.State {
+		case Calling, Early:
+			if l.Invite.Ours != 0 {
+				t.do(Cancel{Leg: l.ID, Tx: l.Invite.Ours, Reason: reason(cause)})
+			}
+		case Answered, Confirmed, Leaving:
+			t.bye(l)
+		}
+		l.State = Terminated
+	}
+	return t.out
+}
+
+// Ignores reports whether no leg of the call knows of an INVITE that came in.
+func (c *Call) Ignores(tx signal.TxID) bool {
+	for _, l := range c.Legs {
+		if l.Invite.Theirs == tx || l.Invite.Last == tx {
+			return false
+		}
+	}
+	return true
+}

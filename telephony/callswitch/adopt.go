@@ -1,0 +1,186 @@
+package callswitch
+
+import (
+	"demarc/telephony"
+)
+
+// merge has the far end of a leg leave for another call, as soon as nothing is under way on it. It ends with Adopted.
+func (t *turn) merge(m Merge) {
+	l := t.Leg(m.Leg)
+	if l == nil || !l.open() {
+		return
+	}
+	other := t.farEnd(l)
+	if other == nil || m.Call == t.ID || t.Attempt != nil {
+		t.mergeFailed(l, telephony.Cause{Who: telephony.Switch, Code: 491, Text: "The call cannot be handed over now: it has not exactly two phones."})
+		return
+	}
+	other.Part.Into, other.Part.Asker = m.Into, l.ID
+}
+
+// release hands a leg over: until Adopted nothing is sent on it.
+func (t *turn) release(l *Leg) {
+	if !l.idle() {
+		return
+	}
+	l.Part.Moving = true
+	t.do(Release{Leg: l.ID, Into: l.Part.Into})
+}
+
+// adopted ends a handing over: the leg is no longer ours, or goes on here.
+func (t *turn) adopted(a Adopted) {
+	l := t.Leg(a.Leg)
+	if l == nil {
+		return
+	}
+	asker := t.Leg(l.Part.Asker)
+	if !l.Part.Moving { // it was never released: what a REFER seeks is not here
+		asker = l
+	}
+	l.Part.Moving, l.Part.Into, l.Part.Asker = false, Into{}, 0
+	if a.Refused != nil {
+		if asker != nil {
+			t.mergeFailed(asker, a.Refused.Cause)
+		}
+		return
+	}
+	cause := telephony.Cause{Who: telephony.Switch, Code: 200, Text: "transferred"}
+	l.State, l.Cause, l.Since.Ended, l.Session.Media = Terminated, cause, t.at, 0
+	if asker != nil && asker.open() {
+		t.notify(asker, 200, "OK", true)
+	}
+	t.without(l, cause)
+}
+
+func (t *turn) mergeFailed(l *Leg, cause telephony.Cause) { t.notify(l, cause.Code, cause.Text, true) }
+
+// adopt takes a leg that another call has released: in the place of one of ours, or as one more.
+func (t *turn) adopt(a Adopt) {
+	old := t.Leg(a.Into.Leg)
+	refuse := func(code int, text string) {
+		t.do(Adoption{From: a.From, Was: a.Moved.ID, Refused: refusal(code, telephony.Switch, text)})
+	}
+	switch {
+	case old == nil || !old.open() || t.State >= Closing:
+		refuse(481, "The other call has ended.")
+		return
+	case a.Account != t.Account || !old.is(a.Into):
+		refuse(403, "The other call belongs to somebody else.")
+		return
+	case t.LastLeg >= 1<<legBits-1:
+		refuse(482, "The other call has had too many phones.")
+		return
+	case old.Ours && old.State < Answered:
+		refuse(481, "The other phone has not answered.")
+		return
+	}
+	l := a.Moved
+	was := l.ID
+	t.add(l, t.at)
+	l.Since.Answered = t.at
+	l.Part, l.Session.Hears = Part{}, Hears{}
+	t.do(Adoption{From: a.From, Was: was, Leg: l.ID})
+	t.State = t.joinState()
+	if a.Into.Place {
+		t.replace(old, l)
+	}
+	t.do(Record{})
+}
+
+// is reports whether the leg is the dialog that is meant, of the person who may say so. A phone names the dialog of its peer,
+// which is one of ours the other way round, or its own.
+func (l *Leg) is(i Into) bool {
+	if !i.By.IsZero() && i.By != l.Who.AoR {
+		return false
+	}
+	d, n := &l.Dialog, &i.Named
+	return n.CallID == "" || n.CallID == d.CallID && n.OurTag == d.LocalTag && n.TheirTag == d.RemoteTag
+}
+
+// joinState is the call's state with one more leg that talks.
+func (t *turn) joinState() State {
+	if t.Attempt != nil {
+		return t.State
+	}
+	return NextCall(t.State, Connected)
+}
+
+// replace ends a leg whose place another one has taken.
+func (t *turn) replace(old, l *Leg) {
+	if a := t.Attempt; a != nil && a.For == old.ID {
+		a.For = l.ID // it still rings: who is transferred waits now, and hears music
+		t.State = NextCall(Talking, Targeted)
+	}
+	cause := telephony.Cause{Who: telephony.Switch, Code: 200, Text: "transferred"}
+	t.endReport(old, cause)
+	if old.State < Answered {
+		cause.Code = 487
+		t.finish(old, cause, Refuse)
+		return
+	}
+	t.finish(old, cause, Hang)
+}
+
+// replacing begins a leg that takes another one's place, or joins it (Replaces, Join).
+func (t *turn) replacing(r Replacing) {
+	l := t.called(r.Request)
+	l.Part.Into = Into{Call: t.ID, Leg: r.Leg, Place: !r.Join, Named: r.Named}
+	t.arrival = r.Request
+	t.do(Prepare{Leg: l.ID, Media: true, Way: r.Request.Way})
+}
+
+// stepIn answers such a leg: it is in the call at once.
+func (t *turn) stepIn(l *Leg) {
+	into := l.Part.Into
+	l.Part.Into = Into{}
+	old := t.Leg(into.Leg)
+	if old == nil || !old.open() || t.State >= Closing || !into.Place && !old.talks() || !old.is(into) {
+		t.refusedIn(l, 481, "The call that was to be taken over has ended.")
+		return
+	}
+	with := t.partner(old)
+	if old.Ours && old.State < Answered {
+		t.pickUp(l)
+		return
+	}
+	if old.State < Answered { // RFC 3891 §3: an early dialog that the far end began is not to be taken over
+		t.refusedIn(l, 481, "The call that was to be taken over is not answered.")
+		return
+	}
+	if with == nil {
+		with = old
+	}
+	if refused := t.accept(l, with); refused != nil {
+		t.finish(l, refused.Cause, Refuse)
+		return
+	}
+	t.State = t.joinState()
+	if into.Place {
+		t.replace(old, l)
+	}
+	t.do(Record{})
+}
+
+// partner is who talks with a leg.
+func (t *turn) partner(l *Leg) *Leg {
+	for _, o := range t.Legs {
+		if o != l && o.talks() {
+			return o
+		}
+	}
+	return nil
+}
+
+// pickUp lets a phone answer a call that rings elsewhere: the new leg stands where the phone's own would.
+func (t *turn) pickUp(l *Leg) {
+	f := t.Leg(t.Attempt.For)
+	if refused := t.accept(l, f); refused != nil {
+		t.finish(l, refused.Cause, Refuse)
+		return
+	}
+	t.connect(l)
+}
+
+func (t *turn) refusedIn(l *Leg, code int, text string) {
+	t.finish(l, telephony.Cause{Who: telephony.Switch, Code: code, Text: text}, Refuse)
+}

@@ -1,0 +1,268 @@
+package callswitch
+
+import (
+	"time"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+	"demarc/telephony/sdp"
+	"demarc/telephony/signal"
+)
+
+// Call is one call. It is changed by Step alone.
+type Call struct {
+	Account  account.ID
+	ID       telephony.CallID
+	Node     string
+	Epoch    int64
+	State    State
+	Asked    Asked
+	Times    Times
+	Cause    telephony.Cause // of the end; zero before
+	Attempt  *Attempt        // nil when nobody is being tried
+	Legs     []*Leg
+	LastLeg  int             // the highest number given
+	recorded bool            // the end was written
+	arrival  *signal.Request // within one turn: the INVITE whose leg is being prepared
+	serials
+}
+
+// serials number the call's transactions at this node. They stay here when the call moves.
+type serials struct {
+	serial uint64
+	lastTx uint32
+}
+
+// Asked is who called whom, as history tells it.
+type Asked struct {
+	Caller  telephony.AoR
+	Name    string // the caller's display name, without quotes
+	Dialled string // Request-URI
+	Depth   int    // calls before this one, by the header that counts them
+	Hops    int    // Max-Forwards for what goes on from here
+	Headers []telephony.Header
+}
+
+// Times are those of history.
+type Times struct{ Started, Answered, Ended time.Time }
+
+// Attempt is the search for somebody who answers.
+type Attempt struct {
+	For     int             // the leg that is to be connected
+	By      telephony.AoR   // on whose rights
+	Report  int             // the leg that is told by NOTIFY (RFC 3515), or 0
+	Callee  telephony.AoR   // who is being tried
+	Waiting []signal.Target // of lower q, later
+	Asleep  []signal.Target // may still register
+	Until   time.Time       // unanswered
+	Best    Refusal         // the best final response so far (RFC 3261 §16.7)
+	Depth   int             // how often it went on to somebody else
+	Asking  bool            // Route was asked for
+}
+
+// Leg is one dialog of a call with its media.
+type Leg struct {
+	ID      int
+	Ours    bool // we sent its INVITE
+	State   DialogState
+	Who     Person
+	Dialog  Dialog
+	Way     signal.Way
+	Ways    []signal.Way // further ones, until the first response
+	Invite  Invite
+	Session Session
+	Timer   SessionTimer
+	Since   Since
+	Cause   telephony.Cause // of the end; zero before
+	Media   telephony.MediaReport
+	Part    Part
+}
+
+// Person is whose phone a leg goes to.
+type Person struct {
+	AoR   telephony.AoR // zero for a trunk
+	Name  string        // of the phone, or the trunk
+	Allow Allow         // what the phone says that it understands
+}
+
+// Allow is what matters of Allow and Supported.
+type Allow struct{ Update, Info, Timer, Reliable bool }
+
+// Since are the times of a leg.
+type Since struct{ Started, Answered, Ended time.Time }
+
+// Dialog is what RFC 3261 §12 keeps of a dialog.
+type Dialog struct {
+	CallID              string
+	LocalTag, RemoteTag string
+	Local, Remote       string // From and To of what we send, without tags
+	LocalSeq, RemoteSeq uint32
+	Routes              []string
+	Target              string // the URI of the far end
+	Contact             string // ours
+}
+
+// Invite is an INVITE that has no final response, in either direction, and what is left of the last one.
+type Invite struct {
+	Theirs   signal.TxID // a server transaction that owes its final response
+	Last     signal.TxID // the server transaction whose 2xx waits for its ACK
+	Ours     signal.TxID // a client transaction without a final response
+	Seq      uint32      // CSeq of Ours
+	Retry    time.Time   // when a re-INVITE that met another one is sent again (§14.1)
+	Reliable bool        // provisional responses are to be reliable (RFC 3262)
+	Insists  bool        // the phone wants 100rel (421): we require it
+	RSeq     uint32      // of the last reliable one that was received
+	Weaker   bool        // it was offered once more with less protection
+	Offered  bool        // the server transaction of Theirs brought an offer
+}
+
+// Session is the media of a leg, and its offers and answers.
+type Session struct {
+	Media   telephony.MediaID
+	State   OfferState
+	Terms   sdp.Terms
+	Side    sdp.Side
+	Offer   *sdp.Description // of the phone, not answered yet
+	Wrote   [2][]byte        // Side.Theirs and Offer, as they came
+	Holds   bool             // the phone has put us on hold
+	Borrows bool             // it was asked for another codec than its own, for music or mixing
+	Deaf    bool             // it refused that: it hears silence
+	Early   bool             // it was agreed in an early dialog
+	Hears   Hears            // what the media was told last
+	Aim     Aim              // what the last offer or answer of ours allowed
+	Refused string           // the codec that it refused to change to: not asked again
+
+	Security sdp.Security // of what we offer
+}
+
+// Aim is what we want of a leg's media.
+type Aim struct {
+	Direction sdp.Direction
+	Codec     string // the only codec, as name/rate/channels; empty: as it is
+	Music     bool   // a codec that announcements are written in
+}
+
+// Hears is what a leg is given to hear.
+type Hears struct {
+	Kind HearsKind
+	With uint64 // the other leg's media, or a bit for each leg of a mix
+}
+
+// HearsKind is a kind of what a leg hears.
+type HearsKind uint8
+
+// What a leg hears.
+const (
+	HearsNothing HearsKind = iota
+	HearsOther
+	HearsMusic
+	HearsMix
+)
+
+// SessionTimer is RFC 4028.
+type SessionTimer struct {
+	Every  int  // Session-Expires, seconds; 0: none
+	MinSE  int  // what the phone asked for with 422
+	We     bool // we refresh
+	Due    time.Time
+	Update bool // a refresh by UPDATE is under way
+}
+
+// Part is a leg's part in its call.
+type Part struct {
+	Aside   bool      // it transfers, and does not talk meanwhile
+	LeaveBy time.Time // when we end it, unless it does
+	Refer   Refer
+	Into    Into // where it is to go, when everything under way is done
+	Moving  bool // it was released; messages wait
+	Asker   int  // the leg that asked for it to go
+}
+
+// Refer is the subscription that a REFER makes (RFC 3515).
+type Refer struct {
+	Seq  uint32 // of the REFER: the id of its event
+	Open bool
+}
+
+// New returns the call that an INVITE begins. serial is unique within the life of the process: the call's transactions
+// are named by it.
+func New(acc account.ID, id telephony.CallID, node string, serial uint64) *Call {
+	return &Call{Account: acc, ID: id, Node: node, serials: serials{serial: serial}}
+}
+
+// Bind gives a call that was decoded a serial of this process.
+func (c *Call) Bind(node string, serial uint64) {
+	c.Node, c.serials = node, serials{serial: serial}
+}
+
+// ours marks the transactions that calls begin, so that they never meet those of the edge.
+const ours = signal.TxID(1) << 63
+
+// A transaction of ours is named by 1 bit that says so, 36 of the call's serial, 8 of the leg and 19 that count.
+const (
+	legBits   = 8
+	countBits = 19
+)
+
+// tx returns a new client transaction of the leg.
+func (c *Call) tx(l *Leg) signal.TxID {
+	c.lastTx++
+	return ours | signal.TxID(c.serial)<<(legBits+countBits) | signal.TxID(l.ID&(1<<legBits-1))<<countBits |
+		signal.TxID(c.lastTx&(1<<countBits-1))
+}
+
+// Serial returns the serial of the call that a transaction belongs to, and the leg. ok is false for those of the edge.
+func Serial(tx signal.TxID) (serial uint64, leg int, ok bool) {
+	return uint64(tx&^ours) >> (legBits + countBits), int(tx>>countBits) & (1<<legBits - 1), tx&ours != 0
+}
+
+// Leg returns the leg with that number, or nil.
+func (c *Call) Leg(id int) *Leg {
+	for _, l := range c.Legs {
+		if l.ID == id {
+			return l
+		}
+	}
+	return nil
+}
+
+func (c *Call) add(l *Leg, at time.Time) *Leg {
+	c.LastLeg++
+	l.ID, l.Since.Started = c.LastLeg, at
+	c.Legs = append(c.Legs, l)
+	return l
+}
+
+// open reports whether the leg has not ended for people.
+func (l *Leg) open() bool { return l.Since.Ended.IsZero() }
+
+// talks reports whether the leg is answered and takes part.
+func (l *Leg) talks() bool {
+	return l.open() && !l.Part.Aside && (l.State == Confirmed || l.State == Answered)
+}
+
+// idle reports whether nothing is under way on the leg.
+func (l *Leg) idle() bool {
+	return l.State == Confirmed && l.Session.State == Stable && l.Invite.Theirs == 0 && l.Invite.Ours == 0 && !l.Timer.Update
+}
+
+// Deadline returns when the call wants a Tick; zero for never.
+func (c *Call) Deadline() time.Time {
+	var first time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	if c.Attempt != nil {
+		sooner(c.Attempt.Until)
+	}
+	for _, l := range c.Legs {
+		if l.open() {
+			sooner(l.Invite.Retry)
+			sooner(l.Timer.Due)
+			sooner(l.Part.LeaveBy)
+		}
+	}
+	return first
+}

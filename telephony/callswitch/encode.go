@@ -1,0 +1,312 @@
+package callswitch
+
+import (
+	"fmt"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+	"demarc/telephony/sdp"
+	"demarc/telephony/signal"
+)
+
+// version is that of the encoding: it rises with every change of it, and older ones stay readable.
+const version = 1
+
+// Encode returns the call's state: all of it but what belongs to one process (transaction numbers). It holds SRTP keys.
+func Encode(call *Call) account.Secret {
+	c := coder{b: make([]byte, 0, 4096)}
+	n := version
+	integer(&c, &n)
+	codeCall(&c, call)
+	return account.Secret(c.b)
+}
+
+// Decode returns a call from its state. Bind it to the process before the first step.
+func Decode(state account.Secret) (*Call, error) {
+	c := coder{b: []byte(state.Reveal()), reading: true}
+	n := 0
+	integer(&c, &n)
+	if c.err == nil && n != version {
+		return nil, fmt.Errorf("%w: version %d is not known here", ErrState, n)
+	}
+	call := new(Call)
+	codeCall(&c, call)
+	if c.err == nil && len(c.b) > 0 {
+		c.fail("something follows its end")
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	return call, nil
+}
+
+func codeCall(c *coder, v *Call) {
+	text(c, &v.Account)
+	text(c, &v.ID)
+	text(c, &v.Node)
+	integer(c, &v.Epoch)
+	integer(c, &v.State)
+	codeAoR(c, &v.Asked.Caller)
+	text(c, &v.Asked.Name)
+	text(c, &v.Asked.Dialled)
+	integer(c, &v.Asked.Depth)
+	integer(c, &v.Asked.Hops)
+	list(c, &v.Asked.Headers, func(c *coder, h *telephony.Header) { text(c, &h.Name); text(c, &h.Value) })
+	when(c, &v.Times.Started)
+	when(c, &v.Times.Answered)
+	when(c, &v.Times.Ended)
+	codeCause(c, &v.Cause)
+	optional(c, &v.Attempt, codeAttempt)
+	list(c, &v.Legs, func(c *coder, l **Leg) {
+		if c.reading {
+			*l = new(Leg)
+		}
+		codeLeg(c, *l)
+	})
+	integer(c, &v.LastLeg)
+	flag(c, &v.recorded)
+	if c.reading && (v.State > Ended || v.LastLeg < len(v.Legs)) {
+		c.fail("the state of a call")
+	}
+}
+
+func codeAoR(c *coder, v *telephony.AoR) {
+	text(c, &v.User)
+	text(c, &v.Domain)
+}
+
+func codeCause(c *coder, v *telephony.Cause) {
+	text(c, &v.Who)
+	integer(c, &v.Code)
+	text(c, &v.Text)
+}
+
+func codeAttempt(c *coder, v *Attempt) {
+	integer(c, &v.For)
+	codeAoR(c, &v.By)
+	integer(c, &v.Report)
+	codeAoR(c, &v.Callee)
+	list(c, &v.Waiting, codeTarget)
+	list(c, &v.Asleep, codeTarget)
+	when(c, &v.Until)
+	codeCause(c, &v.Best.Cause)
+	integer(c, &v.Best.RetryAfter)
+	integer(c, &v.Depth)
+	flag(c, &v.Asking)
+}
+
+func codeTarget(c *coder, v *signal.Target) {
+	text(c, &v.URI)
+	integer(c, &v.Q)
+	list(c, &v.Ways, codeWay)
+	text(c, &v.Name)
+}
+
+func codeWay(c *coder, v *signal.Way) {
+	text(c, &v.Node)
+	integer(c, &v.Flow.ID)
+	text(c, &v.Flow.Listener)
+	text(c, &v.Flow.Transport)
+	addrPort(c, &v.Flow.Remote)
+	codeAoR(c, &v.AoR)
+	text(c, &v.Instance)
+	text(c, &v.Contact)
+	text(c, &v.Path)
+	text(c, &v.Trunk)
+}
+
+func codeLeg(c *coder, v *Leg) {
+	integer(c, &v.ID)
+	flag(c, &v.Ours)
+	integer(c, &v.State)
+	codeAoR(c, &v.Who.AoR)
+	text(c, &v.Who.Name)
+	codeAllow(c, &v.Who.Allow)
+	codeDialog(c, &v.Dialog)
+	codeWay(c, &v.Way)
+	list(c, &v.Ways, codeWay)
+	codeInvite(c, &v.Invite)
+	codeSession(c, &v.Session)
+	codeTimer(c, &v.Timer)
+	when(c, &v.Since.Started)
+	when(c, &v.Since.Answered)
+	when(c, &v.Since.Ended)
+	codeCause(c, &v.Cause)
+	codeReport(c, &v.Media)
+	codePart(c, &v.Part)
+	if c.reading && v.State > Terminated {
+		c.fail("the state of a dialog")
+	}
+}
+
+func codeAllow(c *coder, v *Allow) {
+	flag(c, &v.Update)
+	flag(c, &v.Info)
+	flag(c, &v.Timer)
+	flag(c, &v.Reliable)
+}
+
+func codeDialog(c *coder, v *Dialog) {
+	text(c, &v.CallID)
+	text(c, &v.LocalTag)
+	text(c, &v.RemoteTag)
+	text(c, &v.Local)
+	text(c, &v.Remote)
+	integer(c, &v.LocalSeq)
+	integer(c, &v.RemoteSeq)
+	list(c, &v.Routes, text[string])
+	text(c, &v.Target)
+	text(c, &v.Contact)
+}
+
+func codeInvite(c *coder, v *Invite) {
+	integer(c, &v.Theirs)
+	integer(c, &v.Last)
+	integer(c, &v.Ours)
+	integer(c, &v.Seq)
+	when(c, &v.Retry)
+	flag(c, &v.Reliable)
+	flag(c, &v.Insists)
+	integer(c, &v.RSeq)
+	flag(c, &v.Weaker)
+	flag(c, &v.Offered)
+}
+
+func codeTimer(c *coder, v *SessionTimer) {
+	integer(c, &v.Every)
+	integer(c, &v.MinSE)
+	flag(c, &v.We)
+	when(c, &v.Due)
+	flag(c, &v.Update)
+}
+
+func codePart(c *coder, v *Part) {
+	flag(c, &v.Aside)
+	when(c, &v.LeaveBy)
+	integer(c, &v.Refer.Seq)
+	flag(c, &v.Refer.Open)
+	text(c, &v.Into.Call)
+	integer(c, &v.Into.Leg)
+	flag(c, &v.Into.Place)
+	codeAoR(c, &v.Into.By)
+	text(c, &v.Into.Named.CallID)
+	text(c, &v.Into.Named.OurTag)
+	text(c, &v.Into.Named.TheirTag)
+	flag(c, &v.Into.Named.EarlyOnly)
+	flag(c, &v.Moving)
+	integer(c, &v.Asker)
+}
+
+func codeReport(c *coder, v *telephony.MediaReport) {
+	integer(c, &v.Sent)
+	integer(c, &v.Received)
+	integer(c, &v.Lost)
+	integer(c, &v.LostThere)
+	integer(c, &v.Jitter)
+	integer(c, &v.JitterThere)
+	integer(c, &v.RoundTrip)
+	integer(c, &v.Refused)
+	text(c, &v.Security)
+	text(c, &v.Suite)
+	text(c, &v.Codec)
+}
+
+func codeSession(c *coder, v *Session) {
+	integer(c, &v.Media)
+	integer(c, &v.State)
+	text(c, &v.Terms.Policy)
+	flag(c, &v.Terms.Secure)
+	flag(c, &v.Terms.Browser)
+	text(c, &v.Terms.Setting)
+	codeLocal(c, &v.Side.Local)
+	integer(c, &v.Side.Session)
+	text(c, &v.Side.Last)
+	optional(c, &v.Side.Agreed, codeAgreed)
+	text(c, &v.Wrote[0])
+	text(c, &v.Wrote[1])
+	if c.reading {
+		v.Side.Theirs, v.Offer = described(c, v.Wrote[0]), described(c, v.Wrote[1])
+	}
+	flag(c, &v.Holds)
+	flag(c, &v.Borrows)
+	flag(c, &v.Deaf)
+	flag(c, &v.Early)
+	integer(c, &v.Hears.Kind)
+	integer(c, &v.Hears.With)
+	text(c, &v.Aim.Direction)
+	text(c, &v.Aim.Codec)
+	flag(c, &v.Aim.Music)
+	text(c, &v.Refused)
+	text(c, &v.Security)
+	if c.reading && v.State > ReofferReceived {
+		c.fail("the state of offer and answer")
+	}
+}
+
+func described(c *coder, body []byte) *sdp.Description {
+	if len(body) == 0 {
+		return nil
+	}
+	d, err := sdp.Parse(body)
+	if err != nil {
+		c.fail(err.Error())
+	}
+	return d
+}
+
+func codeLocal(c *coder, v *sdp.Local) {
+	addr(c, &v.Addr)
+	codeLine(c, &v.Audio)
+	codeLine(c, &v.Video)
+	codeFingerprint(c, &v.Fingerprint)
+	text(c, &v.Ufrag)
+	text(c, &v.Pwd)
+}
+
+func codeLine(c *coder, v *sdp.Line) {
+	integer(c, &v.RTP)
+	integer(c, &v.RTCP)
+	list(c, &v.Keys, codeKey)
+}
+
+func codeKey(c *coder, v *sdp.Key) {
+	integer(c, &v.Tag)
+	text(c, &v.Suite)
+	text(c, &v.Key)
+}
+
+func codeFingerprint(c *coder, v *sdp.Fingerprint) {
+	text(c, &v.Hash)
+	text(c, &v.Value)
+}
+
+func codeAgreed(c *coder, v *sdp.Agreed) {
+	text(c, &v.Security)
+	codeStream(c, &v.Audio)
+	codeStream(c, &v.Video)
+	addr(c, &v.Signalled)
+}
+
+func codeStream(c *coder, v *sdp.Stream) {
+	addrPort(c, &v.Remote)
+	addrPort(c, &v.RemoteRTCP)
+	flag(c, &v.Mux)
+	text(c, &v.Direction)
+	text(c, &v.Codec.Name)
+	integer(c, &v.Codec.Payload)
+	integer(c, &v.Codec.Rate)
+	integer(c, &v.Codec.Channels)
+	text(c, &v.Codec.Params)
+	list(c, &v.Codec.Feedback, text[string])
+	integer(c, &v.Send)
+	integer(c, &v.Receive)
+	integer(c, &v.DTMFSend)
+	integer(c, &v.DTMFRecv)
+	integer(c, &v.Ptime)
+	codeKey(c, &v.LocalKey)
+	codeKey(c, &v.RemoteKey)
+	list(c, &v.Fingerprints, codeFingerprint)
+	flag(c, &v.Active)
+	text(c, &v.RemoteUfrag)
+	text(c, &v.RemotePwd)
+}

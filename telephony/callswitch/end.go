@@ -1,0 +1,238 @@
+package callswitch
+
+import (
+	"strconv"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/signal"
+)
+
+// finish ends a leg for people, once: its cause is kept, its media given back, and its dialog is taken to its end by the
+// event. Final headers go with the response that refuses its INVITE.
+func (t *turn) finish(l *Leg, cause telephony.Cause, e DialogEvent, final ...telephony.Header) {
+	if l.open() {
+		l.Cause, l.Since.Ended = cause, t.at
+		l.Invite.Retry, l.Timer.Due, l.Part.LeaveBy = time.Time{}, time.Time{}, time.Time{}
+		l.Part.Into = Into{}
+		if l.Session.Media != 0 {
+			t.do(Close{Leg: l.ID, Media: l.Session.Media})
+		}
+	}
+	t.move(l, e, final...)
+}
+
+// move takes a leg's dialog through its table, and sends what that asks for.
+func (t *turn) move(l *Leg, e DialogEvent, final ...telephony.Header) {
+	m := NextDialog(l.Ours, l.State, e)
+	l.State = m.To
+	switch m.Act {
+	case SendCancel:
+		if l.Invite.Ours == 0 { // it was never sent
+			l.State = Terminated
+			return
+		}
+		t.do(Cancel{Leg: l.ID, Tx: l.Invite.Ours, Reason: reason(l.Cause)})
+	case SendAck:
+		t.ack(l)
+	case SendBye:
+		t.bye(l)
+	case SendBoth:
+		t.ack(l)
+		t.bye(l)
+	case SendFinal:
+		t.final(l, final...)
+	}
+	if (m.To == Ending || m.To == Terminated) && m.Act != SendFinal {
+		t.dropPending(l)
+	}
+}
+
+// dropPending answers a re-INVITE that is under way when its dialog ends (RFC 3261 §15.1.2).
+func (t *turn) dropPending(l *Leg) {
+	if tx := l.Invite.Theirs; tx != 0 {
+		l.Invite.Theirs = 0
+		t.reply(l, signal.Reply{Tx: tx, Status: 487})
+	}
+}
+
+// final refuses the leg's INVITE.
+func (t *turn) final(l *Leg, headers ...telephony.Header) {
+	tx := l.Invite.Theirs
+	if tx == 0 {
+		return
+	}
+	l.Invite.Theirs = 0
+	if value := reason(l.Cause); value != "" {
+		headers = append(headers, telephony.Header{Name: "Reason", Value: value})
+	}
+	t.reply(l, signal.Reply{Tx: tx, Status: answerable(l.Cause), Headers: headers})
+}
+
+// answerable is the final response for a cause: what concerns only the leg between us and a device does not pass (401,
+// 407, 421 …), nor does its 503, which would take this whole switch for overloaded (RFC 3261 §16.7 step 6).
+func answerable(c telephony.Cause) int {
+	code := c.Code
+	switch {
+	case c.Who == telephony.Callee && code == 503:
+		return 500
+	case c.Who == telephony.Network && code == 503:
+		return 480
+	case code < 300:
+		return 487
+	case code < 400, code == 401, code == 407, code == 430:
+		return 480
+	case c.Who != telephony.Switch && (code == 421 || code == 422 || code == 423 || code == 481 || code == 491 || code == 494):
+		return 500
+	}
+	return code
+}
+
+// ack acknowledges a 2xx to the leg's last INVITE of ours.
+func (t *turn) ack(l *Leg) {
+	o := t.outgoing(l, "ACK", l.Invite.Seq)
+	o.Tx = l.Invite.Ours
+	t.send(l, o)
+	l.Invite.Ours = 0
+}
+
+func (t *turn) bye(l *Leg) {
+	o := t.start(l, "BYE")
+	if value := reason(l.Cause); value != "" {
+		o.Headers = append(o.Headers, telephony.Header{Name: "Reason", Value: value})
+	}
+	t.send(l, o)
+}
+
+// refused refuses a leg whose INVITE came in; the call ends with it when it has nobody else.
+func (t *turn) refused(l *Leg, r Refusal, headers ...telephony.Header) {
+	if r.RetryAfter > 0 {
+		headers = append(headers, telephony.Header{Name: "Retry-After", Value: strconv.Itoa(r.RetryAfter)})
+	}
+	t.finish(l, r.Cause, Refuse, headers...)
+	t.without(l, r.Cause)
+}
+
+// closeFor ends the call because the leg that called gets nobody.
+func (t *turn) closeFor(r Refusal) {
+	var headers []telephony.Header
+	if r.RetryAfter > 0 {
+		headers = []telephony.Header{{Name: "Retry-After", Value: strconv.Itoa(r.RetryAfter)}}
+	}
+	for _, l := range t.Legs {
+		if l.open() && !l.Ours && l.State < Answered {
+			t.finish(l, r.Cause, Refuse, headers...)
+		}
+	}
+	t.close(r.Cause)
+}
+
+// close ends the call for people: every leg that is open gets the cause.
+func (t *turn) close(cause telephony.Cause) {
+	if t.Cause.Code == 0 {
+		t.Cause, t.Times.Ended = cause, t.at
+		t.noteFailure(cause)
+	}
+	t.Attempt = nil
+	t.State = NextCall(t.State, Deserted)
+	for _, l := range t.Legs {
+		if l.open() {
+			t.endReport(l, cause)
+			t.finish(l, cause, Hang)
+		}
+	}
+}
+
+// noteFailure tells the timelines of both users why a call did not come about, or broke.
+func (t *turn) noteFailure(cause telephony.Cause) {
+	if cause.Code < 300 || cause.Code == 487 || cause.Code == 486 || cause.Code == 603 {
+		return
+	}
+	if cause.Who == telephony.Callee && cause.Code == 480 {
+		return
+	}
+	t.do(Note{AoR: t.Asked.Caller, Cause: cause, Text: "A call to " + t.Asked.Dialled + " failed."})
+	if callee := t.callee(); !callee.IsZero() && callee != t.Asked.Caller {
+		t.do(Note{AoR: callee, Cause: cause, Text: "A call from " + t.Asked.Caller.String() + " failed."})
+	}
+}
+
+// callee is who was called last.
+func (t *turn) callee() telephony.AoR {
+	for i := len(t.Legs) - 1; i >= 0; i-- {
+		if t.Legs[i].Ours {
+			return t.Legs[i].Who.AoR
+		}
+	}
+	return telephony.AoR{}
+}
+
+// without goes on after a leg has ended: with those who are left, or not at all.
+func (t *turn) without(gone *Leg, cause telephony.Cause) {
+	if t.State >= Closing {
+		return
+	}
+	if a := t.Attempt; a != nil {
+		if gone.ID == a.For {
+			t.close(cause)
+			return
+		}
+		if gone.ID == a.Report {
+			a.Report = 0
+		}
+		return
+	}
+	left := 0
+	for _, l := range t.Legs {
+		if l.open() && !l.Part.Aside {
+			left++
+		}
+	}
+	if left < 2 {
+		t.close(cause)
+		return
+	}
+	t.do(Record{})
+}
+
+// hangup ends a leg or the call for somebody who is not in it.
+func (t *turn) hangup(h Hangup) {
+	if h.Leg == 0 {
+		t.close(h.Cause)
+		return
+	}
+	if l := t.Leg(h.Leg); l != nil && l.open() {
+		if l.tried() {
+			t.dropped(l, Refusal{Cause: h.Cause}, Hang)
+			return
+		}
+		t.finish(l, h.Cause, Hang)
+		t.without(l, h.Cause)
+	}
+}
+
+// noticed takes what the media of a leg tells.
+func (t *turn) noticed(n Noticed) {
+	l := t.Leg(n.Leg)
+	if l == nil || !l.open() || n.Event.ID != l.Session.Media {
+		return
+	}
+	switch n.Event.Kind {
+	case telephony.MediaStopped:
+		if l.talks() && !l.Session.Holds && t.State == Talking {
+			t.close(telephony.Cause{Who: telephony.Network, Code: 408, Text: "No sound came from " + l.name() + " any more. " + n.Event.Text})
+		}
+	case telephony.SecurityFailed:
+		t.close(telephony.Cause{Who: telephony.Network, Code: 488, Text: "The media of " + l.name() + " could not be secured. " + n.Event.Text})
+	case telephony.MediaOneWay:
+		t.do(Note{AoR: l.Who.AoR, Cause: telephony.Cause{Who: telephony.Network, Code: 200, Text: n.Event.Text}, Text: "A call has sound one way only."})
+	}
+}
+
+// name says for people whose leg it is.
+func (l *Leg) name() string {
+	if l.Who.AoR.IsZero() {
+		return l.Who.Name
+	}
+	return l.Who.AoR.String()
+}

@@ -1,0 +1,187 @@
+package callswitch
+
+import (
+	"strconv"
+	"strings"
+
+	"demarc/telephony"
+	"demarc/telephony/signal"
+	"demarc/telephony/wire"
+)
+
+// depthHeader counts how often a call has come through a switch like this one, for loops that no Max-Forwards breaks,
+// because something between us writes new INVITEs.
+const depthHeader = "X-Call-Depth"
+
+// maxDepth bounds both depthHeader and forwardings within one call.
+const maxDepth = 10
+
+// What we understand, in every INVITE and 2xx.
+const (
+	allowed   = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, REFER, NOTIFY, PRACK"
+	supported = "timer, replaces, join, norefersub"
+)
+
+// crossesBy are the headers of an INVITE that go on to who is called: nothing else does.
+var crossesBy = [...]string{"Subject", "Priority", "Privacy", "Accept-Language", "User-to-User"}
+
+// crossing returns the headers that go on.
+func crossing(all []telephony.Header) []telephony.Header {
+	var some []telephony.Header
+	for _, h := range all {
+		for _, name := range crossesBy {
+			if strings.EqualFold(h.Name, name) {
+				some = append(some, telephony.Header{Name: name, Value: h.Value})
+			}
+		}
+	}
+	return some
+}
+
+// outgoing begins a request within the leg's dialog; seq is its CSeq number.
+func (t *turn) outgoing(l *Leg, method string, seq uint32) signal.Outgoing {
+	d := &l.Dialog
+	headers := make([]telephony.Header, 0, 12+len(d.Routes))
+	to := d.Remote
+	if d.RemoteTag != "" {
+		to += ";tag=" + d.RemoteTag
+	}
+	headers = append(headers,
+		telephony.Header{Name: "From", Value: d.Local + ";tag=" + d.LocalTag},
+		telephony.Header{Name: "To", Value: to},
+		telephony.Header{Name: "Call-ID", Value: d.CallID},
+		telephony.Header{Name: "CSeq", Value: strconv.FormatUint(uint64(seq), 10) + " " + method})
+	for _, r := range d.Routes {
+		headers = append(headers, telephony.Header{Name: "Route", Value: r})
+	}
+	ways := l.Ways
+	if len(ways) == 0 {
+		ways = []signal.Way{l.Way}
+	}
+	return signal.Outgoing{Method: method, URI: d.Target, Headers: headers, Ways: ways}
+}
+
+// request starts a new request of ours within the leg's dialog.
+func (t *turn) start(l *Leg, method string) signal.Outgoing {
+	l.Dialog.LocalSeq++
+	o := t.outgoing(l, method, l.Dialog.LocalSeq)
+	o.Tx = t.tx(l)
+	return o
+}
+
+func (t *turn) send(l *Leg, o signal.Outgoing) { t.do(Send{Leg: l.ID, Outgoing: o}) }
+
+// reply answers a request of the leg.
+func (t *turn) reply(l *Leg, r signal.Reply) {
+	r.ToTag = l.Dialog.LocalTag
+	t.do(Reply{Leg: l.ID, Reply: r})
+}
+
+// dialogHeaders are what every response that makes or keeps a dialog tells.
+func dialogHeaders(l *Leg) []telephony.Header {
+	return append(make([]telephony.Header, 0, 5),
+		telephony.Header{Name: "Contact", Value: "<" + l.Dialog.Contact + ">"},
+		telephony.Header{Name: "Allow", Value: allowed},
+		telephony.Header{Name: "Supported", Value: supported})
+}
+
+// reason is a Reason header's value (RFC 3326); empty for an ordinary end.
+func reason(c telephony.Cause) string {
+	if c.Code == 200 && c.Text != elsewhere {
+		return ""
+	}
+	return "SIP;cause=" + strconv.Itoa(c.Code) + ";text=\"" + quotable(c.Text) + "\""
+}
+
+// elsewhere is what phones know (RFC 3326 §3.1): a call that was answered by another phone is not shown as missed.
+const elsewhere = "Call completed elsewhere"
+
+// quotable makes text fit to stand in a quoted string.
+func quotable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == '"' || r == '\\' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// nameAddr writes a From or To without tag.
+func nameAddr(name string, aor telephony.AoR) string {
+	if name == "" {
+		return "<sip:" + aor.User + "@" + aor.Domain + ">"
+	}
+	return "\"" + quotable(name) + "\" <sip:" + aor.User + "@" + aor.Domain + ">"
+}
+
+// withoutTag returns a From or To as it is repeated within the dialog, without its tag.
+func withoutTag(value string) string {
+	n, ok := wire.ParseNameAddr([]byte(value))
+	if !ok {
+		return value
+	}
+	plain := "<" + string(n.URI) + ">"
+	if len(n.Display) > 0 {
+		plain = string(n.Display) + " " + plain
+	}
+	return plain
+}
+
+// displayName returns the display name of a From, without quotes and escapes, at most 64 bytes.
+func displayName(from string) string {
+	n, ok := wire.ParseNameAddr([]byte(from))
+	if !ok || len(n.Display) == 0 {
+		return ""
+	}
+	name := strings.Trim(string(n.Display), `"`)
+	if strings.IndexByte(name, '\\') >= 0 {
+		name = strings.ReplaceAll(name, `\`, "")
+	}
+	return strings.ToValidUTF8(name[:min(len(name), 64)], "")
+}
+
+// phoneName is what a phone calls itself, at most 64 bytes.
+func phoneName(agent string) string { return strings.ToValidUTF8(agent[:min(len(agent), 64)], "") }
+
+// allowOf reads what a phone says that it understands.
+func allowOf(m *signal.Message) Allow {
+	return Allow{Update: m.Has("Allow", "UPDATE"), Info: m.Has("Allow", "INFO"), Timer: m.Has("Supported", "timer"),
+		Reliable: m.Has("Supported", "100rel")}
+}
+
+func isSDP(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "application/sdp")
+}
+
+// number reads the decimal number that a header value begins with.
+func number(value string) (int, bool) {
+	value, _, _ = strings.Cut(value, ";")
+	n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31)
+	return int(n), err == nil
+}
+
+// reversed returns the Record-Route values as the route set of who sent the request (RFC 3261 §12.1.2).
+func reversed(values []string) []string {
+	if len(values) == 0 {
+		return nil
+	}
+	all := make([]string, 0, len(values))
+	for i := len(values) - 1; i >= 0; i-- {
+		all = append(all, values[i])
+	}
+	return all
+}
+
+// pathOf returns the values of a registered Path as the Route of a first request (RFC 3327 §5.1).
+func pathOf(path string) []string {
+	var all []string
+	rest := []byte(path)
+	for {
+		value, more, ok := wire.NextValue(rest)
+		if !ok {
+			return all
+		}
+		all, rest = append(all, string(value)), more
+	}
+}

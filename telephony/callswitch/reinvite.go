@@ -1,0 +1,188 @@
+package callswitch
+
+import (
+	"strconv"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/sdp"
+	"demarc/telephony/signal"
+)
+
+// reinvite sends an offer within the dialog.
+func (t *turn) reinvite(l *Leg, body []byte) {
+	o := t.start(l, "INVITE")
+	o.ContentType, o.Body = "application/sdp", body
+	o.Headers = append(o.Headers, dialogHeaders(l)...)
+	o.Headers = append(o.Headers, t.timerTold(l, false)...)
+	l.Invite.Ours, l.Invite.Seq = o.Tx, l.Dialog.LocalSeq
+	t.send(l, o)
+}
+
+// reinvited takes the final response to a re-INVITE of ours.
+func (t *turn) reinvited(l *Leg, r *signal.Response) {
+	if r.Status < 300 {
+		t.ack(l)
+		if r.Contact != "" {
+			l.Dialog.Target = r.Contact
+		}
+		if l.open() {
+			t.reagreed(l, r)
+		}
+		return
+	}
+	l.Invite.Ours = 0
+	t.offerRefused(l)
+	switch {
+	case !l.open():
+	case r.Status == 491:
+		l.Invite.Retry = t.at.Add(t.glare(l))
+	case r.Status == 408 || r.Status == 481 || r.Local: // RFC 3261 §12.2.1.2
+		cause := l.causeOf(r)
+		t.finish(l, cause, Hang)
+		t.without(l, cause)
+	default:
+		l.declined()
+	}
+}
+
+func (t *turn) reagreed(l *Leg, r *signal.Response) {
+	aim, before := l.Session.Aim, l.codec()
+	if refusal := t.settled(l, r.Body); refusal != nil {
+		t.finish(l, refusal.Cause, Hang)
+		t.without(l, refusal.Cause)
+		return
+	}
+	t.timerAgreed(l, &r.Message)
+	switch {
+	case aim.Music && before != l.codec():
+		l.Session.Borrows = true
+	case aim.Codec != "":
+		l.Session.Borrows, l.Session.Refused = false, ""
+	}
+}
+
+// declined remembers what the phone does not want to agree to, so that it is not asked again. Its direction is taken as
+// told: whom it does not send to is ours to decide.
+func (l *Leg) declined() {
+	if l.Session.Aim.Music {
+		l.Session.Deaf = true
+	}
+	if l.Session.Aim.Codec != "" {
+		l.Session.Refused = l.Session.Aim.Codec
+	}
+}
+
+// glare is how long to wait after 491 (RFC 3261 §14.1): who made the Call-ID waits longer.
+func (t *turn) glare(l *Leg) time.Duration {
+	steps := time.Duration(t.chance)
+	if l.Ours {
+		return 2100*time.Millisecond + steps%191*10*time.Millisecond
+	}
+	return steps % 201 * 10 * time.Millisecond
+}
+
+// theirInvite takes a re-INVITE.
+func (t *turn) theirInvite(l *Leg, r *signal.Request) {
+	switch {
+	case l.Invite.Theirs != 0: // §14.2
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: 500,
+			Headers: []telephony.Header{{Name: "Retry-After", Value: strconv.Itoa(int(t.chance % 11))}}})
+		return
+	case l.Invite.Ours != 0 || l.Session.State != Stable || l.State != Confirmed:
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: 491})
+		return
+	case !t.timerAsked(l, &r.Message):
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: 422, Headers: []telephony.Header{{Name: "Min-SE", Value: "90"}}})
+		return
+	}
+	l.refreshed(r)
+	body, refused := t.reoffered(l, r)
+	if refused != nil {
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: refused.Code, Headers: dialogHeaders(l)})
+		return
+	}
+	l.Invite.Last = r.Tx
+	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, Headers: append(dialogHeaders(l), t.timerTold(l, true)...),
+		ContentType: "application/sdp", Body: body})
+}
+
+// refreshed takes a new remote target (RFC 3261 §12.2.2) and the way that the phone uses now.
+func (l *Leg) refreshed(r *signal.Request) {
+	if r.Contact != "" {
+		l.Dialog.Target = r.Contact
+	}
+}
+
+// reoffered answers an offer within the dialog, or makes one when there is none. What concerns the phone alone (a refresh,
+// another address, ICE) ends here; reconcile carries direction and codec across afterwards.
+func (t *turn) reoffered(l *Leg, r *signal.Request) ([]byte, *Refusal) {
+	if len(r.Body) == 0 {
+		body, err := t.offer(l, l.Session.Aim, []sdp.Codec{l.Session.Side.Agreed.Audio.Codec})
+		if err != nil {
+			return nil, refusal(500, telephony.Switch, err.Error())
+		}
+		return body, nil
+	}
+	security, held := l.Session.Security, l.Session.Holds
+	refused := t.received(l, r.Body)
+	if refused == nil {
+		var body []byte
+		if body, refused = t.reanswer(l); refused == nil {
+			return body, nil
+		}
+		t.offerRefused(l)
+	}
+	l.Session.Security, l.Session.Holds = security, held
+	return nil, refused
+}
+
+// reanswer answers with the codec in use while the phone still offers it; else with one that the other phone knows too.
+func (t *turn) reanswer(l *Leg) ([]byte, *Refusal) {
+	aim := t.aim(l, t.group())
+	aim.Codec, aim.Music = "", false
+	w := sdp.Wanted{Video: t.videoFor(l)}
+	offered := l.Session.Offer.Audio()
+	if offered == nil {
+		return nil, refusal(488, telephony.Switch, "The offer has no audio.")
+	}
+	w.Codecs = keep(offered.Codecs, l.codec(), t.otherCodecs(l))
+	if codecIn(w.Codecs, l.codec()) < 0 {
+		l.Session.Borrows, l.Session.Refused = false, ""
+	}
+	return t.answer(l, aim, w)
+}
+
+// otherCodecs are what the far end of a call of two can do.
+func (t *turn) otherCodecs(l *Leg) []sdp.Codec {
+	if group := t.group(); len(group) == 2 {
+		for _, o := range group {
+			if o != l {
+				return o.codecs()
+			}
+		}
+	}
+	return nil
+}
+
+// keep returns the one codec to answer with: the one in use, else the first that the other phone can do, else any.
+func keep(offered []sdp.Codec, inUse string, other []sdp.Codec) []sdp.Codec {
+	if i := codecIn(offered, inUse); i >= 0 {
+		return offered[i : i+1]
+	}
+	for i, c := range offered {
+		if codecIn(other, codecName(c)) >= 0 {
+			return offered[i : i+1]
+		}
+	}
+	return nil
+}
+
+func codecIn(all []sdp.Codec, name string) int {
+	for i, c := range all {
+		if codecName(c) == name {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,117 @@
+package callswitch
+
+import (
+	"strings"
+
+	"demarc/telephony"
+	"demarc/telephony/signal"
+)
+
+// request takes a request within a leg's dialog.
+func (t *turn) request(l *Leg, r *signal.Request) {
+	if refuse := t.mayNot(l, r); refuse != nil {
+		t.reply(l, *refuse)
+		return
+	}
+	l.Dialog.RemoteSeq = r.CSeq
+	if r.Way.Flow.ID != 0 {
+		l.Way, l.Ways = r.Way, nil
+	}
+	switch r.Method {
+	case "INVITE":
+		t.theirInvite(l, r)
+	case "BYE":
+		t.byeFrom(l, r)
+	case "UPDATE":
+		t.theirUpdate(l, r)
+	case "INFO":
+		t.info(l, r)
+	case "REFER":
+		t.referred(l, r)
+	case "OPTIONS", "NOTIFY":
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, Headers: dialogHeaders(l)})
+	default:
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: 405, Headers: []telephony.Header{{Name: "Allow", Value: allowed}}})
+	}
+}
+
+// mayNot returns the refusal of a request that does not belong to the dialog, is out of order (RFC 3261 §12.2.2), or comes
+// from somebody who has not proved to be the leg's user.
+func (t *turn) mayNot(l *Leg, r *signal.Request) *signal.Reply {
+	switch {
+	case r.CallID != l.Dialog.CallID || r.FromTag != l.Dialog.RemoteTag || r.ToTag != l.Dialog.LocalTag:
+		return &signal.Reply{Tx: r.Tx, Status: 481}
+	case l.State == Terminated:
+		return &signal.Reply{Tx: r.Tx, Status: 481}
+	case r.Way.Flow.ID != l.Way.Flow.ID && (r.User != l.Who.AoR || r.Account != t.Account || r.User.IsZero()):
+		return &signal.Reply{Tx: r.Tx, Status: 407, Challenge: true}
+	case l.Dialog.RemoteSeq != 0 && r.CSeq <= l.Dialog.RemoteSeq:
+		return &signal.Reply{Tx: r.Tx, Status: 500, Reason: "CSeq Out Of Order"}
+	case !l.open() && r.Method != "BYE":
+		return &signal.Reply{Tx: r.Tx, Status: 481}
+	}
+	return nil
+}
+
+func (t *turn) byeFrom(l *Leg, r *signal.Request) {
+	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200})
+	cause := telephony.Cause{Who: l.side(), Code: 200, Text: "hung up"}
+	if l.State == Early || l.State == Calling {
+		cause = telephony.Cause{Who: l.side(), Code: 487, Text: "The caller hung up before anybody answered."}
+	}
+	if told := r.Header("Reason"); told != "" {
+		cause.Text = "hung up (" + quotable(told[:min(len(told), 128)]) + ")"
+	}
+	t.departed(l, cause)
+}
+
+// theirUpdate takes UPDATE (RFC 3311): a refresh, or an offer that is answered at once.
+func (t *turn) theirUpdate(l *Leg, r *signal.Request) {
+	if !t.timerAsked(l, &r.Message) {
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: 422, Headers: []telephony.Header{{Name: "Min-SE", Value: "90"}}})
+		return
+	}
+	answer := signal.Reply{Tx: r.Tx, Status: 200, Headers: append(dialogHeaders(l), t.timerTold(l, true)...)}
+	if len(r.Body) > 0 {
+		switch l.Session.State {
+		case Stable:
+		case OfferReceived, ReofferReceived: // RFC 3311 §5.2
+			t.reply(l, signal.Reply{Tx: r.Tx, Status: 500, Headers: []telephony.Header{{Name: "Retry-After", Value: "2"}}})
+			return
+		default:
+			t.reply(l, signal.Reply{Tx: r.Tx, Status: 491})
+			return
+		}
+		body, refused := t.reoffered(l, r)
+		if refused != nil {
+			t.reply(l, signal.Reply{Tx: r.Tx, Status: refused.Code, Headers: dialogHeaders(l)})
+			return
+		}
+		answer.ContentType, answer.Body = "application/sdp", body
+	}
+	l.refreshed(r)
+	t.reply(l, answer)
+}
+
+// info passes digits on (application/dtmf-relay) to a phone that takes INFO; anything else in it is nobody's business.
+func (t *turn) info(l *Leg, r *signal.Request) {
+	kind, _, _ := strings.Cut(r.ContentType, ";")
+	switch kind = strings.ToLower(strings.TrimSpace(kind)); kind {
+	case "application/dtmf-relay", "application/dtmf":
+	case "":
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: 200})
+		return
+	default:
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: 415,
+			Headers: []telephony.Header{{Name: "Accept", Value: "application/dtmf-relay, application/dtmf"}}})
+		return
+	}
+	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200})
+	for _, other := range t.Legs {
+		if other != l && other.talks() && other.State == Confirmed && other.Who.Allow.Info && len(r.Body) <= 256 {
+			o := t.start(other, "INFO")
+			o.ContentType, o.Body = kind, r.Body
+			t.send(other, o)
+		}
+	}
+}

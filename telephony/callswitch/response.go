@@ -1,0 +1,351 @@
+package callswitch
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/signal"
+)
+
+// response takes a response to a request of ours.
+func (t *turn) response(l *Leg, r *signal.Response) {
+	switch r.Method {
+	case "INVITE":
+		t.inviteResponse(l, r)
+	case "BYE":
+		if r.Status >= 200 {
+			t.move(l, ByeDone)
+		}
+	case "UPDATE":
+		t.updated(l, r)
+	case "NOTIFY", "INFO":
+		if r.Status == 481 && l.State == Confirmed && r.Method == "INFO" {
+			t.departed(l, telephony.Cause{Who: l.side(), Code: 481, Text: "The phone does not know the call any more."})
+		}
+		if r.Status >= 300 && r.Method == "NOTIFY" {
+			l.Part.Refer.Open = false
+		}
+	}
+}
+
+func (t *turn) inviteResponse(l *Leg, r *signal.Response) {
+	switch {
+	case r.Tx != l.Invite.Ours:
+		if r.Status/100 == 2 && r.ToTag != l.Dialog.RemoteTag {
+			t.unwanted(l, r)
+		}
+	case r.Status < 200:
+		if l.State == Calling || l.State == Early {
+			t.ringing(l, r)
+		}
+	case l.State == Confirmed || l.State == Ending:
+		t.reinvited(l, r)
+	case r.Status < 300:
+		t.answeredBy(l, r)
+	default:
+		t.notAnswered(l, r)
+	}
+}
+
+// dialogFrom takes the far end of a dialog from a response.
+func (l *Leg) dialogFrom(r *signal.Response) {
+	l.Ways = nil
+	if r.Way.Flow.ID != 0 {
+		l.Way = r.Way
+	}
+	l.Dialog.RemoteTag = r.ToTag
+	l.Dialog.Routes = reversed(r.RecordRoute) // RFC 3261 §12.1.2: also when that is none
+	if r.Contact != "" {
+		l.Dialog.Target = r.Contact
+	}
+	if agent := r.Header("User-Agent"); agent != "" && l.Who.Name == "" {
+		l.Who.Name = phoneName(agent)
+	}
+}
+
+// ringing takes a provisional response to the first INVITE.
+func (t *turn) ringing(l *Leg, r *signal.Response) {
+	if r.Status == 100 || r.ToTag == "" {
+		return
+	}
+	if l.Dialog.RemoteTag != r.ToTag && l.Session.State == Stable {
+		return // another phone behind the same target: early media stays with the first one
+	}
+	l.dialogFrom(r)
+	l.Who.Allow = allowOf(&r.Message)
+	t.move(l, Progress)
+	if len(r.Body) > 0 && l.Session.State == OfferSent && isSDP(r.ContentType) && t.branches() == 1 {
+		if t.settled(l, r.Body) == nil {
+			l.Session.Early = true
+		}
+	}
+	t.prack(l, r)
+	t.progress(l, r.Status)
+}
+
+// prack confirms a reliable provisional response (RFC 3262 §4).
+func (t *turn) prack(l *Leg, r *signal.Response) {
+	if r.RSeq == 0 || r.RSeq <= l.Invite.RSeq {
+		return
+	}
+	l.Invite.RSeq = r.RSeq
+	o := t.start(l, "PRACK")
+	o.Headers = append(o.Headers, telephony.Header{Name: "RAck",
+		Value: strconv.FormatUint(uint64(r.RSeq), 10) + " " + strconv.FormatUint(uint64(l.Invite.Seq), 10) + " INVITE"})
+	t.send(l, o)
+}
+
+// progress tells the caller that a phone rings: with early media from a sole phone, else without.
+func (t *turn) progress(from *Leg, status int) {
+	f := t.Leg(t.Attempt.For)
+	if f == nil || f.Invite.Theirs == 0 || f.State > Early {
+		t.reportProgress(status)
+		return
+	}
+	r := signal.Reply{Tx: f.Invite.Theirs, Status: 180, Reliable: f.Invite.Reliable}
+	early := from.Session.Early && f.Invite.Offered
+	if early {
+		r.Status = status
+	}
+	if f.State == Early && !(early && f.Session.State != Stable) {
+		return // told already
+	}
+	r.Headers = dialogHeaders(f)
+	if f.Invite.Reliable {
+		r.Headers = append(r.Headers, telephony.Header{Name: "Require", Value: "100rel"})
+	}
+	if early {
+		body, refusal := t.answerWith(f, from)
+		if refusal != nil {
+			t.closeFor(*refusal)
+			return
+		}
+		r.ContentType, r.Body = "application/sdp", body
+	}
+	t.move(f, Progress)
+	t.reply(f, r)
+}
+
+// answeredBy takes the first 2xx of a phone.
+func (t *turn) answeredBy(l *Leg, r *signal.Response) {
+	if l.Dialog.RemoteTag != r.ToTag && l.Session.Early {
+		l.Session.State, l.Session.Early = OfferSent, false // another phone behind the same target: its own answer counts
+	}
+	l.dialogFrom(r)
+	l.Who.Allow = allowOf(&r.Message)
+	wanted := l.State != Cancelling
+	t.move(l, Accept)
+	if !wanted {
+		return
+	}
+	l.Since.Answered = t.at
+	if l.Session.State == OfferSent {
+		if refusal := t.settled(l, r.Body); refusal != nil {
+			t.dropped(l, *refusal, Hang)
+			return
+		}
+	}
+	t.timerAgreed(l, &r.Message)
+	t.connect(l)
+}
+
+// unwanted ends a dialog that a further phone behind the same target has made (RFC 3261 §13.2.2.4).
+func (t *turn) unwanted(l *Leg, r *signal.Response) {
+	other := &Leg{ID: l.ID, Ours: true, Dialog: l.Dialog, Way: l.Way, Cause: telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere}}
+	other.dialogFrom(r)
+	other.Dialog.LocalSeq = r.CSeq
+	other.Invite.Seq, other.Invite.Ours = r.CSeq, r.Tx
+	t.ack(other)
+	t.bye(other)
+}
+
+// notAnswered takes a final response that refuses the first INVITE.
+func (t *turn) notAnswered(l *Leg, r *signal.Response) {
+	l.Invite.Ours = 0
+	if l.State != Cancelling && t.again(l, r) {
+		return
+	}
+	if !l.open() {
+		t.move(l, Refuse)
+		return
+	}
+	if r.Status/100 == 3 && t.forwarded(l, r) {
+		return
+	}
+	t.failed(l, Refusal{Cause: l.causeOf(r), RetryAfter: retryAfter(r)})
+}
+
+// again sends the INVITE once more where the response says how (RFC 3261 §8.1.3.5).
+func (t *turn) again(l *Leg, r *signal.Response) bool {
+	switch {
+	case r.Status == 421 && !l.Invite.Insists && strings.Contains(strings.ToLower(r.Header("Require")), "100rel"):
+		l.Invite.Insists = true
+	case r.Status == 422 && l.Timer.MinSE == 0:
+		least, ok := number(r.Header("Min-SE"))
+		if !ok || least > 24*3600 {
+			return false
+		}
+		l.Timer.MinSE = least
+	case r.Status == 488 && !l.Invite.Weaker:
+		weaker, ok := l.Session.Terms.Weaker(l.Session.Security)
+		if !ok {
+			return false
+		}
+		l.Invite.Weaker, l.Session.Security = true, weaker
+	default:
+		return false
+	}
+	l.State, l.Dialog.RemoteTag, l.Session.State, l.Invite.RSeq = Calling, "", NoOffer, 0
+	t.invite(l)
+	return true
+}
+
+// causeOf says why a phone refused, in its own words where it has some.
+func (l *Leg) causeOf(r *signal.Response) telephony.Cause {
+	c := telephony.Cause{Who: l.side(), Code: r.Status, Text: r.Reason}
+	switch {
+	case r.Local:
+		c.Who = telephony.Network
+	case r.Status == 401 || r.Status == 407:
+		c.Text = "The phone asks for a password: it is no phone of this kind, or it should take calls from its own server only."
+	default:
+		if warning := r.Header("Warning"); warning != "" {
+			c.Text = strings.TrimSpace(c.Text + ". " + quotable(warning[:min(len(warning), 128)]))
+		}
+	}
+	return c
+}
+
+// side names the leg's far end in a cause.
+func (l *Leg) side() telephony.Who {
+	if l.Ours {
+		return telephony.Callee
+	}
+	return telephony.Caller
+}
+
+func retryAfter(r *signal.Response) int {
+	n, _ := number(r.Header("Retry-After"))
+	return min(n, 3600)
+}
+
+// connect joins a leg that answered with who waits for it, and stops all others.
+func (t *turn) connect(l *Leg) {
+	a := t.Attempt
+	t.Attempt = nil
+	f := t.Leg(a.For)
+	for _, other := range t.Legs {
+		if other != l && other.tried() {
+			t.finish(other, telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere}, Hang)
+		}
+	}
+	t.State = NextCall(t.State, Connected)
+	if f.Invite.Theirs != 0 && f.State <= Early {
+		if refusal := t.accept(f, l); refusal != nil {
+			t.Attempt = nil
+			t.closeFor(*refusal)
+			return
+		}
+		t.Times.Answered = t.at
+	}
+	t.transferred(a, l)
+	t.do(Record{})
+}
+
+// accept answers a leg's first INVITE with what another leg has agreed.
+func (t *turn) accept(f, with *Leg) *Refusal {
+	var body []byte
+	var refusal *Refusal
+	if f.Invite.Offered {
+		body, refusal = t.answerWith(f, with)
+	} else {
+		body, refusal = t.offerWith(f, with)
+	}
+	if refusal != nil {
+		return refusal
+	}
+	r := signal.Reply{Tx: f.Invite.Theirs, Status: 200, ContentType: "application/sdp", Body: body, Headers: dialogHeaders(f)}
+	r.Headers = append(r.Headers, t.timerTold(f, true)...)
+	f.Invite.Last, f.Invite.Theirs = f.Invite.Theirs, 0
+	f.Since.Answered = t.at
+	t.move(f, Accept)
+	t.reply(f, r)
+	return nil
+}
+
+// acked takes the ACK to a 2xx of ours, with the answer when the 2xx had an offer.
+func (t *turn) acked(l *Leg, body []byte) {
+	l.Invite.Last = 0
+	if l.open() && (l.Session.State == OfferSent || l.Session.State == ReofferSent) {
+		if refusal := t.settled(l, body); refusal != nil {
+			t.move(l, Acked)
+			t.finish(l, refusal.Cause, Hang)
+			t.without(l, refusal.Cause)
+			return
+		}
+	}
+	t.move(l, Acked)
+}
+
+// ackMissing ends a leg that never confirmed our 2xx (RFC 3261 §13.3.1.4).
+func (t *turn) ackMissing(l *Leg) {
+	l.Invite.Last = 0
+	t.move(l, Acked)
+	if !l.open() {
+		return
+	}
+	cause := telephony.Cause{Who: telephony.Network, Code: 408, Text: "The phone never confirmed the answer (ACK)."}
+	t.finish(l, cause, Hang)
+	t.without(l, cause)
+}
+
+// cancelled takes a CANCEL.
+func (t *turn) cancelled(l *Leg, c *signal.Cancel) {
+	if l.State == Calling || l.State == Early {
+		cause := telephony.Cause{Who: telephony.Caller, Code: 487, Text: "The caller hung up before anybody answered."}
+		t.finish(l, cause, Refuse)
+		t.without(l, cause)
+		return
+	}
+	tx := l.Invite.Theirs
+	l.Invite.Theirs = 0
+	t.offerRefused(l)
+	t.reply(l, signal.Reply{Tx: tx, Status: 487})
+}
+
+// departed ends a leg whose far end has gone by itself.
+func (t *turn) departed(l *Leg, cause telephony.Cause) {
+	if !l.open() {
+		t.move(l, Depart)
+		return
+	}
+	t.finish(l, cause, Depart)
+	t.without(l, cause)
+}
+
+// tick does what the time has come for.
+func (t *turn) tick() {
+	due := func(at time.Time) bool { return !at.IsZero() && !t.at.Before(at) }
+	if a := t.Attempt; a != nil && due(a.Until) && !a.Asking {
+		t.unanswered()
+	}
+	for _, l := range t.Legs {
+		if !l.open() {
+			continue
+		}
+		if due(l.Invite.Retry) {
+			l.Invite.Retry = time.Time{}
+		}
+		if due(l.Part.LeaveBy) {
+			cause := telephony.Cause{Who: telephony.Switch, Code: 200, Text: "transferred"}
+			t.finish(l, cause, Hang)
+			t.without(l, cause)
+			continue
+		}
+		if due(l.Timer.Due) {
+			t.timerDue(l)
+		}
+	}
+}

@@ -1,0 +1,266 @@
+package exchange
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+	"demarc/telephony/callswitch"
+	"demarc/telephony/signal"
+	"demarc/telephony/sip"
+)
+
+// Exchange runs the calls of one node.
+type Exchange struct {
+	cfg     Config
+	ports   Ports
+	tokens  *tokens
+	log     *slog.Logger
+	now     func() time.Time
+	workers []*worker
+	tables  tables
+	history *history
+	wheel   *sip.Wheel
+	count   counters
+	serial  atomic.Uint64
+	closed  atomic.Bool // no new calls
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// tables find the call that something belongs to.
+type tables struct {
+	calls   *index[telephony.CallID, *running]
+	serials *index[uint64, *running]          // of transactions and media that calls began
+	servers *index[signal.TxID, *running]     // INVITEs that came in, until they are over
+	moved   *index[place, moved]              // legs that another call has adopted
+	media   *index[telephony.MediaID, moved]  // their media
+	people  *index[telephony.AoR, []*running] // who is in which calls
+	account *index[account.ID, int]           // how many calls
+}
+
+// moved is where a leg went.
+type moved struct {
+	to  *running
+	leg int
+}
+
+// running is a call that this node has. Its call belongs to its worker.
+type running struct {
+	worker *worker
+	serial uint64
+	call   *callswitch.Call
+	timer  sip.Timer
+	at     time.Time // when the timer ends; zero: not set
+	// what is in the tables for it
+	account account.ID
+	people  []telephony.AoR
+	servers []signal.TxID
+	places  []place
+	media   []telephony.MediaID
+	away    map[int][]item // by leg: messages of legs that are being handed over
+
+	record atomic.Pointer[telephony.CallRecord]
+}
+
+// New returns an exchange. Start begins its work.
+func New(cfg Config) *Exchange {
+	x := &Exchange{cfg: cfg, ports: cfg.Ports, tokens: newTokens(cfg.Key), log: cmp.Or(cfg.Logger, slog.Default()), now: cfg.Now}
+	x.cfg.Limits = cfg.Limits.withDefaults()
+	if x.now == nil {
+		x.now = time.Now
+	}
+	if x.ports.Next == nil {
+		x.ports.Next = straight{x.ports.Contacts, cfg.Ring}
+	}
+	number := func(n uint64) uint64 { return n }
+	x.tables = tables{
+		calls:   newIndex[telephony.CallID, *running](sum[telephony.CallID]),
+		serials: newIndex[uint64, *running](number),
+		servers: newIndex[signal.TxID, *running](func(tx signal.TxID) uint64 { return uint64(tx) }),
+		moved:   newIndex[place, moved](func(p place) uint64 { return sum(p.call) + uint64(p.leg) }),
+		media:   newIndex[telephony.MediaID, moved](func(m telephony.MediaID) uint64 { return uint64(m) }),
+		people:  newIndex[telephony.AoR, []*running](func(a telephony.AoR) uint64 { return sum(a.User) ^ sum(a.Domain) }),
+		account: newIndex[account.ID, int](sum[account.ID]),
+	}
+	x.history, x.wheel = newHistory(x), sip.NewWheel(sip.Timers{})
+	for range cmp.Or(cfg.Workers, runtime.GOMAXPROCS(0)) {
+		x.workers = append(x.workers, newWorker(x))
+	}
+	return x
+}
+
+// Start begins to take calls. The calls that this node had before a crash are ended in the background, as soon as the store
+// tells them.
+func (x *Exchange) Start(ctx context.Context) {
+	ctx, x.stop = context.WithCancel(context.WithoutCancel(ctx))
+	for _, w := range x.workers {
+		x.running.Go(func() { w.run(ctx) })
+	}
+	x.running.Go(func() { x.history.run(ctx) })
+	x.running.Go(func() { x.claim(ctx) })
+}
+
+// stopping is the cause of calls that a stop of the process ends.
+var stopping = telephony.Cause{Who: telephony.Switch, Code: 503, Text: "The telephony server is being stopped."}
+
+// Stop hangs up all calls, waits for their ends and for the history until ctx ends, and stops the workers.
+func (x *Exchange) Stop(ctx context.Context) error {
+	x.closed.Store(true)
+	x.tables.calls.all(func(r *running) {
+		r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Hangup{Cause: stopping}}})
+	})
+	defer x.wheel.Close()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil && (x.count.live.Load() > 0 || x.history.waiting() > 0) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	x.stop()
+	x.running.Wait()
+	return ctx.Err()
+}
+
+// Take takes what happens in calls from the edge, and never blocks. It returns false when there is no room for a request.
+func (x *Exchange) Take(e signal.Event) bool {
+	switch e := e.(type) {
+	case *signal.Request:
+		return x.takeRequest(e)
+	case *signal.Response:
+		serial, leg, _ := callswitch.Serial(e.Tx)
+		if r, ok := x.tables.serials.get(serial); ok {
+			r.worker.post(item{to: r, event: callswitch.Event{Signal: e, Leg: leg}})
+		}
+	case *signal.Cancel:
+		x.server(e.Tx, e)
+	case *signal.Ack:
+		x.server(e.Tx, e)
+	case *signal.AckMissing:
+		x.server(e.Tx, e)
+	case *signal.Pracked:
+		x.server(e.Tx, e)
+	}
+	return true
+}
+
+// server hands an event to the call that has the INVITE.
+func (x *Exchange) server(tx signal.TxID, e signal.Event) {
+	if r, ok := x.tables.servers.get(tx); ok {
+		r.worker.post(item{to: r, event: callswitch.Event{Signal: e}})
+	}
+}
+
+func (x *Exchange) takeRequest(e *signal.Request) bool {
+	if e.ToTag == "" && e.Method == "INVITE" {
+		return x.takeInvite(e)
+	}
+	r, leg := x.find(e)
+	if r == nil {
+		w := x.workers[uint64(e.Tx)%uint64(len(x.workers))]
+		return w.postInside(item{event: callswitch.Event{Signal: e}})
+	}
+	if e.Method == "INVITE" {
+		x.tables.servers.put(e.Tx, r)
+	}
+	if !r.worker.postInside(item{to: r, event: callswitch.Event{Signal: e, Leg: leg}}) {
+		x.tables.servers.remove(e.Tx)
+		x.count.refused.Add(1)
+		return false
+	}
+	return true
+}
+
+// takeInvite makes room for a new call, or a new leg of one that the INVITE names.
+func (x *Exchange) takeInvite(e *signal.Request) bool {
+	if named, join := e.Header("Replaces"), false; named != "" || e.Header("Join") != "" {
+		if named == "" {
+			named, join = e.Header("Join"), true
+		}
+		return x.takeReplacing(e, named, join)
+	}
+	if x.closed.Load() || x.count.live.Load() >= int64(x.cfg.Limits.Calls) {
+		x.count.refused.Add(1)
+		return false
+	}
+	w := x.workers[uint64(e.Tx)%uint64(len(x.workers))]
+	r := &running{worker: w, serial: x.serial.Add(1), account: e.Account}
+	x.tables.servers.put(e.Tx, r)
+	x.count.live.Add(1)
+	if !w.postNew(item{to: r, event: callswitch.Event{Signal: e}}) {
+		x.tables.servers.remove(e.Tx)
+		x.count.live.Add(-1)
+		x.count.refused.Add(1)
+		return false
+	}
+	return true
+}
+
+// takeReplacing hands an INVITE to the call that it names (RFC 3891, RFC 3911). One that names none gets 481.
+func (x *Exchange) takeReplacing(e *signal.Request, named string, join bool) bool {
+	who, ok := callswitch.ParseReplaces(named)
+	r, leg := x.byTag(who.OurTag)
+	if !ok || r == nil || r.account != e.Account {
+		w := x.workers[uint64(e.Tx)%uint64(len(x.workers))]
+		return w.postInside(item{event: callswitch.Event{Signal: e}})
+	}
+	x.tables.servers.put(e.Tx, r)
+	fact := callswitch.Replacing{Leg: leg, Join: join, Named: who, Request: e}
+	return r.worker.postInside(item{to: r, event: callswitch.Event{Fact: fact}})
+}
+
+// find returns the call and leg of a request within a dialog: by our Contact, or else by our tag.
+func (x *Exchange) find(e *signal.Request) (*running, int) {
+	if _, p, ok := x.tokens.open(tokenOf(e.URI)); ok {
+		if r, leg := x.at(p); r != nil {
+			return r, leg
+		}
+	}
+	return x.byTag(e.ToTag)
+}
+
+func (x *Exchange) byTag(tag string) (*running, int) {
+	p, ok := placeOf(tag)
+	if !ok {
+		return nil, 0
+	}
+	return x.at(p)
+}
+
+// at returns where a leg is now.
+func (x *Exchange) at(p place) (*running, int) {
+	if m, ok := x.tables.moved.get(p); ok {
+		return m.to, m.leg
+	}
+	r, _ := x.tables.calls.get(p.call)
+	return r, p.leg
+}
+
+// Media takes what the media of a leg noticed.
+func (x *Exchange) Media(e telephony.MediaEvent) {
+	r, leg := x.mediaAt(e.ID)
+	if r != nil {
+		r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Noticed{Leg: leg, Event: e}}})
+	}
+}
+
+// A media id is the call's serial and the leg's number.
+func mediaID(serial uint64, leg int) telephony.MediaID {
+	return telephony.MediaID(serial<<8 | uint64(leg)&0xff)
+}
+
+func (x *Exchange) mediaAt(id telephony.MediaID) (*running, int) {
+	if m, ok := x.tables.media.get(id); ok {
+		return m.to, m.leg
+	}
+	r, _ := x.tables.serials.get(uint64(id >> 8))
+	return r, int(id & 0xff)
+}

@@ -1,0 +1,86 @@
+package exchange
+
+import (
+	"demarc/telephony"
+	"demarc/telephony/callswitch"
+	"demarc/telephony/signal"
+)
+
+// seek finds the dialog that a REFER wants to be replaced: it must be the sender's own.
+func (w *worker) seek(r *running, c callswitch.Seek) {
+	to, leg := w.x.byTag(c.Replaces.OurTag)
+	if to == nil || to == r || to.account != r.account {
+		w.answer(callswitch.Adopted{Leg: c.Leg, Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 481,
+			Text: "The call to transfer to has ended."}}})
+		return
+	}
+	id := to.record.Load()
+	if id == nil {
+		w.answer(callswitch.Adopted{Leg: c.Leg, Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 481,
+			Text: "The call to transfer to has not begun."}}})
+		return
+	}
+	w.answer(callswitch.Merge{Leg: c.Leg, Into: callswitch.Into{Call: id.ID, Leg: leg, Place: true, Named: c.Replaces, By: c.By}})
+}
+
+// release takes a leg to another call; its messages wait until that has answered.
+func (w *worker) release(r *running, c callswitch.Release) {
+	to, ok := w.x.tables.calls.get(c.Into.Call)
+	leg := r.call.Leg(c.Leg)
+	if !ok || leg == nil || to == r {
+		w.answer(callswitch.Adopted{Leg: c.Leg, Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 481,
+			Text: "The other call has ended."}}})
+		return
+	}
+	if r.away == nil {
+		r.away = make(map[int][]item)
+	}
+	r.away[c.Leg] = nil
+	copied := *leg
+	to.worker.post(item{to: to, event: callswitch.Event{Fact: callswitch.Adopt{From: r.call.ID, Moved: &copied, Into: c.Into,
+		Account: r.account}}})
+}
+
+// adoption tells the call that released a leg what became of it.
+func (w *worker) adoption(r *running, c callswitch.Adoption) {
+	from, ok := w.x.tables.calls.get(c.From)
+	if !ok {
+		return
+	}
+	if c.Refused == nil {
+		w.movedHere(r, c)
+	}
+	from.worker.post(item{to: from, event: callswitch.Event{Fact: callswitch.Adopted{Leg: c.Was, Refused: c.Refused}}})
+}
+
+// movedHere has the tables find an adopted leg under the names it was born with.
+func (w *worker) movedHere(r *running, c callswitch.Adoption) {
+	l := r.call.Leg(c.Leg)
+	if l == nil {
+		return
+	}
+	if p, ok := placeOf(l.Dialog.LocalTag); ok {
+		w.x.tables.moved.put(p, moved{r, c.Leg})
+		r.places = append(r.places, p)
+	}
+	w.x.tables.media.put(l.Session.Media, moved{r, c.Leg})
+	r.media = append(r.media, l.Session.Media)
+}
+
+// landed goes on with the messages of a leg that was handed over.
+func (w *worker) landed(r *running, a callswitch.Adopted) {
+	held := r.away[a.Leg]
+	delete(r.away, a.Leg)
+	for _, i := range held {
+		if a.Refused != nil {
+			w.turn(r, i.event)
+			continue
+		}
+		if request, ok := i.event.Signal.(*signal.Request); ok {
+			if to, leg := w.x.byTag(request.ToTag); to != nil {
+				i.to, i.event.Leg = to, leg
+				to.worker.post(i)
+			}
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+	"demarc/telephony/callswitch"
+	"demarc/telephony/events"
+	"demarc/telephony/signal"
+	"demarc/telephony/wire"
+)
+
+// straight sends every call to the phones of who was dialled.
+type straight struct {
+	contacts Contacts
+	ring     time.Duration
+}
+
+// Next implements Next.
+func (s straight) Next(ctx context.Context, q callswitch.Question) callswitch.Routed {
+	refuse := func(code int, text string) callswitch.Routed {
+		return callswitch.Routed{Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: code, Text: text}}}
+	}
+	if q.Why == callswitch.Failed {
+		return callswitch.Routed{Refused: &callswitch.Refusal{}}
+	}
+	aor, ok := dialled(q)
+	if !ok {
+		return refuse(416, "Only sip: addresses can be called here: "+q.Dialled)
+	}
+	targets, err := s.contacts.Targets(ctx, q.Account, aor)
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return refuse(404, "Nobody here has the address "+aor.String()+".")
+	case err != nil:
+		return refuse(500, "It cannot be looked up where "+aor.String()+" is: "+err.Error())
+	case len(targets) == 0:
+		return refuse(480, "No phone of "+aor.String()+" is registered.")
+	}
+	return callswitch.Routed{Callee: aor, Targets: targets, Ring: s.ring}
+}
+
+// dialled reads who is called. Phones that know their server by its number write that where the domain belongs.
+func dialled(q callswitch.Question) (telephony.AoR, bool) {
+	u, ok := wire.ParseURI([]byte(q.Dialled))
+	if !ok || len(u.User) == 0 {
+		return telephony.AoR{}, false
+	}
+	domain := string(u.Host)
+	if _, err := netip.ParseAddr(domain); err == nil {
+		domain = q.By.Domain
+	}
+	return telephony.NewAoR(wire.CanonicalUser(u.User), domain), true
+}
+
+// tooMany refuses a new call of a user or an account that has too many.
+func (x *Exchange) tooMany(r *running) *callswitch.Refusal {
+	refuse := func(text string) *callswitch.Refusal {
+		return &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 480, Text: text}, RetryAfter: 30}
+	}
+	if n, _ := x.tables.account.get(r.account); n > x.cfg.Limits.AccountCalls {
+		return refuse("Your company has too many calls at once.")
+	}
+	caller := r.call.Asked.Caller
+	if x.busy(caller, r) >= x.cfg.Limits.UserCalls {
+		return refuse("You have too many calls at once.")
+	}
+	x.enter(r, caller)
+	return nil
+}
+
+// busy counts the calls of a user but this one.
+func (x *Exchange) busy(aor telephony.AoR, but *running) int {
+	calls, _ := x.tables.people.get(aor)
+	n := len(calls)
+	if slices.Contains(but.people, aor) {
+		n--
+	}
+	return n
+}
+
+// enter notes that a user is in a call.
+func (x *Exchange) enter(r *running, aor telephony.AoR) {
+	if aor.IsZero() || slices.Contains(r.people, aor) {
+		return
+	}
+	r.people = append(r.people, aor)
+	x.tables.people.change(aor, func(calls []*running) ([]*running, bool) {
+		return append(slices.Clip(calls), r), true // readers hold the old one
+	})
+}
+
+// leave takes a call from its users, and tells their watchers.
+func (x *Exchange) leave(r *running) {
+	for _, aor := range r.people {
+		x.tables.people.change(aor, func(calls []*running) ([]*running, bool) {
+			rest := make([]*running, 0, len(calls))
+			for _, c := range calls {
+				if c != r {
+					rest = append(rest, c)
+				}
+			}
+			return rest, len(rest) > 0
+		})
+	}
+}
+
+// join notes the users of all legs, those that were adopted too.
+func (x *Exchange) join(r *running, record *telephony.CallRecord) {
+	for i := range record.Legs {
+		if record.Legs[i].EndedAt.IsZero() {
+			x.enter(r, record.Legs[i].AoR)
+		}
+	}
+}
+
+func (x *Exchange) tell(r *running) {
+	if x.ports.Watchers == nil {
+		return
+	}
+	for _, aor := range r.people {
+		x.ports.Watchers(aor)
+	}
+}
+
+// Registered says that a phone is there again: calls that wait for it ring it.
+func (x *Exchange) Registered(_ account.ID, aor telephony.AoR, target signal.Target) {
+	calls, _ := x.tables.people.get(aor)
+	for _, r := range calls {
+		r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Woken{AoR: aor, Target: target}}})
+	}
+}
+
+// Live returns the calls of an account that last, in no order.
+func (x *Exchange) Live(id account.ID) []telephony.CallRecord {
+	var all []telephony.CallRecord
+	x.tables.calls.all(func(r *running) {
+		if record := r.record.Load(); record != nil && r.account == id && record.State != telephony.CallEnded {
+			all = append(all, *record)
+		}
+	})
+	return all
+}
+
+// call returns a call of an account.
+func (x *Exchange) call(id account.ID, call telephony.CallID) (*running, error) {
+	r, ok := x.tables.calls.get(call)
+	if !ok || r.account != id {
+		return nil, telephony.ErrNoCall
+	}
+	return r, nil
+}
+
+// Hangup ends a call for somebody who is not in it. It is telephony.ErrNoCall when this node has no such call.
+func (x *Exchange) Hangup(id account.ID, call telephony.CallID, cause telephony.Cause) error {
+	r, err := x.call(id, call)
+	if err != nil {
+		return err
+	}
+	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Hangup{Cause: cause}}})
+	return nil
+}
+
+// Transfer connects whoever talks with a leg with somebody else, for a phone that cannot transfer.
+func (x *Exchange) Transfer(id account.ID, call telephony.CallID, leg int, to telephony.AoR) error {
+	r, err := x.call(id, call)
+	if err != nil {
+		return err
+	}
+	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Transfer{Leg: leg, To: "sip:" + to.String()}}})
+	return nil
+}
+
+// Merge has whoever talks with a leg of one call join another call of the same person: in the place of that person's leg
+// there (attended transfer), or as well (conference).
+func (x *Exchange) Merge(id account.ID, call telephony.CallID, leg int, into telephony.CallID, there int, conference bool) error {
+	r, err := x.call(id, call)
+	if err != nil {
+		return err
+	}
+	if _, err := x.call(id, into); err != nil {
+		return err
+	}
+	fact := callswitch.Merge{Leg: leg, Into: callswitch.Into{Call: into, Leg: there, Place: !conference}}
+	r.worker.post(item{to: r, event: callswitch.Event{Fact: fact}})
+	return nil
+}
+
+// Dialogs returns the dialogs of a user as watchers see them (RFC 4235): one for each call.
+func (x *Exchange) Dialogs(_ context.Context, id account.ID, aor telephony.AoR) ([]events.Dialog, error) {
+	calls, _ := x.tables.people.get(aor)
+	var all []events.Dialog
+	for _, r := range calls {
+		record := r.record.Load()
+		if record == nil || r.account != id || record.State == telephony.CallEnded {
+			continue
+		}
+		if d, ok := dialogOf(record, aor); ok {
+			all = append(all, d)
+		}
+	}
+	return all, nil
+}
+
+// dialogOf is a user's part in a call: his leg that was answered, or else one that rings.
+func dialogOf(record *telephony.CallRecord, aor telephony.AoR) (d events.Dialog, ok bool) {
+	for i := range record.Legs {
+		l := &record.Legs[i]
+		if l.AoR != aor || !l.EndedAt.IsZero() || ok && l.AnsweredAt.IsZero() {
+			continue
+		}
+		ok = true
+		d = events.Dialog{ID: string(record.ID), State: "early", Initiator: l.Leg == 1, Remote: record.Caller, Since: l.StartedAt}
+		if !l.AnsweredAt.IsZero() {
+			d.State = "confirmed"
+		}
+		if d.Initiator {
+			d.Remote, _ = dialled(callswitch.Question{Dialled: record.Dialled, By: record.Caller})
+		}
+	}
+	return d, ok
+}

@@ -1,0 +1,133 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"demarc/internal/account"
+	"demarc/internal/timeline"
+	"demarc/telephony"
+	"demarc/telephony/callswitch"
+	"demarc/telephony/sdp"
+	"demarc/telephony/signal"
+)
+
+// What Contacts and Media answer, wrapped with detail.
+var (
+	// ErrUnknown says that there is no such user.
+	ErrUnknown = errors.New("nobody here has that address")
+	// ErrNoPorts says that the media has no room for another leg.
+	ErrNoPorts = errors.New("all media ports are taken: raise the range, or spread the calls")
+)
+
+// Signalling sends what the edge sends for calls. Nothing of it blocks, and each request ends with one final Response.
+type Signalling interface {
+	Send(signal.Outgoing)
+	Cancel(tx signal.TxID, reason string)
+	Reply(signal.Reply)
+}
+
+// Media has our side of each leg's media. Nothing of it blocks.
+type Media interface {
+	// Open takes ports and makes keys. ErrNoPorts: 503.
+	Open(telephony.MediaOpening) (sdp.Local, error)
+	// Agree tells what offer and answer have settled, each time.
+	Agree(telephony.MediaID, sdp.Agreed) error
+	// Close gives the ports back.
+	Close(telephony.MediaID) telephony.MediaReport
+}
+
+// Paths decides what a leg hears. Nothing of it blocks.
+type Paths interface {
+	Relay(a, b telephony.MediaID)
+	Play(id telephony.MediaID, what string, loop bool)
+	Mix(ids ...telephony.MediaID)
+	Hush(id telephony.MediaID)
+}
+
+// Contacts knows the phones of a user, from memory: those that are asleep have no ways.
+type Contacts interface {
+	// Targets returns ErrUnknown for who is not there.
+	Targets(context.Context, account.ID, telephony.AoR) ([]signal.Target, error)
+}
+
+// Next decides where a call goes: when it begins, when a phone sends it on, when somebody transfers it, and when nobody
+// answered. It answers from memory.
+type Next interface {
+	// Next refuses with a zero Refusal when it knows no other way than the one that failed.
+	Next(context.Context, callswitch.Question) callswitch.Routed
+}
+
+// Waker wakes phones that sleep behind a closed connection; Registered tells when they are back. It does not block.
+type Waker interface {
+	Wake(context.Context, account.ID, telephony.AoR, signal.Target) error
+}
+
+// History keeps calls across restarts.
+type History interface {
+	// Write saves changes; of several of one call the last counts, and an older epoch changes nothing.
+	Write(context.Context, []telephony.CallChange) error
+	// Open returns the calls of the node that have not ended.
+	Open(ctx context.Context, node string) ([]telephony.CallChange, error)
+}
+
+// Timeline takes what happened to a user, without his id: the AoR names him. It does not block.
+type Timeline interface {
+	Note(telephony.AoR, timeline.Entry)
+}
+
+// Ports are what an exchange works with. Next, Waker, Timeline and Watchers may be nil.
+type Ports struct {
+	Signalling Signalling
+	Media      Media
+	Paths      Paths
+	Contacts   Contacts
+	Next       Next // nil: all phones of who was dialled
+	Waker      Waker
+	History    History
+	Timeline   Timeline
+	Watchers   func(telephony.AoR) // the user's dialogs have changed; does not block
+}
+
+// Config is how an exchange works.
+type Config struct {
+	Node string
+	Key  []byte // of the tokens in our Contacts: the same on all nodes
+	// Host is host:port of a listener as phones reach it: it stands in our Contact.
+	Host func(listener string) string
+	// Policy is how the media of a leg is to be protected, and the device's own setting if it has one; nil: preferred.
+	Policy  func(account.ID, signal.Way) (sdp.Policy, sdp.Security)
+	Limits  Limits
+	Workers int // 0: one for each CPU
+	Ring    time.Duration
+	Ports   Ports
+	Logger  *slog.Logger
+	Now     func() time.Time // nil: time.Now
+}
+
+// Limits bound what there may be at once. Zero: the default.
+type Limits struct {
+	Calls        int // of the node: further ones get 503; 20,000
+	AccountCalls int // 480; 5,000
+	UserCalls    int // 486 to who calls a user that has so many, 480 to that user; 20
+	Queue        int // new calls that wait for a worker; 512
+	Inside       int // requests within dialogs that wait for a worker; 8,192
+	Changes      int // of history that wait for the store; 20,000
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(v *int, n int) {
+		if *v == 0 {
+			*v = n
+		}
+	}
+	set(&l.Calls, 20_000)
+	set(&l.AccountCalls, 5_000)
+	set(&l.UserCalls, 20)
+	set(&l.Queue, 512)
+	set(&l.Inside, 8_192)
+	set(&l.Changes, 20_000)
+	return l
+}

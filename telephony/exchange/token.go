@@ -1,0 +1,130 @@
+package exchange
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"strconv"
+	"strings"
+	"sync"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+)
+
+const (
+	idSize  = 12 // bytes of a call's id
+	macSize = 10
+)
+
+// place is a leg of a call.
+type place struct {
+	call telephony.CallID
+	leg  int
+}
+
+// tokens makes and reads the user parts of our Contacts: account, call and leg with a MAC, so that any node finds the call
+// of a request by its URI, and nobody makes one up.
+type tokens struct{ macs sync.Pool }
+
+func newTokens(key []byte) *tokens {
+	key = bytes.Clone(key)
+	return &tokens{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+}
+
+// seal returns the token of a leg.
+func (t *tokens) seal(acc account.ID, p place) string {
+	var raw [128]byte
+	body := raw[:0]
+	id, _ := hex.DecodeString(string(p.call))
+	body = append(append(body, id...), byte(p.leg))
+	body = append(body, acc...)
+	return base64.RawURLEncoding.EncodeToString(t.mac(body, body))
+}
+
+// mac appends the MAC of a body to b.
+func (t *tokens) mac(b, body []byte) []byte {
+	h := t.macs.Get().(hash.Hash)
+	defer t.macs.Put(h)
+	h.Reset()
+	h.Write([]byte("demarc leg token\x00"))
+	h.Write(body)
+	var sum [sha256.Size]byte
+	return append(b, h.Sum(sum[:0])[:macSize]...)
+}
+
+// open reads a token.
+func (t *tokens) open(token string) (account.ID, place, bool) {
+	if len(token) > 256 {
+		return "", place{}, false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(raw) < idSize+1+macSize {
+		return "", place{}, false
+	}
+	body := raw[:len(raw)-macSize]
+	if !hmac.Equal(raw[len(body):], t.mac(nil, body)) {
+		return "", place{}, false
+	}
+	return account.ID(body[idSize+1:]), place{telephony.CallID(hex.EncodeToString(body[:idSize])), int(body[idSize])}, true
+}
+
+// tokenOf returns the user part of a sip URI.
+func tokenOf(uri string) string {
+	_, rest, _ := strings.Cut(uri, ":")
+	user, _, ok := strings.Cut(rest, "@")
+	if !ok {
+		return ""
+	}
+	return user
+}
+
+// A tag of ours is the call's id, the leg and chance: it names the dialog too, where a peer mangles our Contact, and in
+// Replaces.
+func tag(p place, chance uint64) string {
+	b := make([]byte, 0, 2*idSize+16)
+	b = append(append(b, p.call...), '-')
+	b = append(strconv.AppendInt(b, int64(p.leg), 10), '-')
+	return string(strconv.AppendUint(b, chance, 36))
+}
+
+// placeOf reads a tag of ours. Whether it is one, the call says.
+func placeOf(tag string) (place, bool) {
+	id, rest, _ := strings.Cut(tag, "-")
+	number, _, ok := strings.Cut(rest, "-")
+	leg, err := strconv.Atoi(number)
+	if !ok || err != nil || len(id) != 2*idSize {
+		return place{}, false
+	}
+	return place{telephony.CallID(id), leg}, true
+}
+
+// dice are random values from the system, read a few at a time. They belong to one worker.
+type dice struct {
+	b    [512]byte
+	left int
+}
+
+func (d *dice) bytes(n int) []byte {
+	if d.left < n {
+		rand.Read(d.b[:]) // never fails
+		d.left = len(d.b)
+	}
+	d.left -= n
+	return d.b[d.left : d.left+n]
+}
+
+func (d *dice) number() uint64 {
+	var n uint64
+	for _, c := range d.bytes(8) {
+		n = n<<8 | uint64(c)
+	}
+	return n
+}
+
+// id returns the id of a new call, or a Call-ID.
+func (d *dice) id() string { return hex.EncodeToString(d.bytes(idSize)) }

@@ -1,0 +1,292 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"demarc/internal/timeline"
+	"demarc/telephony"
+	"demarc/telephony/callswitch"
+	"demarc/telephony/signal"
+)
+
+// begin gives an INVITE its call.
+func (w *worker) begin(r *running, req *signal.Request) {
+	id := telephony.CallID(w.dice.id())
+	r.call = callswitch.New(req.Account, id, w.x.cfg.Node, r.serial)
+	r.servers = append(r.servers, req.Tx)
+	w.x.register(r)
+	w.x.count.begun.Add(1)
+}
+
+// register puts a call into the tables.
+func (x *Exchange) register(r *running) {
+	x.tables.calls.put(r.call.ID, r)
+	x.tables.serials.put(r.serial, r)
+	x.tables.account.change(r.account, func(n int) (int, bool) { return n + 1, true })
+}
+
+// turn lets an event happen to a call, with everything that is answered at once.
+func (w *worker) turn(r *running, e callswitch.Event) {
+	defer w.caught(r)
+	w.events = append(w.events[:0], e)
+	for i := 0; i < len(w.events); i++ {
+		e := w.events[i]
+		e.At, e.Chance = w.x.now(), uint32(w.dice.number())
+		w.note(r, e)
+		w.commands = callswitch.Step(r.call, e, w.commands[:0])
+		for _, c := range w.commands {
+			w.execute(r, c)
+		}
+	}
+	clear(w.events)
+	clear(w.commands)
+	if r.call.State == callswitch.Ended {
+		w.x.forget(r)
+		return
+	}
+	w.x.set(r)
+}
+
+// note keeps the table of INVITEs that came in.
+func (w *worker) note(r *running, e callswitch.Event) {
+	switch s := e.Signal.(type) {
+	case *signal.Request:
+		if s.Method == "INVITE" && !slices.Contains(r.servers, s.Tx) {
+			r.servers = append(r.servers, s.Tx)
+		}
+	case *signal.Ack:
+		w.over(r, s.Tx)
+	case *signal.AckMissing:
+		w.over(r, s.Tx)
+	}
+	if f, ok := e.Fact.(callswitch.Replacing); ok {
+		r.servers = append(r.servers, f.Request.Tx)
+	}
+}
+
+// over forgets an INVITE that came in.
+func (w *worker) over(r *running, tx signal.TxID) {
+	if i := slices.Index(r.servers, tx); i >= 0 {
+		w.x.tables.servers.remove(tx)
+		r.servers = slices.Delete(r.servers, i, i+1)
+	}
+}
+
+// answer has a fact happen next, in the same turn.
+func (w *worker) answer(f callswitch.Fact) { w.events = append(w.events, callswitch.Event{Fact: f}) }
+
+func (w *worker) execute(r *running, c callswitch.Command) {
+	x := w.x
+	switch c := c.(type) {
+	case callswitch.Send:
+		x.ports.Signalling.Send(c.Outgoing)
+	case callswitch.Reply:
+		if c.Status >= 300 {
+			w.over(r, c.Tx)
+		}
+		x.ports.Signalling.Reply(c.Reply)
+	case callswitch.Cancel:
+		x.ports.Signalling.Cancel(c.Tx, c.Reason)
+	case callswitch.Prepare:
+		w.answer(w.prepare(r, c))
+	case callswitch.Route:
+		w.answer(w.route(r, c.Question))
+	case callswitch.Agree:
+		w.agree(r, c)
+	case callswitch.Relay:
+		x.ports.Paths.Relay(c.A, c.B)
+	case callswitch.Play:
+		x.ports.Paths.Play(c.Media, "music", true)
+	case callswitch.Mix:
+		x.ports.Paths.Mix(c.Media...)
+	case callswitch.Hush:
+		x.ports.Paths.Hush(c.Media)
+	case callswitch.Close:
+		w.answer(callswitch.Reported{Leg: c.Leg, Report: x.ports.Media.Close(c.Media)})
+	default:
+		w.executeRest(r, c)
+	}
+}
+
+func (w *worker) executeRest(r *running, c callswitch.Command) {
+	x := w.x
+	switch c := c.(type) {
+	case callswitch.Wake:
+		w.wakeUp(r, c)
+	case callswitch.Record:
+		x.write(r, c.End)
+	case callswitch.Note:
+		if x.ports.Timeline != nil {
+			x.ports.Timeline.Note(c.AoR, timeline.Entry{Account: r.account, At: x.now(), Kind: timeline.CallFailed, Code: c.Cause.Code,
+				Text: c.Text + " " + c.Cause.Text, Actor: string(c.Cause.Who)})
+		}
+	case callswitch.Seek:
+		w.seek(r, c)
+	case callswitch.Release:
+		w.release(r, c)
+	case callswitch.Adoption:
+		w.adoption(r, c)
+	}
+}
+
+// prepare gives a leg its names, and its media.
+func (w *worker) prepare(r *running, c callswitch.Prepare) callswitch.Prepared {
+	x := w.x
+	at := place{r.call.ID, c.Leg}
+	p := callswitch.Prepared{Leg: c.Leg, Tag: tag(at, w.dice.number()), Session: w.dice.number() >> 2}
+	p.Contact = contact(x.tokens.seal(r.account, at), x.cfg.Host(c.Way.Flow.Listener), c.Way.Flow.Transport)
+	if c.Ours {
+		p.CallID = w.dice.id()
+	} else if refusal := x.tooMany(r); refusal != nil {
+		p.Refused = refusal
+		return p
+	}
+	if x.cfg.Policy != nil {
+		p.Policy, p.Setting = x.cfg.Policy(r.account, c.Way)
+	}
+	id := mediaID(r.serial, c.Leg)
+	local, err := x.ports.Media.Open(telephony.MediaOpening{ID: id, Listener: c.Way.Flow.Listener, Peer: c.Way.Flow.Remote.Addr(),
+		Video: c.Video})
+	if err != nil {
+		p.Refused = &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 503, Text: err.Error()}, RetryAfter: 10}
+		return p
+	}
+	p.Media, p.Local = id, local
+	return p
+}
+
+func contact(token, host string, transport telephony.Transport) string {
+	name := string(transport)
+	if transport == telephony.WSS {
+		name = "ws" // RFC 7118 §5.2: the parameter does not say whether it is secure
+	}
+	return "sip:" + token + "@" + host + ";transport=" + name
+}
+
+// agree tells the media; what it does not take ends the leg.
+func (w *worker) agree(r *running, c callswitch.Agree) {
+	if err := w.x.ports.Media.Agree(c.Media, c.Agreed); err != nil {
+		w.answer(callswitch.Noticed{Leg: c.Leg, Event: telephony.MediaEvent{ID: c.Media, Kind: telephony.SecurityFailed, Text: err.Error()}})
+	}
+}
+
+// write keeps a snapshot for those who ask, and queues it for the store.
+func (x *Exchange) write(r *running, end bool) {
+	record := r.call.Record()
+	answered := r.record.Load()
+	r.record.Store(&record)
+	change := telephony.CallChange{Record: record}
+	if !end {
+		change.State = callswitch.Encode(r.call)
+	}
+	if record.State == telephony.CallTalking && (answered == nil || answered.State != telephony.CallTalking) {
+		x.count.answered.Add(1)
+	}
+	x.history.add(change)
+	x.join(r, &record)
+	x.tell(r)
+}
+
+// set has the worker look at the call again when its next deadline comes.
+func (x *Exchange) set(r *running) {
+	next := r.call.Deadline()
+	if next.Equal(r.at) {
+		return
+	}
+	r.at = next
+	if next.IsZero() {
+		x.wheel.Stop(&r.timer)
+		return
+	}
+	if r.timer.Fire == nil {
+		r.timer.Fire = func() { r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Tick{}}}) }
+	}
+	x.wheel.Set(&r.timer, next.Sub(x.now()))
+}
+
+// forget takes a call that has ended out of the tables.
+func (x *Exchange) forget(r *running) {
+	x.wheel.Stop(&r.timer)
+	x.tables.calls.remove(r.call.ID)
+	x.tables.serials.remove(r.serial)
+	for _, tx := range r.servers {
+		x.tables.servers.remove(tx)
+	}
+	for _, p := range r.places {
+		x.tables.moved.remove(p)
+	}
+	for _, id := range r.media {
+		x.tables.media.remove(id)
+	}
+	x.leave(r)
+	x.tables.account.change(r.account, func(n int) (int, bool) { return n - 1, n > 1 })
+	x.count.live.Add(-1)
+}
+
+// caught ends a call whose step has panicked, and nothing else.
+func (w *worker) caught(r *running) {
+	what := recover()
+	if what == nil {
+		return
+	}
+	w.x.count.panics.Add(1)
+	w.x.log.Error("a step of a call has panicked: the call was ended", "call", string(r.call.ID), "panic", fmt.Sprint(what),
+		"stack", string(debug.Stack()))
+	w.events, w.commands = nil, nil
+	w.abandon(r)
+}
+
+// abandon ends what is left of a call without its own rules.
+func (w *worker) abandon(r *running) {
+	defer func() {
+		if again := recover(); again != nil {
+			w.x.log.Error("a call could not be ended in order", "call", string(r.call.ID), "panic", fmt.Sprint(again))
+		}
+		r.call.State = callswitch.Ended
+		w.x.forget(r)
+	}()
+	for _, tx := range r.servers {
+		if r.call.Ignores(tx) {
+			w.x.ports.Signalling.Reply(signal.Reply{Tx: tx, Status: 500})
+		}
+	}
+	for _, c := range callswitch.Abandon(r.call, w.x.now(), nil) {
+		switch c := c.(type) {
+		case callswitch.Send:
+			w.x.ports.Signalling.Send(c.Outgoing)
+		case callswitch.Reply:
+			w.x.ports.Signalling.Reply(c.Reply)
+		case callswitch.Cancel:
+			w.x.ports.Signalling.Cancel(c.Tx, c.Reason)
+		case callswitch.Close:
+			w.x.ports.Media.Close(c.Media)
+		}
+	}
+	w.x.write(r, true)
+}
+
+// route asks where a call goes, and holds the called user's limit against it.
+func (w *worker) route(r *running, q callswitch.Question) callswitch.Routed {
+	routed := w.x.ports.Next.Next(context.Background(), q)
+	if routed.Refused != nil || routed.Callee.IsZero() {
+		return routed
+	}
+	if n := w.x.busy(routed.Callee, r); n >= w.x.cfg.Limits.UserCalls {
+		return callswitch.Routed{Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 486,
+			Text: "The called user has too many calls."}}}
+	}
+	w.x.enter(r, routed.Callee)
+	return routed
+}
+
+func (w *worker) wakeUp(r *running, c callswitch.Wake) {
+	if w.x.ports.Waker == nil {
+		return
+	}
+	if err := w.x.ports.Waker.Wake(context.Background(), r.account, c.AoR, c.Target); err != nil {
+		w.x.log.Warn("a phone was not woken", "user", c.AoR.String(), "err", err)
+	}
+}

@@ -1,0 +1,151 @@
+package exchange
+
+import (
+	"context"
+	"sync"
+
+	"demarc/telephony/callswitch"
+	"demarc/telephony/signal"
+)
+
+// item is one thing that a worker is to do: an event for a call.
+type item struct {
+	to    *running // nil: a request that belongs to no call
+	event callswitch.Event
+}
+
+// worker steps its calls, one event after the other.
+type worker struct {
+	x    *Exchange
+	wake chan struct{}
+	dice dice
+
+	mu     sync.Mutex
+	inside []item // of calls that there are
+	fresh  []item // new calls
+
+	// used by run alone
+	turning  []item
+	events   []callswitch.Event
+	commands []callswitch.Command
+}
+
+func newWorker(x *Exchange) *worker { return &worker{x: x, wake: make(chan struct{}, 1)} }
+
+// post queues what must be taken: it ends what there is.
+func (w *worker) post(i item) {
+	w.mu.Lock()
+	w.inside = append(w.inside, i)
+	w.mu.Unlock()
+	w.ring()
+}
+
+// postInside queues a request of a call, if there is room.
+func (w *worker) postInside(i item) bool {
+	w.mu.Lock()
+	ok := len(w.inside) < w.x.cfg.Limits.Inside
+	if ok {
+		w.inside = append(w.inside, i)
+	}
+	w.mu.Unlock()
+	w.ring()
+	return ok
+}
+
+// postNew queues a new call, if there is room.
+func (w *worker) postNew(i item) bool {
+	w.mu.Lock()
+	ok := len(w.fresh) < w.x.cfg.Limits.Queue
+	if ok {
+		w.fresh = append(w.fresh, i)
+	}
+	w.mu.Unlock()
+	w.ring()
+	return ok
+}
+
+func (w *worker) ring() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// fewNew is how many new calls are begun before the calls that there are come next again.
+const fewNew = 16
+
+// take moves what is to be done next to turning: everything of calls that there are, or else a few new ones.
+func (w *worker) take() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.turning = w.turning[:0]
+	if len(w.inside) > 0 {
+		w.turning, w.inside = w.inside, w.turning
+		return true
+	}
+	n := min(fewNew, len(w.fresh))
+	w.turning = append(w.turning, w.fresh[:n]...)
+	rest := copy(w.fresh, w.fresh[n:])
+	clear(w.fresh[rest:])
+	w.fresh = w.fresh[:rest]
+	return n > 0
+}
+
+func (w *worker) run(ctx context.Context) {
+	for {
+		for w.take() {
+			for i := range w.turning {
+				w.do(w.turning[i])
+			}
+			clear(w.turning)
+			if ctx.Err() != nil {
+				return
+			}
+		}
+		select {
+		case <-w.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *worker) do(i item) {
+	switch {
+	case i.to == nil:
+		w.nowhere(i.event.Signal)
+	case i.to.call == nil:
+		if r, ok := i.event.Signal.(*signal.Request); ok {
+			w.begin(i.to, r)
+			w.turn(i.to, i.event)
+		}
+	case i.to.call.State == callswitch.Ended:
+		w.nowhere(i.event.Signal)
+	default:
+		if w.waits(i) {
+			return
+		}
+		w.turn(i.to, i.event)
+		if a, ok := i.event.Fact.(callswitch.Adopted); ok {
+			w.landed(i.to, a)
+		}
+	}
+}
+
+// nowhere answers a request for a dialog that is not here.
+func (w *worker) nowhere(e signal.Event) {
+	if r, ok := e.(*signal.Request); ok {
+		w.x.tables.servers.remove(r.Tx)
+		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: 481})
+	}
+}
+
+// waits keeps the messages of a leg that is being handed over, until it is known which call has it.
+func (w *worker) waits(i item) bool {
+	held, ok := i.to.away[i.event.Leg]
+	if ok && i.event.Signal != nil {
+		i.to.away[i.event.Leg] = append(held, i)
+		return true
+	}
+	return false
+}
