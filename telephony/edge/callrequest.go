@@ -23,19 +23,20 @@ type back struct {
 	way        signal.Way
 }
 
-// Send sends a response.
-func (b *back) Send(raw []byte) {
+// Send sends a response, and reports whether there was a flow for it.
+func (b *back) Send(raw []byte) bool {
 	f := b.flow
 	if f.ended() {
 		other, err := b.signalling.another(b.way)
 		if err != nil {
 			b.signalling.edge.count.rejects.add(Reject{f.Listener, "response_lost"}, 1)
-			return
+			return false
 		}
 		f = other
 	}
 	b.signalling.edge.tap(f, b.way.AoR, false, raw)
 	f.writer.send(raw)
+	return true
 }
 
 // request serves a request of a call: what begins a dialog once its sender is known, and what belongs to one.

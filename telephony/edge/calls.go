@@ -14,7 +14,7 @@ import (
 
 // Calls is what a Handler may be too: then calls are served.
 type Calls interface {
-	// Take takes what happens in calls. It never blocks, and calls nothing of Signalling back before it returns. False says
+	// Take takes what happens in calls, and never blocks. False says
 	// that there is no room for a new Request, which gets 503; all other events must be taken, for they end what there is.
 	Take(signal.Event) bool
 	// Authenticate and AuthenticateAtOnce tell who sent a request; the second one from memory, if it is sure.
@@ -42,6 +42,7 @@ const maxTransactions = 1 << 17
 
 func newSignalling(e *Edge) *Signalling {
 	s := &Signalling{edge: e, wheel: sip.NewWheel(e.cfg.Timers)}
+	s.wheel.Fault = func(value any) { e.panicked("timer", value) }
 	s.uas = sip.NewUAS(sip.UASConfig{Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Missing: s.missing})
 	s.uac = sip.NewUAC(sip.UACConfig{
 		Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Ways: ways{s}, Failed: s.failed,

@@ -29,6 +29,7 @@ type fake struct {
 	requests []*registrar.Request
 	closed   []registrar.Flow
 	decide   func(req *registrar.Request, reply func(registrar.Reply))
+	closing  func(f registrar.Flow)
 }
 
 func (f *fake) Register(_ context.Context, req *registrar.Request, reply func(registrar.Reply)) {
@@ -46,6 +47,9 @@ func (f *fake) FlowClosed(flow registrar.Flow) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = append(f.closed, flow)
+	if f.closing != nil {
+		f.closing(flow)
+	}
 }
 
 func (f *fake) seen() ([]*registrar.Request, []registrar.Flow) {
@@ -81,26 +85,36 @@ func start(t *testing.T, h edge.Handler, limits edge.Limits) *running {
 // startAt starts with a clock of the test's own for what takes hours.
 func startAt(t *testing.T, h edge.Handler, limits edge.Limits, now func() time.Time) *running {
 	t.Helper()
-	return startWith(t, h, limits, now,
-		edge.Listener{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0"},
-		edge.Listener{Name: "tcp", Transport: telephony.TCP, Address: "127.0.0.1:0"},
-		edge.Listener{Name: "tls", Transport: telephony.TLS, Address: "127.0.0.1:0"},
-		edge.Listener{Name: "ws", Transport: telephony.WS, Address: "127.0.0.1:0", Path: "/sip", Origins: []string{"*.example.org"}},
-		edge.Listener{Name: "wss", Transport: telephony.WSS, Address: "127.0.0.1:0"})
+	return startWith(t, h, limits, now, everyKind()...)
+}
+
+func everyKind() []edge.Listener {
+	return []edge.Listener{
+		{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0"},
+		{Name: "tcp", Transport: telephony.TCP, Address: "127.0.0.1:0"},
+		{Name: "tls", Transport: telephony.TLS, Address: "127.0.0.1:0"},
+		{Name: "ws", Transport: telephony.WS, Address: "127.0.0.1:0", Path: "/sip", Origins: []string{"*.example.org"}},
+		{Name: "wss", Transport: telephony.WSS, Address: "127.0.0.1:0"},
+	}
 }
 
 // startWith starts with listeners of the test's own; those with TLS get a certificate.
 func startWith(t *testing.T, h edge.Handler, limits edge.Limits, now func() time.Time, listeners ...edge.Listener) *running {
 	t.Helper()
+	return startConfigured(t, h, edge.Config{Limits: limits, Now: now, Listeners: listeners})
+}
+
+func startConfigured(t *testing.T, h edge.Handler, c edge.Config) *running {
+	t.Helper()
 	server, roots := certificate(t)
-	for i, l := range listeners {
+	for i, l := range c.Listeners {
 		if l.Transport.Secure() && l.Shares == "" {
-			listeners[i].TLS = server
+			c.Listeners[i].TLS = server
 		}
 	}
 	logs := &strings.Builder{}
-	log := slog.New(slog.NewTextHandler(logs, nil))
-	e, err := edge.New(edge.Config{Limits: limits, Log: log, Now: now, Listeners: listeners})
+	c.Log = slog.New(slog.NewTextHandler(logs, nil))
+	e, err := edge.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -313,15 +313,14 @@ func (t *clientTx) fail(status int, reason string) Failure {
 
 // expire is what the wheel calls, perhaps in vain: the transaction may have moved on, or be another one by now.
 func (t *clientTx) expire() {
-	t.shard.mu.Lock()
-	failure, failed := t.due()
-	t.shard.mu.Unlock()
-	if failed {
+	if failure, failed := t.due(); failed {
 		t.shard.of.cfg.Failed(failure)
 	}
 }
 
 func (t *clientTx) due() (Failure, bool) {
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
 	now := t.wheel.Now()
 	switch {
 	case t.id.tx == 0, t.state == Terminated: // nobody uses it now
@@ -329,7 +328,7 @@ func (t *clientTx) due() (Failure, bool) {
 		return t.timedOut()
 	case t.mustSend(now):
 		t.carrier.Send(t.raw)
-		t.repeat(t.next())
+		t.repeated(t.next())
 	default: // it was set to a later time meanwhile
 		t.set()
 	}

@@ -23,8 +23,7 @@ func AppendStatus(dst []byte, status int, reason string) []byte {
 	dst = append(dst, "SIP/2.0 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, reason...)
-	return append(dst, "\r\n"...)
+	return append(appendOneLine(dst, reason), "\r\n"...)
 }
 
 // AppendFrame appends what a response copies from its request, which must be Answerable: Via with received and rport
@@ -62,14 +61,19 @@ func appendOrigin(dst []byte, req *wire.Message) []byte {
 func AppendHeader[T string | []byte](dst []byte, name string, value T) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ": "...)
+	return append(appendOneLine(dst, value), "\r\n"...)
+}
+
+// appendOneLine appends text in which CR, LF and NUL become spaces.
+func appendOneLine[T string | []byte](dst []byte, text T) []byte {
 	start := len(dst)
-	dst = append(dst, value...)
+	dst = append(dst, text...)
 	for _, odd := range [...]byte{'\r', '\n', 0} {
 		for i := bytes.IndexByte(dst[start:], odd); i >= 0; i = bytes.IndexByte(dst[start:], odd) {
 			dst[start+i] = ' '
 		}
 	}
-	return append(dst, "\r\n"...)
+	return dst
 }
 
 // AppendEnd appends Content-Length, the empty line and the body.

@@ -18,6 +18,12 @@ func (s *schedule) repeat(interval time.Duration) {
 	s.set()
 }
 
+// repeated notes that it sent again, and when it will the next time: late ticks do not add up.
+func (s *schedule) repeated(interval time.Duration) {
+	s.interval, s.resend = interval, s.resend+interval
+	s.set()
+}
+
 // endAfter lets the transaction end, and not send before.
 func (s *schedule) endAfter(d time.Duration) {
 	s.resend, s.end = 0, s.wheel.Now()+d

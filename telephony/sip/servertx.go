@@ -56,7 +56,7 @@ func (t *serverTx) begin(in Incoming, id signal.TxID) {
 	m := in.Message
 	t.id, t.peer, t.method, t.reliable, t.state = id, in.Peer, in.Method, in.Reliable, Proceeding
 	t.invite = m.Is("INVITE")
-	t.key = appendKey(t.key[:0], m, in.Flow, m.Method)
+	t.key = callKey(t.key[:0], m, in.Flow, m.Method)
 	t.origin = appendSource(t.origin[:0], m, m.CSeq, m.Method)
 	t.copied = appendParties(t.copied[:0], m, in.Source)
 	if t.tagAt = len(t.copied); hasTag(m) {
@@ -80,8 +80,8 @@ func (t *serverTx) forget() {
 
 const largestKept = 4 << 10
 
-// again answers a retransmission with the last response; once a 2xx went out, that is sent again by the clock alone.
-func (t *serverTx) again() {
+// answer answers a retransmission with the last response; once a 2xx went out, that is sent again by the clock alone.
+func (t *serverTx) answer() {
 	if len(t.response) > 0 && t.state != Confirmed && t.state != Accepted {
 		t.peer.Send(t.response)
 	}
@@ -109,7 +109,9 @@ func (t *serverTx) respond(r signal.Reply) {
 	if r.Reliable {
 		t.rel.raw = append(t.rel.raw[:0], t.response...)
 	}
-	t.peer.Send(t.response)
+	if !t.peer.Send(t.response) {
+		t.reliable = false
+	}
 	t.sent(r)
 }
 
@@ -194,15 +196,16 @@ func (t *serverTx) due() (id signal.TxID, rseq uint32, missing bool) {
 		t.terminate()
 		return id, 0, missing
 	case t.mustSend(now):
-		t.peer.Send(t.repeated())
-		t.repeat(t.next())
+		t.peer.Send(t.again())
+		t.repeated(t.next())
 	default: // it was set to a later time meanwhile
 		t.set()
 	}
 	return 0, 0, false
 }
 
-func (t *serverTx) repeated() []byte {
+// again is what is sent by the clock.
+func (t *serverTx) again() []byte {
 	if t.state == Proceeding {
 		return t.rel.raw
 	}

@@ -96,20 +96,23 @@ func (u *UAC) Len() int { return int(u.size.Load()) }
 
 // Send begins a transaction. How it ends is told by Failed, or by what Receive says of a final response.
 func (u *UAC) Send(out *signal.Outgoing) error {
-	s := u.shard(out.Tx)
-	s.mu.Lock()
-	t, err := s.begin(clientID{tx: out.Tx})
-	if err != nil {
-		s.mu.Unlock()
-		return err
-	}
-	t.out, t.invite, t.state = *out, out.Method == "INVITE", Calling
-	failure, failed := t.try()
-	s.mu.Unlock()
+	failure, failed, err := u.shard(out.Tx).send(out)
 	if failed {
 		u.cfg.Failed(failure)
 	}
-	return nil
+	return err
+}
+
+func (s *uacShard) send(out *signal.Outgoing) (Failure, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, err := s.begin(clientID{tx: out.Tx})
+	if err != nil {
+		return Failure{}, false, err
+	}
+	t.out, t.invite, t.state = *out, out.Method == "INVITE", Calling
+	failure, failed := t.try()
+	return failure, failed, nil
 }
 
 // Ack sends the ACK to a 2xx (RFC 3261 §13.2.2.4), now and whenever that 2xx comes again.
@@ -137,16 +140,15 @@ func (u *UAC) Ack(out *signal.Outgoing) error {
 func (u *UAC) Cancel(tx signal.TxID, reason string) {
 	s := u.shard(tx)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	t := s.table[clientID{tx: tx}]
 	if t == nil || !t.invite || t.canceled {
-		s.mu.Unlock()
 		return
 	}
 	t.canceled, t.reason = true, reason
 	if t.state == Proceeding {
 		t.cancel()
 	}
-	s.mu.Unlock()
 }
 
 // Receive takes a response that came over the flow. Told says who is to be told, and the way it came.
@@ -160,42 +162,48 @@ func (u *UAC) Receive(m *wire.Message, flow telephony.Flow) (tx signal.TxID, way
 		return 0, way, Unasked
 	}
 	id.cancel = string(m.CSeqMethod) == "CANCEL"
-	s := u.shard(id.tx)
-	s.mu.Lock()
-	t := s.table[id]
-	if t == nil || t.secret != secret || string(m.CSeqMethod) != t.method || !t.comesOver(flow) {
-		s.mu.Unlock()
-		return 0, way, Unasked
-	}
-	way = t.way
-	way.Flow = flow
-	what, failure, failed := t.receive(m)
-	s.mu.Unlock()
+	way, what, failure, failed := u.shard(id.tx).receive(id, secret, m, flow)
 	if failed {
 		u.cfg.Failed(failure)
 	}
 	return id.tx, way, what
 }
 
+func (s *uacShard) receive(id clientID, secret uint64, m *wire.Message, flow telephony.Flow) (
+	way signal.Way, what News, failure Failure, failed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.table[id]
+	if t == nil || t.secret != secret || string(m.CSeqMethod) != t.method || !t.comesOver(flow) {
+		return way, Unasked, Failure{}, false
+	}
+	way = t.way
+	way.Flow = flow
+	what, failure, failed = t.receive(m)
+	return way, what, failure, failed
+}
+
 // FlowGone ends or moves what waits for a response over a flow that has ended.
 func (u *UAC) FlowGone(flow uint64) {
-	var failures []Failure
 	for i := range u.shards {
-		s := &u.shards[i]
-		s.mu.Lock()
-		for _, t := range s.table {
-			if t.carrier == nil || t.carrier.Flow().ID != flow {
-				continue
-			}
-			if failure, failed := t.gone(); failed {
-				failures = append(failures, failure)
-			}
+		for _, f := range u.shards[i].flowGone(flow) {
+			u.cfg.Failed(f)
 		}
-		s.mu.Unlock()
 	}
-	for _, f := range failures {
-		u.cfg.Failed(f)
+}
+
+func (s *uacShard) flowGone(flow uint64) (failures []Failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.table {
+		if t.carrier == nil || t.carrier.Flow().ID != flow {
+			continue
+		}
+		if failure, failed := t.gone(); failed {
+			failures = append(failures, failure)
+		}
 	}
+	return failures
 }
 
 // State returns where a transaction stands.

@@ -34,8 +34,9 @@ type UASConfig struct {
 	Missing func(tx signal.TxID, rseq uint32)
 }
 
-// Peer is where the responses of a transaction go.
-type Peer interface{ Send(b []byte) }
+// Peer is where the responses of a transaction go. Send reports whether there was a way: what is lost for want of one is sent
+// again as over UDP.
+type Peer interface{ Send(b []byte) bool }
 
 // Incoming is a request that begins a transaction.
 type Incoming struct {
@@ -98,10 +99,10 @@ func (u *UAS) Match(m *wire.Message, flow uint64) (tx signal.TxID, what Match) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.Is("ACK") {
-		return s.acknowledged(m, appendKey(room[:0], m, flow, invite))
+		return s.acknowledged(m, callKey(room[:0], m, flow, invite))
 	}
-	if t := s.find(appendKey(room[:0], m, flow, m.Method)); t != nil {
-		t.again()
+	if t := s.find(callKey(room[:0], m, flow, m.Method)); t != nil {
+		t.answer()
 		return t.id, Absorbed
 	}
 	if hasTag(m) {
@@ -143,7 +144,7 @@ func (u *UAS) Canceled(m *wire.Message, flow uint64) (tx signal.TxID, tag string
 	s := u.shard(m)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.find(appendKey(room[:0], m, flow, invite))
+	t := s.find(callKey(room[:0], m, flow, invite))
 	if t == nil {
 		return 0, "", false
 	}
@@ -237,6 +238,11 @@ func (s *uasShard) find(key []byte) *serverTx {
 		}
 	}
 	return nil
+}
+
+// callKey is what a transaction is found by, and the Call-ID: whoever uses one branch for many calls must not make us search.
+func callKey(key []byte, m *wire.Message, flow uint64, method []byte) []byte {
+	return append(append(appendKey(key, m, flow, method), 0), m.CallID...)
 }
 
 // origin finds by what a request shares with its ACK, its PRACKs and its copies.

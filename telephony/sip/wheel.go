@@ -8,6 +8,9 @@ import (
 // Wheel runs the timers of many transactions by one clock: setting and stopping one costs a few list operations, and
 // nothing runs while there is none. A timer fires up to one tick late, never early.
 type Wheel struct {
+	// Fault is told of a panic in what a timer fires; nil: it is the process's end. It is set before the first timer.
+	Fault func(value any)
+
 	tick  time.Duration
 	start time.Time
 
@@ -16,6 +19,7 @@ type Wheel struct {
 	armed  int
 	turned int64 // the last tick that was served
 	clock  *time.Timer
+	runs   bool // the clock
 	closed bool
 
 	serving sync.Mutex // held while timers fire
@@ -53,7 +57,7 @@ func (w *Wheel) Set(t *Timer, d time.Duration) {
 	}
 	w.unlink(t)
 	now := w.Now()
-	if w.armed == 0 {
+	if !w.runs {
 		w.run(int64(now / w.tick))
 	}
 	t.at = max(int64((now+d)/w.tick), w.turned) + 1
@@ -117,7 +121,7 @@ func (w *Wheel) unlink(t *Timer) {
 
 // run starts the clock. Ticks in which nothing was set are passed over.
 func (w *Wheel) run(now int64) {
-	w.turned = max(w.turned, now)
+	w.turned, w.runs = max(w.turned, now), true
 	if w.clock == nil {
 		w.clock = time.AfterFunc(w.tick, w.turn)
 		return
@@ -146,13 +150,25 @@ func (w *Wheel) turn() {
 		}
 	}
 	w.turned = max(w.turned, now)
-	if w.armed > 0 {
+	if w.runs = w.armed > 0; w.runs {
 		w.clock.Reset(w.tick)
 	}
 	w.mu.Unlock()
 	for i, t := range w.due {
 		w.due[i] = nil
-		t.Fire()
+		w.fire(t)
 	}
 	w.due = w.due[:0]
+}
+
+// fire ends with a panic of one timer that timer alone.
+func (w *Wheel) fire(t *Timer) {
+	if w.Fault != nil {
+		defer func() {
+			if r := recover(); r != nil {
+				w.Fault(r)
+			}
+		}()
+	}
+	t.Fire()
 }

@@ -1,0 +1,498 @@
+package edge_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"demarc/telephony"
+	"demarc/telephony/edge"
+	"demarc/telephony/registrar"
+	"demarc/telephony/signal"
+	"demarc/telephony/sip"
+	"demarc/telephony/trace"
+)
+
+// startSoon is startCalls with timers that a test can wait for.
+func startSoon(t *testing.T, s *stub, change func(*edge.Config)) *running {
+	t.Helper()
+	c := edge.Config{
+		Listeners: everyKind(), Timers: sip.Timers{T1: 50 * time.Millisecond, T2: 200 * time.Millisecond, T4: 300 * time.Millisecond},
+	}
+	if change != nil {
+		change(&c)
+	}
+	r := startConfigured(t, s, c)
+	s.run(t, r)
+	return r
+}
+
+// A 2xx whose ACK is lost is sent again, over streams too, and at last the exchange is told.
+func TestACKIsLost(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			s := newStub(answering)
+			r := startSoon(t, s, nil)
+			p := r.party(transport)
+			d := &dialogue{via: strings.ToUpper(transport), callID: "lost", cseq: 1}
+			p.say(d.request("INVITE", "1"))
+			first := p.heard("200")
+			for range 3 {
+				if again := p.heard("200"); again != first {
+					t.Fatalf("%s\nthen\n%s", first, again)
+				}
+			}
+			eventually(t, "the exchange is told", func() bool { return s.names() == "INVITE AckMissing" })
+		})
+	}
+}
+
+// Lost responses: the phone asks again and gets the last answer again, and the exchange hears of it once.
+func TestResponsesAreLost(t *testing.T) {
+	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+		if req, ok := ev.(*signal.Request); ok && req.Method == "BYE" {
+			s.Reply(signal.Reply{Tx: req.Tx, Status: 481})
+		} else if ok {
+			s.Reply(signal.Reply{Tx: req.Tx, Status: 486, ToTag: "x"})
+		}
+	})
+	r := startSoon(t, s, nil)
+	p := r.party("udp")
+	d := &dialogue{via: "UDP", callID: "c", cseq: 1}
+	for range 3 {
+		p.say(d.request("INVITE", "1"))
+	}
+	for range 4 { // by the clock too, until the ACK
+		p.heard("486")
+	}
+	d.toTag = "x"
+	p.say(d.request("ACK", "1"))
+	d.cseq = 2
+	p.say(d.request("BYE", "2"))
+	first := p.heard("481")
+	p.say(d.request("BYE", "2"))
+	if again := p.heard("481"); again != first {
+		t.Errorf("%s\nthen\n%s", first, again)
+	}
+	if got := s.names(); got != "INVITE BYE" {
+		t.Error(got)
+	}
+}
+
+func TestCopyOfARequestIsRefused(t *testing.T) {
+	hold := make(chan struct{})
+	r, s := startCalls(t, func(*edge.Signalling, signal.Event) { <-hold })
+	defer close(hold)
+	one, two := r.party("tcp"), r.party("tcp")
+	d := &dialogue{via: "TCP", callID: "copied", cseq: 1}
+	one.say(d.request("INVITE", "1"))
+	one.heard("100")
+	two.say(d.request("INVITE", "2"))
+	two.heard("482")
+	if got := s.names(); got != "INVITE" {
+		t.Error(got)
+	}
+}
+
+func TestPRACK(t *testing.T) {
+	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+		switch ev := ev.(type) {
+		case *signal.Request:
+			s.Reply(signal.Reply{Tx: ev.Tx, Status: 183, ToTag: "to", Reliable: true, ContentType: "application/sdp", Body: []byte("v=0")})
+			s.Reply(signal.Reply{Tx: ev.Tx, Status: 200, ToTag: "to"}) // waits
+		case *signal.Pracked:
+			if ev.Missing {
+				s.Reply(signal.Reply{Tx: ev.Tx, Status: 504})
+			}
+		}
+	})
+	r := startSoon(t, s, nil)
+	p := r.party("tcp")
+	d := &dialogue{via: "TCP", callID: "pracked", cseq: 1}
+	p.say(d.request("INVITE", "1", "Supported: 100rel", "Require: 100rel"))
+	if got := p.heard("183"); !strings.Contains(got, "RSeq: 1\r\n") || !strings.Contains(got, "Require: 100rel\r\n") {
+		t.Error(got)
+	}
+	p.heard("183")
+	d.cseq, d.toTag = 2, "to"
+	p.say(d.request("PRACK", "2", "RAck: 9 1 INVITE"))
+	p.heard("481")
+	p.say(d.request("PRACK", "3", "RAck: 1 1"))
+	p.heard("400")
+	p.say(d.request("PRACK", "4", "RAck: 1 1 INVITE"))
+	seen := []string{p.next(), p.next()}
+	for strings.HasPrefix(seen[0], "SIP/2.0 183") { // was on its way
+		seen = []string{seen[1], p.next()}
+	}
+	if !strings.Contains(seen[0]+seen[1], "CSeq: 2 PRACK") || !strings.Contains(seen[0]+seen[1], "CSeq: 1 INVITE") {
+		t.Error(seen)
+	}
+	eventually(t, "the exchange is told", func() bool { return s.names() == "INVITE Pracked" })
+	if ev := s.events()[1].(*signal.Pracked); ev.RSeq != 1 || ev.Missing || ev.Tx != s.events()[0].(*signal.Request).Tx {
+		t.Errorf("%+v", ev)
+	}
+
+	other := r.party("udp")
+	d = &dialogue{via: "UDP", callID: "never", cseq: 1}
+	other.say(d.request("INVITE", "7"))
+	other.heard("504")
+	missing := slices.ContainsFunc(s.events(), func(ev signal.Event) bool {
+		p, ok := ev.(*signal.Pracked)
+		return ok && p.Missing
+	})
+	if !missing {
+		t.Errorf("nobody was told: %s", s.names())
+	}
+}
+
+// registered are bindings as a registrar would have them.
+type registered struct {
+	mu  sync.Mutex
+	all []registrar.Binding
+}
+
+func (r *registered) of(aor telephony.AoR) []registrar.Binding {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.all), func(b registrar.Binding) bool { return b.AoR != aor })
+}
+
+// add binds the flow that a REGISTER comes over.
+func (r *registered) add(f *fake) {
+	f.decide = func(req *registrar.Request, reply func(registrar.Reply)) {
+		r.mu.Lock()
+		r.all = append(r.all, registrar.Binding{
+			Account: "acme", AoR: req.To, Contact: req.Contacts[0].URI, Instance: req.Contacts[0].Instance, Flow: req.Flow, Reachable: true,
+			RefreshedAt: time.Now(),
+		})
+		r.mu.Unlock()
+		accept(req, reply)
+	}
+	f.closing = func(flow registrar.Flow) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.all = slices.DeleteFunc(r.all, func(b registrar.Binding) bool { return b.Flow.ID == flow.ID })
+	}
+}
+
+func (p *party) register(user, instance string) {
+	p.say(message("REGISTER", "TCP", user, fmt.Sprintf("Contact: <sip:%s@192.0.2.1;ob>;+sip.instance=\"<urn:%s>\"", user, instance)))
+	p.heard("200")
+}
+
+// A response that is due when its flow dies goes to the newest flow of the same phone, never to another phone of the user.
+func TestResponseFollowsThePhone(t *testing.T) {
+	book := &registered{}
+	answer := make(chan struct{})
+	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+		if req, ok := ev.(*signal.Request); ok {
+			<-answer
+			s.Reply(signal.Reply{Tx: req.Tx, Status: 200, ToTag: "to"})
+		}
+	})
+	s.bindings = book.of
+	book.add(&s.fake)
+	r := startSoon(t, s, nil)
+	first, other := r.party("tcp"), r.party("tcp")
+	first.register("1001", "one")
+	other.register("1001", "two")
+	d := &dialogue{via: "TCP", callID: "moving", cseq: 1}
+	first.say(d.request("INVITE", "1"))
+	first.heard("100")
+	_ = first.Close()
+	eventually(t, "the flow is gone", func() bool { _, closed := s.fake.seen(); return len(closed) == 1 })
+	close(answer)
+	eventually(t, "the response found no way", func() bool {
+		return r.Counters().Rejects[edge.Reject{Listener: "tcp", Reason: "response_lost"}] > 0
+	})
+	second := r.party("tcp")
+	second.register("1001", "one")
+	second.heard("200") // by the clock: its ACK is missing
+	d.toTag = "to"
+	second.say(d.request("ACK", "2"))
+	eventually(t, "the ACK came", func() bool { return s.names() == "INVITE Ack" })
+	_ = other.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, err := other.Read(make([]byte, 100)); err == nil {
+		t.Errorf("%d bytes went to another phone", n)
+	}
+}
+
+// A phone that is called and whose flow ends before it answers is tried on its next way.
+func TestFlowEndsBeforeAnAnswer(t *testing.T) {
+	book := &registered{}
+	s := newStub(func(*edge.Signalling, signal.Event) {})
+	s.bindings = book.of
+	book.add(&s.fake)
+	r := startSoon(t, s, nil)
+	one, two := r.party("tcp"), r.party("tls")
+	one.register("1002", "phone")
+	two.register("1002", "phone")
+	aor := telephony.NewAoR("1002", "example.com")
+	out := invitation(s.tx(), aor, "sip:1002@192.0.2.1;ob")
+	bindings := book.of(aor)
+	for _, b := range bindings {
+		out.Ways = append(out.Ways, signal.Way{Flow: b.Flow, AoR: aor, Instance: b.Instance})
+	}
+	r.Signalling().Send(out)
+	one.next()
+	_ = one.Close()
+	invite := two.next()
+	if !strings.HasPrefix(invite, "INVITE ") || !strings.Contains(invite, "SIP/2.0/TLS ") {
+		t.Fatal(invite)
+	}
+	two.say(responseTo(invite, 180, "t", ""))
+	eventually(t, "it rings", func() bool { return s.names() == "180" })
+	_ = two.Close()
+	eventually(t, "it is given up", func() bool { return s.names() == "180 503" })
+	if res := s.events()[1].(*signal.Response); !res.Local || res.Reason == "" || res.Method != "INVITE" {
+		t.Errorf("%+v", res)
+	}
+	r.Signalling().Send(invitation(s.tx(), aor, "sip:x"))
+	eventually(t, "without a way", func() bool { return s.names() == "180 503 503" })
+}
+
+func invitation(tx signal.TxID, to telephony.AoR, uri string) signal.Outgoing {
+	return signal.Outgoing{Tx: tx, Method: "INVITE", URI: uri, Headers: []telephony.Header{
+		{Name: "From", Value: "<sip:1001@example.com>;tag=f"}, {Name: "To", Value: "<sip:" + to.String() + ">"},
+		{Name: "Call-ID", Value: fmt.Sprint("out-", tx)}, {Name: "CSeq", Value: "1 INVITE"}, {Name: "Contact", Value: "<sip:us>"},
+	}}
+}
+
+// A panic of the exchange ends the request that caused it.
+func TestExchangePanics(t *testing.T) {
+	r, s := startCalls(t, answering)
+	s.take = func(ev signal.Event) bool {
+		if req, ok := ev.(*signal.Request); ok && req.CallID == "bad" {
+			panic("injected")
+		}
+		return true
+	}
+	p := r.party("tcp")
+	bad, good := &dialogue{via: "TCP", callID: "bad", cseq: 1}, &dialogue{via: "TCP", callID: "good", cseq: 1}
+	p.say(bad.request("INVITE", "1") + good.request("INVITE", "2"))
+	p.heard("500")
+	p.heard("200")
+	if n := r.Counters().Panics; n != 1 {
+		t.Errorf("%d panics", n)
+	}
+}
+
+// When the exchange has no room, the request gets 503, and nothing of it is left.
+func TestExchangeIsFull(t *testing.T) {
+	r, s := startCalls(t, answering)
+	s.take = func(signal.Event) bool { return false }
+	p := r.party("tcp")
+	d := &dialogue{via: "TCP", callID: "full", cseq: 1}
+	p.say(d.request("INVITE", "1"))
+	if got := p.heard("503"); !strings.Contains(got, "Retry-After: ") {
+		t.Error(got)
+	}
+}
+
+// Who begins a call proves who he is; within a dialog that is the exchange's to ask for.
+func TestCallersAreAuthenticated(t *testing.T) {
+	r, s := startCalls(t, func(s *edge.Signalling, ev signal.Event) {
+		if req, ok := ev.(*signal.Request); ok {
+			s.Reply(signal.Reply{Tx: req.Tx, Challenge: req.User.IsZero(), Status: 486})
+		}
+	})
+	s.verdict = func(c registrar.Credentials) (registrar.Verdict, bool) {
+		switch {
+		case len(c.Authorize) == 0:
+			return registrar.Verdict{Reply: registrar.Reply{Status: 401, Challenges: []string{`Digest realm="x", nonce="n"`}}}, true
+		case c.Authorize[0] == "Digest somebody else":
+			return registrar.Verdict{Reply: registrar.Reply{Status: 403, Sender: registrar.Wrong}}, true
+		case c.Authorize[0] == "Digest away":
+			return registrar.Verdict{Reply: registrar.Reply{Status: 503, RetryAfter: 9}}, true
+		}
+		return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}}, true
+	}
+	p := r.party("tcp")
+	for i, c := range []struct{ method, toTag, authorization, status, want string }{
+		{"INVITE", "", "", "407", "Proxy-Authenticate: Digest realm=\"x\", nonce=\"n\"\r\n"},
+		{"REFER", "", "", "407", "Proxy-Authenticate: "},
+		{"INVITE", "", "Digest somebody else", "403", ""},
+		{"INVITE", "", "Digest away", "503", "Retry-After: 9\r\n"},
+		{"BYE", "", "", "481", ""},
+		{"NOTIFY", "", "", "481", ""},
+		{"MESSAGE", "", "", "405", "Allow: REGISTER, OPTIONS, INVITE, ACK, BYE, CANCEL, PRACK, UPDATE, INFO, REFER, NOTIFY\r\n"},
+		{"BYE", "tag", "", "407", "Proxy-Authenticate: Digest"},
+		{"BYE", "tag", "Digest right", "486", ""},
+		{"INFO", "tag", "", "486", ""}, // he has proved it on this flow
+		{"INVITE", "", "Digest right", "486", ""},
+		{"INVITE", "", "", "407", ""}, // every call anew
+	} {
+		d := &dialogue{via: "TCP", callID: fmt.Sprint("auth-", i), toTag: c.toTag, cseq: 1}
+		var more []string
+		if c.authorization != "" {
+			more = []string{"Proxy-Authorization: " + c.authorization}
+		}
+		p.say(d.request(c.method, fmt.Sprint(i), more...))
+		got := p.next()
+		for status(got) == "100" {
+			got = p.next()
+		}
+		if status(got) != c.status || !strings.Contains(got, c.want) {
+			t.Errorf("%s %s %q: want %s %q, got\n%s", c.method, c.toTag, c.authorization, c.status, c.want, got)
+		}
+	}
+}
+
+// While the directory is asked, a CANCEL waits behind its INVITE.
+func TestCANCELWaitsForTheDirectory(t *testing.T) {
+	asked := make(chan struct{})
+	s := &slow{stub: *newStub(answering), asked: asked}
+	r := start(t, s, edge.Limits{})
+	s.run(t, r)
+	p := r.party("tcp")
+	d := &dialogue{via: "TCP", callID: "slow", cseq: 1}
+	p.say(d.request("INVITE", "1"))
+	p.heard("100")
+	p.say(d.request("INVITE", "1") + d.request("CANCEL", "1"))
+	p.heard("200")
+	if got := s.names(); got != "" {
+		t.Errorf("%s before the sender is known", got)
+	}
+	close(asked)
+	eventually(t, "both came", func() bool { return s.names() == "INVITE Cancel" })
+}
+
+// slow does not know anybody from memory.
+type slow struct {
+	stub
+	asked chan struct{}
+}
+
+func (s *slow) AuthenticateAtOnce(registrar.Credentials) (registrar.Verdict, bool) {
+	return registrar.Verdict{}, false
+}
+
+func (s *slow) Authenticate(ctx context.Context, c registrar.Credentials) registrar.Verdict {
+	<-s.asked
+	return s.stub.Authenticate(ctx, c)
+}
+
+// A listener may trust the connection that a phone registered over.
+func TestRegisteredConnectionIsTrusted(t *testing.T) {
+	book := &registered{}
+	s := newStub(answering)
+	s.bindings = book.of
+	s.verdict = func(registrar.Credentials) (registrar.Verdict, bool) {
+		return registrar.Verdict{Reply: registrar.Reply{Status: 401, Challenges: []string{"Digest a"}}}, true
+	}
+	book.add(&s.fake)
+	r := startSoon(t, s, func(c *edge.Config) {
+		for i := range c.Listeners {
+			c.Listeners[i].TrustsFlows = c.Listeners[i].Transport != telephony.TLS
+		}
+	})
+	for transport, want := range map[string]string{"tcp": "200", "udp": "200", "tls": "407"} {
+		p, stranger := r.party(transport), r.party(transport)
+		p.register("1001", "i")
+		d := &dialogue{via: "TCP", callID: "trusted-" + transport, cseq: 1}
+		p.say(d.request("INVITE", "1"))
+		p.heard(want)
+		d.callID += "-not"
+		stranger.say(d.request("INVITE", "2"))
+		stranger.heard("407")
+	}
+	if req := s.events()[0].(*signal.Request); req.Account != "acme" || req.Way.Instance != "urn:i" || req.Way.Contact == "" {
+		t.Errorf("%+v", req)
+	}
+}
+
+// A request that is too large for a datagram goes over a stream of the same phone if it has one.
+func TestLargeRequests(t *testing.T) {
+	book := &registered{}
+	s := newStub(func(*edge.Signalling, signal.Event) {})
+	s.bindings = book.of
+	book.add(&s.fake)
+	r := startSoon(t, s, nil)
+	datagrams, stream, other := r.party("udp"), r.party("tcp"), r.party("tcp")
+	datagrams.register("1002", "phone")
+	aor := telephony.NewAoR("1002", "example.com")
+	out := invitation(s.tx(), aor, "sip:x")
+	out.ContentType, out.Body = "application/sdp", []byte(strings.Repeat("a=x\r\n", 600))
+	out.Ways = []signal.Way{{Flow: book.of(aor)[0].Flow, AoR: aor, Instance: "urn:phone"}}
+	r.Signalling().Send(out)
+	if got := datagrams.next(); !strings.Contains(got, "SIP/2.0/UDP ") || len(got) < 3000 {
+		t.Errorf("%d bytes:\n%s", len(got), got)
+	}
+	other.register("1002", "other")
+	stream.register("1002", "phone")
+	out.Tx = s.tx()
+	r.Signalling().Send(out)
+	if got := stream.next(); !strings.Contains(got, "SIP/2.0/TCP ") {
+		t.Error(got)
+	}
+	r.Signalling().Cancel(out.Tx, "")
+}
+
+func TestCallsOverWebSockets(t *testing.T) {
+	r, s := startCalls(t, answering)
+	for _, scheme := range []string{"ws", "wss"} {
+		c := r.web(scheme)
+		d := &dialogue{via: strings.ToUpper(scheme), callID: "web-" + scheme, cseq: 1}
+		hears := func(want string) {
+			if _, got, err := receive(t, c); err != nil || status(got) != want {
+				t.Fatalf("%s: want %s, got %s, %v", scheme, want, got, err)
+			}
+		}
+		sendWeb(t, c, websocket.MessageText, d.request("INVITE", "1"))
+		hears("100")
+		hears("180")
+		hears("200")
+		d.toTag = "to"
+		sendWeb(t, c, websocket.MessageText, d.request("ACK", "2"))
+		d.cseq = 2
+		sendWeb(t, c, websocket.MessageText, d.request("BYE", "3"))
+		hears("200")
+	}
+	for _, i := range []int{0, 3} {
+		if req := s.events()[i].(*signal.Request); !req.Browser || req.Secure != (i == 3) {
+			t.Errorf("%+v", req)
+		}
+	}
+}
+
+// The trace shows a call by its Call-ID, and under the AoR of the phone at this end of it.
+func TestCallsAreTraced(t *testing.T) {
+	recorder := trace.NewRecorder(1 << 20)
+	s := newStub(answering)
+	r := startSoon(t, s, func(c *edge.Config) { c.Trace = recorder })
+	p := r.party("tcp")
+	d := &dialogue{via: "TCP", callID: "traced", cseq: 1}
+	p.say(d.request("INVITE", "1"))
+	p.heard("200")
+	d.toTag = "to"
+	p.say(d.request("ACK", "2"))
+	eventually(t, "it is remembered", func() bool { return len(recorder.Call("example.com", "traced", 0)) == 5 })
+	if n := len(recorder.Of(telephony.NewAoR("1001", "example.com"), 0)); n != 5 {
+		t.Errorf("%d messages of the caller", n)
+	}
+	called := r.party("tcp")
+	called.register("1002", "i")
+	seen, _ := s.fake.seen()
+	out := invitation(s.tx(), telephony.NewAoR("1002", "example.com"), "sip:x")
+	out.Ways = []signal.Way{{Flow: seen[0].Flow, AoR: telephony.NewAoR("1002", "example.com")}}
+	r.Signalling().Send(out)
+	called.say(responseTo(called.next(), 486, "t", ""))
+	called.next() // the ACK
+	callID := out.Headers[2].Value
+	eventually(t, "INVITE, 486 and ACK are remembered", func() bool { return len(recorder.Call("example.com", callID, 0)) == 3 })
+	c := r.Counters()
+	for _, m := range []edge.Message{{Listener: "tcp", Method: "INVITE", Status: 200}, {Listener: "tcp", Method: "ACK"}} {
+		if c.Messages[m] != 1 {
+			t.Errorf("%+v is counted %d times", m, c.Messages[m])
+		}
+	}
+	if n := c.Sent[edge.Message{Listener: "tcp", Method: "INVITE", Status: 486}]; n != 1 {
+		t.Errorf("%d sent", n)
+	}
+}

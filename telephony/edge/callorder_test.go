@@ -1,0 +1,93 @@
+package edge_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"demarc/telephony/edge"
+	"demarc/telephony/signal"
+)
+
+// order refuses every event that comes before what it belongs to, and counts the pairs that came in order.
+type order struct {
+	open   map[signal.TxID]bool
+	pairs  atomic.Int64
+	broken atomic.Int64
+}
+
+func (o *order) take(ev signal.Event) bool {
+	switch ev := ev.(type) {
+	case *signal.Request:
+		o.open[ev.Tx] = true
+	case *signal.Cancel:
+		if !o.open[ev.Tx] {
+			o.broken.Add(1)
+		}
+		delete(o.open, ev.Tx)
+		o.pairs.Add(1)
+	}
+	return true
+}
+
+// An INVITE and its CANCEL, sent back to back, come in this order: on one stream and over UDP, a hundred thousand times.
+func TestCANCELNeverOvertakesItsINVITE(t *testing.T) {
+	for transport, pairs := range map[string]int{"tcp": 50_000, "udp": 50_000} {
+		t.Run(transport, func(t *testing.T) {
+			o := &order{open: make(map[signal.TxID]bool)}
+			h := &silent{order: o}
+			r := start(t, h, edge.Limits{FlowReplies: 1 << 20, Admission: 1 << 30, Waiting: 1 << 30, UDPReplies: 1 << 30, SourceRequests: 1 << 30})
+			h.signalling = r.Signalling()
+			p := r.party(transport)
+			_ = p.SetDeadline(time.Now().Add(2 * time.Minute))
+			drained := make(chan struct{})
+			go func() {
+				defer close(drained)
+				for buf := make([]byte, 1<<20); ; {
+					if _, err := p.Read(buf); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+						return
+					}
+				}
+			}()
+			d := &dialogue{via: strings.ToUpper(transport), cseq: 1}
+			for i := range pairs {
+				d.callID = fmt.Sprint("pair-", i)
+				invite, cancel := d.request("INVITE", fmt.Sprint(i)), d.request("CANCEL", fmt.Sprint(i))
+				if transport == "tcp" {
+					p.say(invite + cancel)
+					continue
+				}
+				p.say(invite)
+				p.say(cancel)
+				for i-int(o.pairs.Load()) > 200 { // no more than the socket holds
+					time.Sleep(50 * time.Microsecond)
+				}
+			}
+			eventually(t, "all pairs came", func() bool { return o.pairs.Load() == int64(pairs) })
+			if n := o.broken.Load(); n > 0 {
+				t.Errorf("%d of %d came out of order", n, pairs)
+			}
+			_ = p.Close()
+			<-drained
+		})
+	}
+}
+
+// silent is an exchange that answers CANCELs alone, and keeps nothing.
+type silent struct {
+	stub
+	order      *order
+	signalling *edge.Signalling
+}
+
+func (s *silent) Take(ev signal.Event) bool {
+	s.order.take(ev)
+	if c, ok := ev.(*signal.Cancel); ok {
+		s.signalling.Reply(signal.Reply{Tx: c.Tx, Status: 487, ToTag: "t"})
+	}
+	return true
+}
