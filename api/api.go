@@ -17,7 +17,7 @@ import (
 // Config is what the routes stand on.
 type Config struct {
 	Access       Access
-	Provisioning Provisioning
+	Provisioning Provisioning // nil on a node without the role connector: then the operator is served calls, reach and trace alone
 	Connectors   Connectors
 	Sync         Syncer
 	Calls        Calls
@@ -45,7 +45,7 @@ type server struct {
 // /v1/…, /provision/{token} and /ca.pem.
 func New(c Config) http.Handler {
 	s := newServer(c)
-	r := s.router(identifyPublic)
+	r := s.router(identifyPublic, s.everything)
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, newProblem(http.StatusForbidden, "cross_origin", "A page of another site sent this request. "+
@@ -58,13 +58,17 @@ func New(c Config) http.Handler {
 // header Demarc-Account names the account by id or SIP domain; it may be left out while there is only one.
 func NewOperator(c Config) http.Handler {
 	s := newServer(c)
-	return requestlog.Wrap(c.Log, "operator", s.router(identifyOperator))
+	routes := s.everything
+	if c.Provisioning == nil {
+		routes = s.everywhere
+	}
+	return requestlog.Wrap(c.Log, "operator", s.router(identifyOperator, routes))
 }
 
 // Describe returns the OpenAPI 3.1 description as JSON.
 func Describe(version string) ([]byte, error) {
 	s := newServer(Config{Version: version, Log: slog.New(slog.DiscardHandler)})
-	s.router(identifyPublic)
+	s.router(identifyPublic, s.everything)
 	return s.api.OpenAPI().MarshalJSON()
 }
 
@@ -75,19 +79,29 @@ func newServer(c Config) *server {
 	return &server{Config: c}
 }
 
-func (s *server) router(identify func(*http.Request) caller) http.Handler {
+func (s *server) router(identify func(*http.Request) caller, routes func()) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(secureHeaders, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(w, r.WithContext(withCaller(r.Context(), identify(r))))
 		})
 	})
-	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, notFound()) })
+	r.NotFound(func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, s.absent()) })
 	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This address has other methods: "+
 			"see /v1/openapi.json."))
 	})
 	s.api = humachi.New(r, s.humaConfig())
+	routes()
+	describeProblems(s.api.OpenAPI())
+	if s.Provisioning != nil {
+		r.Get("/provision/{token}", s.document)
+		r.Get("/ca.pem", s.ca)
+	}
+	return r
+}
+
+func (s *server) everything() {
 	s.enrolmentRoutes()
 	s.deviceRoutes()
 	s.userRoutes()
@@ -96,13 +110,23 @@ func (s *server) router(identify func(*http.Request) caller) http.Handler {
 	s.accountRoutes()
 	s.connectorRoutes()
 	s.syncRoutes()
+	s.everywhere()
+}
+
+// everywhere is what a node without the role connector serves its operator too.
+func (s *server) everywhere() {
 	s.traceRoutes()
 	s.reachRoutes()
 	s.callRoutes()
-	describeProblems(s.api.OpenAPI())
-	r.Get("/provision/{token}", s.document)
-	r.Get("/ca.pem", s.ca)
-	return r
+}
+
+// absent is the 404 of an address that is not served here.
+func (s *server) absent() *Problem {
+	if s.Provisioning == nil {
+		return newProblem(http.StatusNotFound, "other_node", "This node has not the role connector: ask the operator's socket of "+
+			"one that has. Here there are calls, reach, the trace and the health of this node.")
+	}
+	return notFound()
 }
 
 func (s *server) humaConfig() huma.Config {

@@ -13,22 +13,46 @@ import (
 
 // Tracer knows the last SIP messages of an account's phones.
 type Tracer interface {
-	Trace(ctx context.Context, id account.ID, of string, after uint64) ([]trace.Entry, error)
+	Trace(ctx context.Context, id account.ID, of string, after trace.Cursor) (Traced, error)
 }
+
+// Traced is what the nodes remember.
+type Traced struct {
+	Messages []TracedMessage // oldest first, by the nodes' clocks
+	Next     trace.Cursor    // where to read on
+	Unasked  []Unasked
+}
+
+// TracedMessage is one message and the node that remembers it.
+type TracedMessage struct {
+	Node string
+	trace.Entry
+}
+
+// Unasked is a node that could not be asked, and why.
+type Unasked struct{ Node, Reason string }
 
 type traceInput struct {
 	Of    string `query:"of" required:"true" minLength:"1" maxLength:"300" doc:"Extension, user@domain, or a Call-ID"`
-	After uint64 `query:"after" doc:"Only messages after the one of this seq"`
+	After string `query:"after" maxLength:"8192" doc:"Only later messages: next of an earlier reply"`
 }
 
 type traceOutput struct {
 	Body struct {
-		Messages []messageBody `json:"messages" nullable:"false" doc:"Oldest first; of this node alone"`
+		Messages []messageBody `json:"messages" nullable:"false" doc:"Of all nodes, oldest first by their clocks"`
+		Next     string        `json:"next" doc:"For after, to read on from here"`
+		Unasked  []unaskedBody `json:"unasked,omitempty" doc:"Nodes that could not be asked: their messages are missing"`
 	}
 }
 
+type unaskedBody struct {
+	Node   string `json:"node"`
+	Reason string `json:"reason"`
+}
+
 type messageBody struct {
-	Seq       uint64    `json:"seq"`
+	Node      string    `json:"node" doc:"The node that the phone talked to"`
+	Seq       uint64    `json:"seq" doc:"Grows with every message of the node"`
 	At        time.Time `json:"at"`
 	AoR       string    `json:"aor" doc:"Whose phone it is"`
 	CallID    string    `json:"callId"`
@@ -53,15 +77,23 @@ func (s *server) messages(ctx context.Context, in *traceInput) (*traceOutput, er
 		return nil, newProblem(http.StatusConflict, "no_trace", "This node remembers no SIP messages: ask a node with the "+
 			"role telephony, and set telephony.trace_memory there.")
 	}
-	found, err := s.Trace.Trace(ctx, p.Account, in.Of, in.After)
+	after, err := trace.ParseCursor(in.After)
+	if err != nil {
+		return nil, newProblem(http.StatusUnprocessableEntity, "bad_cursor", "after is not what an earlier reply gave as next: "+
+			"leave it out to begin anew.")
+	}
+	found, err := s.Trace.Trace(ctx, p.Account, in.Of, after)
 	if err != nil {
 		return nil, err
 	}
 	out := &traceOutput{}
-	out.Body.Messages = []messageBody{}
-	for _, e := range found {
+	out.Body.Messages, out.Body.Next = []messageBody{}, found.Next.String()
+	for _, n := range found.Unasked {
+		out.Body.Unasked = append(out.Body.Unasked, unaskedBody(n))
+	}
+	for _, e := range found.Messages {
 		out.Body.Messages = append(out.Body.Messages, messageBody{
-			Seq: e.Seq, At: e.At, AoR: e.AoR.String(), CallID: e.CallID, Inbound: e.Inbound, Transport: string(e.Transport),
+			Node: e.Node, Seq: e.Seq, At: e.At, AoR: e.AoR.String(), CallID: e.CallID, Inbound: e.Inbound, Transport: string(e.Transport),
 			Local: address(e.Local), Remote: address(e.Remote), Text: string(e.Text),
 		})
 	}

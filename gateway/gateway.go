@@ -14,6 +14,7 @@ import (
 	"demarc/internal/seal"
 	"demarc/store"
 	storeaccess "demarc/store/access"
+	"demarc/telephony/nodes"
 )
 
 // Config is what a Gateway is built from.
@@ -40,6 +41,7 @@ type Gateway struct {
 	listeners    listeners
 	certificates certificates
 	telephony    telephonyRole
+	nodes        *nodes.Nodes // the way to the others; nil where there are none
 	cloudlink    cloudlinkRole
 	connector    connectorRole
 }
@@ -68,6 +70,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 		{"listeners", "", g.openListeners},
 		{"account", "", g.openAccount},
 		{"telephony", config.RoleTelephony, g.startTelephony},
+		{"nodes", "", g.startNodes},
 		{"cloudlink", config.RoleCloudLink, g.startCloudLink},
 		{"connector", config.RoleConnector, g.startConnector},
 		{"http", "", g.startHTTP},

@@ -13,15 +13,31 @@ import (
 	"demarc/portal"
 )
 
-// handlers returns what is served to everybody, API and pages on one origin, and what the operator's socket serves.
-func (g *Gateway) handlers() (public, operator http.Handler) {
+// routes returns what the API stands on: of the role connector all of it, else what every node can tell.
+func (g *Gateway) routes() api.Config {
 	c := api.Config{
-		Access: g.access, Provisioning: g.connector.provisioning, Connectors: g.connector.connectors, Sync: g, Trace: g.tracer(),
-		Calls:   g.history(),
-		Reach:   g.reacher(),
+		Access: g.access, Calls: g.history(), Trace: g.tracer(), Reach: g.reacher(),
 		Guesses: access.NewGuesses(access.DefaultGuesses(g.now)), ServerURL: g.URL(), CAPEM: g.certificates.caPEM,
 		Version: g.version, Log: g.log, Now: g.now,
 	}
+	if g.cfg.Has(config.RoleConnector) {
+		c.Provisioning, c.Connectors, c.Sync = g.connector.provisioning, g.connector.connectors, g
+	}
+	return c
+}
+
+// operatorHandler returns what the operator's socket serves.
+func operatorHandler(c api.Config, health http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", api.NewOperator(c))
+	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+		mux.Handle(path, health)
+	}
+	return mux
+}
+
+// publicHandler returns what is served to everybody: API and pages on one origin.
+func (g *Gateway) publicHandler(c api.Config) http.Handler {
 	pages := portal.New(portal.Config{
 		Access: g.access, Provisioning: g.connector.provisioning, Connectors: g.connector.connectors, Sync: g,
 		Log: g.log, Now: g.now, Done: g.connector.done,
@@ -32,7 +48,7 @@ func (g *Gateway) handlers() (public, operator http.Handler) {
 	for _, prefix := range []string{"/v1/", "/provision/", "/ca.pem"} {
 		mux.Handle(prefix, routes)
 	}
-	return mux, api.NewOperator(c)
+	return mux
 }
 
 // URL returns https://host:port of API and pages.

@@ -11,27 +11,33 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"demarc/internal/config"
 )
 
 // startHTTP mounts and serves last, when everything behind the handlers is up.
 func (g *Gateway) startHTTP(context.Context) error {
+	health := g.healthHandler()
 	if g.listeners.metrics != nil {
-		g.serveHTTP("health", g.listeners.metrics, nil, g.healthHandler())
+		g.serveHTTP("health", g.listeners.metrics, nil, health)
 	}
 	if g.listeners.cloudlink != nil {
 		g.serveHTTP("cloudlink", g.listeners.cloudlink, g.certificates.https, g.cloudlink.handler)
 	}
-	if g.listeners.http == nil {
-		return nil
+	routes := g.routes()
+	if g.listeners.http != nil {
+		g.serveHTTP("api and portal", g.listeners.http, g.certificates.https, g.publicHandler(routes))
 	}
-	public, operator := g.handlers()
-	g.serveHTTP("api and portal", g.listeners.http, g.certificates.https, public)
 	socket, err := g.operatorListener()
 	if err != nil {
 		return fmt.Errorf("operator socket: %w", err)
 	}
-	g.serveHTTP("operator socket", socket, nil, operator)
-	g.onStop("event streams", func(context.Context) error { close(g.connector.done); return nil })
+	if socket != nil {
+		g.serveHTTP("operator socket", socket, nil, operatorHandler(routes, health))
+	}
+	if g.listeners.http != nil {
+		g.onStop("event streams", func(context.Context) error { close(g.connector.done); return nil })
+	}
 	return nil
 }
 
@@ -85,10 +91,19 @@ func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, 
 	})
 }
 
-// operatorListener opens the Unix socket for commands on this machine; only the owner of the data directory reaches it.
+// operatorListener opens the Unix socket for commands on this machine; only the owner of the data directory reaches it. On
+// PostgreSQL two processes may live in one directory: then it is the one with the role connector that has the socket, since
+// it serves all commands, and the other's is nil.
 func (g *Gateway) operatorListener() (net.Listener, error) {
 	path := g.cfg.OperatorSocket()
-	// The store's lock says that no other process lives in this directory: a socket left here is a dead one's.
+	if living, err := net.Dial("unix", path); err == nil {
+		_ = living.Close()
+		if !g.cfg.Has(config.RoleConnector) {
+			g.log.Info("another process serves the operator's socket of this data directory", "socket", path)
+			return nil, nil
+		}
+	}
+	// Else a socket left here is a dead one's.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -102,6 +117,17 @@ func (g *Gateway) operatorListener() (net.Listener, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	made, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	g.onStop("operator socket's file", func(context.Context) error {
+		if now, err := os.Stat(path); err == nil && os.SameFile(made, now) { // another process may have put its own there
+			return os.Remove(path)
+		}
+		return nil
+	})
 	return l, nil
 }
 

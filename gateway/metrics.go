@@ -80,7 +80,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		counter(sipBans, c.Bans)
 		counter(sipPanics, c.Panics, "edge")
 	}
-	if n := m.g.telephony.nodes; n != nil {
+	if n := m.g.nodes; n != nil {
 		counter(sipPanics, n.Panics(), "nodes")
 	}
 	if e := m.g.telephony.events; e != nil {

@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"time"
 
+	"demarc/internal/config"
+	"demarc/store"
 	storeregistrar "demarc/store/registrar"
 	"demarc/telephony/edge"
 	"demarc/telephony/nodes"
@@ -13,36 +16,56 @@ import (
 // announceEvery is how often a node says again where it is.
 const announceEvery = 30 * time.Second
 
-// startNodes opens the listener between nodes and tells the others of it.
+// startNodes opens the listener between nodes and tells the others of it. A node without one still asks those that have
+// one, and is known to be there. On SQLite there is one node.
 func (g *Gateway) startNodes(ctx context.Context) error {
 	t := g.cfg.Telephony
-	if t.NodeListen == "" {
+	if g.db.Dialect() != store.PostgreSQL {
 		return nil
 	}
 	key, err := g.certificates.authority.Key("flow tokens")
 	if err != nil {
 		return err
 	}
+	rows := storeregistrar.New(g.db, g.sealer)
+	c := nodes.Config{
+		Node: t.Node, Identity: g.certificates.authority.Node(t.Node, g.now), Tokens: registrar.NewTokens(key),
+		Gone: edge.ErrFlowGone, Book: rows, Answer: g.answer, Log: g.log,
+	}
+	address := ""
+	if g.cfg.Has(config.RoleTelephony) {
+		c.Flows = g.telephony.edge
+		if c.Listener, address, err = g.openNodeListener(); err != nil {
+			return err
+		}
+		if err := rows.Announce(ctx, t.Node, address, g.now()); err != nil {
+			if c.Listener != nil {
+				_ = c.Listener.Close()
+			}
+			return err
+		}
+		g.onStop("node address", func(ctx context.Context) error { return rows.Withdraw(ctx, t.Node) })
+		g.every("node address", announceEvery, func(ctx context.Context) error {
+			return rows.Announce(ctx, t.Node, address, g.now())
+		})
+	}
+	g.nodes = nodes.New(c)
+	g.run("node listener", g.nodes.Serve)
+	return nil
+}
+
+// openNodeListener opens the listener between nodes, if there is to be one, and returns where the others reach it.
+func (g *Gateway) openNodeListener() (net.Listener, string, error) {
+	t := g.cfg.Telephony
+	if t.NodeListen == "" {
+		return nil, "", nil
+	}
 	l, err := listen("telephony.internal_listen", t.NodeListen)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	rows := storeregistrar.New(g.db, g.sealer)
-	address := t.NodeAdvertise
-	if address == "" {
-		address = l.Addr().String()
+	if t.NodeAdvertise != "" {
+		return l, t.NodeAdvertise, nil
 	}
-	if err := rows.Announce(ctx, t.Node, address, g.now()); err != nil {
-		_ = l.Close()
-		return err
-	}
-	g.telephony.nodes = nodes.New(nodes.Config{
-		Node: t.Node, Listener: l, Identity: g.certificates.authority.Node(t.Node, g.now), Tokens: registrar.NewTokens(key), Flows: g.telephony.edge,
-		Gone: edge.ErrFlowGone, Book: rows, Log: g.log,
-	})
-	g.run("node listener", g.telephony.nodes.Serve)
-	g.every("node address", announceEvery, func(ctx context.Context) error {
-		return rows.Announce(ctx, t.Node, address, g.now())
-	})
-	return nil
+	return l, l.Addr().String(), nil
 }

@@ -27,10 +27,10 @@ func (p phones) send(ctx context.Context, b registrar.Binding, r sip.Request) (*
 	switch t := p.g.telephony; {
 	case b.Node == p.g.cfg.Telephony.Node:
 		return t.edge.Send(ctx, b.Flow, r)
-	case t.nodes == nil:
-		return nil, fmt.Errorf("the phone is at node %s: set telephony.internal_listen on both nodes", b.Node)
+	case p.g.nodes == nil:
+		return nil, fmt.Errorf("the phone is at node %s, and this node has none beside it", b.Node)
 	default:
-		return t.nodes.Send(ctx, b.Node, b.Flow, r)
+		return p.g.nodes.Send(ctx, b.Node, b.Flow, r)
 	}
 }
 

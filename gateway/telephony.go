@@ -18,7 +18,6 @@ import (
 	"demarc/telephony/directory"
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
-	"demarc/telephony/nodes"
 	"demarc/telephony/registrar"
 	"demarc/telephony/trace"
 )
@@ -32,7 +31,6 @@ type telephonyRole struct {
 	registrar *registrar.Registrar
 	events    *events.Service
 	trace     *trace.Recorder // nil when nothing is remembered
-	nodes     *nodes.Nodes    // nil without an internal listener
 }
 
 // handler is what the edge hands requests to.
@@ -55,9 +53,6 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 	}
 	g.telephony.events.Start()
 	g.run("SIP edge", func(ctx context.Context) error { return g.telephony.edge.Serve(ctx, handler) })
-	if err := g.startNodes(ctx); err != nil {
-		return err
-	}
 	g.onStop("event subscriptions", g.telephony.events.Stop) // while the edge still carries its goodbyes
 	return nil
 }

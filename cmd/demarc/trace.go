@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,13 +27,14 @@ type traceCmd struct {
 }
 
 func (traceCmd) Help() string {
-	return "Shows the last SIP messages between the gateway on this machine and a phone as a ladder. Answers to digest " +
-		"challenges, SRTP keys and push tokens were taken out before they were remembered. How far back it goes is a matter " +
-		"of telephony.trace_memory."
+	return "Shows the last SIP messages between the gateway and a phone as a ladder. The node on this machine asks the " +
+		"others, and those that cannot be asked are named. Answers to digest challenges, SRTP keys and push tokens were taken " +
+		"out before they were remembered. How far back it goes is a matter of telephony.trace_memory."
 }
 
 // tracedMessage is one message as the API tells it.
 type tracedMessage struct {
+	Node      string    `json:"node"`
 	Seq       uint64    `json:"seq"`
 	At        time.Time `json:"at"`
 	AoR       string    `json:"aor"`
@@ -55,23 +55,20 @@ func (c *traceCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 		return err
 	}
 	defer done()
-	var after uint64
+	told := traced{missing: map[string]bool{}}
 	for first := true; ; first = false {
-		var told struct {
-			Messages []tracedMessage `json:"messages"`
-		}
-		query := url.Values{"of": {c.Of}, "after": {strconv.FormatUint(after, 10)}}
-		if err := op.call(ctx, http.MethodGet, "/v1/trace?"+query.Encode(), nil, &told); err != nil {
+		if err := told.read(ctx, op, c.Of); err != nil {
 			return interrupted(ctx, err)
 		}
+		told.nameMissing(os.Stderr)
 		if first && len(told.Messages) == 0 && !c.Follow {
-			return fmt.Errorf("no messages of %s are remembered: it said nothing since the gateway started, or long ago", c.Of)
+			return fmt.Errorf("no messages of %s are remembered: it said nothing since the gateway started, or long ago%s", c.Of,
+				told.elsewhere())
 		}
 		for _, m := range told.Messages {
 			if err := show(m); err != nil {
 				return err
 			}
-			after = m.Seq
 		}
 		if !c.Follow {
 			return done()
@@ -82,6 +79,41 @@ func (c *traceCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 		case <-time.After(followPause):
 		}
 	}
+}
+
+// traced is what the API told last, and which nodes were named as missing.
+type traced struct {
+	Messages []tracedMessage `json:"messages"`
+	Next     string          `json:"next"`
+	Unasked  []struct {
+		Node   string `json:"node"`
+		Reason string `json:"reason"`
+	} `json:"unasked"`
+	missing map[string]bool
+}
+
+// read asks for what came since.
+func (t *traced) read(ctx context.Context, op *operator, of string) error {
+	query := url.Values{"of": {of}, "after": {t.Next}}
+	t.Messages, t.Unasked = nil, nil
+	return op.call(ctx, http.MethodGet, "/v1/trace?"+query.Encode(), nil, t)
+}
+
+// nameMissing says once of each node that its messages are missing.
+func (t *traced) nameMissing(w io.Writer) {
+	for _, n := range t.Unasked {
+		if !t.missing[n.Node] {
+			t.missing[n.Node] = true
+			fmt.Fprintf(w, "node %s could not be asked: %s\n", plain(n.Node), plain(n.Reason))
+		}
+	}
+}
+
+func (t *traced) elsewhere() string {
+	if len(t.Unasked) == 0 {
+		return ""
+	}
+	return ", or to a node that could not be asked"
 }
 
 // interrupted makes Ctrl-C the ordinary end of following.
@@ -138,8 +170,8 @@ func (c *traceCmd) rung(out io.Writer, m tracedMessage) error {
 	if !m.Inbound {
 		arrow = "◀" + line
 	}
-	_, err := fmt.Fprintf(out, "%s  %-24s %s demarc\n", m.At.Local().Format("15:04:05.000"),
-		plain(m.AoR)+" "+m.Transport, arrow)
+	_, err := fmt.Fprintf(out, "%s  %-24s %s %s\n", m.At.Local().Format("15:04:05.000"),
+		plain(m.AoR)+" "+m.Transport, arrow, plain(m.Node))
 	if err == nil && c.Full {
 		for l := range strings.Lines(m.Text) {
 			if _, err = fmt.Fprintln(out, "    "+plain(strings.TrimRight(l, "\r\n"))); err != nil {

@@ -29,11 +29,13 @@ import (
 // traces is what a gateway remembers.
 type traces struct{ *trace.Recorder }
 
-func (s traces) Trace(_ context.Context, _ account.ID, of string, after uint64) ([]trace.Entry, error) {
-	if found := s.Call("pbx.test", of, after); len(found) > 0 {
-		return found, nil
+func (s traces) Trace(_ context.Context, _ account.ID, of string, after trace.Cursor) (api.Traced, error) {
+	told := api.Traced{Next: after, Unasked: []api.Unasked{{Node: "n2", Reason: "connection refused"}}}
+	for _, e := range s.Find(trace.Question{Domain: "pbx.test", Of: of, After: after["n1"]}).Entries {
+		told.Messages = append(told.Messages, api.TracedMessage{Node: "n1", Entry: e})
+		told.Next["n1"] = e.Seq
 	}
-	return s.Of(telephony.NewAoR(of, "pbx.test"), after), nil
+	return told, nil
 }
 
 func (s traces) add(inbound bool, text string) {
@@ -92,7 +94,7 @@ func TestTrace(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-		if len(lines) != 2 || !strings.Contains(lines[0], "─ REGISTER sip:pbx.test ─") || !strings.Contains(lines[0], "▶ demarc") ||
+		if len(lines) != 2 || !strings.Contains(lines[0], "─ REGISTER sip:pbx.test ─") || !strings.Contains(lines[0], "▶ n1") ||
 			!strings.Contains(lines[1], "◀─ 401 Unauthorized") || strings.Contains(out.String(), "\x1b") {
 			t.Errorf("%s:\n%s", of, out.String())
 		}
@@ -105,7 +107,7 @@ func TestTrace(t *testing.T) {
 		t.Error(out.String())
 	}
 	err := (&traceCmd{Of: "4711"}).Run(t.Context(), r, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "no messages of 4711") {
+	if err == nil || !strings.Contains(err.Error(), "no messages of 4711") || !strings.Contains(err.Error(), "could not be asked") {
 		t.Errorf("%v", err)
 	}
 }

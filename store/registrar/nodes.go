@@ -24,8 +24,45 @@ func (s *Store) Address(ctx context.Context, node string) (string, error) {
 	err := s.db.Read(ctx, func(q store.Tx) error {
 		return q.QueryRow(ctx, `SELECT address FROM node WHERE node = $1`, node).Scan(&address)
 	})
-	if store.NoRows(err) {
+	if store.NoRows(err) || err == nil && address == "" {
 		return "", fmt.Errorf("the node %s has no internal listener: set telephony.internal_listen there", node)
 	}
 	return address, err
+}
+
+// Withdraw says that the node stops.
+func (s *Store) Withdraw(ctx context.Context, node string) error {
+	return s.db.Write(ctx, func(tx store.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM node WHERE node = $1`, node)
+		return err
+	})
+}
+
+// Node is a node that holds phones.
+type Node struct {
+	Name   string
+	SeenAt time.Time // when it last said that it is there
+}
+
+// Present returns the nodes that were there after a time, by name.
+func (s *Store) Present(ctx context.Context, after time.Time) ([]Node, error) {
+	var all []Node
+	err := s.db.Read(ctx, func(q store.Tx) error {
+		rows, err := q.Query(ctx, `SELECT node, seen_at FROM node WHERE seen_at > $1 ORDER BY node`, store.Millis(after))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var n Node
+			var seen int64
+			if err := rows.Scan(&n.Name, &seen); err != nil {
+				return err
+			}
+			n.SeenAt = time.UnixMilli(seen)
+			all = append(all, n)
+		}
+		return rows.Err()
+	})
+	return all, err
 }

@@ -2,6 +2,7 @@ package registrar_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,24 @@ func TestNodeAddresses(t *testing.T) {
 			if got := must(s.Address(t.Context(), "n1"))(t); got != address {
 				t.Errorf("%s, want %s", got, address)
 			}
+		}
+		for name, at := range map[string]time.Time{"n3": start.Add(time.Hour), "n2": start.Add(time.Minute)} {
+			if err := s.Announce(t.Context(), name, "", at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Address(t.Context(), "n2"); err == nil || !strings.Contains(err.Error(), "telephony.internal_listen") {
+			t.Errorf("a node without a listener: %v", err)
+		}
+		all := must(s.Present(t.Context(), start))(t)
+		if len(all) != 2 || all[0].Name != "n2" || !all[0].SeenAt.Equal(start.Add(time.Minute)) || all[1].Name != "n3" {
+			t.Errorf("%+v", all)
+		}
+		if err := s.Withdraw(t.Context(), "n3"); err != nil {
+			t.Fatal(err)
+		}
+		if all := must(s.Present(t.Context(), start))(t); len(all) != 1 {
+			t.Errorf("after it stopped: %+v", all)
 		}
 	})
 }

@@ -10,5 +10,9 @@
 //	no hop left                       483
 //	INVITE and what belongs to it     501: calls come with their own way
 //
+// A MESSAGE to a node itself, without a Route, is a question about a subject, and its answer stands in the response:
+//
+//	trace    what the node remembers of a phone's SIP messages
+//
 // It owns no flow and decides nothing about who may send. No compatibility promise.
 package nodes

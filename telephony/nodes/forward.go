@@ -32,6 +32,9 @@ func (n *Nodes) deliver(m *wire.Message) sip.Answer {
 	if m.Is("INVITE") || m.Is("CANCEL") || m.Is("ACK") {
 		return sip.Answer{Status: 501}
 	}
+	if subject, ok := n.question(m); ok {
+		return n.answer(subject, m.Body)
+	}
 	flow, err := n.flow(m)
 	if err != nil {
 		return sip.Answer{Status: 403}

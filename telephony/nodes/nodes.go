@@ -37,7 +37,8 @@ type Book interface {
 	Address(ctx context.Context, node string) (string, error)
 }
 
-// Config of Nodes; all but the last three are needed.
+// Config of Nodes. A node that holds no phones has neither Listener nor Flows, and only asks. Timers, Limit and Log may be
+// left out.
 type Config struct {
 	Node     string
 	Listener net.Listener
@@ -46,9 +47,11 @@ type Config struct {
 	Flows    Flows
 	Gone     error // what Flows returns for a flow that is not there any more
 	Book     Book
-	Timers   sip.Timers
-	Limit    int // requests in hand per connection; 4096 when 0
-	Log      *slog.Logger
+	// Answer answers what another node asks about a subject; ErrSubject when it knows none of that name. Nil: there are none.
+	Answer func(ctx context.Context, subject string, question []byte) ([]byte, error)
+	Timers sip.Timers
+	Limit  int // requests in hand per connection; 4096 when 0
+	Log    *slog.Logger
 }
 
 const (
@@ -90,10 +93,14 @@ func New(c Config) *Nodes {
 
 // Serve takes connections of other nodes until the context ends, and returns when nothing runs any more.
 func (n *Nodes) Serve(ctx context.Context) error {
-	n.work.Go(n.accept)
+	if n.cfg.Listener != nil {
+		n.work.Go(n.accept)
+	}
 	<-ctx.Done()
 	n.stop()
-	_ = n.cfg.Listener.Close()
+	if n.cfg.Listener != nil {
+		_ = n.cfg.Listener.Close()
+	}
 	n.mu.Lock()
 	var open []*sip.Conn
 	for c := range n.accepted {

@@ -1,12 +1,14 @@
 package nodes_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -70,22 +72,33 @@ func (f *flows) set(change func()) {
 }
 
 // start runs one node.
-func start(t *testing.T, name string, authority *pki.Authority, b book, key string, f nodes.Flows) *nodes.Nodes {
+func start(t *testing.T, name string, authority *pki.Authority, b book, key string, f nodes.Flows,
+	change ...func(*nodes.Config)) *nodes.Nodes {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	b[name] = l.Addr().String()
-	n := nodes.New(nodes.Config{
+	c := nodes.Config{
 		Node: name, Listener: l, Identity: authority.Node(name, time.Now), Tokens: registrar.NewTokens([]byte(key)), Flows: f,
 		Gone: errGone, Book: b,
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	n := nodes.New(c)
+	serve(t, n)
+	return n
+}
+
+// serve serves until the test's end.
+func serve(t *testing.T, n *nodes.Nodes) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = n.Serve(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	return n
 }
 
 func authority(t *testing.T) *pki.Authority {
@@ -316,5 +329,39 @@ func TestNodeComesBack(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("%+v %v", response, err)
 		}
+	}
+}
+
+// A node asks another one, which answers what it knows; an older one, that knows no questions, is told apart.
+func TestNodesAskEachOther(t *testing.T) {
+	a, b := authority(t), book{}
+	asker := nodes.New(nodes.Config{Node: "one", Identity: a.Node("one", time.Now), Book: b}) // it holds no phones
+	serve(t, asker)
+	start(t, "two", a, b, "k", &flows{}, func(c *nodes.Config) {
+		c.Answer = func(_ context.Context, subject string, question []byte) ([]byte, error) {
+			switch subject {
+			case "weather":
+				return append([]byte("of "), question...), nil
+			case "broken":
+				return nil, io.EOF
+			}
+			return nil, nodes.ErrSubject
+		}
+	})
+	start(t, "three", a, b, "k", &flows{})
+	for _, c := range []struct {
+		node, subject, want string
+		err                 string
+	}{
+		{"two", "weather", "of {}", ""}, {"two", "sports", "", "404"}, {"two", "broken", "", "500"},
+		{"three", "weather", "", "another version (404"}, {"four", "weather", "", "no such node"},
+	} {
+		got, err := asker.Ask(t.Context(), c.node, c.subject, []byte("{}"))
+		if string(got) != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s of %s: %q, %v", c.subject, c.node, got, err)
+		}
+	}
+	if _, err := asker.Ask(t.Context(), "two", "weather", bytes.Repeat([]byte("x"), 60<<10)); err != nil {
+		t.Errorf("a long answer: %v", err)
 	}
 }

@@ -72,6 +72,7 @@ type ring struct {
 // NewRecorder returns a recorder that holds about so many bytes.
 func NewRecorder(bytes int) *Recorder {
 	r := &Recorder{seed: maphash.MakeSeed()}
+	r.seq.Store(uint64(time.Now().UnixMicro())) // whoever follows reads on when the process has started anew
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.rings = make(map[telephony.AoR]*ring)

@@ -2,7 +2,10 @@ package trace_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -139,5 +142,70 @@ func BenchmarkRecord(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Record(trace.Message{AoR: alice, Text: text, Known: true})
+	}
+}
+
+func TestFindPagesWhatThereIs(t *testing.T) {
+	r := trace.NewRecorder(16 << 20)
+	big := strings.Repeat("x", 12<<10)
+	for i := range 20 {
+		r.Record(trace.Message{AoR: alice, Known: true, Text: append(message(fmt.Sprint("call-", i%2)), big...)})
+	}
+	for of, want := range map[string]int{
+		"1001": 20, "1001@pbx.test": 20, "sip:1001": 20, "call-1": 10, "1002": 0, "1001@other.test": 0,
+	} {
+		q, got, pages := trace.Question{Domain: "pbx.test", Of: of}, 0, 0
+		for more := true; more; pages++ {
+			page := r.Find(q)
+			for _, e := range page.Entries {
+				if e.Seq <= q.After {
+					t.Fatalf("%s: %d after %d", of, e.Seq, q.After)
+				}
+				q.After = e.Seq
+			}
+			if encoded, err := json.Marshal(page); err != nil || len(encoded) > 64<<10 {
+				t.Fatalf("%s: a page of %d bytes, %v", of, len(encoded), err)
+			}
+			got, more = got+len(page.Entries), page.More
+		}
+		if got != want || want > 0 && pages < 2 {
+			t.Errorf("%s: %d messages in %d pages, want %d", of, got, pages, want)
+		}
+	}
+	if got := r.Find(trace.Question{Domain: "other.test", Of: "call-1"}); len(got.Entries) > 0 {
+		t.Error("another domain's call is told")
+	}
+	if off := (*trace.Recorder)(nil).Find(trace.Question{}); !off.Off {
+		t.Errorf("%+v", off)
+	}
+}
+
+func TestCursor(t *testing.T) {
+	c := trace.Cursor{"node-a": 7, "node-b": 1 << 52}
+	if got, err := trace.ParseCursor(c.String()); err != nil || !maps.Equal(got, c) {
+		t.Errorf("%v %v", got, err)
+	}
+	if got, err := trace.ParseCursor(""); err != nil || got == nil || len(got) > 0 {
+		t.Errorf("%v %v", got, err)
+	}
+	for _, bad := range []string{"7", "!", "bnVsbA", "WzFd"} { // the last two are null and [1]
+		if _, err := trace.ParseCursor(bad); !errors.Is(err, trace.ErrCursor) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// Whoever follows a node reads on when it has started anew.
+func TestLaterRecordersCountOn(t *testing.T) {
+	first := trace.NewRecorder(1 << 20)
+	for range 100 {
+		first.Record(trace.Message{AoR: alice, Text: message("a")})
+	}
+	last := first.Of(alice, 0)
+	time.Sleep(time.Millisecond)
+	second := trace.NewRecorder(1 << 20)
+	second.Record(trace.Message{AoR: alice, Text: message("b")})
+	if got := second.Of(alice, last[len(last)-1].Seq); len(got) != 1 {
+		t.Errorf("%d messages", len(got))
 	}
 }

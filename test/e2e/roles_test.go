@@ -97,3 +97,32 @@ func TestForeignKeysetIsRefused(t *testing.T) {
 	}
 	mustContain(t, "the error", err.Error(), "keyset", keyset, "restore it")
 }
+
+// Two processes may share a data directory on PostgreSQL: the one with the role connector has the operator's socket, and
+// keeps it when the other one stops.
+func TestTwoProcessesInOneDirectory(t *testing.T) {
+	t.Parallel()
+	database := account.Secret(storetest.PostgreSQLURL(t))
+	together := func(c *config.Config) { c.Store.URL, c.Account.Domain = database, domain }
+	phones := newSite(t, together, roles(config.RoleTelephony), func(c *config.Config) { c.Telephony.Node = "phones" })
+	if status := phones.socket("/v1/users", nil); status != http.StatusNotFound {
+		t.Errorf("a node without the role connector lists users: %d", status)
+	}
+	front := prepareSite(t, together, roles(config.RoleConnector, config.RoleCloudLink), func(c *config.Config) {
+		c.DataDir, c.Telephony.Node, c.Telephony.Directory = phones.cfg.DataDir, "front", ""
+	})
+	front.start()
+	later := prepareSite(t, together, roles(config.RoleTelephony), func(c *config.Config) {
+		c.DataDir, c.Telephony.Node = phones.cfg.DataDir, "later"
+	})
+	later.start()
+	for _, gone := range []*site{phones, later} {
+		if status := front.socket("/v1/users", nil); status != http.StatusOK {
+			t.Errorf("users by the socket: %d", status)
+		}
+		gone.stop()
+	}
+	if status := front.socket("/v1/users", nil); status != http.StatusOK {
+		t.Errorf("users by the socket, when the others have stopped: %d", status)
+	}
+}

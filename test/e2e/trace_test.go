@@ -1,11 +1,19 @@
 package e2e_test
 
 import (
+	"context"
+	"encoding/json"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"demarc/internal/account"
+	"demarc/internal/config"
+	"demarc/store/storetest"
 )
 
 // Support reads what a phone and the registrar said to each other, and no secret.
@@ -53,4 +61,103 @@ func TestTraceOfAPhone(t *testing.T) {
 			t.Errorf("%s: %d messages", of, len(found))
 		}
 	}
+}
+
+// traceReply is what the API tells of messages.
+type traceReply struct {
+	Messages []struct{ Node, Text string }
+	Next     string
+	Unasked  []struct{ Node, Reason string }
+}
+
+// who says which node told what, and which could not be asked.
+func (r traceReply) who() string {
+	var told []string
+	for _, m := range r.Messages {
+		head, _, _ := strings.Cut(m.Text, " ")
+		told = append(told, m.Node+" "+head)
+	}
+	for _, n := range r.Unasked {
+		told = append(told, "not "+n.Node)
+	}
+	return strings.Join(told, ", ")
+}
+
+// Several machines: support asks any of them, also one with phones alone through its socket, and reads what all remember.
+func TestTraceOfAllNodes(t *testing.T) {
+	t.Parallel()
+	database := account.Secret(storetest.PostgreSQLURL(t))
+	node := func(name, internal string, all ...config.Role) func(*config.Config) {
+		return func(c *config.Config) {
+			c.Store.URL, c.Account.Domain, c.Roles = database, domain, all
+			c.Telephony.Node, c.Telephony.NodeListen = name, internal
+		}
+	}
+	front := newSite(t, node("front", "", config.RoleConnector, config.RoleCloudLink), func(c *config.Config) { c.Telephony.Directory = "" })
+	beside := func(name, internal string) *site {
+		s := prepareSite(t, node(name, internal, config.RoleTelephony), func(c *config.Config) { c.Store.KeysetFile = front.cfg.KeysetFile() })
+		if err := os.CopyFS(s.cfg.DataFile("pki"), os.DirFS(front.cfg.DataFile("pki"))); err != nil {
+			t.Fatal(err)
+		}
+		s.start()
+		return s
+	}
+	a, b := beside("node-a", "127.0.0.1:0"), beside("node-b", "127.0.0.1:0")
+	for _, s := range []*site{a, b} {
+		if status := newLivePhone(t, s.gateway.SIPAddress("tcp"), "tcp").register(60); status != 200 {
+			t.Fatalf("register got %d", status)
+		}
+	}
+	front.signIn()
+	var after string
+	both := "node-a REGISTER, node-a SIP/2.0, node-a REGISTER, node-a SIP/2.0, " +
+		"node-b REGISTER, node-b SIP/2.0, node-b REGISTER, node-b SIP/2.0"
+	for name, ask := range map[string]func(path string, out any) int{
+		"front": func(path string, out any) int { front.owner.call(http.MethodGet, path, nil, out); return 200 },
+		"a":     a.socket, "b": b.socket,
+	} {
+		var told traceReply
+		if status := ask("/v1/trace?of=1001", &told); status != 200 || told.who() != both {
+			t.Errorf("%s told %d: %s", name, status, told.who())
+		}
+		after = told.Next
+		var later traceReply
+		if ask("/v1/trace?of=1001&after="+after, &later); later.who() != "" {
+			t.Errorf("%s told again: %s", name, later.who())
+		}
+	}
+	c := beside("node-c", "") // it cannot be asked, and that is said
+	b.stop()                  // it remembers nothing any more
+	var told traceReply
+	if a.socket("/v1/trace?of=1001", &told); told.who() != "node-a REGISTER, node-a SIP/2.0, node-a REGISTER, node-a SIP/2.0, not node-c" {
+		t.Errorf("%s", told.who())
+	} else if !strings.Contains(told.Unasked[0].Reason, "set telephony.internal_listen there") {
+		t.Errorf("%s", told.Unasked[0].Reason)
+	}
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/metrics": 200, "/v1/users": 404, "/v1/trace?of=1&after=x": 422} {
+		if status := c.socket(path, nil); status != want {
+			t.Errorf("%s: %d, want %d", path, status, want)
+		}
+	}
+}
+
+// socket asks a node's operator socket.
+func (s *site) socket(path string, out any) int {
+	s.t.Helper()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", s.cfg.OperatorSocket())
+	}}
+	defer transport.CloseIdleConnections()
+	client := http.Client{Transport: transport, Timeout: patience}
+	reply, err := client.Get("http://operator" + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	if out != nil {
+		if err := json.NewDecoder(reply.Body).Decode(out); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return reply.StatusCode
 }
