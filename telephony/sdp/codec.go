@@ -10,31 +10,37 @@ import (
 // event is what DTMF is carried in (RFC 4733).
 const event = "telephone-event"
 
-// static payload types that need no a=rtpmap (RFC 3551 §6), of the codecs that we pass through.
-var static = map[uint8]Codec{
-	0:  {Payload: 0, Name: "PCMU", Rate: 8000, Channels: 1},
-	8:  {Payload: 8, Name: "PCMA", Rate: 8000, Channels: 1},
-	9:  {Payload: 9, Name: "G722", Rate: 8000, Channels: 1}, // samples at 16 kHz, by an old error (RFC 3551 §4.5.2)
-	18: {Payload: 18, Name: "G729", Rate: 8000, Channels: 1},
+// passed are the audio codecs that we pass through, best first, with our own payload types. All but Opus are static: they
+// need no a=rtpmap (RFC 3551 §6).
+var passed = [...]Codec{
+	{Payload: 111, Name: "opus", Rate: 48000, Channels: 2, Params: "minptime=10;useinbandfec=1"},
+	{Payload: 9, Name: "G722", Rate: 8000, Channels: 1}, // samples at 16 kHz, by an old error (RFC 3551 §4.5.2)
+	{Payload: 8, Name: "PCMA", Rate: 8000, Channels: 1},
+	{Payload: 0, Name: "PCMU", Rate: 8000, Channels: 1},
+	{Payload: 18, Name: "G729", Rate: 8000, Channels: 1},
+}
+
+// static returns the codec of a payload type that needs no a=rtpmap.
+func static(payload uint8) Codec {
+	for _, c := range passed[1:] {
+		if c.Payload == payload {
+			return c
+		}
+	}
+	return Codec{Payload: payload}
 }
 
 // Passed returns the audio codecs that we pass through, best first: what to offer when nobody has offered anything yet.
-func Passed() []Codec {
-	return []Codec{
-		{Payload: 111, Name: "opus", Rate: 48000, Channels: 2, Params: "minptime=10;useinbandfec=1"},
-		static[9], static[8], static[0], static[18],
-	}
-}
+func Passed() []Codec { return slices.Clone(passed[:]) }
 
 // Music returns the codecs of announcements, music and mixing.
-func Music() []Codec { return []Codec{static[8], static[0]} }
+func Music() []Codec { return []Codec{static(8), static(0)} }
 
 // Common returns those of the codecs that we pass through, in their order: what to offer to the other side of a call.
 func Common(offered []Codec) []Codec {
-	passed := Passed()
 	var common []Codec
 	for _, c := range offered {
-		if slices.ContainsFunc(passed, c.Is) && !slices.ContainsFunc(common, c.Is) {
+		if slices.ContainsFunc(passed[:], c.Is) && !slices.ContainsFunc(common, c.Is) {
 			common = append(common, c)
 		}
 	}
@@ -62,10 +68,11 @@ func (c Codec) Is(other Codec) bool {
 
 // String returns the codec as a=rtpmap names it, e.g. "opus/48000/2".
 func (c Codec) String() string {
+	name := c.Name + "/" + strconv.Itoa(c.Rate)
 	if c.Channels > 1 {
-		return fmt.Sprintf("%s/%d/%d", c.Name, c.Rate, c.Channels)
+		name += "/" + strconv.Itoa(c.Channels)
 	}
-	return fmt.Sprintf("%s/%d", c.Name, c.Rate)
+	return name
 }
 
 // param returns a parameter of a=fmtp.
@@ -95,20 +102,28 @@ func (m *Media) event(rate int) (Codec, bool) {
 
 // readFormats keeps the payload types of an m= line; each once.
 func (s *section) readFormats(formats []string) {
+	s.codecs = make([]Codec, 0, len(formats))
 	for _, f := range formats {
 		payload, err := strconv.ParseUint(f, 10, 7)
-		if err != nil || s.codecs[uint8(payload)] != nil {
+		if err != nil || s.codec(payload) != nil {
 			continue
 		}
 		codec := Codec{Payload: uint8(payload)}
 		if s.Kind == "audio" {
-			if known, ok := static[codec.Payload]; ok {
-				codec = known
-			}
+			codec = static(codec.Payload)
 		}
-		s.codecs[codec.Payload] = &codec
-		s.formats = append(s.formats, codec.Payload)
+		s.codecs = append(s.codecs, codec)
 	}
+}
+
+// codec returns the one with a payload type, or nil.
+func (s *section) codec(payload uint64) *Codec {
+	for i := range s.codecs {
+		if uint64(s.codecs[i].Payload) == payload {
+			return &s.codecs[i]
+		}
+	}
+	return nil
 }
 
 // of finds the codec that an attribute speaks of, and the rest of its value. It is nil for one that the m= line lacks.
@@ -118,7 +133,7 @@ func (s *section) of(value string) (*Codec, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("%q is not a payload type", shorten(number))
 	}
-	return s.codecs[uint8(payload)], strings.TrimSpace(rest), nil
+	return s.codec(payload), strings.TrimSpace(rest), nil
 }
 
 func (s *section) rtpmap(value string) error {
@@ -166,9 +181,9 @@ func (s *section) feedback(value string) {
 		return
 	}
 	const most = 16
-	for _, payload := range s.formats {
-		c := s.codecs[payload]
-		if (number == "*" || number == strconv.Itoa(int(payload))) && len(c.Feedback) < most {
+	for i := range s.codecs {
+		c := &s.codecs[i]
+		if (number == "*" || number == strconv.Itoa(int(c.Payload))) && len(c.Feedback) < most {
 			c.Feedback = append(c.Feedback, text)
 		}
 	}

@@ -152,7 +152,7 @@ func (s *Side) number(kind string, codecs []Codec) []Codec {
 		known = append(known, codecsOf(ours, kind)...)
 	}
 	known = append(known, codecsOf(s.Theirs, kind)...)
-	taken := map[uint8]bool{}
+	var taken [128]bool
 	for _, c := range known {
 		taken[c.Payload] = true
 	}
@@ -165,7 +165,7 @@ func (s *Side) number(kind string, codecs []Codec) []Codec {
 		if i := slices.IndexFunc(known, same); i >= 0 {
 			c.Payload = known[i].Payload
 		} else {
-			c.Payload = free(usual(c), taken)
+			c.Payload = free(usual(c), &taken)
 		}
 		taken[c.Payload] = true
 		numbered = append(numbered, c)
@@ -189,7 +189,7 @@ func codecsOf(d *Description, kind string) []Codec {
 
 // usual returns our own number for a codec, or what the other side of the call has for it.
 func usual(c Codec) uint8 {
-	for _, p := range Passed() {
+	for _, p := range passed {
 		if p.Is(c) {
 			return p.Payload
 		}
@@ -198,7 +198,7 @@ func usual(c Codec) uint8 {
 }
 
 // free returns a payload type that nothing else has: the wanted one, or one of the dynamic range.
-func free(wanted uint8, taken map[uint8]bool) uint8 {
+func free(wanted uint8, taken *[128]bool) uint8 {
 	if !taken[wanted] {
 		return wanted
 	}

@@ -3,6 +3,7 @@ package sdp
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -57,8 +58,7 @@ type section struct {
 	address   netip.Addr // not valid: the one of an old hold
 	port      uint16
 	rtcp      netip.AddrPort // address not valid: the same as address
-	formats   []uint8
-	codecs    map[uint8]*Codec // by payload type
+	codecs    []Codec        // of the m= line, whether named yet or not
 }
 
 func (r *reader) line(line string) error {
@@ -168,7 +168,6 @@ func (r *reader) beginMedia(value string) error {
 	}
 	m := r.session // with what the session says for all
 	m.Kind, m.Profile, m.Format, m.port = strings.ToLower(f[0]), f[2], f[3], uint16(port)
-	m.codecs = map[uint8]*Codec{}
 	if m.rtp() {
 		m.readFormats(f[3:])
 	}
@@ -202,11 +201,7 @@ func (r *reader) endMedia() error {
 	if !m.address.IsValid() && m.Ufrag == "" { // with ICE it only says that the candidates count
 		m.Direction = m.Direction.And(SendOnly)
 	}
-	for _, payload := range m.formats {
-		if c := m.codecs[payload]; c.Name != "" {
-			m.Codecs = append(m.Codecs, *c)
-		}
-	}
+	m.Codecs = slices.DeleteFunc(m.codecs, func(c Codec) bool { return c.Name == "" })
 	r.d.Media = append(r.d.Media, m.Media)
 	return nil
 }

@@ -1,8 +1,9 @@
 package sdp
 
 import (
-	"fmt"
-	"net/netip"
+	"bytes"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -24,114 +25,117 @@ type written struct {
 // write puts a description together: nothing stands in it but what the media opened for this leg, the codecs, and the
 // phone's own mids and payload types.
 func (s *Side) write(media []written, bundle []string) []byte {
+	if s.Last == nil {
+		return s.describe(1, media, bundle)
+	}
 	version := uint64(1)
 	if last, err := Parse(s.Last); err == nil {
 		version = last.Origin.Version
-		if same := s.describe(version, media, bundle); same == string(s.Last) {
-			return []byte(same)
-		}
-		version++ // RFC 3264 §8
 	}
-	return []byte(s.describe(version, media, bundle))
+	if same := s.describe(version, media, bundle); bytes.Equal(same, s.Last) {
+		return same
+	}
+	return s.describe(version+1, media, bundle) // RFC 3264 §8
 }
 
-func (s *Side) describe(version uint64, media []written, bundle []string) string {
-	var w writer
-	addr := s.Local.Addr
+func (s *Side) describe(version uint64, media []written, bundle []string) []byte {
+	w := make(writer, 0, 1024)
+	addr := "IN IP4 "
+	if s.Local.Addr.Unmap().Is6() {
+		addr = "IN IP6 "
+	}
+	addr += s.Local.Addr.Unmap().String()
 	w.line("v=0")
-	w.line("o=demarc %d %d IN %s", s.Session, version, family(addr))
+	w.line("o=demarc ", decimal(s.Session), " ", decimal(version), " ", addr)
 	w.line("s=-")
-	w.line("c=IN %s", family(addr))
+	w.line("c=", addr)
 	w.line("t=0 0")
 	if len(bundle) > 0 {
-		w.line("a=group:BUNDLE %s", strings.Join(bundle, " "))
+		w.line("a=group:BUNDLE ", strings.Join(bundle, " "))
 	}
-	for _, m := range media {
-		if m.ice {
-			w.line("a=ice-lite")
-			break
-		}
+	if slices.ContainsFunc(media, func(m written) bool { return m.ice }) {
+		w.line("a=ice-lite")
 	}
-	for _, m := range media {
-		w.media(&s.Local, m)
+	for i := range media {
+		w.media(&s.Local, &media[i])
 	}
-	return w.String()
+	return w
 }
 
-type writer struct{ strings.Builder }
+// writer is a description as far as it is written.
+type writer []byte
 
-func (w *writer) line(format string, values ...any) {
-	fmt.Fprintf(w, format, values...)
-	w.WriteString("\r\n")
+func (w *writer) line(parts ...string) {
+	for _, p := range parts {
+		*w = append(*w, p...)
+	}
+	*w = append(*w, '\r', '\n')
 }
 
-func (w *writer) media(local *Local, m written) {
+func (w *writer) media(local *Local, m *written) {
 	if m.line.RTP == 0 {
-		w.line("m=%s 0 %s %s", m.kind, m.profile, m.format)
+		w.line("m=", m.kind, " 0 ", m.profile, " ", m.format)
 		w.attribute("mid", m.mid)
 		return
 	}
-	formats := make([]string, len(m.codecs))
-	for i, c := range m.codecs {
-		formats[i] = fmt.Sprint(c.Payload)
+	*w = append(*w, "m="+m.kind+" "+decimal(m.line.RTP)+" "+m.profile...)
+	for _, c := range m.codecs {
+		*w = append(*w, " "+decimal(c.Payload)...)
 	}
-	w.line("m=%s %d %s %s", m.kind, m.line.RTP, m.profile, strings.Join(formats, " "))
+	w.line()
 	for _, c := range m.codecs {
 		w.codec(c)
 	}
 	if m.ptime > 0 {
-		w.line("a=ptime:%d", m.ptime)
+		w.line("a=ptime:", strconv.Itoa(m.ptime))
 	}
 	if m.mux {
 		w.line("a=rtcp-mux")
 	} else {
-		w.line("a=rtcp:%d", m.line.RTCP)
+		w.line("a=rtcp:", decimal(m.line.RTCP))
 	}
 	for _, k := range m.keys {
-		w.line("a=crypto:%d %s inline:%s", k.Tag, k.Suite, k.Key.Reveal())
+		w.line("a=crypto:", strconv.Itoa(k.Tag), " ", k.Suite, " inline:", k.Key.Reveal())
 	}
 	if m.setup != "" {
-		w.line("a=fingerprint:%s %s", local.Fingerprint.Hash, local.Fingerprint.Value)
-		w.line("a=setup:%s", m.setup)
+		w.line("a=fingerprint:", local.Fingerprint.Hash, " ", local.Fingerprint.Value)
+		w.line("a=setup:", m.setup)
 	}
 	if m.ice {
 		w.ice(local, m)
 	}
 	w.attribute("mid", m.mid)
-	w.line("a=%s", m.direction)
+	w.line("a=", string(m.direction))
 }
 
 func (w *writer) codec(c Codec) {
-	w.line("a=rtpmap:%d %s", c.Payload, c)
+	payload := decimal(c.Payload)
+	w.line("a=rtpmap:", payload, " ", c.String())
 	if c.Params != "" {
-		w.line("a=fmtp:%d %s", c.Payload, c.Params)
+		w.line("a=fmtp:", payload, " ", c.Params)
 	}
 	for _, f := range c.Feedback {
-		w.line("a=rtcp-fb:%d %s", c.Payload, f)
+		w.line("a=rtcp-fb:", payload, " ", f)
 	}
 }
 
 // ice writes our only address as the only candidate of each component; priorities are those of RFC 8445 §5.1.2.1 for a host
 // with one address.
-func (w *writer) ice(local *Local, m written) {
-	w.line("a=ice-ufrag:%s", local.Ufrag)
-	w.line("a=ice-pwd:%s", local.Pwd.Reveal())
-	w.line("a=candidate:1 1 udp 2130706431 %s %d typ host", local.Addr, m.line.RTP)
+func (w *writer) ice(local *Local, m *written) {
+	addr := local.Addr.Unmap().String()
+	w.line("a=ice-ufrag:", local.Ufrag)
+	w.line("a=ice-pwd:", local.Pwd.Reveal())
+	w.line("a=candidate:1 1 udp 2130706431 ", addr, " ", decimal(m.line.RTP), " typ host")
 	if !m.mux {
-		w.line("a=candidate:1 2 udp 2130706430 %s %d typ host", local.Addr, m.line.RTCP)
+		w.line("a=candidate:1 2 udp 2130706430 ", addr, " ", decimal(m.line.RTCP), " typ host")
 	}
 	w.line("a=end-of-candidates")
 }
 
 func (w *writer) attribute(name, value string) {
 	if value != "" {
-		w.line("a=%s:%s", name, value)
+		w.line("a=", name, ":", value)
 	}
 }
 
-func family(addr netip.Addr) string {
-	if addr.Is4() || addr.Is4In6() {
-		return "IP4 " + addr.Unmap().String()
-	}
-	return "IP6 " + addr.String()
-}
+func decimal[N ~uint8 | ~uint16 | ~uint64](n N) string { return strconv.FormatUint(uint64(n), 10) }
