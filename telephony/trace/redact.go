@@ -1,42 +1,46 @@
 package trace
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 const hidden = "***"
 
 // Redact returns a copy of a SIP message without what is secret: what answers a digest challenge (name and realm stay,
 // for they say what is wrong), keys in SDP (RFC 4568, RFC 4566 §5.12), and push tokens (RFC 8599).
-func Redact(text []byte) []byte {
-	out := make([]byte, 0, len(text))
+func Redact(text []byte) []byte { return appendRedacted(make([]byte, 0, len(text)), text) }
+
+// appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece.
+func appendRedacted(out, text []byte) []byte {
 	tokens := mayHoldTokens(text)
 	body, secret := false, false
-	for len(text) > 0 {
-		line, rest, more := bytes.Cut(text, []byte("\n"))
-		if more {
-			line = text[:len(line)+1]
+	kept := 0 // text[:kept] is dealt with
+	for at := 0; at < len(text); {
+		end := len(text)
+		if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+			end = at + i + 1
 		}
-		text = rest
+		line := text[at:end]
 		folded := line[0] == ' ' || line[0] == '\t'
 		switch {
 		case body:
-			out = appendBody(out, line, tokens)
-			continue
+			secret = isKey(line)
 		case line[0] == '\r' || line[0] == '\n':
-			body = true
-		case folded && secret: // the rest of a header that was hidden
-			continue
+			body, secret = true, false
 		case !folded:
-			if secret = isAuthorization(line); secret {
-				out = appendAuthorization(out, line)
-				continue
-			}
+			secret = isAuthorization(line)
 		}
-		out = appendWithoutTokens(out, line, tokens)
+		if secret {
+			out = appendWithoutTokens(out, text[kept:at], tokens)
+			kept = end
+		}
+		switch {
+		case secret && body:
+			out = appendKey(out, line)
+		case secret && !folded: // the fold of a hidden header is hidden with it
+			out = appendAuthorization(out, line)
+		}
+		at = end
 	}
-	return out
+	return appendWithoutTokens(out, text[kept:], tokens)
 }
 
 // mayHoldTokens looks once for what most messages do not have.
@@ -67,56 +71,72 @@ func isAuthorization(line []byte) bool {
 
 // appendAuthorization keeps scheme, user, realm, algorithm and the like.
 func appendAuthorization(out, line []byte) []byte {
-	name, value, _ := strings.Cut(strings.TrimRight(string(line), "\r\n"), ":")
-	scheme, parameters, _ := strings.Cut(strings.TrimSpace(value), " ")
-	out = append(out, name+": "...)
-	if !strings.EqualFold(scheme, "Digest") {
+	name, value, _ := bytes.Cut(bytes.TrimRight(line, "\r\n"), []byte(":"))
+	scheme, parameters, _ := bytes.Cut(bytes.TrimSpace(value), []byte(" "))
+	out = append(append(out, name...), ": "...)
+	if !bytes.EqualFold(scheme, []byte("Digest")) {
 		return append(out, hidden+"\r\n"...)
 	}
 	out = append(out, scheme...)
 	separator := " "
-	for _, p := range split(parameters) {
-		key, v, _ := strings.Cut(strings.TrimSpace(p), "=")
-		switch strings.ToLower(strings.TrimSpace(key)) {
-		case "":
+	for len(parameters) > 0 {
+		var p []byte
+		p, parameters = nextParameter(parameters)
+		key, v, _ := bytes.Cut(bytes.TrimSpace(p), []byte("="))
+		if len(key) == 0 {
 			continue
-		case "username", "realm", "uri", "algorithm", "qop", "nc":
-			out = append(out, separator+key+"="+v...)
-		default:
-			out = append(out, separator+key+"="+hidden...)
+		}
+		out = append(append(append(out, separator...), key...), '=')
+		if isPublic(bytes.TrimSpace(key)) {
+			out = append(out, v...)
+		} else {
+			out = append(out, hidden...)
 		}
 		separator = ", "
 	}
 	return append(out, "\r\n"...)
 }
 
-// split cuts at commas outside of quotes.
-func split(s string) []string {
-	var parts []string
-	quoted, start := false, 0
-	for i := 0; i < len(s); i++ {
-		switch {
-		case quoted && s[i] == '\\':
-			i++
-		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == ',' && !quoted:
-			parts = append(parts, s[start:i])
-			start = i + 1
+// isPublic reports whether a digest parameter tells nothing that helps a thief.
+func isPublic(key []byte) bool {
+	for _, name := range [...]string{"username", "realm", "uri", "algorithm", "qop", "nc"} {
+		if len(key) == len(name) && bytes.EqualFold(key, []byte(name)) {
+			return true
 		}
 	}
-	return append(parts, s[min(start, len(s)):])
+	return false
 }
 
-func appendBody(out, line []byte, tokens bool) []byte {
-	trimmed := bytes.TrimLeft(line, " \t")
-	for _, key := range []string{"a=crypto:", "k="} {
-		if len(trimmed) >= len(key) && bytes.EqualFold(trimmed[:len(key)], []byte(key)) {
-			return append(out, key+hidden+"\r\n"...)
+// nextParameter cuts at the first comma outside of quotes.
+func nextParameter(b []byte) (p, rest []byte) {
+	quoted := false
+	for i := 0; i < len(b); i++ {
+		switch {
+		case quoted && b[i] == '\\':
+			i++
+		case b[i] == '"':
+			quoted = !quoted
+		case b[i] == ',' && !quoted:
+			return b[:i], b[i+1:]
 		}
 	}
-	return appendWithoutTokens(out, line, tokens)
+	return b, nil
 }
+
+func isKey(line []byte) bool { return keyOf(line) != "" }
+
+// keyOf returns how a line of SDP that holds a key begins.
+func keyOf(line []byte) string {
+	trimmed := bytes.TrimLeft(line, " \t")
+	for _, key := range [...]string{"a=crypto:", "k="} {
+		if len(trimmed) >= len(key) && bytes.EqualFold(trimmed[:len(key)], []byte(key)) {
+			return key
+		}
+	}
+	return ""
+}
+
+func appendKey(out, line []byte) []byte { return append(append(out, keyOf(line)...), hidden+"\r\n"...) }
 
 // appendWithoutTokens hides the values of pn-prid and pn-tok, wherever they stand.
 func appendWithoutTokens(out, line []byte, tokens bool) []byte {
