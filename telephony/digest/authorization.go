@@ -146,7 +146,7 @@ type parameters []parameter
 // find returns a parameter by its name without regard to case.
 func (l parameters) find(name string) (parameter, bool) {
 	for _, p := range l {
-		if len(p.name) == len(name) && strings.EqualFold(p.name, name) {
+		if len(p.name) == len(name) && (p.name == name || strings.EqualFold(p.name, name)) {
 			return p, true
 		}
 	}
@@ -243,6 +243,12 @@ func (s *scanner) skipSpace() int {
 
 // tokenByte reports whether c may stand in a token (RFC 3261 §25.1).
 func tokenByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		strings.IndexByte("-.!%*_+`'~", c) >= 0
+	const low, high = 0x3ff6ca200000000, 0x47ffffff87fffffe // a bit for each character below 64, and below 128
+	switch {
+	case c < 64:
+		return low>>c&1 == 1
+	case c < 128:
+		return high>>(c-64)&1 == 1
+	}
+	return false
 }

@@ -9,14 +9,17 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"sync/atomic"
 	"time"
 )
 
-// A nonce is time (8 bytes, Unix milliseconds) | random (8) | MAC (16), base64url. Nothing is kept until somebody
-// answers it rightly, so that a flood of challenges costs no memory.
+// A nonce is time (8 bytes, Unix milliseconds) | number (8) | MAC (16), base64url. The number makes it the only one; that
+// nobody can foretell it is the MAC's doing. Nothing is kept until somebody answers it rightly, so that a flood of
+// challenges costs no memory.
 const (
 	nonceBody   = aes.BlockSize
 	nonceLength = nonceBody + aes.BlockSize
+	nonceText   = (nonceLength*8 + 5) / 6 // in base64url
 )
 
 // nonce is what stays of a nonce that this verifier signed.
@@ -27,7 +30,11 @@ type nonce struct {
 
 // signer makes nonces and knows them again. The body is one AES block, always, and for messages of exactly one block the
 // cipher itself is the MAC: nobody without the key can tell its output from random. It costs far less than an HMAC.
-type signer struct{ block cipher.Block }
+type signer struct {
+	block cipher.Block
+	last  *atomic.Uint64 // number given out
+	text  *base64.Encoding
+}
 
 // newSigner derives the key of one node's one life: a nonce of another node or of an earlier life is unknown here,
 // because the record of its used counts is not here either.
@@ -41,24 +48,28 @@ func newSigner(key []byte, node string) signer {
 	if err != nil {
 		panic(err) // SHA-256 has the length of an AES key
 	}
-	return signer{block: block}
+	s := signer{block: block, last: new(atomic.Uint64), text: base64.RawURLEncoding.Strict()}
+	s.last.Store(binary.BigEndian.Uint64(life)) // anywhere: the number tells nothing of how many came before
+	return s
 }
 
-func (s signer) issue(now time.Time) string {
+// appendNonce appends a new nonce.
+func (s signer) appendNonce(dst []byte, now time.Time) []byte {
 	var b [nonceLength]byte
 	binary.BigEndian.PutUint64(b[:], uint64(now.UnixMilli()))
-	rand.Read(b[8:nonceBody])
+	binary.BigEndian.PutUint64(b[8:], s.last.Add(1))
 	s.block.Encrypt(b[nonceBody:], b[:nonceBody])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	return s.text.AppendEncode(dst, b[:])
 }
 
 // read returns the nonce's content if this signer made it.
 func (s signer) read(text string) (nonce, bool) {
-	if len(text) != base64.RawURLEncoding.EncodedLen(nonceLength) {
+	if len(text) != nonceText {
 		return nonce{}, false
 	}
+	var room [nonceText]byte
 	var b [nonceLength]byte
-	if _, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(text)); err != nil {
+	if _, err := s.text.Decode(b[:], append(room[:0], text...)); err != nil {
 		return nonce{}, false
 	}
 	var mac [aes.BlockSize]byte

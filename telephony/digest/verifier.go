@@ -3,7 +3,6 @@ package digest
 import (
 	"crypto/sha512"
 	"crypto/subtle"
-	"strings"
 	"time"
 )
 
@@ -81,13 +80,18 @@ func NewVerifier(c Config) *Verifier {
 // Challenge returns WWW-Authenticate values, one per algorithm in the given order, all with one new nonce. Phones
 // differ in which of several they take, so the order is the caller's setting.
 func (v *Verifier) Challenge(realm string, algorithms []Algorithm, stale bool) []string {
-	nonce, quoted, end := v.signer.issue(v.now()), quote(realm), `, qop="auth"`
-	if stale {
-		end += ", stale=true"
-	}
+	var room [nonceText]byte
+	nonce := v.signer.appendNonce(room[:0], v.now())
 	values := make([]string, 0, len(algorithms))
 	for _, a := range algorithms {
-		values = append(values, "Digest realm="+quoted+`, nonce="`+nonce+`", algorithm=`+string(a)+end)
+		var text [256]byte // nearly always enough
+		b := append(appendQuoted(append(text[:0], "Digest realm="...), realm), `, nonce="`...)
+		b = append(append(append(b, nonce...), `", algorithm=`...), a...)
+		b = append(b, `, qop="auth"`...)
+		if stale {
+			b = append(b, ", stale=true"...)
+		}
+		values = append(values, string(b))
 	}
 	return values
 }
@@ -141,24 +145,17 @@ func join(dst []byte, parts ...string) []byte {
 	return dst
 }
 
-// quote writes a quoted-string; control characters, which none may hold, are left out.
-func quote(s string) string {
-	plain := !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '"' || c == '\\' })
-	if plain { // nearly always
-		return `"` + s + `"`
-	}
-	var b strings.Builder
-	b.WriteByte('"')
-	for i := 0; i < len(s); i++ {
+// appendQuoted writes a quoted-string; control characters, which none may hold, are left out.
+func appendQuoted(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for i := range len(s) {
 		switch c := s[i]; {
 		case c < ' ' || c == 0x7f:
 		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
+			dst = append(dst, '\\', c)
 		default:
-			b.WriteByte(c)
+			dst = append(dst, c)
 		}
 	}
-	b.WriteByte('"')
-	return b.String()
+	return append(dst, '"')
 }
