@@ -28,8 +28,8 @@ func (a *alarm) set(aor telephony.AoR, bindings []Binding, node string, now time
 		return
 	}
 	first := bindings[0].endsAt(node, now)
-	for _, b := range bindings[1:] {
-		if ends := b.endsAt(node, now); ends.Before(first) {
+	for i := range bindings[1:] {
+		if ends := bindings[1+i].endsAt(node, now); ends.Before(first) {
 			first = ends
 		}
 	}

@@ -1,19 +1,21 @@
 package registrar
 
+import "slices"
+
 // serveAtOnce serves a refresh of volatile bindings in the goroutine that brings it: nothing has to be saved, so that no
 // queue and no other goroutine is needed. It reports whether it could; what it could not is left as it was.
-func (s *shard) serveAtOnce(j *job) bool {
-	if !s.r.volatile || !j.who.ok {
+func (s *shard) serveAtOnce(req *Request, who *identity, reply func(Reply)) bool {
+	if !s.r.volatile {
 		return false
 	}
-	decision, ok := s.refreshAtOnce(j)
+	decision, ok := s.refreshAtOnce(req, who)
 	if ok {
-		s.answer(j, decision.Reply, decision.Outcome)
+		s.reply(reply, who, decision.Reply, decision.Outcome)
 	}
 	return ok
 }
 
-func (s *shard) refreshAtOnce(j *job) (Decision, bool) {
+func (s *shard) refreshAtOnce(req *Request, who *identity) (Decision, bool) {
 	if !s.working.TryLock() {
 		return Decision{}, false
 	}
@@ -21,15 +23,14 @@ func (s *shard) refreshAtOnce(j *job) (Decision, bool) {
 	if !s.queue.idle() { // what came before goes first
 		return Decision{}, false
 	}
-	decision, ok := s.consider(s.bindings[j.req.To], j)
-	if !ok || decision.Outcome != Refreshed || len(decision.Changes) > 0 {
+	before := s.bindings[req.To]
+	decision, ok := s.consider(before, req, who)
+	if !ok || decision.Outcome != Refreshed || len(decision.Changes) > 0 || len(s.backlog) > 0 || len(s.unsaved) > 0 ||
+		!slices.EqualFunc(decision.Bindings, before, func(b, old Binding) bool { return refreshes(&b, &old) }) {
 		return Decision{}, false
 	}
-	d := s.newDraft()
-	d.set(j.req.To, decision.Bindings)
-	if !d.batch().Empty() {
-		return Decision{}, false
-	}
-	s.apply(d)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(req.To, decision.Bindings)
 	return decision, true
 }

@@ -23,7 +23,7 @@ func (s *shard) fromMemory(j *job) (a answer) {
 		}
 	}()
 	before := s.bindings[j.req.To]
-	decision, ok := s.consider(before, j)
+	decision, ok := s.consider(before, j.req, &j.who)
 	switch {
 	case !ok:
 		return answer{j, j.who.reply, j.who.outcome}

@@ -74,6 +74,19 @@ func (b Binding) change(kind telephony.RegistrationChangeKind, at time.Time) tel
 	return c
 }
 
+// share lets a refreshed binding have the texts of the old one where they are the same: those of the request came in memory
+// that can go.
+func (b *Binding) share(old Binding) {
+	for _, text := range [...]struct{ own, old *string }{
+		{&b.Key, &old.Key}, {&b.Contact, &old.Contact}, {&b.Instance, &old.Instance}, {&b.CallID, &old.CallID},
+		{&b.UserAgent, &old.UserAgent}, {&b.Path, &old.Path},
+	} {
+		if *text.own == *text.old {
+			*text.own = *text.old
+		}
+	}
+}
+
 // remaining returns the whole seconds until the binding ends, at least 1.
 func (b Binding) remaining(now time.Time) int { return max(1, int(b.Expires.Sub(now)/time.Second)) }
 
@@ -86,29 +99,33 @@ func contactKey(c Contact, outbound bool) string {
 	if outbound && c.Instance != "" && c.RegID > 0 {
 		return "instance:" + c.Instance + ";reg-id=" + itoa(c.RegID)
 	}
-	return "uri:" + canonical(c.URI)
+	var room [256]byte
+	return string(appendCanonical(append(room[:0], "uri:"...), c.URI))
 }
 
 // nameContacts finds the contacts' keys, which the rules compare often.
 func (r *Request) nameContacts() {
-	for i, c := range r.Contacts {
-		r.Contacts[i].key = contactKey(c, r.Outbound)
+	for i := range r.Contacts {
+		r.Contacts[i].key = contactKey(r.Contacts[i], r.Outbound)
 	}
 }
 
-// canonical reduces a SIP URI to scheme, user, host, port and transport.
-func canonical(uri string) string {
+// appendCanonical reduces a SIP URI to scheme, user, host, port and transport.
+func appendCanonical(key []byte, uri string) []byte {
 	scheme, rest, _ := strings.Cut(uri, ":")
 	rest, _, _ = strings.Cut(rest, "?")
 	user, host := "", rest
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		user, host = rest[:at+1], rest[at+1:]
 	}
-	host, parameters, _ := strings.Cut(host, ";")
-	key := strings.ToLower(scheme) + ":" + user + strings.ToLower(host)
-	for p := range strings.SplitSeq(parameters, ";") {
+	host, parameters, more := strings.Cut(host, ";")
+	key = append(append(key, strings.ToLower(scheme)...), ':')
+	key = append(append(key, user...), strings.ToLower(host)...)
+	for more {
+		var p string
+		p, parameters, more = strings.Cut(parameters, ";")
 		if name, value, _ := strings.Cut(p, "="); strings.EqualFold(name, "transport") {
-			key += ";transport=" + strings.ToLower(value)
+			key = append(append(key, ";transport="...), strings.ToLower(value)...)
 		}
 	}
 	return key

@@ -203,6 +203,7 @@ func (t *turn) add(c Contact, expires time.Duration) {
 // replace refreshes a binding, or puts a phone's new connection in the place of its old one.
 func (t *turn) replace(i int, c Contact, expires time.Duration) {
 	old, b := t.bindings[i], t.binding(c, expires)
+	b.share(old)
 	t.touched = append(t.touched, b.Key)
 	t.bindings[i] = b
 	if old.Contact != b.Contact {
@@ -262,7 +263,8 @@ func (t *turn) success() Reply {
 		r.Path = t.req.Path
 	}
 	r.Bindings = make([]ReplyBinding, 0, len(t.bindings))
-	for _, b := range t.bindings {
+	for i := range t.bindings {
+		b := &t.bindings[i]
 		r.Bindings = append(r.Bindings, ReplyBinding{
 			URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.remaining(t.now),
 		})
@@ -289,8 +291,7 @@ func outOfOrder() *refusal {
 // match finds the binding that a contact is about, or -1. An instance without reg-id has one binding: when the phone
 // comes back from another port, the URI differs but the phone is the same.
 func match(bindings []Binding, c Contact, req *Request) int {
-	key := contactKey(c, req.Outbound)
-	if i := slices.IndexFunc(bindings, func(b Binding) bool { return b.Key == key }); i >= 0 {
+	if i := indexKey(bindings, contactKey(c, req.Outbound)); i >= 0 {
 		return i
 	}
 	if c.Instance == "" || req.Outbound && c.RegID > 0 {
@@ -310,9 +311,9 @@ func named(req *Request, key string) bool {
 func expire(bindings []Binding, node string, now time.Time) ([]Binding, []telephony.RegistrationChange) {
 	live := make([]Binding, 0, max(1, len(bindings))) // nearly always it stays at that
 	var changes []telephony.RegistrationChange
-	for _, b := range bindings {
-		if !b.over(node, now) {
-			live = append(live, b)
+	for i := range bindings {
+		if b := &bindings[i]; !b.over(node, now) {
+			live = append(live, *b)
 		} else {
 			changes = append(changes, b.change(telephony.BindingExpired, now))
 		}

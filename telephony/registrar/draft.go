@@ -78,7 +78,7 @@ func (d *draft) write(b *Batch, n *Binding, before []Binding) {
 
 // refreshes reports whether the binding is the old one, only later: nothing that anybody is told of.
 func refreshes(b, old *Binding) bool {
-	return b.RegisteredAt.Equal(old.RegisteredAt) && b.Reachable == old.Reachable
+	return b.Key == old.Key && b.RegisteredAt.Equal(old.RegisteredAt) && b.Reachable == old.Reachable
 }
 
 // addUnsaved adds what memory changed while the store was away, unless the draft itself writes it.
@@ -110,7 +110,12 @@ func (d *draft) addUnsaved(b *Batch) {
 }
 
 func indexKey(bindings []Binding, key string) int {
-	return slices.IndexFunc(bindings, func(b Binding) bool { return b.Key == key })
+	for i := range bindings { // copies would cost more than the comparison
+		if bindings[i].Key == key {
+			return i
+		}
+	}
+	return -1
 }
 
 // answer is a reply that waits for the save.
@@ -136,7 +141,7 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 			a = answer{j, Reply{Status: 500}, Failed}
 		}
 	}()
-	decision, ok := s.consider(d.of(j.req.To), j)
+	decision, ok := s.consider(d.of(j.req.To), j.req, &j.who)
 	if !ok {
 		return answer{j, j.who.reply, j.who.outcome}
 	}
@@ -150,10 +155,10 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 }
 
 // consider decides one job, unless it is a replay that is no retransmission.
-func (s *shard) consider(bindings []Binding, j *job) (Decision, bool) {
-	state := State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Bindings: bindings}
-	if j.who.replayed && !Retransmitted(state, j.req) {
+func (s *shard) consider(bindings []Binding, req *Request, who *identity) (Decision, bool) {
+	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: bindings}
+	if who.replayed && !Retransmitted(state, req) {
 		return Decision{}, false
 	}
-	return Decide(s.r.rules, state, j.req, s.r.now()), true
+	return Decide(s.r.rules, state, req, s.r.now()), true
 }

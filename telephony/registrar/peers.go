@@ -145,7 +145,7 @@ func (s *shard) merge(memory, stored []Binding, aor telephony.AoR) []Binding {
 }
 
 // endsAt is when a node has to look at the binding.
-func (b Binding) endsAt(node string, now time.Time) time.Time {
+func (b *Binding) endsAt(node string, now time.Time) time.Time {
 	switch reread := b.Expires.Add(rereadAfter); {
 	case b.Node == node:
 		return b.Expires
@@ -156,7 +156,7 @@ func (b Binding) endsAt(node string, now time.Time) time.Time {
 }
 
 // over reports whether the binding has ended for a node: its own by the clock, another's when that node is dead.
-func (b Binding) over(node string, now time.Time) bool {
+func (b *Binding) over(node string, now time.Time) bool {
 	if b.Node != node {
 		return !b.Expires.Add(deadAfter).After(now)
 	}

@@ -246,19 +246,25 @@ func (r *Registrar) Stop(ctx context.Context) error {
 // with 503 when too much is waiting, and with the challenge that most requests get first, so that strangers do not fill
 // the queues. Who the sender is is found out here as far as memory knows; the shard asks the directory for the rest.
 func (r *Registrar) Register(ctx context.Context, req *Request, reply func(Reply)) {
-	j, s := &job{req: req, reply: reply}, r.shard(req.To)
+	s := r.shard(req.To)
 	if !s.queue.open() {
-		s.answer(j, r.unavailable(), QueueFull)
+		s.reply(reply, &identity{}, r.unavailable(), QueueFull)
+		return
+	}
+	who := r.authenticate(ctx, "REGISTER", req, lookup{memory: true})
+	if !who.unsure && !who.admitted() && who.text == "" {
+		s.reply(reply, &who, who.reply, who.outcome)
 		return
 	}
 	req.nameContacts()
-	j.who = r.authenticate(ctx, "REGISTER", req, lookup{memory: true})
-	if !j.who.unsure && !j.who.admitted() && j.who.text == "" {
-		s.answer(j, j.who.reply, j.who.outcome)
-		return
+	if who.ok {
+		req.To = who.subscriber.AoR // the same, but in memory that is kept anyway
+		if s.serveAtOnce(req, &who, reply) {
+			return
+		}
 	}
-	if !s.serveAtOnce(j) && !s.queue.push(j) {
-		s.answer(j, r.unavailable(), QueueFull)
+	if !s.queue.push(&job{req: req, reply: reply, who: who}) {
+		s.reply(reply, &who, r.unavailable(), QueueFull)
 	}
 }
 
@@ -318,8 +324,9 @@ func (r *Registrar) Counters() Counters {
 	return c
 }
 
+// shard returns who owns an AoR. Domains are few, so that the user alone spreads them.
 func (r *Registrar) shard(aor telephony.AoR) *shard {
-	return r.shards[maphash.String(r.seed, aor.User+"@"+aor.Domain)%uint64(len(r.shards))]
+	return r.shards[maphash.String(r.seed, aor.User)%uint64(len(r.shards))]
 }
 
 // watch drops cached credentials when the directory changes, and notices when the store is back.

@@ -239,11 +239,16 @@ func (s *shard) apply(d *draft) {
 }
 
 func (s *shard) put(aor telephony.AoR, bindings []Binding) {
-	for _, b := range s.bindings[aor] {
+	before := s.bindings[aor]
+	for i := range before {
+		b := &before[i]
 		if len(s.misses) > 0 && indexKey(bindings, b.Key) < 0 {
 			delete(s.misses, b.ID()) // nobody asks for that one any more
 		}
-		if users := s.flows[b.Flow.ID]; users != nil && b.Node == s.r.node && !slices.ContainsFunc(bindings, b.sharesFlow) {
+		if !b.Flow.Transport.Stream() || b.Node != s.r.node || sharesFlow(bindings, b) {
+			continue
+		}
+		if users := s.flows[b.Flow.ID]; users != nil {
 			if delete(users, aor); len(users) == 0 {
 				delete(s.flows, b.Flow.ID)
 			}
@@ -254,8 +259,9 @@ func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 		return
 	}
 	s.bindings[aor] = bindings
-	for _, b := range bindings {
-		if !b.Flow.Transport.Stream() || !b.Reachable || b.Node != s.r.node {
+	for i := range bindings {
+		b := &bindings[i]
+		if !b.Flow.Transport.Stream() || !b.Reachable || b.Node != s.r.node || sharesFlow(before, b) {
 			continue
 		}
 		users := s.flows[b.Flow.ID]
@@ -269,9 +275,15 @@ func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 	s.scheduleProbe(aor, bindings)
 }
 
-// sharesFlow reports whether another binding keeps this one's entry among the flows.
-func (b Binding) sharesFlow(o Binding) bool {
-	return b.Flow.ID == o.Flow.ID && b.Node == o.Node && o.Reachable && o.Flow.Transport.Stream()
+// sharesFlow reports whether one of the bindings has the same open flow.
+func sharesFlow(bindings []Binding, b *Binding) bool {
+	for i := range bindings {
+		o := &bindings[i]
+		if o.Flow.ID == b.Flow.ID && o.Node == b.Node && o.Reachable && o.Flow.Transport.Stream() {
+			return true
+		}
+	}
+	return false
 }
 
 // closeFlows marks the bindings of closed connections; the rest waits for the next turn.
@@ -316,10 +328,14 @@ func (s *shard) answer(j *job, reply Reply, o Outcome) {
 		return
 	}
 	j.answered = true
+	s.reply(j.reply, &j.who, reply, o)
+}
+
+func (s *shard) reply(to func(Reply), who *identity, reply Reply, o Outcome) {
 	s.r.tally.count(o)
-	reply.Sender = j.who.sender(o)
+	reply.Sender = who.sender(o)
 	defer s.r.recovered()
-	j.reply(reply)
+	to(reply)
 }
 
 // recover turns a panic into a 500 for that one request.
