@@ -93,7 +93,7 @@ type Telephony struct {
 	PushProviders  []string      `yaml:"push_providers" help:"push services (pn-provider of RFC 8599, such as apns or fcm) that wake phones of this registrar; with none, push parameters are kept and nothing is promised"`
 	Limits         Limits        `yaml:"limits"`
 	Calls          Calls         `yaml:"calls"`
-	Bindings       string        `yaml:"bindings" help:"store: every registration is committed before it is answered and outlives a restart; memory: refreshes are not written, which is faster, and a restart loses all registrations until the phones come back"`
+	Bindings       string        `yaml:"bindings" help:"store: every registration is committed before it is answered and outlives a restart; memory: comings and goings are written after the answer and refreshes not at all, which is faster, and a restart loses all registrations until the phones come back"`
 }
 
 // Listener is one SIP listener.

@@ -1,21 +1,20 @@
 package registrar
 
-import "slices"
-
-// serveAtOnce serves a refresh of volatile bindings in the goroutine that brings it: nothing has to be saved, so that no
-// queue and no other goroutine is needed. It reports whether it could; what it could not is left as it was.
+// serveAtOnce serves a request about volatile bindings in the goroutine that brings it: nothing has to be saved first, so
+// that no queue and no other goroutine is needed. It reports whether it could; what it could not is left as it was.
 func (s *shard) serveAtOnce(req *Request, who *identity, reply func(Reply)) bool {
-	if !s.r.volatile {
+	if !s.behind() {
 		return false
 	}
-	decision, ok := s.refreshAtOnce(req, who)
+	decision, ok := s.decideAtOnce(req, who)
 	if ok {
+		s.r.announce(decision.Changes)
 		s.reply(reply, who, decision.Reply, decision.Outcome)
 	}
 	return ok
 }
 
-func (s *shard) refreshAtOnce(req *Request, who *identity) (Decision, bool) {
+func (s *shard) decideAtOnce(req *Request, who *identity) (Decision, bool) {
 	if !s.working.TryLock() {
 		return Decision{}, false
 	}
@@ -23,11 +22,14 @@ func (s *shard) refreshAtOnce(req *Request, who *identity) (Decision, bool) {
 	if !s.queue.idle() { // what came before goes first
 		return Decision{}, false
 	}
-	before := s.bindings[req.To]
-	decision, ok := s.consider(before, req, who)
-	if !ok || decision.Outcome != Refreshed || len(decision.Changes) > 0 || len(s.backlog) > 0 || len(s.unsaved) > 0 ||
-		!slices.EqualFunc(decision.Bindings, before, func(b, old Binding) bool { return refreshes(&b, &old) }) {
+	decision, ok := s.consider(s.bindings[req.To], req, who)
+	if !ok || decision.Reply.Status != 200 || decision.Outcome == Fetched || decision.Outcome == Retransmission {
 		return Decision{}, false
+	}
+	s.note(req.To, decision.Bindings)
+	if len(decision.Changes) > 0 {
+		s.owe(decision.Changes)
+		s.notePush(decision.Changes)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -279,3 +279,13 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// await polls until the condition holds of what is saved.
+func await(t *testing.T, m *memory, what string, condition func() bool) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return condition()
+	})
+}

@@ -27,7 +27,7 @@ type Config struct {
 	Offers     Offers // OfferMD5 when nil
 	Rules      Rules  // what is 0 is taken from the defaults: 1 min, 1 h, 2 h, 10 contacts
 	ThirdParty bool   // lets From differ from To
-	Volatile   bool   // saves comings and goings but no refreshes; a restart ends every binding
+	Volatile   bool   // saves no refreshes, and comings and goings a moment after the reply; a restart ends every binding
 
 	NonceKey      []byte        // random when empty
 	NonceLifetime time.Duration // 10 minutes when 0

@@ -35,9 +35,10 @@ type shard struct {
 	probes   alarm    // who is to be kept reachable behind NAT
 	misses   map[Key]int
 
-	// What memory knows and the store does not, from when it was away.
+	// What memory knows and the store does not: from when it was away, or since volatile bindings were saved.
 	unsaved map[Key]struct{}
 	backlog []telephony.RegistrationChange
+	saved   time.Time // when volatile bindings were, last
 }
 
 func newShard(r *Registrar, limit int, now time.Time) *shard {
@@ -78,6 +79,7 @@ func (s *shard) work(ctx context.Context) (ended bool) {
 	for s.queue.asks() && ended {
 		s.attempt(ctx, nil)
 	}
+	s.saveBehind(ctx, ended)
 	return ended
 }
 
@@ -168,7 +170,15 @@ func (s *shard) notePush(changes []telephony.RegistrationChange) {
 func (s *shard) commit(ctx context.Context, background *draft, jobs []*job) {
 	d := background.clone()
 	answers := s.decide(d, jobs)
-	err := s.save(ctx, d)
+	var err error
+	if s.behind() {
+		for aor, bindings := range d.bindings {
+			s.note(aor, bindings)
+		}
+		s.owe(d.changes)
+	} else {
+		err = s.save(ctx, d)
+	}
 	switch {
 	case err == nil:
 		s.apply(d)
