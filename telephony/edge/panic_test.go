@@ -3,11 +3,13 @@ package edge_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
+	"demarc/telephony/signal"
 	"demarc/telephony/trace"
 )
 
@@ -223,5 +226,54 @@ func TestPanicOfTheTraceCostsNothing(t *testing.T) {
 	}
 	if n := e.Counters().Panics; n < 20 {
 		t.Errorf("%d panics counted", n)
+	}
+}
+
+// The same for calls: who takes them breaks over one INVITE, or over the question who sent it.
+func TestPanicOfACallEndsOneTransaction(t *testing.T) {
+	for _, at := range []string{"Take", "Authenticate"} {
+		for _, transport := range []string{"udp", "tcp"} {
+			s := newStub(func(signalling *edge.Signalling, ev signal.Event) {
+				if req, ok := ev.(*signal.Request); ok {
+					signalling.Reply(signal.Reply{Tx: req.Tx, Status: 486})
+				}
+			})
+			var broke atomic.Bool
+			fail := func() {
+				if !broke.Swap(true) {
+					panic("secret-canary")
+				}
+			}
+			s.take = func(signal.Event) bool {
+				if at == "Take" {
+					fail()
+				}
+				return true
+			}
+			s.verdict = func(c registrar.Credentials) (registrar.Verdict, bool) {
+				if at == "Authenticate" && !broke.Load() {
+					fail()
+				}
+				return registrar.Verdict{OK: true, User: registrar.Subscriber{AoR: c.User}}, true
+			}
+			r := start(t, s, edge.Limits{})
+			s.run(t, r)
+			nc := r.party(transport)
+			for i, want := range []string{"500", "486"} {
+				d := &dialogue{via: strings.ToUpper(transport), callID: fmt.Sprint("call", i), cseq: 1}
+				nc.say(d.request("INVITE", fmt.Sprint("b", i)))
+				got := status(nc.next())
+				for got == "100" {
+					got = status(nc.next())
+				}
+				if got != want {
+					t.Errorf("%s over %s: %s, want %s", at, transport, got, want)
+				}
+				nc.say(d.request("ACK", fmt.Sprint("b", i)))
+			}
+			if n := r.Counters().Panics; n != 1 {
+				t.Errorf("%s over %s: %d panics counted", at, transport, n)
+			}
+		}
 	}
 }

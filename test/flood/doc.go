@@ -1,4 +1,5 @@
-// Package flood holds the tests of what a server process under attack does for good phones: floods of REGISTER, silent and
-// slow connections. They run demarc's own binary as another process with a memory limit of the Go runtime
-// (GOMEMLIMIT=400MiB) and read its resident memory from /proc: a control group would need rights that a test should not have.
+// Package flood holds the tests of what a server under attack does for good phones: floods of REGISTER, silent and slow
+// connections, calls that are cancelled in the breath in which they begin. The floods run demarc's own binary as another
+// process, in a control group of 512 MB where the machine allows a test to make one, with GOMEMLIMIT in any case; each test
+// says which it was.
 package flood

@@ -34,6 +34,7 @@ const (
 type server struct {
 	t        *testing.T
 	cmd      *exec.Cmd
+	within   enclosure
 	udp, tls string
 	roots    *x509.CertPool
 }
@@ -68,7 +69,8 @@ telephony:
   - {name: tls, transport: tls, address: "%[3]s"}
 `, dir, s.udp, s.tls))
 	var output bytes.Buffer
-	s.cmd = exec.Command(program, "serve", "--config", filepath.Join(dir, "demarc.yaml"))
+	s.within = enclose(t)
+	s.cmd = s.within.command(program, "serve", "--config", filepath.Join(dir, "demarc.yaml"))
 	s.cmd.Env = append(os.Environ(), "GOMEMLIMIT=400MiB")
 	s.cmd.Stdout, s.cmd.Stderr = &output, &output
 	if err := s.cmd.Start(); err != nil {
@@ -109,6 +111,16 @@ func (s *server) resident() int {
 		s.t.Fatal(err)
 	}
 	return resident * os.Getpagesize()
+}
+
+// watchMemory returns the most that was resident in each third of a time, until the context ends.
+func (s *server) watchMemory(ctx context.Context, lasts time.Duration) (thirds [3]int) {
+	s.t.Helper()
+	for began := time.Now(); ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		third := min(2, int(3*time.Since(began)/lasts))
+		thirds[third] = max(thirds[third], s.resident())
+	}
+	return thirds
 }
 
 // phone is one device: a flow of its own, and an instance that nobody else knows.
