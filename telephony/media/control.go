@@ -7,7 +7,8 @@ import (
 	"demarc/telephony/rtp"
 )
 
-// reportEvery is the time between two reports to a phone (RFC 3550 §6.2: 5 s at least on the average).
+// reportEvery is the seconds between two reports to a phone (RFC 3550 §6.2: 5 at least on the average, but the first of a call
+// between two may come at once).
 const reportEvery = 5
 
 // reports reads a compound RTCP packet.
@@ -68,6 +69,7 @@ func (l *loop) report(s *stream, wall time.Time) {
 		return
 	}
 	heard, ok := s.in.Block(l.now)
+	s.reported = s.reported || ok
 	blocks := []rtp.Block{heard}[:0]
 	if ok {
 		blocks = append(blocks, heard)

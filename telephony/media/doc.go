@@ -10,6 +10,7 @@
 //	leg.go        one leg; stream.go one of its media lines
 //	packet.go     the way of a packet
 //	learn.go      where the phone is
+//	session.go    DTLS, by the ICE checks that lead to it; tunnel.go between its goroutine and the loop
 //	control.go    RTCP
 //	watch.go      time-out, one-way audio
 //

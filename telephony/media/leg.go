@@ -96,6 +96,7 @@ func (g *leg) key(a sdp.Agreed) error {
 // close gives the ports back.
 func (g *leg) close(p *pool) {
 	g.part()
+	g.streams((*stream).end)
 	g.sockets(g.loop.drop)
 	g.streams(func(s *stream) { p.give(s.media.port) })
 }
@@ -109,8 +110,11 @@ func (g *leg) report() telephony.MediaReport {
 		Jitter: s.in.Jitter(rate), JitterThere: s.there.jitter, RoundTrip: s.there.roundTrip, Refused: s.refused,
 		Security: string(g.agreed.Security),
 	}
-	if g.agreed.Security == sdp.SDES {
+	switch {
+	case g.agreed.Security == sdp.SDES:
 		r.Suite = g.agreed.Audio.RemoteKey.Suite
+	case s.session != nil:
+		r.Suite = s.session.suite
 	}
 	if c := g.agreed.Audio.Codec; c.Name != "" {
 		r.Codec = fmt.Sprintf("%s/%d", c.Name, c.Rate)

@@ -40,6 +40,8 @@ type loop struct {
 	name    string // CNAME
 	scratch *scratch
 	stopped bool
+	serving context.Context                 // of run
+	shake   func(context.Context, *session) // does a handshake in a goroutine of its own
 }
 
 // scratch is what every packet of the loop is read into and written from.
@@ -77,6 +79,9 @@ func newLoop(begun time.Time, timeout time.Duration, name string) (*loop, error)
 
 // run works until the context ends, and closes what is open then.
 func (l *loop) run(ctx context.Context, tell func(telephony.MediaEvent)) {
+	l.mu.Lock()
+	l.serving = ctx
+	l.mu.Unlock()
 	stop := context.AfterFunc(ctx, l.rouse)
 	defer stop()
 	for ctx.Err() == nil {
@@ -229,6 +234,9 @@ func (l *loop) load() int {
 func (l *loop) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, g := range l.legs {
+		g.streams((*stream).end)
+	}
 	for _, k := range l.slots {
 		if k != nil {
 			l.drop(k)

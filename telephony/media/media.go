@@ -21,6 +21,9 @@ type Media struct {
 	ports  *pool
 	loops  []*loop
 
+	identity   *rtp.Identity
+	handshakes sync.WaitGroup
+
 	mu      sync.Mutex // taken before a loop's
 	legs    map[telephony.MediaID]*leg
 	stopped bool
@@ -32,7 +35,11 @@ func New(c Config) (*Media, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Media{config: c, ports: newPool(c.Ports), legs: map[telephony.MediaID]*leg{}}
+	identity, err := rtp.NewIdentity()
+	if err != nil {
+		return nil, err
+	}
+	m := &Media{config: c, ports: newPool(c.Ports), identity: identity, legs: map[telephony.MediaID]*leg{}}
 	begun := time.Now().Add(-time.Second)       // one clock for all: legs move between loops; 0 stands for never
 	name := fmt.Sprintf("%016x", rand.Uint64()) // says nothing of this machine (RFC 7022 §4.2)
 	for range c.Loops {
@@ -41,6 +48,7 @@ func New(c Config) (*Media, error) {
 			m.close()
 			return nil, err
 		}
+		l.shake = func(ctx context.Context, s *session) { m.handshakes.Go(func() { m.associate(ctx, s) }) }
 		m.loops = append(m.loops, l)
 	}
 	return m, nil
@@ -58,6 +66,7 @@ func (m *Media) Serve(ctx context.Context) {
 	clear(m.legs)
 	m.mu.Unlock()
 	loops.Wait()
+	m.handshakes.Wait()
 }
 
 func (m *Media) close() {
@@ -80,7 +89,8 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 	case m.legs[o.ID] != nil:
 		return sdp.Local{}, fmt.Errorf("%w: %d", ErrOpen, o.ID)
 	}
-	g := &leg{id: o.ID, local: sdp.Local{Addr: told}}
+	g := &leg{id: o.ID, local: sdp.Local{Addr: told, Fingerprint: m.identity.Fingerprint}}
+	g.local.Ufrag, g.local.Pwd = rtp.NewCredentials()
 	if g.audio, g.local.Audio, err = m.line(g, bind, true); err != nil {
 		return sdp.Local{}, err
 	}

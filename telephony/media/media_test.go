@@ -140,6 +140,9 @@ func TestReportsAreMadePerLeg(t *testing.T) {
 			}
 			a.hear()
 			sent := a.awaitReport(t)
+			for len(sent.Reports) == 0 || uint16(sent.Reports[0].LastSequenceNumber) != a.sequence {
+				sent = a.awaitReport(t)
+			}
 			if len(sent.Reports) != 1 || sent.Reports[0].SSRC != a.ssrc || sent.Reports[0].TotalLost != 2 {
 				t.Errorf("what we say of the phone: %+v", sent.Reports)
 			}

@@ -17,6 +17,10 @@ func (l *loop) datagram(k *socket, b []byte, from netip.AddrPort) {
 		}
 	case rtp.RTCP:
 		l.reports(k, b, from)
+	case rtp.STUN:
+		l.check(k, b, from)
+	case rtp.DTLS:
+		l.handshake(k, b, from)
 	default:
 		s.refuse(from)
 	}
@@ -65,6 +69,9 @@ func (l *loop) admit(k *socket, from netip.AddrPort) bool {
 
 // learn remembers where an authentic packet came from.
 func (l *loop) learn(k *socket, from netip.AddrPort) {
+	if k.stream.as.RemoteUfrag != "" {
+		return // with ICE its checks tell where to
+	}
 	if k.place.found == from && (k.connected || !k.stream.exclusive()) {
 		return
 	}

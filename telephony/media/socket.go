@@ -91,6 +91,13 @@ func (s *socket) send(b []byte) {
 	}
 }
 
+// sendTo sends to whoever asked, also when that is not where the phone is.
+func (s *socket) sendTo(b []byte, to netip.AddrPort) {
+	var raw sockaddr
+	raw.set(to)
+	send(s.fd, b, &raw)
+}
+
 // settle brings the kernel up to date on where the phone is.
 func (s *socket) settle(exclusive bool) {
 	if s.connected {

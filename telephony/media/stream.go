@@ -3,6 +3,8 @@ package media
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"demarc/telephony/rtp"
@@ -15,11 +17,13 @@ type stream struct {
 	media, control *socket
 	as             sdp.Stream
 	keys           keys
+	session        *session // DTLS: begun or ended well; nil before the phone begins one
 	in             rtp.Source
 	out            rtp.Sender
 	digits         rtp.Events
 	to             *stream // who hears it; each hears the other
 	there          there
+	reported       bool           // the phone got a report on what it sent
 	heard          time.Duration  // when the last packet was accepted, RTCP included
 	refused        uint64         // packets
 	stranger       netip.AddrPort // where the last refused one came from
@@ -46,10 +50,11 @@ func newStream(g *leg, media, control *socket, audio bool) *stream {
 // agree takes over what a media line has settled.
 func (s *stream) agree(as sdp.Stream, sameSecurity bool, signalled netip.Addr) {
 	turned := as.Direction != s.as.Direction || !s.open()
-	s.as = as
-	if !sameSecurity && !s.protected() {
+	if !sameSecurity && s.leg.agreed.Security != sdp.SDES || !sameFingerprints(as.Fingerprints, s.as.Fingerprints) {
+		s.end()
 		s.keys = keys{}
 	}
+	s.as = as
 	s.settle(s.media, newPlace(as.Remote, signalled))
 	s.settle(s.control, newPlace(as.RemoteRTCP, signalled))
 	if turned {
@@ -79,6 +84,12 @@ func (s *stream) key(as sdp.Stream, fresh bool) (keys, error) {
 	return made, nil
 }
 
+func sameFingerprints(a, b []sdp.Fingerprint) bool {
+	return slices.EqualFunc(a, b, func(f, g sdp.Fingerprint) bool {
+		return strings.EqualFold(f.Hash, g.Hash) && strings.EqualFold(f.Value, g.Value)
+	})
+}
+
 func (s *stream) settle(k *socket, p place) {
 	if !k.place.sameAs(p) {
 		k.place = p
@@ -87,12 +98,10 @@ func (s *stream) settle(k *socket, p place) {
 }
 
 // exclusive reports whether only the place that was found may send: not with ICE, whose checks come from everywhere.
-func (s *stream) exclusive() bool { return s.leg.agreed.Security != sdp.DTLS }
+func (s *stream) exclusive() bool { return s.as.RemoteUfrag == "" }
 
 // plain reports whether packets prove nothing.
 func (s *stream) plain() bool { return s.leg.agreed.Security == sdp.Plain }
-
-func (s *stream) protected() bool { return s.leg.agreed.Security != sdp.Plain }
 
 // open reports whether the line was agreed on.
 func (s *stream) open() bool { return s.as.Codec.Name != "" }

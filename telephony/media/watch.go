@@ -17,7 +17,7 @@ func (l *loop) second(wall time.Time) {
 		g.streams(func(s *stream) {
 			digit, ok := s.digits.Lapse(l.now)
 			l.digit(s, digit, ok)
-			if (l.seconds+uint64(id))%reportEvery == 0 {
+			if (l.seconds+uint64(id))%reportEvery == 0 || !s.reported {
 				l.report(s, wall)
 			}
 			l.reopen(s.media)

@@ -9,7 +9,9 @@
 //	suite.go        SDES suites and their keys                     RFC 4568 §6.2, RFC 6188, RFC 7714
 //	srtp.go         protect and unprotect                          RFC 3711
 //	event.go        digits                                         RFC 4733
+//	stun.go         answers to ICE checks, as the lite side        RFC 8445 §2.5
+//	dtls.go         keys by a handshake                            RFC 5764
 //
-// Nothing here opens a socket, starts a goroutine or takes a lock: whoever holds a value uses it from one goroutine at a time.
+// Nothing here opens a socket or takes a lock, and only a DTLS association has goroutines, until it is closed: whoever holds a value uses it from one goroutine at a time.
 // No compatibility promise.
 package rtp

@@ -40,6 +40,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if len(args) > 0 && args[0] == "bare" { // the bench starts itself as the server to compare with
 		return bare(ctx, args[1:])
 	}
+	if len(args) > 0 && args[0] == "media" { // and as the host of demarc's media
+		return hostMedia(ctx, args[1:])
+	}
 	b := &bench{out: out, timing: timing{warm: 2 * time.Second, window: 4 * time.Second, rounds: 3}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&b.quick, "quick", false, "short windows and small numbers: to see that it works, not for figures")
@@ -86,6 +89,10 @@ func (b *bench) parts() []part {
 		{"sqlite", "Kamailio", b.onSQLite},
 		{"fetch", "bare chi", b.fetch},
 		{"sync", "took", b.sync},
+		{"relay200", "rtpengine", b.relayed(200, false)},
+		{"relay500", "rtpengine", b.relayed(500, false)},
+		{"srtp", "rtpengine", b.relayed(200, true)},
+		{"idlecalls", "media", b.idleCalls},
 		{"idle", "memory", b.idle},
 		{"bindings", "memory", b.bindings},
 	}

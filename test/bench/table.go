@@ -55,6 +55,8 @@ func (t *table) print(out io.Writer) {
 	switch t.theirs {
 	case "took":
 		header = []string{t.title, "took", "CPU"}
+	case "media":
+		header = []string{"Memory", "demarc", "rtpengine"}
 	case "memory":
 		header = []string{"Memory", "demarc", "Kamailio"}
 	}
@@ -84,8 +86,8 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 
 // machine prints what the figures were measured on.
 func (b *bench) machine() {
-	fmt.Fprintf(b.out, "Machine: %s, %d processors, %s. %s; Kamailio: %s. %s.\n", model(), runtime.NumCPU(), kernel(),
-		runtime.Version(), kamailioVersion(), time.Now().UTC().Format("2006-01-02"))
+	fmt.Fprintf(b.out, "Machine: %s, %d processors, %s. %s; Kamailio: %s; rtpengine: %s. %s.\n", model(), runtime.NumCPU(), kernel(),
+		runtime.Version(), kamailioVersion(), rtpengineVersion(), time.Now().UTC().Format("2006-01-02"))
 	fmt.Fprintf(b.out, "Windows of %s after %s of load, %d per server, in turn. CPU is user and system time of the server's "+
 		"processes per completed operation: median (min–max).\n", b.timing.window, b.timing.warm, b.timing.rounds)
 }

@@ -44,6 +44,7 @@ var forbidden = map[int][]string{
 var owners = map[string][]string{
 	"github.com/emiago/sipgo/sip": {"telephony/sip"},
 	"github.com/pion/srtp/v3":     {"telephony/rtp"},
+	"github.com/pion/dtls/v3":     {"telephony/rtp"},
 	"github.com/pion/rtp":         {"telephony/rtp"},
 	"modernc.org/sqlite":          {"store"},
 	"github.com/jackc/pgx/v5":     {"store", "store/storetest"},

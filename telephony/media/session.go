@@ -1,0 +1,129 @@
+package media
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/rtp"
+	"demarc/telephony/sdp"
+)
+
+// A handshake that takes longer has failed. linger is how long the end of a handshake is repeated to a phone that missed it: then
+// all that DTLS holds is forgotten, and the keys alone are left.
+const (
+	handshakeTime = 20 * time.Second
+	linger        = 10 * time.Second
+)
+
+// session is one DTLS association of a media line.
+type session struct {
+	*tunnel
+	id       telephony.MediaID
+	stream   *stream
+	expected []sdp.Fingerprint
+	suite    string // once it is there
+	cancel   context.CancelFunc
+}
+
+// handshake hands a datagram of DTLS to the line's session, which the first one begins. With ICE it must come from where a
+// check has come from; without it from where plain RTP would have to.
+func (l *loop) handshake(k *socket, b []byte, from netip.AddrPort) {
+	s := k.stream
+	if k.control || !s.open() || s.leg.agreed.Security != sdp.DTLS || s.as.Active || !l.reached(k, from) {
+		s.refuse(from)
+		return
+	}
+	if s.session == nil {
+		ctx, cancel := context.WithTimeout(l.serving, handshakeTime)
+		s.session = &session{
+			tunnel: newTunnel(k.fd, from), id: s.leg.id, stream: s, expected: slices.Clone(s.as.Fingerprints), cancel: cancel,
+		}
+		l.shake(ctx, s.session)
+	}
+	s.session.deliver(b)
+}
+
+func (l *loop) reached(k *socket, from netip.AddrPort) bool {
+	if k.stream.as.RemoteUfrag != "" {
+		return k.place.found == from
+	}
+	ok, found := k.place.admits(from)
+	if found {
+		k.settle(false)
+	}
+	return ok
+}
+
+// check answers an ICE check, and learns from it where the phone is.
+func (l *loop) check(k *socket, b []byte, from netip.AddrPort) {
+	s := k.stream
+	lite := rtp.Lite{Ufrag: s.leg.local.Ufrag, Pwd: s.leg.local.Pwd}
+	answer, check, ok := lite.Answer(l.scratch.out[:0], b, from)
+	if !ok {
+		s.refuse(from)
+		return
+	}
+	if !check.Conflict && (check.Nominates || !k.place.found.IsValid()) && k.place.found != from {
+		k.place.found = from
+		k.settle(s.exclusive())
+		if s.session != nil {
+			s.session.aim(from)
+		}
+	}
+	k.sendTo(answer, from)
+}
+
+// end forgets a session; the handshake's goroutine ends by itself.
+func (s *stream) end() {
+	if s.session != nil {
+		s.session.mute()
+		s.session.cancel()
+		s.session = nil
+	}
+}
+
+// associate does the handshake of a session, and holds its end for a while.
+func (m *Media) associate(ctx context.Context, s *session) {
+	defer s.cancel()
+	a, err := m.identity.Accept(ctx, s.tunnel, nobody{}, s.expected)
+	m.secured(s, a, err)
+	if err != nil {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(linger):
+	}
+	s.mute() // not a word to the phone: it would take the end of DTLS for the end of the media
+	if err := a.Close(); err != nil {
+		m.config.Logger.Debug("end of a DTLS association", "id", s.id, "error", err)
+	}
+}
+
+// secured takes over what a handshake gave, unless the line has gone on to another one.
+func (m *Media) secured(s *session, a *rtp.Association, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.legs[s.id]
+	if g == nil {
+		return
+	}
+	l := g.loop
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.stream.session != s {
+		return
+	}
+	defer l.rouse()
+	if err != nil {
+		s.stream.session = nil // the phone may begin another one
+		l.tell(telephony.MediaEvent{ID: s.id, Kind: telephony.SecurityFailed, Text: err.Error()})
+		return
+	}
+	s.suite = a.Suite
+	s.stream.keys = keys{a.Protection, a.Unprotection}
+	s.stream.heard = l.now
+}
