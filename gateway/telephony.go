@@ -78,6 +78,7 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 		if opened.Transport.Secure() && l.Shares == "" {
 			opened.TLS, err = pki.ServerConfig(g.certificates.source, pki.Policy{
 				Min: l.TLSMin, Max: l.TLSMax, Suites: l.TLSSuites, AES256: l.TLSPolicy == "aes256",
+				Classical: l.TLSKeys != "hybrid",
 			})
 			if err != nil {
 				return fmt.Errorf("telephony.listeners: %s: %w", l.Name, err)

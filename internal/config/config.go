@@ -108,6 +108,7 @@ type Listener struct {
 	TLSMin     string   `yaml:"tls_min,omitempty" help:"tls and wss: lowest version, 1.2 (default) or 1.3"`
 	TLSMax     string   `yaml:"tls_max,omitempty" help:"tls and wss: highest version, 1.2 or 1.3 (default)"`
 	TLSSuites  []string `yaml:"tls_suites,omitempty" help:"tls and wss: cipher suites of TLS 1.2 by their IANA names; those of 1.3 cannot be chosen"`
+	TLSKeys    string   `yaml:"tls_key_exchange,omitempty" help:"tls and wss: classical (default): X25519, P-256 and P-384, as phones do; hybrid: X25519 with ML-KEM too where the peer offers it, against whoever records traffic now to break it with a quantum computer later, at about 0.2 ms of processor time for each new connection"`
 	Algorithms []string `yaml:"algorithms,omitempty" help:"digest algorithms, instead of telephony.algorithms; ws and wss offer MD5 alone unless this says otherwise, since browsers' SIP libraries know no other"`
 	CallAuth   string   `yaml:"call_authentication,omitempty" help:"always (default): every call proves by a digest who calls; registered: a phone that has registered over the same connection need not, which spares a round trip. For udp registered trusts addresses, which can be forged: only where nobody does, as behind a session border controller"`
 	Path       string   `yaml:"path,omitempty" help:"ws and wss: path of the URL; empty: any"`

@@ -55,6 +55,7 @@ func TestFaultsSayWhere(t *testing.T) {
 			"use always or registered"},
 		{"TLS of udp", "telephony:\n  listeners:\n  - {name: a, transport: udp, address: ':5', tls_policy: aes256}\n", "", "are for tls and wss"},
 		{"aes256 and 1.3", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', tls_policy: aes256, tls_max: '1.3'}\n", "", "take 1.3"},
+		{"key exchange", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', tls_key_exchange: quantum}\n", "", "classical or hybrid"},
 		{"weak suite", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', tls_suites: [TLS_RSA_WITH_RC4_128_SHA]}\n", "", "no cipher suite"},
 		{"advertise", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', advertise: ':5061'}\n", "", "as phones see it"},
 		{"media", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', advertise_media: '192.0.2.1:5'}\n", "", "an IP address, or a DNS name"},

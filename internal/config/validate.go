@@ -180,7 +180,7 @@ func (c Config) checkListeners(add func(string, string, ...any)) {
 			add(key, "shares is for wss, with a tls listener, and for ws, with a tcp listener")
 		case l.Address != "":
 			add(key, "with shares the address is the other listener's: take address out")
-		case l.TLSPolicy+l.TLSMin+l.TLSMax != "" || len(l.TLSSuites) > 0:
+		case l.TLSPolicy+l.TLSMin+l.TLSMax+l.TLSKeys != "" || len(l.TLSSuites) > 0:
 			add(key, "with shares the TLS settings are the other listener's: set them there")
 		case shared[l.Shares]:
 			add(key, "shares %q: only one listener can share another one's address", l.Shares)
@@ -222,9 +222,11 @@ func (l Listener) check(add func(string, ...any)) {
 func (l Listener) checkTLS(add func(string, ...any)) {
 	versions := []string{"", "1.2", "1.3"}
 	switch {
-	case l.TLSPolicy+l.TLSMin+l.TLSMax == "" && len(l.TLSSuites) == 0:
+	case l.TLSPolicy+l.TLSMin+l.TLSMax+l.TLSKeys == "" && len(l.TLSSuites) == 0:
 	case l.Transport != "tls" && l.Transport != "wss":
-		add("tls_policy, tls_min, tls_max and tls_suites are for tls and wss")
+		add("tls_policy, tls_min, tls_max, tls_suites and tls_key_exchange are for tls and wss")
+	case !slices.Contains([]string{"", "classical", "hybrid"}, l.TLSKeys):
+		add("tls_key_exchange %q: use classical or hybrid", l.TLSKeys)
 	case l.TLSPolicy != "" && l.TLSPolicy != "aes256":
 		add("tls_policy %q: use aes256, or leave it out", l.TLSPolicy)
 	case !slices.Contains(versions, l.TLSMin), !slices.Contains(versions, l.TLSMax):

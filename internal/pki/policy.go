@@ -19,9 +19,10 @@ type Source interface {
 
 // Policy says by which rules one listener speaks TLS. The zero value is TLS 1.2 or later with Go's choice of suites.
 type Policy struct {
-	Min, Max string   // "1.2" or "1.3"; empty: 1.2, and the newest
-	Suites   []string // for TLS 1.2, by their IANA names; empty: Go's choice. Those of TLS 1.3 cannot be chosen.
-	AES256   bool     // AES-256-GCM alone, which turns TLS 1.3 off: its suites cannot be chosen in Go
+	Min, Max  string   // "1.2" or "1.3"; empty: 1.2, and the newest
+	Suites    []string // for TLS 1.2, by their IANA names; empty: Go's choice. Those of TLS 1.3 cannot be chosen.
+	Classical bool     // no post-quantum hybrids in the key exchange: half the price of a new connection
+	AES256    bool     // AES-256-GCM alone, which turns TLS 1.3 off: its suites cannot be chosen in Go
 }
 
 // ErrPolicy is wrapped by what is said about a policy that cannot be.
@@ -36,6 +37,9 @@ func ServerConfig(from Source, p Policy) (*tls.Config, error) {
 	}
 	if c.MaxVersion, err = version(p.Max, 0); err != nil {
 		return nil, err
+	}
+	if p.Classical {
+		c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
 	}
 	if p.AES256 {
 		if p.Min == "1.3" || p.Max == "1.3" || len(p.Suites) > 0 {

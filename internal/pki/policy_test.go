@@ -27,6 +27,7 @@ func TestPolicies(t *testing.T) {
 		suite   uint16 // 0: any
 	}{
 		"default":           {pki.Policy{}, newest, tls.VersionTLS13, 0},
+		"classical keys":    {pki.Policy{Classical: true}, newest, tls.VersionTLS13, 0},
 		"default, old":      {pki.Policy{}, only(tls.VersionTLS12), tls.VersionTLS12, 0},
 		"default, too old":  {pki.Policy{}, only(tls.VersionTLS11), 0, 0},
 		"1.3 only":          {pki.Policy{Min: "1.3"}, newest, tls.VersionTLS13, 0},
@@ -54,6 +55,8 @@ func TestPolicies(t *testing.T) {
 			switch {
 			case c.version == 0 && err == nil:
 				t.Errorf("version %x, suite %s", state.Version, tls.CipherSuiteName(state.CipherSuite))
+			case err == nil && state.CurveID == tls.X25519MLKEM768 == c.policy.Classical && state.Version == tls.VersionTLS13:
+				t.Errorf("keys agreed by %v", state.CurveID)
 			case c.version != 0 && (err != nil || state.Version != c.version || c.suite != 0 && state.CipherSuite != c.suite):
 				t.Errorf("version %x, suite %s, %v", state.Version, tls.CipherSuiteName(state.CipherSuite), err)
 			}
