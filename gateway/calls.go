@@ -26,10 +26,12 @@ func (c calls) Hangup(ctx context.Context, id account.ID, call telephony.CallID)
 	if found.State == telephony.CallEnded {
 		return telephony.ErrNoCall
 	}
-	if found.Node != c.g.cfg.Telephony.Node {
+	if found.Node != c.g.cfg.Telephony.Node || c.g.telephony.exchange == nil {
 		return telephony.ErrCallAway
 	}
-	return telephony.ErrNoCall
+	return c.g.telephony.exchange.Hangup(id, call, telephony.Cause{
+		Who: telephony.Person, Code: 200, Text: "An operator or admin hung up.",
+	})
 }
 
 // pruneCalls forgets calls that ended longer ago than history is kept.

@@ -27,6 +27,9 @@ var (
 	pushFaults        = describe("registrar_push_faults_total", "Phones that registered with push parameters that cannot be used.")
 	lostChanges       = describe("registrar_dropped_changes_total", "Feed rows given up because the store was away for long.")
 	storeAway         = describe("registrar_store_away", "1 while the registrar works from memory alone.")
+	callsLive         = describe("calls_live", "Calls now.")
+	callsBegun        = describe("calls_total", "Calls by what became of them up to now (begun, answered, refused).", "outcome")
+	callHistory       = describe("call_history_dropped_total", "What was lost of calls because the store was away for long.", "what")
 	certificateFaults = describe("certificate_reload_failures_total", "Changes of tls.certificate_file that could not be used.")
 	certificate       = describe("certificate_expiry_seconds", "When the server certificate ends, in Unix seconds.")
 )
@@ -38,73 +41,106 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipBans, sipPanics, registers,
-		bindings, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults} {
+		bindings, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults,
+		callsLive, callsBegun, callHistory} {
 		ch <- d
 	}
 }
 
+// samples takes what is measured now.
+type samples chan<- prometheus.Metric
+
+func (s samples) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func (s samples) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
 // Collect implements prometheus.Collector.
 func (m metrics) Collect(ch chan<- prometheus.Metric) {
-	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
+	s := samples(ch)
 	if at := m.g.certificates.source.Expiry(); !at.IsZero() {
-		gauge(certificate, float64(at.Unix()))
+		s.gauge(certificate, float64(at.Unix()))
 	}
 	if f := m.g.certificates.files; f != nil {
-		counter(certificateFaults, f.Failures())
-	}
-	if e := m.g.telephony.edge; e != nil {
-		c := e.Counters()
-		for k, n := range c.Messages {
-			counter(sipMessages, n, k.Listener, k.Method, strconv.Itoa(k.Status))
-		}
-		for k, n := range c.Sent {
-			counter(sipSent, n, k.Listener, k.Method, strconv.Itoa(k.Status))
-		}
-		for k, n := range c.Rejects {
-			counter(sipRejects, n, k.Listener, k.Reason)
-		}
-		for k, n := range c.Handshakes {
-			counter(sipHandshakes, n, k.Listener, k.Reason)
-		}
-		for listener, n := range c.Accepted {
-			counter(sipAccepted, n, listener)
-		}
-		for listener, n := range c.Open {
-			gauge(sipOpen, float64(n), listener)
-		}
-		counter(sipBans, c.Bans)
-		counter(sipPanics, c.Panics, "edge")
+		s.counter(certificateFaults, f.Failures())
 	}
 	if n := m.g.nodes; n != nil {
-		counter(sipPanics, n.Panics(), "nodes")
+		s.counter(sipPanics, n.Panics(), "nodes")
 	}
-	if e := m.g.telephony.events; e != nil {
-		c := e.Counters()
-		for event, n := range c.Subscriptions {
-			gauge(subscriptions, float64(n), event)
-		}
-		counter(notifies, c.Notified, "taken")
-		counter(notifies, c.Failed, "failed")
-		counter(sipPanics, c.Panics, "events")
+	if m.g.telephony.edge != nil {
+		m.edge(s)
 	}
-	if r := m.g.telephony.registrar; r != nil {
-		c := r.Counters()
-		for outcome, n := range c.Registers {
-			counter(registers, n, outcome)
-		}
-		gauge(bindings, float64(c.Bindings))
-		counter(sipPanics, c.Panics, "registrar")
-		counter(pushFaults, c.PushFaults)
-		counter(lostChanges, c.DroppedChanges)
-		away := 0.0
-		if c.StoreAway {
-			away = 1
-		}
-		gauge(storeAway, away)
+	if m.g.telephony.events != nil {
+		m.events(s)
 	}
+	if m.g.telephony.registrar != nil {
+		m.registrar(s)
+	}
+	if m.g.telephony.exchange != nil {
+		m.calls(s)
+	}
+}
+
+func (m metrics) edge(s samples) {
+	c := m.g.telephony.edge.Counters()
+	for k, n := range c.Messages {
+		s.counter(sipMessages, n, k.Listener, k.Method, strconv.Itoa(k.Status))
+	}
+	for k, n := range c.Sent {
+		s.counter(sipSent, n, k.Listener, k.Method, strconv.Itoa(k.Status))
+	}
+	for k, n := range c.Rejects {
+		s.counter(sipRejects, n, k.Listener, k.Reason)
+	}
+	for k, n := range c.Handshakes {
+		s.counter(sipHandshakes, n, k.Listener, k.Reason)
+	}
+	for listener, n := range c.Accepted {
+		s.counter(sipAccepted, n, listener)
+	}
+	for listener, n := range c.Open {
+		s.gauge(sipOpen, float64(n), listener)
+	}
+	s.counter(sipBans, c.Bans)
+	s.counter(sipPanics, c.Panics, "edge")
+}
+
+func (m metrics) events(s samples) {
+	c := m.g.telephony.events.Counters()
+	for event, n := range c.Subscriptions {
+		s.gauge(subscriptions, float64(n), event)
+	}
+	s.counter(notifies, c.Notified, "taken")
+	s.counter(notifies, c.Failed, "failed")
+	s.counter(sipPanics, c.Panics, "events")
+}
+
+func (m metrics) registrar(s samples) {
+	c := m.g.telephony.registrar.Counters()
+	for outcome, n := range c.Registers {
+		s.counter(registers, n, outcome)
+	}
+	s.gauge(bindings, float64(c.Bindings))
+	s.counter(sipPanics, c.Panics, "registrar")
+	s.counter(pushFaults, c.PushFaults)
+	s.counter(lostChanges, c.DroppedChanges)
+	away := 0.0
+	if c.StoreAway {
+		away = 1
+	}
+	s.gauge(storeAway, away)
+}
+
+func (m metrics) calls(s samples) {
+	c := m.g.telephony.exchange.Counters()
+	s.gauge(callsLive, float64(c.Live))
+	s.counter(callsBegun, c.Begun, "begun")
+	s.counter(callsBegun, c.Answered, "answered")
+	s.counter(callsBegun, c.Refused, "refused")
+	s.counter(callHistory, c.Dropped, "record")
+	s.counter(callHistory, m.g.telephony.notes.dropped.Load(), "timeline entry")
+	s.counter(sipPanics, c.Panics, "exchange")
 }

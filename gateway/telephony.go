@@ -18,6 +18,7 @@ import (
 	"demarc/telephony/directory"
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
+	"demarc/telephony/exchange"
 	"demarc/telephony/registrar"
 	"demarc/telephony/trace"
 )
@@ -30,6 +31,8 @@ type telephonyRole struct {
 	edge      *edge.Edge
 	registrar *registrar.Registrar
 	events    *events.Service
+	exchange  *exchange.Exchange
+	notes     *notes          // what calls write into timelines
 	trace     *trace.Recorder // nil when nothing is remembered
 }
 
@@ -37,6 +40,7 @@ type telephonyRole struct {
 type handler struct {
 	*registrar.Registrar
 	*events.Service
+	*exchange.Exchange
 }
 
 // startTelephony opens the sockets first, because the directory names their ports, and takes messages last.
@@ -45,7 +49,10 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 		return err
 	}
 	r, err := g.startRegistrar(ctx)
-	handler := handler{r, g.telephony.events}
+	if err == nil {
+		err = g.startExchange(ctx)
+	}
+	handler := handler{r, g.telephony.events, g.telephony.exchange}
 	if err != nil {
 		ended, cancel := context.WithCancel(ctx)
 		cancel()
@@ -53,6 +60,7 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 	}
 	g.telephony.events.Start()
 	g.run("SIP edge", func(ctx context.Context) error { return g.telephony.edge.Serve(ctx, handler) })
+	g.onStop("calls", g.telephony.exchange.Stop)             // while the edge still carries its BYEs
 	g.onStop("event subscriptions", g.telephony.events.Stop) // while the edge still carries its goodbyes
 	return nil
 }
@@ -141,7 +149,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	r := registrar.New(c)
 	g.telephony.registrar = r
 	g.telephony.events = events.New(events.Config{
-		Auth: r, Directory: rows, Registrations: r, Sender: phones{g}, Now: g.now, Log: g.log,
+		Auth: r, Directory: rows, Registrations: r, Sender: phones{g}, Dialogs: dialogs{g}, Now: g.now, Log: g.log,
 	})
 	if err := g.loadDirectory(ctx); err != nil {
 		return r, err
@@ -156,7 +164,6 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 		}
 	})
 	g.onStop("registrar", r.Stop)
-	g.every("call history prune", time.Hour, g.pruneCalls)
 	g.every("change feed prune", time.Minute, func(ctx context.Context) error {
 		for {
 			if n, err := rows.Prune(ctx, g.now().Add(-feedKept)); err != nil || n == 0 {
@@ -171,6 +178,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 func (g *Gateway) registrationsChanged(aors []telephony.AoR) {
 	for _, aor := range aors {
 		g.telephony.events.Changed("reg", aor)
+		g.wakened(aor)
 	}
 }
 

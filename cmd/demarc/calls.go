@@ -129,7 +129,7 @@ func printCalls(out io.Writer, calls []toldCall, now time.Time) error {
 	t := &table{out: out, width: width, paint: callColours}
 	t.add("STARTED", "FROM", "TO", "STATE", "TALKED", "CALL", "WHY IT ENDED")
 	for _, c := range calls {
-		t.add(c.StartedAt.Local().Format("2006-01-02 15:04:05"), user(c.Caller), c.Dialled, c.State, talked(c, now), c.ID,
+		t.add(c.StartedAt.Local().Format("2006-01-02 15:04:05"), user(c.Caller), user(c.Dialled), c.State, talked(c, now), c.ID,
 			c.Cause.String())
 	}
 	return t.print()
@@ -144,9 +144,9 @@ func callColours(_ int, cell string) (before, after string) {
 	return "", ""
 }
 
-// user leaves the domain out: all are of one account.
+// user leaves scheme and domain out: all are of one account.
 func user(aor string) string {
-	name, _, _ := strings.Cut(aor, "@")
+	name, _, _ := strings.Cut(strings.TrimPrefix(aor, "sip:"), "@")
 	return name
 }
 
@@ -205,7 +205,7 @@ func (c *callCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 
 func printCall(out io.Writer, c toldCall, now time.Time) error {
 	fmt.Fprintf(out, "%s: %s from %s (%s) to %s, began %s, talked %s, node %s\n", plain(c.ID), c.State, plain(user(c.Caller)),
-		plain(c.CallerName), plain(c.Dialled), c.StartedAt.Local().Format("2006-01-02 15:04:05"), talked(c, now), plain(c.Node))
+		plain(c.CallerName), plain(user(c.Dialled)), c.StartedAt.Local().Format("2006-01-02 15:04:05"), talked(c, now), plain(c.Node))
 	if why := c.Cause.String(); why != "" {
 		fmt.Fprintln(out, "ended by", plain(why))
 	}

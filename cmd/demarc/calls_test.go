@@ -38,7 +38,7 @@ func record(id telephony.CallID, state telephony.CallState) telephony.CallRecord
 	ann := telephony.AoR{User: "1001", Domain: "pbx.test"}
 	at := time.Unix(1_700_000_000, 0)
 	c := telephony.CallRecord{
-		ID: id, Node: "one", State: state, Caller: ann, CallerName: "Ann\x1b[31m", Dialled: "1002", StartedAt: at,
+		ID: id, Node: "one", State: state, Caller: ann, CallerName: "Ann\x1b[31m", Dialled: "sip:1002@pbx.test;transport=udp", StartedAt: at,
 		AnsweredAt: at.Add(2 * time.Second), Legs: []telephony.LegRecord{
 			{Leg: 1, AoR: ann, Phone: "Desk", SIPCallID: "a@b", Media: telephony.MediaReport{Received: 50, Sent: 49, Codec: "PCMA/8000"}},
 		},

@@ -2,6 +2,8 @@ package config
 
 import (
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"demarc/internal/account"
@@ -93,6 +95,7 @@ type Telephony struct {
 	PushProviders  []string      `yaml:"push_providers" help:"push services (pn-provider of RFC 8599, such as apns or fcm) that wake phones of this registrar; with none, push parameters are kept and nothing is promised"`
 	Limits         Limits        `yaml:"limits"`
 	Calls          Calls         `yaml:"calls"`
+	Media          Media         `yaml:"media"`
 	Bindings       string        `yaml:"bindings" help:"store: every registration is committed before it is answered and outlives a restart; memory: comings and goings are written after the answer and refreshes not at all, which is faster, and a restart loses all registrations until the phones come back"`
 }
 
@@ -124,6 +127,31 @@ type Calls struct {
 	Encryption string        `yaml:"encryption" help:"of the media between phone and gateway: required (SRTP or no call), preferred (SRTP where the phone does it), off"`
 	Session    time.Duration `yaml:"session_expires" help:"session timer (RFC 4028): a call whose phone vanished without a word ends after that"`
 	History    time.Duration `yaml:"history" help:"how long ended calls stay in history"`
+}
+
+// Media configures the media of calls.
+type Media struct {
+	Ports    string         `yaml:"ports" help:"UDP ports for media, FIRST-LAST with an even first one: four for each call, eight with video"`
+	Address  string         `yaml:"address" help:"local IP address for media; empty: the one that leads to the phone"`
+	Networks []MediaNetwork `yaml:"networks" help:"phones of single networks are told other addresses; the first that fits counts, before advertise_media of the listener"`
+	Timeout  time.Duration  `yaml:"timeout" help:"a call ends when a phone that should send media is silent for so long"`
+}
+
+// MediaNetwork is phones that reach our media by an address of their own.
+type MediaNetwork struct {
+	Network string `yaml:"network" help:"address range (CIDR) that their SIP comes from"`
+	Address string `yaml:"address" help:"IP address that they are told"`
+}
+
+// PortRange returns the ports; zero when they are malformed.
+func (m Media) PortRange() (first, last uint16) {
+	from, to, _ := strings.Cut(m.Ports, "-")
+	f, err := strconv.ParseUint(strings.TrimSpace(from), 10, 16)
+	l, err2 := strconv.ParseUint(strings.TrimSpace(to), 10, 16)
+	if err != nil || err2 != nil {
+		return 0, 0
+	}
+	return uint16(f), uint16(l)
 }
 
 // Limits bounds what strangers can cost.
@@ -204,6 +232,7 @@ func Default() Config {
 				Ring: time.Minute, Account: 1000, User: 10, Node: 10_000, Encryption: "preferred", Session: 30 * time.Minute,
 				History: 90 * 24 * time.Hour,
 			},
+			Media: Media{Ports: "20000-29999", Timeout: 30 * time.Second},
 		},
 		CloudLink: CloudLink{
 			Listen: "127.0.0.1:8444", Driver: "core",

@@ -112,6 +112,7 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	}
 	t.Limits.check(add)
 	t.Calls.check(add)
+	t.Media.check(add)
 	if t.MinExpires < time.Second || t.MinExpires > t.DefaultExpires {
 		add("telephony.min_expires", "%s: use 1s up to default_expires (%s)", t.MinExpires, t.DefaultExpires)
 	}
@@ -280,6 +281,25 @@ func (c Calls) check(add func(key, format string, args ...any)) {
 	case "required", "preferred", "off":
 	default:
 		add("telephony.calls.encryption", "%q: use required, preferred or off", c.Encryption)
+	}
+}
+
+func (m Media) check(add func(key, format string, args ...any)) {
+	if first, last := m.PortRange(); first < 1024 || first%2 != 0 || last < first+3 {
+		add("telephony.media.ports", "%q: write FIRST-LAST from 1024 up, with an even first port, like 20000-29999", m.Ports)
+	}
+	if m.Timeout < 5*time.Second || m.Timeout > time.Hour {
+		add("telephony.media.timeout", "%s: use 5s to 1h", m.Timeout)
+	}
+	if _, err := netip.ParseAddr(m.Address); m.Address != "" && err != nil {
+		add("telephony.media.address", "%q is not an IP address", m.Address)
+	}
+	for i, n := range m.Networks {
+		_, err := netip.ParsePrefix(n.Network)
+		_, err2 := netip.ParseAddr(n.Address)
+		if err != nil || err2 != nil {
+			add(fmt.Sprintf("telephony.media.networks[%d]", i), "needs network (CIDR, like 192.0.2.0/24) and address (IP)")
+		}
 	}
 }
 

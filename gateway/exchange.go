@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"demarc/internal/account"
+	storecalls "demarc/store/calls"
+	storeprovisioning "demarc/store/provisioning"
+	"demarc/telephony"
+	"demarc/telephony/events"
+	"demarc/telephony/exchange"
+	"demarc/telephony/media"
+	"demarc/telephony/registrar"
+	"demarc/telephony/sdp"
+	"demarc/telephony/signal"
+)
+
+// startExchange makes what carries calls: the media, and the exchange that the edge is to hand calls to.
+func (g *Gateway) startExchange(ctx context.Context) error {
+	key, err := g.certificates.authority.Key("call tokens")
+	if err != nil {
+		return err
+	}
+	t := g.cfg.Telephony
+	m, err := media.New(g.mediaConfig(func(e telephony.MediaEvent) { g.telephony.exchange.Media(e) }))
+	if err != nil {
+		return err
+	}
+	g.telephony.notes = newNotes(storeprovisioning.New(g.db, g.sealer), g.log)
+	g.telephony.exchange = exchange.New(exchange.Config{
+		Node: t.Node, Key: key, Host: g.telephony.edge.Advertised, Policy: g.mediaPolicy, Ring: t.Calls.Ring, Logger: g.log, Now: g.now,
+		Limits: exchange.Limits{Calls: t.Calls.Node, AccountCalls: t.Calls.Account, UserCalls: t.Calls.User},
+		Ports: exchange.Ports{
+			Signalling: g.telephony.edge.Signalling(), Media: m, Paths: paths{m}, Contacts: contacts{g}, Timeline: g.telephony.notes,
+			History:  storecalls.New(g.db, g.sealer),
+			Watchers: func(aor telephony.AoR) { g.telephony.events.Changed("dialog", aor) },
+		},
+	})
+	g.run("timeline of calls", g.telephony.notes.run)
+	g.run("media", func(ctx context.Context) error {
+		m.Serve(ctx)
+		return nil
+	})
+	g.telephony.exchange.Start(ctx)
+	g.every("call history prune", pruneEvery, g.pruneCalls)
+	return nil
+}
+
+// pruneEvery is how often calls that are too old are forgotten.
+const pruneEvery = time.Hour
+
+// mediaConfig says where media goes.
+func (g *Gateway) mediaConfig(events func(telephony.MediaEvent)) media.Config {
+	m := g.cfg.Telephony.Media
+	c := media.Config{Timeout: m.Timeout, Events: events, Logger: g.log, Listeners: make(map[string]netip.Addr)}
+	c.Ports.First, c.Ports.Last = m.PortRange()
+	if m.Address != "" {
+		c.Address = netip.MustParseAddr(m.Address) // validated with the configuration
+	}
+	for _, n := range m.Networks {
+		c.Networks = append(c.Networks, media.Network{
+			Prefix: netip.MustParsePrefix(n.Network), Address: netip.MustParseAddr(n.Address),
+		})
+	}
+	for _, l := range g.cfg.Telephony.Listeners {
+		if a := g.telephony.edge.MediaAddress(l.Name); a.IsValid() && !a.IsUnspecified() {
+			c.Listeners[l.Name] = a
+		}
+	}
+	return c
+}
+
+// mediaPolicy is how media is protected: as configured for all.
+func (g *Gateway) mediaPolicy(account.ID, signal.Way) (sdp.Policy, sdp.Security) {
+	return sdp.Policy(g.cfg.Telephony.Calls.Encryption), ""
+}
+
+// contacts tells the exchange where the phones of a user are.
+type contacts struct{ g *Gateway }
+
+// askPatience bounds the question whether a user without phones exists: the call's worker waits for it.
+const askPatience = 250 * time.Millisecond
+
+// Targets returns the phones of a user, and exchange.ErrUnknown for who is not in the account's directory. When the
+// directory does not answer in time a user without phones counts as known: nobody is told that somebody does not exist
+// who does.
+func (c contacts) Targets(ctx context.Context, id account.ID, aor telephony.AoR) ([]signal.Target, error) {
+	var all []signal.Target
+	for _, t := range c.g.telephony.registrar.Lookup(ctx, aor) {
+		if target := targetOf(t); belongsTo(t, id) {
+			all = append(all, target)
+		}
+	}
+	if len(all) > 0 {
+		return all, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	owner, err := c.g.telephony.registrar.Account(ctx, aor)
+	if errors.Is(err, registrar.ErrUnknown) || err == nil && owner != id {
+		return nil, exchange.ErrUnknown
+	}
+	return nil, nil
+}
+
+func belongsTo(t registrar.Target, id account.ID) bool {
+	for _, b := range slices.Concat(t.Flows, t.Asleep) {
+		if b.Account != id {
+			return false
+		}
+	}
+	return true
+}
+
+// targetOf tells the exchange of a phone. One that is asleep has no ways.
+func targetOf(t registrar.Target) signal.Target {
+	target := signal.Target{Q: t.Q}
+	for _, b := range t.Flows {
+		target.Ways = append(target.Ways, signal.Way{
+			Node: b.Node, Flow: b.Flow, AoR: b.AoR, Instance: b.Instance, Contact: b.Contact, Path: b.Path,
+		})
+	}
+	for i, b := range slices.Concat(t.Flows, t.Asleep) {
+		if i == 0 {
+			target.URI, target.Name = b.Contact, b.UserAgent
+		}
+	}
+	return target
+}
+
+// dialogs tells watchers who is in a call.
+type dialogs struct{ g *Gateway }
+
+// Dialogs returns the dialogs of a user.
+func (d dialogs) Dialogs(ctx context.Context, id account.ID, aor telephony.AoR) ([]events.Dialog, error) {
+	return d.g.telephony.exchange.Dialogs(ctx, id, aor)
+}
+
+// wakened lets calls ring a phone that was asleep when they came.
+func (g *Gateway) wakened(aor telephony.AoR) {
+	x := g.telephony.exchange
+	if x == nil {
+		return // the registrar tells of what it loads at its start
+	}
+	for _, t := range g.telephony.registrar.Lookup(context.Background(), aor) {
+		if len(t.Flows) > 0 {
+			x.Registered(t.Flows[0].Account, aor, targetOf(t))
+		}
+	}
+}
+
+// paths lets legs hear each other. There is no music and no mixing yet: they hear nothing meanwhile.
+type paths struct{ *media.Media }
+
+// Play lets a leg hear nothing.
+func (p paths) Play(id telephony.MediaID, _ string, _ bool) { p.Hush(id) }
+
+// Mix lets legs hear nothing.
+func (p paths) Mix(ids ...telephony.MediaID) {
+	for _, id := range ids {
+		p.Hush(id)
+	}
+}
