@@ -39,7 +39,7 @@ func TestAppendResponse(t *testing.T) {
 		}
 		got := sip.AppendResponse(nil, &m, addr(c.src), 486, "", "tag")
 		got = sip.AppendHeader(got, "X", "a\r\nEvil: b\x00")
-		want := "SIP/2.0 486 Request Failure\r\nVia: " + c.want + "\r\nVia: SIP/2.0/TCP last\r\nFrom: <sip:a@b>;tag=1\r\n" +
+		want := "SIP/2.0 486 Busy Here\r\nVia: " + c.want + "\r\nVia: SIP/2.0/TCP last\r\nFrom: <sip:a@b>;tag=1\r\n" +
 			"To: <sip:c@d>;tag=tag\r\nCall-ID: x@y\r\nCSeq: 7 OPTIONS\r\nX: a  Evil: b \r\nContent-Length: 2\r\n\r\nhi"
 		if string(sip.AppendEnd(got, []byte("hi"))) != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
