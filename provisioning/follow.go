@@ -84,7 +84,9 @@ func applyChange(ch telephony.RegistrationChange, r *Record) {
 	case telephony.RegisterRefused:
 		applyRefused(ch, r)
 	case telephony.PushMalformed:
-		applyPushFault(ch, r)
+		applyWarning(ch, r)
+	case telephony.HandshakeFailed:
+		applyWarning(ch, r)
 	default:
 		applyEnded(ch, r)
 	}
@@ -139,8 +141,8 @@ func applyEnded(ch telephony.RegistrationChange, r *Record) {
 	r.happen(d, e, byRegistrar, timeline.Unregistered, told)
 }
 
-// applyPushFault changes no state: the phone is registered, and will miss calls when it sleeps.
-func applyPushFault(ch telephony.RegistrationChange, r *Record) {
+// applyWarning changes no state: a phone whose push parameters are bad is registered, and whose handshake failed is a guess.
+func applyWarning(ch telephony.RegistrationChange, r *Record) {
 	id, name := "", "A phone"
 	if d := r.find(ch); d != nil {
 		id, name = string(d.ID), d.Name

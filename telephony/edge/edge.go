@@ -34,18 +34,25 @@ type Subscriptions interface {
 	Subscribe(ctx context.Context, req *events.Request, reply func(events.Reply))
 }
 
+// Handshakes is what a Handler may be too: then it hears of TLS handshakes that failed for a reason that somebody can mend.
+type Handshakes interface {
+	// HandshakeFailed tells of one; fault says what failed and what to do. It must not block for long.
+	HandshakeFailed(f registrar.Flow, fault string)
+}
+
 // Edge serves SIP on its listeners. New, Listen, Serve, in this order, each once.
 type Edge struct {
-	cfg      Config
-	log      *slog.Logger
-	logRate  *rate.Limiter // for lines that strangers can cause
-	handler  Handler
-	tagSeed  maphash.Seed
-	guard    *guard
-	standing *standing
-	count    counters
-	buffers  buffers
-	flowIDs  atomic.Uint64
+	cfg       Config
+	log       *slog.Logger
+	logRate   *rate.Limiter // for lines that strangers can cause
+	faultRate *rate.Limiter // for failed handshakes that are told on
+	handler   Handler
+	tagSeed   maphash.Seed
+	guard     *guard
+	standing  *standing
+	count     counters
+	buffers   buffers
+	flowIDs   atomic.Uint64
 
 	acceptors []*acceptor
 	sockets   []*socket
@@ -77,7 +84,7 @@ func New(cfg Config) (*Edge, error) {
 		cfg.Now = time.Now
 	}
 	e := &Edge{
-		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), tagSeed: maphash.MakeSeed(),
+		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), faultRate: rate.NewLimiter(5, 50), tagSeed: maphash.MakeSeed(),
 		guard: newGuard(cfg.Limits), standing: newStanding(cfg), stopping: make(chan struct{}), inHand: newInHand(),
 		clients: sip.NewClients(cfg.Timers, maxSent), servers: sip.NewTransactions(cfg.Timers, maxServed), allow: allow,
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -274,6 +275,50 @@ func TestPhoneThatDoesNotTrustUsIsCounted(t *testing.T) {
 		}
 		return n == 2
 	})
+}
+
+// hears is a handler that is told of failed handshakes too.
+type hears struct {
+	*fake
+	mu   sync.Mutex
+	told []string
+}
+
+func (h *hears) HandshakeFailed(f registrar.Flow, fault string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = append(h.told, f.Listener+" "+fault)
+}
+
+// Faults that somebody can mend are told on; those of scanners are not.
+func TestHandshakeFaultsAreToldOn(t *testing.T) {
+	h := &hears{fake: &fake{}}
+	r := start(t, h, edge.Limits{})
+	if nc, err := tls.Dial("tcp", r.Addr("tls").String(), &tls.Config{ServerName: "localhost"}); err == nil {
+		_ = nc.Close()
+		t.Fatal("trusted")
+	}
+	for _, says := range []string{"GET / HTTP/1.1\r\n\r\n", ""} {
+		nc, err := net.Dial("tcp", r.Addr("tls").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(nc, says)
+		_ = nc.Close()
+	}
+	if old, err := tls.Dial("tcp", r.Addr("tls").String(), &tls.Config{RootCAs: r.roots, ServerName: "localhost",
+		MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
+		_ = old.Close()
+		t.Fatal("TLS 1.1 was taken")
+	}
+	eventually(t, "both faults are told", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.told) == 2
+	})
+	if !strings.Contains(h.told[0], "tls it ") || !strings.Contains(h.told[0]+h.told[1], "no TLS version in common") {
+		t.Errorf("%q", h.told)
+	}
 }
 
 func TestConnectionCaps(t *testing.T) {

@@ -18,6 +18,27 @@ func (e *Edge) handshakeFailed(f registrar.Flow, err error) {
 	if reason != "closed" && reason != "timeout" && e.logRate.Allow() { // scanners do those all day
 		e.log.Warn("TLS handshake failed", "listener", f.Listener, "remote", f.Remote, "reason", reason, "error", err)
 	}
+	fault := handshakeFault(reason)
+	if h, ok := e.handler.(Handshakes); ok && fault != "" && e.faultRate.Allow() {
+		h.HandshakeFailed(f, fault)
+	}
+}
+
+// handshakeFault says to support staff what failed and what to do; what only the peer can know is left out.
+func handshakeFault(reason string) string {
+	switch reason {
+	case "untrusted_ca":
+		return "it does not trust the authority that signed our certificate. Install that CA in the phone, or enrol it again."
+	case "certificate_expired":
+		return "it says that our certificate has expired. Renew the certificate, or set the clock of the phone."
+	case "certificate_refused":
+		return "it refuses our certificate. It does not trust the CA, or reaches us by a name that is not in the certificate."
+	case "version":
+		return "it and this listener have no TLS version in common. Update the phone, or lower tls_min of the listener."
+	case "no_common_cipher":
+		return "it and this listener have no cipher suite in common. Update the phone, or change tls_policy or tls_suites of the listener."
+	}
+	return ""
 }
 
 // handshakeReason sorts what support staff must tell apart: a phone that does not trust our CA says so in an alert

@@ -22,8 +22,14 @@ const (
 		"Update the phone."
 	textOther = "The phone signed in as this user but tried to register another extension. " +
 		"Correct the phone's user name."
+	textStale = "The phone answers with nonces that are too old or of another node, again and again, although each time it is " +
+		"given a new one. Either it keeps old ones (update it), or its requests reach several nodes in turn: let the load " +
+		"balancer send one phone to one node."
 	textFrom = "The phone's From differs from its To: registering for somebody else is not allowed here."
 )
+
+// staleOften is how many stale nonces within a minute are a fault.
+const staleOften = 3
 
 // maxAuthorizations is how many Authorization headers of one request are read.
 const maxAuthorizations = 4
@@ -145,7 +151,12 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 	case digest.OK:
 		return r.authorize(req, signer.subscriber)
 	case digest.Stale:
-		return r.challenge(realm, offered, true, StaleNonce)
+		id := r.challenge(realm, offered, true, StaleNonce)
+		// Once is how nonces end. A phone that does it again and again is never let in.
+		if r.oldNonces.count(req.To.String()+"\x00"+req.CallID, r.now()) >= staleOften {
+			id.concerns, id.text = signer.subscriber, textStale
+		}
+		return id
 	case digest.Replayed:
 		id := r.challenge(realm, offered, true, ReplayedNonce)
 		id.subscriber, id.replayed = signer.subscriber, signer.subscriber.AoR == req.To

@@ -89,7 +89,7 @@ func (r *Registrar) catchUp(ctx context.Context, heads map[string]int64) error {
 // stale lets each AoR's shard read what became of it.
 func (r *Registrar) stale(changes []telephony.RegistrationChange) {
 	for _, c := range changes {
-		if c.Kind != telephony.RegisterRefused {
+		if c.Kind.OfBinding() {
 			r.shard(c.AoR).queue.stale(c.AoR)
 		}
 	}

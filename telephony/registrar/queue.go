@@ -28,6 +28,7 @@ type queue struct {
 	closed []uint64
 	others map[telephony.AoR]struct{} // AoRs that another node has told of
 	probes []probed                   // bounded by the probes that may be under way
+	told   []telephony.RegistrationChange
 	ended  bool
 	wake   chan struct{}
 }
@@ -116,6 +117,22 @@ func (q *queue) takeStale() []telephony.AoR {
 	defer q.mu.Unlock()
 	found := slices.Collect(maps.Keys(q.others))
 	q.others = nil
+	return found
+}
+
+// tell notes something for the feed; whoever calls it bounds how often.
+func (q *queue) tell(c telephony.RegistrationChange) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.told = append(q.told, c)
+	q.signal()
+}
+
+func (q *queue) takeTold() []telephony.RegistrationChange {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	found := q.told
+	q.told = nil
 	return found
 }
 

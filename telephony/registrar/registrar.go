@@ -79,6 +79,8 @@ type Registrar struct {
 	prober      Prober
 	probeEvery  time.Duration
 	probing     atomic.Int64
+	departed    departures
+	oldNonces   repeats
 	failedAt    atomic.Int64 // when the store last failed, in Unix nanoseconds; 0 while it works
 
 	stop    context.CancelFunc
@@ -281,7 +283,7 @@ func (r *Registrar) FlowClosed(f Flow) {
 func (r *Registrar) announce(changes []telephony.RegistrationChange) {
 	var aors []telephony.AoR
 	for _, c := range changes {
-		if c.Kind != telephony.RegisterRefused && !slices.Contains(aors, c.AoR) {
+		if c.Kind.OfBinding() && !slices.Contains(aors, c.AoR) {
 			aors = append(aors, c.AoR)
 		}
 	}

@@ -119,6 +119,7 @@ func (s *shard) turn(ctx context.Context) {
 			admitted = append(admitted, j)
 		}
 	}
+	background.changes = append(background.changes, s.queue.takeTold()...)
 	s.closeFlows(background)
 	s.judge(background)
 	s.sweep(background)
@@ -241,6 +242,7 @@ func (s *shard) save(ctx context.Context, d *draft) error {
 
 // apply makes the draft the truth in memory.
 func (s *shard) apply(d *draft) {
+	s.r.departed.note(d.changes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for aor, bindings := range d.bindings {

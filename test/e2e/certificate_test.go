@@ -12,6 +12,7 @@ import (
 
 	"demarc/internal/config"
 	"demarc/internal/pki"
+	"demarc/softphone"
 )
 
 // A certificate from files is shown everywhere, nobody is told to trust a CA for it, and it is renewed while the gateway
@@ -90,5 +91,30 @@ func TestCertificateFromFiles(t *testing.T) {
 			now := shown(address).PeerCertificates[0]
 			return now.SerialNumber.Cmp(serial) != 0, now.NotAfter
 		})
+	}
+}
+
+// A phone that was registered and does not trust our certificate any more can say nothing by SIP: its user's timeline tells
+// what most likely happened.
+func TestDistrustStandsInTheTimeline(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.ready()
+	p := newPhone(t, s.enrol("1001", "Ada's laptop"))
+	p.await(softphone.Registered, time.Time{})
+	p.stop()
+	s.await("1001", "inactive", time.Now())
+	eventually(t, "the timeline tells of the fault", func() (bool, any) {
+		if nc, err := tls.Dial("tcp", s.gateway.SIPAddress("tls"), &tls.Config{ServerName: "localhost"}); err == nil { // it trusts the system's CAs
+			_ = nc.Close()
+			t.Fatal("trusted")
+		}
+		u := s.status("1001")
+		return strings.Contains(u.Timeline[0].Text, "TLS handshake from 127.0.0.1, where this user's phone"), u.Timeline[0]
+	})
+	u := s.status("1001")
+	mustContain(t, "the timeline", u.Timeline[0].Text, "was registered until", "most likely", "certificate", "Ada's laptop")
+	if u.State != "inactive" || u.Timeline[0].Kind != "warning" {
+		t.Errorf("a guess changed the state: %s, %+v", u.State, u.Timeline[0])
 	}
 }
