@@ -1,9 +1,19 @@
 package gateway
 
-import "context"
+import (
+	"context"
+	"net"
+	"net/http"
+)
 
 // Limit is for tests of the bounds of an HTTP listener.
 var Limit = limit
+
+// NewUnused, Note and Close are for tests of connections without a request.
+var NewUnused = newUnused
+
+func (u *unused) Note(c net.Conn, state http.ConnState) { u.note(c, state) }
+func (u *unused) Close()                                { u.close() }
 
 // GarbagePercent is for the table of the collector's settings.
 var GarbagePercent = garbagePercent

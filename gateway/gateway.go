@@ -122,6 +122,7 @@ func (g *Gateway) openData(ctx context.Context) error {
 // would not open here, and those sealed here would open nowhere else.
 func (g *Gateway) openKeyset(ctx context.Context) error {
 	path := g.cfg.KeysetFile()
+	_, missing := os.Stat(path)
 	var err error
 	if g.sealer, err = seal.LoadOrCreate(path); err != nil {
 		return err
@@ -135,6 +136,9 @@ func (g *Gateway) openKeyset(ctx context.Context) error {
 		return err
 	}
 	if _, err := g.sealer.Open(place, sealed); err != nil {
+		if errors.Is(missing, os.ErrNotExist) { // it was made a moment ago, and opens nothing
+			err = errors.Join(err, os.Remove(path))
+		}
 		return fmt.Errorf("the keyset %s is not the one that this store was sealed with: restore it from its backup, or "+
 			"copy it from the node that has it (store.keyset_file): %w", path, err)
 	}

@@ -53,6 +53,7 @@ func listen(key, address string) (net.Listener, error) {
 // serveHTTP serves within bounds until the stop hook, which lets requests in hand finish. tlsConfig nil means plain HTTP.
 func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, handler http.Handler) {
 	base, cancel := context.WithCancel(context.Background())
+	early := newUnused()
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -61,6 +62,7 @@ func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, 
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // handshakes that strangers break off
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnState:         early.note,
 	}
 	if tlsConfig != nil {
 		server.TLSConfig = tlsConfig.Clone()
@@ -82,6 +84,7 @@ func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, 
 	}()
 	g.onStop("http listener "+name, func(ctx context.Context) error {
 		defer cancel()
+		early.close()
 		err := server.Shutdown(ctx)
 		if err != nil {
 			err = errors.Join(err, server.Close())

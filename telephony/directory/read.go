@@ -28,7 +28,7 @@ func ReadFile(path string, owner account.ID, defaults cloudlink.PBX) (Directory,
 	if err != nil {
 		return Directory{}, fmt.Errorf("users file: %w", err)
 	}
-	return Parse(filepath.Base(path), text, owner, defaults)
+	return Parse(path, text, owner, defaults)
 }
 
 // Parse reads the text of a users file: CSV when its name ends in .csv or .tsv, else YAML.

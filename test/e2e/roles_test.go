@@ -96,6 +96,9 @@ func TestForeignKeysetIsRefused(t *testing.T) {
 		t.Fatal("it started with a new keyset on a store that another one has sealed")
 	}
 	mustContain(t, "the error", err.Error(), "keyset", keyset, "restore it")
+	if _, err := os.Stat(keyset); !os.IsNotExist(err) {
+		t.Errorf("a keyset that opens nothing was left behind: %v", err)
+	}
 }
 
 // Two processes may share a data directory on PostgreSQL: the one with the role connector has the operator's socket, and
