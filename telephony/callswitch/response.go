@@ -40,7 +40,7 @@ func (t *turn) inviteResponse(l *Leg, r *signal.Response) {
 		if l.State == Calling || l.State == Early {
 			t.ringing(l, r)
 		}
-	case l.State == Confirmed || l.State == Ending:
+	case !l.Since.Answered.IsZero():
 		t.reinvited(l, r)
 	case r.Status < 300:
 		t.answeredBy(l, r)
@@ -319,6 +319,10 @@ func (t *turn) cancelled(l *Leg, c *signal.Cancel) {
 func (t *turn) departed(l *Leg, cause telephony.Cause) {
 	if !l.open() {
 		t.move(l, Depart)
+		return
+	}
+	if l.tried() && t.Attempt != nil {
+		t.dropped(l, Refusal{Cause: cause}, Depart)
 		return
 	}
 	t.finish(l, cause, Depart)

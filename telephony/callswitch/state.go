@@ -65,10 +65,11 @@ const stay = 0xff
 // event: Progress, Accept, Acked, Refuse, Hang, Depart, ByeDone.
 var (
 	asCaller = [8][7]Move{
+		// Who is called must not send BYE before he has answered (§15); his final response is due all the same.
 		Calling: {{Early, Nothing}, {Confirmed, SendAck}, {stay, 0}, {Terminated, Nothing}, {Cancelling, SendCancel},
-			{Terminated, Nothing}, {stay, 0}},
+			{Cancelling, SendCancel}, {stay, 0}},
 		Early: {{Early, Nothing}, {Confirmed, SendAck}, {stay, 0}, {Terminated, Nothing}, {Cancelling, SendCancel},
-			{Terminated, Nothing}, {stay, 0}},
+			{Cancelling, SendCancel}, {stay, 0}},
 		// A 2xx that crossed our CANCEL stands (§9.1), and is taken back by BYE.
 		Cancelling: {{stay, 0}, {Ending, SendBoth}, {stay, 0}, {Terminated, Nothing}, {stay, 0}, {stay, 0}, {stay, 0}},
 		Answered:   {{stay, 0}, {stay, 0}, {stay, 0}, {stay, 0}, {stay, 0}, {stay, 0}, {stay, 0}},

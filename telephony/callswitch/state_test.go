@@ -20,8 +20,8 @@ func TestEveryPairOfADialog(t *testing.T) {
 	}{
 		{"we invited", true, []row{
 			//              progress accept         acked refuse     hang               depart     bye_done
-			{"calling", "early confirmed:ACK - terminated cancelling:CANCEL terminated -"},
-			{"early", "- confirmed:ACK - terminated cancelling:CANCEL terminated -"},
+			{"calling", "early confirmed:ACK - terminated cancelling:CANCEL cancelling:CANCEL -"},
+			{"early", "- confirmed:ACK - terminated cancelling:CANCEL cancelling:CANCEL -"},
 			{"cancelling", "- ending:ACK,BYE - terminated - - -"},
 			{"answered", "- - - - - - -"},
 			{"confirmed", "- - - - ending:BYE terminated -"},

@@ -131,7 +131,7 @@ func (t *turn) conclude() {
 		if l.Session.Media != 0 {
 			return
 		}
-		over = over && l.State == Terminated
+		over = over && l.State == Terminated && l.Invite.Ours == 0 // a 2xx to a re-INVITE still gets its ACK
 	}
 	if !t.recorded {
 		t.recorded = true
