@@ -15,6 +15,11 @@ func (t *turn) reconcile() {
 	}
 	group := t.group()
 	t.paths(group)
+	for _, l := range t.Legs {
+		if l.open() && l.Part.Aside { // who transfers does not listen in
+			t.hear(l, Hears{})
+		}
+	}
 	for _, l := range group {
 		if t.State >= Closing {
 			return

@@ -69,7 +69,7 @@ func newSite(t *testing.T, change ...func(*exchange.Config)) *site {
 }
 
 func (s *site) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	s.mu.Lock()
 	s.away = false
@@ -98,6 +98,17 @@ func (s *site) until(what string, ok func() bool) {
 	s.t.Fatalf("%s has not happened; paths %v", what, s.paths)
 }
 
+// untilFree polls without the site's lock.
+func (s *site) untilFree(what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	s.t.Fatalf("%s has not happened", what)
+}
+
 func (s *site) Send(o signal.Outgoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,10 +124,8 @@ func (s *site) Cancel(tx signal.TxID, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.phones {
-		for _, o := range p.requests {
-			if o.Tx == tx {
-				p.cancels = append(p.cancels, reason)
-			}
+		if slices.Contains(p.taken, tx) || slices.ContainsFunc(p.requests, func(o *signal.Outgoing) bool { return o.Tx == tx }) {
+			p.cancels = append(p.cancels, reason)
 		}
 	}
 }

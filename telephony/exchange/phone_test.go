@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,8 +21,7 @@ type phone struct {
 	replies  []*signal.Reply
 	cancels  []string
 	sent     []signal.TxID
-	seen     int // requests that a test has looked at
-	heard    int // replies
+	taken    []signal.TxID // requests that a test has looked at
 	calls    int
 }
 
@@ -127,14 +127,13 @@ func (p *phone) reply(status int) *signal.Reply {
 	p.site.t.Helper()
 	var r *signal.Reply
 	p.site.until("a "+strconv.Itoa(status)+" to "+p.aor.User, func() bool {
-		for ; p.heard < len(p.replies); p.heard++ {
-			if p.replies[p.heard].Status == status {
-				r = p.replies[p.heard]
-				p.heard++
-				return true
-			}
+		i := slices.IndexFunc(p.replies, func(r *signal.Reply) bool { return r.Status == status })
+		if i < 0 {
+			return false
 		}
-		return false
+		r = p.replies[i]
+		p.replies = slices.Delete(p.replies, i, i+1)
+		return true
 	})
 	return r
 }
@@ -181,14 +180,14 @@ func (p *phone) incoming(method string) *signal.Outgoing {
 	p.site.t.Helper()
 	var o *signal.Outgoing
 	p.site.until("a "+method+" to "+p.aor.User, func() bool {
-		for ; p.seen < len(p.requests); p.seen++ {
-			if p.requests[p.seen].Method == method {
-				o = p.requests[p.seen]
-				p.seen++
-				return true
-			}
+		i := slices.IndexFunc(p.requests, func(o *signal.Outgoing) bool { return o.Method == method })
+		if i < 0 {
+			return false
 		}
-		return false
+		o = p.requests[i]
+		p.requests = slices.Delete(p.requests, i, i+1)
+		p.taken = append(p.taken, o.Tx)
+		return true
 	})
 	return o
 }
@@ -298,4 +297,53 @@ func (d *dialog) bye() *signal.Outgoing {
 // cancel cancels the dialog's INVITE.
 func (d *dialog) cancel(reason string) {
 	d.p.site.x.Take(&signal.Cancel{Tx: d.invite, Reason: reason})
+}
+
+// sipfrag takes a NOTIFY about a transfer.
+func (d *dialog) sipfrag(begins string, last bool) {
+	d.p.site.t.Helper()
+	o := d.p.incoming("NOTIFY")
+	d.respondTo(o, 200, nil)
+	if !strings.HasPrefix(string(o.Body), begins) {
+		d.p.site.t.Errorf("NOTIFY says %q, want %q", o.Body, begins)
+	}
+	if got := strings.HasPrefix(header(o.Headers, "Subscription-State"), "terminated"); got != last {
+		d.p.site.t.Errorf("the last NOTIFY: %v, want %v", got, last)
+	}
+}
+
+// sound answers a re-INVITE of the switch, which wants that direction as we see it.
+func (d *dialog) sound(want sdp.Direction) {
+	d.p.site.t.Helper()
+	if got := d.answer(d.p.incoming("INVITE"), sdp.SendRecv); got.Audio.Direction != want {
+		d.p.site.t.Errorf("%s is asked to %s, want %s", d.p.aor, got.Audio.Direction, want)
+	}
+	d.p.incoming("ACK")
+}
+
+// musicMeanwhile answers the re-INVITE for music.
+func (d *dialog) musicMeanwhile() {
+	d.p.site.t.Helper()
+	d.sound(sdp.RecvOnly)
+}
+
+// redirect answers 302.
+func (d *dialog) redirect(to string) {
+	r := &signal.Response{Tx: d.incoming.Tx, Method: "INVITE", Status: 302, Way: d.p.way(),
+		Message: signal.Message{CallID: d.callID, ToTag: d.mine, Contact: to}}
+	d.p.site.x.Take(r)
+}
+
+// only returns the id of the only call.
+func (s *site) only() telephony.CallID {
+	s.t.Helper()
+	var id telephony.CallID
+	s.untilFree("one call", func() bool {
+		live := s.x.Live(acme)
+		if len(live) == 1 {
+			id = live[0].ID
+		}
+		return len(live) == 1
+	})
+	return id
 }

@@ -1,0 +1,197 @@
+package exchange_test
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"demarc/telephony"
+	"demarc/telephony/sdp"
+)
+
+func TestBlindTransfer(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
+	caller, callee := s.talk(a, b)
+	callee.send("REFER", nil, telephony.Header{Name: "Refer-To", Value: "<sip:" + carol.String() + ">"})
+	b.reply(202)
+	callee.sipfrag("SIP/2.0 100 Trying", false)
+
+	third := c.rung()
+	if from := header(third.incoming.Headers, "From"); !strings.Contains(from, alice.String()) {
+		t.Errorf("carol is called by %s, want alice", from)
+	}
+	if by := header(third.incoming.Headers, "Referred-By"); !strings.Contains(by, bob.String()) {
+		t.Errorf("Referred-By: %s, want bob", by)
+	}
+	third.respond(180, nil)
+	callee.sipfrag("SIP/2.0 180 Ringing", false)
+	caller.musicMeanwhile()
+	third.pickUp()
+	callee.sipfrag("SIP/2.0 200 OK", true)
+	caller.sound(sdp.SendRecv)
+	callee.hangUp()
+	s.until("alice hears carol", func() bool { return s.paths[len(s.paths)-1] == "relay" })
+	third.hangUp()
+	caller.bye()
+	r := s.ended()
+	if len(r.Legs) != 3 || r.Legs[2].AoR != carol {
+		t.Errorf("legs %+v", r.Legs)
+	}
+}
+
+func TestBlindTransferThatFailsGivesTheCallBack(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
+	caller, callee := s.talk(a, b)
+	callee.send("REFER", nil, telephony.Header{Name: "Refer-To", Value: "<sip:" + carol.String() + ">"})
+	b.reply(202)
+	callee.sipfrag("SIP/2.0 100 Trying", false)
+	third := c.rung()
+	caller.musicMeanwhile()
+	third.respond(486, nil)
+	callee.sipfrag("SIP/2.0 486", true)
+	caller.sound(sdp.SendRecv)
+	s.until("both hear each other again", func() bool { return s.paths[len(s.paths)-1] == "relay" })
+	caller.hangUp()
+	callee.bye()
+	s.ended()
+}
+
+func TestTransferorWhoDoesNotHangUpIsHungUp(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice, "PCMA"), s.phone(bob, "PCMA"), s.phone(carol, "PCMA")
+	caller, _ := s.talk(a, b)
+	if err := s.x.Transfer(acme, s.only(), 2, carol); err != nil {
+		t.Fatal(err)
+	}
+	third := c.rung()
+	caller.musicMeanwhile()
+	third.pickUp()
+	caller.sound(sdp.SendRecv)
+	b.incoming("BYE")
+	caller.hangUp()
+	third.bye()
+}
+
+func TestAttendedTransferByReplaces(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
+	first, far := s.talk(a, b)
+	second, other := s.talk(a, c)
+	named := url.PathEscape(second.callID + ";to-tag=" + second.theirs + ";from-tag=" + second.mine)
+	first.send("REFER", nil, telephony.Header{Name: "Refer-To", Value: "<sip:" + carol.String() + "?Replaces=" + named + ">"})
+	a.reply(202)
+	first.sipfrag("SIP/2.0 100 Trying", false)
+	first.sipfrag("SIP/2.0 200 OK", true)
+	first.bye()
+	second.bye()
+	s.until("bob hears carol", func() bool { return s.paths[len(s.paths)-1] == "relay" })
+	far.hangUp()
+	other.bye()
+	records := s.allEnded(2)
+	for _, r := range records {
+		if r.Cause.Code != 200 {
+			t.Errorf("call %s ended by %v", r.ID, r.Cause)
+		}
+	}
+}
+
+func TestOnlyWhoHasTheCallTransfersToIt(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
+	first, far := s.talk(a, b)
+	_, other := s.talk(b, c)
+	named := url.PathEscape(other.callID + ";to-tag=" + other.theirs + ";from-tag=" + other.mine)
+	first.send("REFER", nil, telephony.Header{Name: "Refer-To", Value: "<sip:" + carol.String() + "?Replaces=" + named + ">"})
+	a.reply(202)
+	first.sipfrag("SIP/2.0 100 Trying", false)
+	first.sipfrag("SIP/2.0 403", true)
+	first.hangUp()
+	far.bye()
+	s.ended()
+}
+
+func TestReplacesFromAPhone(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
+	caller, callee := s.talk(a, b)
+	third := c.dial("sip:"+alice.String(), telephony.Header{Name: "Replaces",
+		Value: callee.callID + ";to-tag=" + callee.theirs + ";from-tag=" + callee.mine})
+	third.answered()
+	callee.bye()
+	s.until("alice hears carol", func() bool { return s.paths[len(s.paths)-1] == "relay" })
+	third.hangUp()
+	caller.bye()
+	s.ended()
+
+	gone := c.dial("sip:"+alice.String(), telephony.Header{Name: "Replaces", Value: "x;to-tag=y;from-tag=z"})
+	c.reply(481)
+	_ = gone
+}
+
+func TestConferenceOfThree(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice, "opus", "PCMA"), s.phone(bob, "opus", "PCMA"), s.phone(carol, "PCMA")
+	first, second := s.talk(a, b)
+	one := s.only()
+	mine, third := s.talk(a, c)
+	var two telephony.CallID
+	s.untilFree("both calls", func() bool {
+		for _, r := range s.x.Live(acme) {
+			if r.ID != one {
+				two = r.ID
+			}
+		}
+		return two != ""
+	})
+	if err := s.x.Merge(acme, two, 1, one, 1, true); err != nil {
+		t.Fatal(err)
+	}
+	mine.bye()
+	for _, d := range []*dialog{first, second} {
+		o := d.p.incoming("INVITE")
+		if got := d.answer(o, sdp.SendRecv); got.Audio.Codec.Name != "PCMA" {
+			t.Errorf("%s is mixed in %s", d.p.aor, got.Audio.Codec.Name)
+		}
+		d.p.incoming("ACK")
+	}
+	s.until("a mix of three", func() bool { return slices.Contains(s.paths, "mix 3") })
+	third.hangUp()
+	s.until("a call of two again", func() bool { return s.paths[len(s.paths)-1] == "relay" })
+	first.hangUp()
+	second.bye()
+	s.allEnded(2)
+}
+
+func TestAForwardingPhoneIsFollowedOnItsUsersRights(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
+	a.dial("sip:" + bob.String())
+	b.rung().redirect("sip:nobody@acme.example")
+	a.reply(404)
+
+	forward := a.dial("sip:" + bob.String())
+	d := b.rung()
+	d.redirect("sip:" + carol.String())
+	third := c.rung()
+	third.pickUp()
+	forward.answered()
+	forward.hangUp()
+	third.bye()
+	s.allEnded(2)
+}
+
+func TestUsersWhoForwardToEachOtherAreStopped(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
+	a.dial("sip:" + bob.String())
+	for range 5 {
+		b.rung().redirect("sip:" + carol.String())
+		c.rung().redirect("sip:" + bob.String())
+	}
+	b.rung().redirect("sip:" + carol.String())
+	a.reply(482)
+	s.ended()
+}
