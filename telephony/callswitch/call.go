@@ -190,9 +190,30 @@ func New(acc account.ID, id telephony.CallID, node string, serial uint64) *Call 
 	return &Call{Account: acc, ID: id, Node: node, serials: serials{serial: serial}}
 }
 
-// Bind gives a call that was decoded a serial of this process.
+// skipped is how far the CSeq of a dialog jumps when another process goes on with it: the last requests of the other may
+// not have been written.
+const skipped = 100
+
+// Bind gives a call that was decoded a serial of this process, and drops what belonged to the other one: transactions and
+// media. Dialogs that stood between two of its messages go on as if the phone had got the last one.
 func (c *Call) Bind(node string, serial uint64) {
 	c.Node, c.serials = node, serials{serial: serial}
+	for _, l := range c.Legs {
+		l.Invite.Theirs, l.Invite.Last, l.Invite.Ours = 0, 0, 0
+		l.Session.Media, l.Session.Hears = 0, Hears{}
+		l.Timer.Update, l.Part.Moving = false, false
+		l.Dialog.LocalSeq += skipped
+		switch l.State {
+		case Answered, Leaving:
+			l.State = Confirmed
+		case Cancelling, Ending:
+			l.State = Terminated
+		}
+		if l.Session.State == ReofferSent || l.Session.State == ReofferReceived {
+			l.Session.State, _ = NextOffer(l.Session.State, OfferRefused)
+			l.Session.Offer, l.Session.Wrote[1] = nil, nil
+		}
+	}
 }
 
 // ours marks the transactions that calls begin, so that they never meet those of the edge.

@@ -228,7 +228,6 @@ func TestEveryFieldSurvivesItsEncoding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back.Bind("n1", 9)
 	for _, pair := range [][2]any{{full.Legs, back.Legs}, {full.Attempt, back.Attempt}, {full.Times, back.Times}, {full.Asked, back.Asked},
 		{full.Cause, back.Cause}, {full.LastLeg, back.LastLeg}, {full.State, back.State}} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {

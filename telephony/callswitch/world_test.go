@@ -74,6 +74,12 @@ type world struct {
 	log     []string
 	facts   []callswitch.Fact
 	byes    int
+	told    []callswitch.Reply
+
+	requires string // of the first INVITE
+	change   func(*signal.Request)
+	policy   sdp.Policy
+	plain    bool // the first offer is RTP/AVP
 }
 
 func newWorld(fault func(string, ...any)) *world {
@@ -227,7 +233,7 @@ func (w *world) prepare(c callswitch.Prepare) {
 	f.ours = fmt.Sprint("our", c.Leg)
 	w.media[id] = true
 	w.facts = append(w.facts, callswitch.Prepared{Leg: c.Leg, CallID: f.callID, Tag: f.ours, Contact: "sip:token@sip.example", Media: id,
-		Local: local("198.51.100.1", 20000+2*uint16(c.Leg)), Session: 5})
+		Local: local("198.51.100.1", 20000+2*uint16(c.Leg)), Session: 5, Policy: w.policy})
 }
 
 func (w *world) sent(c callswitch.Send) {
@@ -263,6 +269,7 @@ func (w *world) sent(c callswitch.Send) {
 
 func (w *world) replied(c callswitch.Reply) {
 	s := w.servers[c.Tx]
+	w.told = append(w.told, c)
 	switch {
 	case s == nil:
 		w.fault("a reply to nothing")
@@ -305,6 +312,15 @@ func (w *world) invite(offer bool) signal.TxID {
 		r.ContentType, r.Body = "application/sdp", f.offer(sdp.SendRecv)
 	} else {
 		w.servers[tx].offerLess = true
+	}
+	if w.plain {
+		r.Body, _ = f.side.Offer(sdp.Offering{Security: sdp.Plain, Direction: sdp.SendRecv, Codecs: sdp.Passed()})
+	}
+	if w.requires != "" {
+		r.Headers = append(r.Headers, telephony.Header{Name: "Require", Value: w.requires})
+	}
+	if w.change != nil {
+		w.change(r)
 	}
 	w.step(callswitch.Event{Signal: r})
 	return tx

@@ -51,6 +51,7 @@ type site struct {
 	faults   []string
 	finals   map[signal.TxID]int
 	noPorts  bool
+	breaks   bool // Agree panics
 }
 
 func newSite(t *testing.T, change ...func(*exchange.Config)) *site {
@@ -165,6 +166,9 @@ func local(addr netip.Addr, port uint16) sdp.Local {
 func (s *site) Agree(id telephony.MediaID, a sdp.Agreed) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.breaks {
+		panic("as asked for")
+	}
 	if _, ok := s.open[id]; !ok {
 		s.faults = append(s.faults, "media was agreed that is not open")
 	}
