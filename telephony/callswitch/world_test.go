@@ -34,7 +34,6 @@ type far struct {
 	seq      uint32
 	side     sdp.Side
 	answered bool // a 2xx has passed between both
-	offering signal.TxID
 }
 
 // client is a request of the switch that owes its final response.
