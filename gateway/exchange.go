@@ -35,7 +35,7 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 		Node: t.Node, Key: key, Host: g.telephony.edge.Advertised, Policy: g.mediaPolicy, Ring: t.Calls.Ring, Logger: g.log, Now: g.now,
 		Limits: exchange.Limits{Calls: t.Calls.Node, AccountCalls: t.Calls.Account, UserCalls: t.Calls.User},
 		Ports: exchange.Ports{
-			Signalling: g.telephony.edge.Signalling(), Media: m, Paths: paths{m}, Contacts: contacts{g}, Timeline: g.telephony.notes,
+			Signalling: g.telephony.edge.Signalling(), Media: m, Paths: m, Contacts: contacts{g}, Timeline: g.telephony.notes,
 			History:  storecalls.New(g.db, g.sealer),
 			Watchers: func(aor telephony.AoR) { g.telephony.events.Changed("dialog", aor) },
 		},
@@ -56,7 +56,10 @@ const pruneEvery = time.Hour
 // mediaConfig says where media goes.
 func (g *Gateway) mediaConfig(events func(telephony.MediaEvent)) media.Config {
 	m := g.cfg.Telephony.Media
-	c := media.Config{Timeout: m.Timeout, Events: events, Logger: g.log, Listeners: make(map[string]netip.Addr)}
+	c := media.Config{
+		Timeout: m.Timeout, Video: m.Video == "relay", Music: m.Music, Announcements: m.Announcements, Events: events, Logger: g.log,
+		Listeners: make(map[string]netip.Addr),
+	}
 	c.Ports.First, c.Ports.Last = m.PortRange()
 	if m.Address != "" {
 		c.Address = netip.MustParseAddr(m.Address) // validated with the configuration
@@ -150,18 +153,5 @@ func (g *Gateway) wakened(aor telephony.AoR) {
 		if len(t.Flows) > 0 {
 			x.Registered(t.Flows[0].Account, aor, targetOf(t))
 		}
-	}
-}
-
-// paths lets legs hear each other. There is no music and no mixing yet: they hear nothing meanwhile.
-type paths struct{ *media.Media }
-
-// Play lets a leg hear nothing.
-func (p paths) Play(id telephony.MediaID, _ string, _ bool) { p.Hush(id) }
-
-// Mix lets legs hear nothing.
-func (p paths) Mix(ids ...telephony.MediaID) {
-	for _, id := range ids {
-		p.Hush(id)
 	}
 }

@@ -131,10 +131,13 @@ type Calls struct {
 
 // Media configures the media of calls.
 type Media struct {
-	Ports    string         `yaml:"ports" help:"UDP ports for media, FIRST-LAST with an even first one: four for each call, eight with video"`
-	Address  string         `yaml:"address" help:"local IP address for media; empty: the one that leads to the phone"`
-	Networks []MediaNetwork `yaml:"networks" help:"phones of single networks are told other addresses; the first that fits counts, before advertise_media of the listener"`
-	Timeout  time.Duration  `yaml:"timeout" help:"a call ends when a phone that should send media is silent for so long"`
+	Ports         string         `yaml:"ports" help:"UDP ports for media, FIRST-LAST with an even first one: four for each call, eight with video"`
+	Address       string         `yaml:"address" help:"local IP address for media; empty: the one that leads to the phone"`
+	Networks      []MediaNetwork `yaml:"networks" help:"phones of single networks are told other addresses; the first that fits counts, before advertise_media of the listener"`
+	Timeout       time.Duration  `yaml:"timeout" help:"a call ends when a phone that should send media is silent for so long"`
+	Video         string         `yaml:"video" help:"relay: passed on between phones as it is; refuse: calls are without"`
+	Music         string         `yaml:"music" help:"WAV file (PCM, mono, 8000 or 16000 Hz) for phones that are held; empty: a melody of demarc's own"`
+	Announcements string         `yaml:"announcements" help:"folder of WAV files; NAME.wav is the announcement NAME, and takes the place of the tone of that name: dial, ringing, busy, congestion, beep"`
 }
 
 // MediaNetwork is phones that reach our media by an address of their own.
@@ -232,7 +235,7 @@ func Default() Config {
 				Ring: time.Minute, Account: 1000, User: 10, Node: 10_000, Encryption: "preferred", Session: 30 * time.Minute,
 				History: 90 * 24 * time.Hour,
 			},
-			Media: Media{Ports: "20000-29999", Timeout: 30 * time.Second},
+			Media: Media{Ports: "20000-29999", Timeout: 30 * time.Second, Video: "relay"},
 		},
 		CloudLink: CloudLink{
 			Listen: "127.0.0.1:8444", Driver: "core",

@@ -59,6 +59,7 @@ func TestFaultsSayWhere(t *testing.T) {
 		{"weak suite", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', tls_suites: [TLS_RSA_WITH_RC4_128_SHA]}\n", "", "no cipher suite"},
 		{"advertise", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', advertise: ':5061'}\n", "", "as phones see it"},
 		{"media", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', advertise_media: '192.0.2.1:5'}\n", "", "an IP address, or a DNS name"},
+		{"video", "telephony:\n  media:\n    video: maybe\n", "", "use relay or refuse"},
 		{"media as address", "telephony:\n  listeners:\n  - {name: a, transport: tls, address: ':5', advertise_media: 192.0.2.300}\n", "", "an IP address, or a DNS name"},
 		{"shares nothing", "telephony:\n  listeners:\n  - {name: a, transport: wss, shares: b}\n", "", "there is no tls listener of that name"},
 		{"shares another kind", "telephony:\n  listeners:\n  - {name: b, transport: tcp, address: ':5'}\n  - {name: a, transport: wss, shares: b}\n", "", "there is no tls listener"},

@@ -291,6 +291,9 @@ func (m Media) check(add func(key, format string, args ...any)) {
 	if m.Timeout < 5*time.Second || m.Timeout > time.Hour {
 		add("telephony.media.timeout", "%s: use 5s to 1h", m.Timeout)
 	}
+	if m.Video != "relay" && m.Video != "refuse" {
+		add("telephony.media.video", "%q: use relay or refuse", m.Video)
+	}
 	if _, err := netip.ParseAddr(m.Address); m.Address != "" && err != nil {
 		add("telephony.media.address", "%q is not an IP address", m.Address)
 	}

@@ -13,15 +13,18 @@ import (
 
 // Config is what the media needs to know.
 type Config struct {
-	Ports     PortRange
-	Address   netip.Addr            // the sockets are bound to it; zero: to the address that leads to the phone
-	Advertise netip.Addr            // what phones are told when nothing else fits; zero: what the sockets are bound to
-	Listeners map[string]netip.Addr // what phones of a SIP listener are told
-	Networks  []Network             // what phones of a network are told; the first that fits, before Listeners
-	Timeout   time.Duration         // without a packet, RTCP included, until MediaStopped; 0: 30 s
-	Loops     int                   // 0: one per two cores
-	Events    func(telephony.MediaEvent)
-	Logger    *slog.Logger
+	Ports         PortRange
+	Address       netip.Addr            // the sockets are bound to it; zero: to the address that leads to the phone
+	Advertise     netip.Addr            // what phones are told when nothing else fits; zero: what the sockets are bound to
+	Listeners     map[string]netip.Addr // what phones of a SIP listener are told
+	Networks      []Network             // what phones of a network are told; the first that fits, before Listeners
+	Video         bool                  // else no leg has any
+	Music         string                // WAV file for phones that are held; empty: our own
+	Announcements string                // folder whose NAME.wav is played as NAME
+	Timeout       time.Duration         // without a packet, RTCP included, until MediaStopped; 0: 30 s
+	Loops         int                   // 0: one per two cores
+	Events        func(telephony.MediaEvent)
+	Logger        *slog.Logger
 }
 
 // PortRange is the ports that the pool holds, both ends included.

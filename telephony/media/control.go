@@ -35,7 +35,7 @@ func (l *loop) reports(k *socket, b []byte, from netip.AddrPort) {
 		l.learn(k, from)
 	}
 	if rtp.ReadRTCP(b, (*listener)(s)) {
-		s.heard = l.now
+		s.heard = l.clock.now
 	}
 }
 
@@ -45,7 +45,7 @@ type listener stream
 // SenderReport remembers when it came, for our next report to say.
 func (s *listener) SenderReport(r rtp.SenderReport) {
 	if ssrc, ok := s.in.SSRC(); ok && ssrc == r.SSRC {
-		s.in.Heard(r, s.leg.loop.now)
+		s.in.Heard(r, s.leg.loop.clock.now)
 	}
 }
 
@@ -55,7 +55,7 @@ func (s *listener) Block(b rtp.Block) {
 		return
 	}
 	s.there.lost, s.there.jitter = uint64(b.Lost), b.JitterAt((*stream)(s).rate())
-	if t, ok := s.out.RoundTrip(b, s.leg.loop.now); ok {
+	if t, ok := s.out.RoundTrip(b, s.leg.loop.clock.now); ok {
 		s.there.roundTrip = t
 	}
 }
@@ -68,14 +68,14 @@ func (l *loop) report(s *stream, wall time.Time) {
 	if !s.open() {
 		return
 	}
-	heard, ok := s.in.Block(l.now)
+	heard, ok := s.in.Block(l.clock.now)
 	s.reported = s.reported || ok
 	blocks := []rtp.Block{heard}[:0]
 	if ok {
 		blocks = append(blocks, heard)
 	}
 	b := l.scratch.report[:0]
-	if own, ok := s.out.Report(l.now, wall, s.rate()); ok {
+	if own, ok := s.out.Report(l.clock.now, wall, s.rate()); ok {
 		b = rtp.AppendSenderReport(b, own, blocks...)
 	} else {
 		b = rtp.AppendReceiverReport(b, s.out.SSRC, blocks...)

@@ -5,13 +5,14 @@
 //	media.go      Media: opens, agrees and closes legs; which leg hears which
 //	ports.go      the pool of port pairs
 //	address.go    the address that a phone is told
-//	loop.go       one loop per core: waits for many sockets at once, and looks after its legs every second
+//	loop.go       one loop per two cores: works off what has come, and looks after its legs every second; poller.go waits
 //	socket.go     one port; syscalls.go what it asks of the kernel
 //	leg.go        one leg; stream.go one of its media lines
 //	packet.go     the way of a packet
 //	learn.go      where the phone is
 //	session.go    DTLS, by the ICE checks that lead to it; tunnel.go between its goroutine and the loop
 //	control.go    RTCP
+//	play.go       what is played, and the clock of it; sounds.go where it comes from; mix.go conferences
 //	watch.go      time-out, one-way audio
 //
 // A leg belongs to one loop, and legs that hear each other to the same one, so that a packet takes no lock: the loop holds its

@@ -52,10 +52,10 @@ func (g *leg) part() { g.streams((*stream).part) }
 
 // partner is the leg that hears this one.
 func (g *leg) partner() *leg {
-	if g.audio.to == nil {
+	if g.audio.path.to == nil {
 		return nil
 	}
-	return g.audio.to.leg
+	return g.audio.path.to.leg
 }
 
 // agree takes over what offer and answer have settled.
@@ -97,7 +97,7 @@ func (g *leg) key(a sdp.Agreed) error {
 func (g *leg) close(p *pool) {
 	g.part()
 	g.streams((*stream).end)
-	g.sockets(g.loop.drop)
+	g.sockets(g.loop.poller.drop)
 	g.streams(func(s *stream) { p.give(s.media.port) })
 }
 
@@ -107,7 +107,7 @@ func (g *leg) report() telephony.MediaReport {
 	total := s.in.Total()
 	r := telephony.MediaReport{
 		Sent: s.out.Packets, Received: total.Received, Lost: total.Lost(), LostThere: s.there.lost,
-		Jitter: s.in.Jitter(rate), JitterThere: s.there.jitter, RoundTrip: s.there.roundTrip, Refused: s.refused,
+		Jitter: s.in.Jitter(rate), JitterThere: s.there.jitter, RoundTrip: s.there.roundTrip, Refused: s.refused.count,
 		Security: string(g.agreed.Security),
 	}
 	switch {

@@ -6,9 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"demarc/telephony"
+	"demarc/telephony/audio"
 	"demarc/telephony/rtp"
 )
 
@@ -16,65 +15,54 @@ import (
 // calls a wake-up for each packet is most of what relaying costs. A packet is late by half of it on the average.
 const tick = 2 * time.Millisecond
 
-// batch is how many sockets are asked for at once, and rounds how often before the loop naps, so that a flood at one port
-// does not keep others waiting.
-const (
-	batch  = 256
-	rounds = 16
-)
+// rounds is how often a loop asks for packets before it naps all the same.
+const rounds = 16
 
 // loop reads the sockets of its legs.
 type loop struct {
-	mu      sync.Mutex // guards what follows, the sockets' state included
-	poll    int        // the epoll
-	wake    int        // an eventfd in it that ends the wait
-	slots   []*socket
-	empty   []int32 // free slots
+	mu      sync.Mutex // guards all but the waiting itself
+	poller  poller
+	clock   clock
 	legs    map[telephony.MediaID]*leg
+	sounds  sounds
 	events  []telephony.MediaEvent // to tell when the lock is free
-	now     time.Duration          // since begun, of this round
-	due     time.Duration          // of the next second
-	seconds uint64
-	begun   time.Time
 	timeout time.Duration
 	name    string // CNAME
 	scratch *scratch
-	stopped bool
 	serving context.Context                 // of run
 	shake   func(context.Context, *session) // does a handshake in a goroutine of its own
+	stopped bool
 }
+
+// clock is the time of a loop. All loops of a node count from the same moment, because legs move between them; 0 stands for never.
+type clock struct {
+	begun   time.Time
+	now     time.Duration // of this round
+	due     time.Duration // of the next second
+	seconds uint64
+}
+
+func (c *clock) since() time.Duration { return time.Since(c.begun) }
 
 // scratch is what every packet of the loop is read into and written from.
 type scratch struct {
 	in, out [rtp.MaxPacket + rtp.Overhead]byte
 	report  [256]byte
+	frame   [audio.Frame]int16
+	coded   []byte
+	samples []int16
 	from    sockaddr
-	ready   [batch]unix.EpollEvent
 }
 
-// wakeSlot stands for the eventfd.
-const wakeSlot = -1
-
 func newLoop(begun time.Time, timeout time.Duration, name string) (*loop, error) {
-	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	p, err := newPoller()
 	if err != nil {
 		return nil, fmt.Errorf("media loop: %w", err)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		_ = unix.Close(poll)
-		return nil, fmt.Errorf("media loop: %w", err)
-	}
-	l := &loop{
-		poll: poll, wake: wake, legs: map[telephony.MediaID]*leg{}, begun: begun, timeout: timeout, name: name,
-		scratch: &scratch{},
-	}
-	if err := unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}); err != nil {
-		_, _ = unix.Close(wake), unix.Close(poll)
-		return nil, fmt.Errorf("media loop: %w", err)
-	}
-	l.now = time.Since(begun)
-	return l, nil
+	return &loop{
+		poller: p, clock: clock{begun: begun, now: time.Since(begun)}, legs: map[telephony.MediaID]*leg{}, sounds: newSounds(),
+		timeout: timeout, name: name, scratch: &scratch{},
+	}, nil
 }
 
 // run works until the context ends, and closes what is open then.
@@ -82,7 +70,7 @@ func (l *loop) run(ctx context.Context, tell func(telephony.MediaEvent)) {
 	l.mu.Lock()
 	l.serving = ctx
 	l.mu.Unlock()
-	stop := context.AfterFunc(ctx, l.rouse)
+	stop := context.AfterFunc(ctx, l.poller.rouse)
 	defer stop()
 	for ctx.Err() == nil {
 		l.wait(tell)
@@ -90,19 +78,11 @@ func (l *loop) run(ctx context.Context, tell func(telephony.MediaEvent)) {
 	l.close()
 }
 
-// rouse ends a wait.
-func (l *loop) rouse() {
-	_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // only a full counter refuses it, which wakes as well
-}
-
 // wait waits for packets, works them off, and naps when there were some.
 func (l *loop) wait(tell func(telephony.MediaEvent)) {
-	timeout := time.Second
+	timeout := l.untilDue()
 	for round := range rounds {
-		n, err := unix.EpollWait(l.poll, l.scratch.ready[:], int(timeout/time.Millisecond))
-		if err != nil {
-			n = 0 // EINTR
-		}
+		n := l.poller.wait(timeout)
 		for _, e := range l.round(n) {
 			tell(e)
 		}
@@ -116,21 +96,30 @@ func (l *loop) wait(tell func(telephony.MediaEvent)) {
 	}
 }
 
+// untilDue is how long the loop may wait for packets.
+func (l *loop) untilDue() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	due := l.clock.due
+	if l.sounds.any() {
+		due = min(due, l.sounds.beat)
+	}
+	return max(0, due-l.clock.since())
+}
+
 // round works off what n sockets have, one packet each, and what is due by the clock.
 func (l *loop) round(n int) []telephony.MediaEvent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now = time.Since(l.begun)
-	for _, e := range l.scratch.ready[:n] {
-		if e.Fd == wakeSlot {
-			continue
-		}
-		if k := l.slots[e.Fd]; k != nil {
+	l.clock.now = l.clock.since()
+	for _, slot := range l.poller.ready[:n] {
+		if k := l.poller.socket(slot.Fd); k != nil {
 			l.read(k)
 		}
 	}
-	if l.now >= l.due {
-		l.due = l.now + time.Second
+	l.beats()
+	if l.clock.now >= l.clock.due {
+		l.clock.due = l.clock.now + time.Second
 		l.second(time.Now())
 	}
 	events := l.events
@@ -154,34 +143,6 @@ func (l *loop) read(k *socket) {
 
 func (l *loop) tell(e telephony.MediaEvent) { l.events = append(l.events, e) }
 
-// add lets the loop read a socket.
-func (l *loop) add(k *socket) error {
-	if n := len(l.empty); n > 0 {
-		k.slot, l.empty = l.empty[n-1], l.empty[:n-1]
-		l.slots[k.slot] = k
-	} else {
-		k.slot = int32(len(l.slots))
-		l.slots = append(l.slots, k)
-	}
-	err := unix.EpollCtl(l.poll, unix.EPOLL_CTL_ADD, k.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: k.slot})
-	if err != nil {
-		l.forget(k)
-		return fmt.Errorf("media loop: %w", err)
-	}
-	return nil
-}
-
-// drop closes a socket.
-func (l *loop) drop(k *socket) {
-	k.close() // which takes it out of the epoll
-	l.forget(k)
-}
-
-func (l *loop) forget(k *socket) {
-	l.slots[k.slot] = nil
-	l.empty = append(l.empty, k.slot)
-}
-
 // adopt takes a leg whose sockets no loop reads.
 func (l *loop) adopt(g *leg) (err error) {
 	l.mu.Lock()
@@ -192,14 +153,14 @@ func (l *loop) adopt(g *leg) (err error) {
 	var added []*socket
 	g.sockets(func(k *socket) {
 		if err == nil {
-			if err = l.add(k); err == nil {
+			if err = l.poller.add(k); err == nil {
 				added = append(added, k)
 			}
 		}
 	})
 	if err != nil {
 		for _, k := range added {
-			l.release(k)
+			l.poller.release(k)
 		}
 		return err
 	}
@@ -216,13 +177,8 @@ func (l *loop) leave(g *leg) bool {
 	}
 	delete(l.legs, g.id)
 	g.part()
-	g.sockets(l.release)
+	g.sockets(l.poller.release)
 	return true
-}
-
-func (l *loop) release(k *socket) {
-	_ = unix.EpollCtl(l.poll, unix.EPOLL_CTL_DEL, k.fd, nil) // it is there: add put it there
-	l.forget(k)
 }
 
 func (l *loop) load() int {
@@ -237,12 +193,7 @@ func (l *loop) close() {
 	for _, g := range l.legs {
 		g.streams((*stream).end)
 	}
-	for _, k := range l.slots {
-		if k != nil {
-			l.drop(k)
-		}
-	}
 	clear(l.legs)
-	_, _ = unix.Close(l.wake), unix.Close(l.poll)
+	l.poller.close()
 	l.stopped = true
 }

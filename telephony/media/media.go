@@ -22,6 +22,7 @@ type Media struct {
 	loops  []*loop
 
 	identity   *rtp.Identity
+	sounds     map[string][]int16
 	handshakes sync.WaitGroup
 
 	mu      sync.Mutex // taken before a loop's
@@ -39,7 +40,11 @@ func New(c Config) (*Media, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Media{config: c, ports: newPool(c.Ports), identity: identity, legs: map[telephony.MediaID]*leg{}}
+	sounds, err := c.loadSounds()
+	if err != nil {
+		return nil, err
+	}
+	m := &Media{config: c, ports: newPool(c.Ports), identity: identity, sounds: sounds, legs: map[telephony.MediaID]*leg{}}
 	begun := time.Now().Add(-time.Second)       // one clock for all: legs move between loops; 0 stands for never
 	name := fmt.Sprintf("%016x", rand.Uint64()) // says nothing of this machine (RFC 7022 §4.2)
 	for range c.Loops {
@@ -94,7 +99,7 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 	if g.audio, g.local.Audio, err = m.line(g, bind, true); err != nil {
 		return sdp.Local{}, err
 	}
-	if o.Video {
+	if o.Video && m.config.Video {
 		if g.video, g.local.Video, err = m.line(g, bind, false); err != nil {
 			m.abandon(g.audio)
 			return sdp.Local{}, err
@@ -184,6 +189,51 @@ func (m *Media) Relay(a, b telephony.MediaID) {
 	one.loop.mu.Lock()
 	defer one.loop.mu.Unlock()
 	one.join(other)
+}
+
+// Play lets a leg hear a sound by its name and nobody hear it: "music", an announcement, or a tone (dial, ringing, busy, congestion,
+// beep), over and over or once, which PlayEnded tells. A leg whose codec is not G.711 hears silence, and so does whoever is to hear a sound
+// that nobody knows.
+func (m *Media) Play(id telephony.MediaID, what string, loop bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.legs[id]
+	if g == nil {
+		return
+	}
+	g.loop.mu.Lock()
+	defer g.loop.mu.Unlock()
+	g.part()
+	samples, ok := m.sound(what)
+	if !ok {
+		m.config.Logger.Warn("there is no such sound: put it into telephony.media.announcements", "sound", what)
+		return
+	}
+	g.loop.start(g.audio, samples, loop)
+}
+
+// Mix lets all legs hear all others, and nobody else. Each call takes them out of what they were part of; who was with them before and
+// is not named stays there.
+func (m *Media) Mix(ids ...telephony.MediaID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var legs []*leg
+	for _, id := range ids {
+		if g := m.legs[id]; g != nil && (len(legs) == 0 || m.together(legs[0], g)) {
+			legs = append(legs, g)
+		}
+	}
+	if len(legs) == 0 {
+		return
+	}
+	l := legs[0].loop
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := &room{}
+	for _, g := range legs {
+		g.part()
+		l.enter(r, g.audio)
+	}
 }
 
 // Hush lets a leg hear nothing, and nobody hear it.

@@ -80,18 +80,18 @@ func (l *loop) learn(k *socket, from netip.AddrPort) {
 }
 
 func (s *stream) refuse(from netip.AddrPort) {
-	s.refused++
-	s.stranger = from
+	s.refused.count++
+	s.refused.from = from
 }
 
 // packet counts an accepted packet and sends it on.
 func (l *loop) packet(s *stream, p rtp.Packet) {
-	s.heard = l.now
+	s.heard = l.clock.now
 	if !s.leg.told.flows {
 		s.leg.told.flows = true
 		l.tell(telephony.MediaEvent{ID: s.leg.id, Kind: telephony.MediaFlows})
 	}
-	number, verdict := s.in.Count(p, l.now, s.rate())
+	number, verdict := s.in.Count(p, l.clock.now, s.rate())
 	if verdict == rtp.Repeated || !s.receives() {
 		return
 	}
@@ -101,24 +101,27 @@ func (l *loop) packet(s *stream, p rtp.Packet) {
 	}
 	digit := s.as.DTMFRecv != 0 && p.PayloadType() == s.as.DTMFRecv
 	if digit {
-		ended, ok := s.digits.Read(p.Payload(), p.Timestamp(), l.now)
+		ended, ok := s.digits.Read(p.Payload(), p.Timestamp(), l.clock.now)
 		l.digit(s, ended, ok)
 	} else if p.PayloadType() != s.as.Receive {
 		return // not agreed on: the other side could not know what it is
 	}
-	if s.to != nil {
+	switch {
+	case s.path.to != nil:
 		l.relay(s, p, number, digit)
+	case s.path.room != nil && !digit:
+		l.listen(s, p)
 	}
 }
 
 // relay sends a packet to who hears the stream.
 func (l *loop) relay(s *stream, p rtp.Packet, number uint64, digit bool) {
-	to := s.to
+	to := s.path.to
 	payload := to.as.Send
 	if digit {
 		payload = to.as.DTMFSend
 	}
-	if !to.sends() || digit && payload == 0 || !to.out.Forward(p, &s.in, number, l.now, s.rate()) {
+	if !to.sends() || digit && payload == 0 || !to.out.Forward(p, &s.in, number, l.clock.now, s.rate()) {
 		return
 	}
 	p.SetPayloadType(payload)

@@ -90,6 +90,7 @@ type setting struct {
 	suite           string // empty: plain
 	mux             bool
 	payload         uint8
+	codec           string // empty: PCMU
 	digits          uint8
 	direction       sdp.Direction
 	told, signalled netip.Addr // zero: the truth
@@ -130,8 +131,11 @@ func (p *phone) agreed(s setting) sdp.Agreed {
 	if !s.signalled.IsValid() {
 		s.signalled = netip.MustParseAddr("127.0.0.1")
 	}
+	if s.codec == "" {
+		s.codec = "PCMU"
+	}
 	p.as = sdp.Stream{
-		Remote: remote, RemoteRTCP: control, Mux: s.mux, Direction: s.direction, Codec: sdp.Codec{Payload: s.payload, Name: "PCMU", Rate: 8000},
+		Remote: remote, RemoteRTCP: control, Mux: s.mux, Direction: s.direction, Codec: sdp.Codec{Payload: s.payload, Name: s.codec, Rate: 8000},
 		Send: s.payload, Receive: s.payload, DTMFSend: s.digits, DTMFRecv: s.digits,
 	}
 	a := sdp.Agreed{Security: sdp.Plain, Signalled: s.signalled}

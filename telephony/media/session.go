@@ -117,7 +117,7 @@ func (m *Media) secured(s *session, a *rtp.Association, err error) {
 	if s.stream.session != s {
 		return
 	}
-	defer l.rouse()
+	defer l.poller.rouse()
 	if err != nil {
 		s.stream.session = nil // the phone may begin another one
 		l.tell(telephony.MediaEvent{ID: s.id, Kind: telephony.SecurityFailed, Text: err.Error()})
@@ -125,5 +125,5 @@ func (m *Media) secured(s *session, a *rtp.Association, err error) {
 	}
 	s.suite = a.Suite
 	s.stream.keys = keys{a.Protection, a.Unprotection}
-	s.stream.heard = l.now
+	s.stream.heard = l.clock.now
 }

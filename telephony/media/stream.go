@@ -21,12 +21,25 @@ type stream struct {
 	in             rtp.Source
 	out            rtp.Sender
 	digits         rtp.Events
-	to             *stream // who hears it; each hears the other
+	path           path
 	there          there
-	reported       bool           // the phone got a report on what it sent
-	heard          time.Duration  // when the last packet was accepted, RTCP included
-	refused        uint64         // packets
-	stranger       netip.AddrPort // where the last refused one came from
+	reported       bool          // the phone got a report on what it sent
+	heard          time.Duration // when the last packet was accepted, RTCP included
+	refused        refused
+}
+
+// path is what a stream hears and who hears it: one of these.
+type path struct {
+	to     *stream // each hears the other
+	player *player
+	room   *room
+	member *member // as which it is in the room
+}
+
+// refused is the packets that were not let in.
+type refused struct {
+	count uint64
+	from  netip.AddrPort // the last one
 }
 
 // keys protect what is sent and unprotect what comes; nil while there are none.
@@ -58,10 +71,10 @@ func (s *stream) agree(as sdp.Stream, sameSecurity bool, signalled netip.Addr) {
 	s.settle(s.media, newPlace(as.Remote, signalled))
 	s.settle(s.control, newPlace(as.RemoteRTCP, signalled))
 	if turned {
-		s.heard = s.leg.loop.now // the time-out begins
+		s.heard = s.leg.loop.clock.now // the time-out begins
 		s.out.Break()
-		if s.to != nil {
-			s.to.out.Break()
+		if s.path.to != nil {
+			s.path.to.out.Break()
 		}
 	}
 }
@@ -123,12 +136,22 @@ func (s *stream) rate() int {
 	return s.as.Codec.Rate
 }
 
-// join lets two streams hear each other; part ends that.
-func (s *stream) join(with *stream) { s.to, with.to = with, s }
+// join lets two streams hear each other.
+func (s *stream) join(with *stream) {
+	s.path.to, with.path.to = with, s
+	s.out.Break()
+	with.out.Break()
+}
 
+// part takes a stream out of what it hears and is heard in.
 func (s *stream) part() {
-	if s.to == nil {
-		return
+	if s.path.to != nil {
+		s.path.to.path.to, s.path.to = nil, nil
 	}
-	s.to.to, s.to = nil, nil
+	if s.path.player != nil {
+		s.leg.loop.silence(s)
+	}
+	if s.path.room != nil {
+		s.leg.loop.leaveRoom(s)
+	}
 }

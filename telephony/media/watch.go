@@ -12,12 +12,12 @@ const oneWayAfter = 5 * time.Second
 
 // second looks after the loop's legs once a second.
 func (l *loop) second(wall time.Time) {
-	l.seconds++
+	l.clock.seconds++
 	for id, g := range l.legs {
 		g.streams(func(s *stream) {
-			digit, ok := s.digits.Lapse(l.now)
+			digit, ok := s.digits.Lapse(l.clock.now)
 			l.digit(s, digit, ok)
-			if (l.seconds+uint64(id))%reportEvery == 0 || !s.reported {
+			if (l.clock.seconds+uint64(id))%reportEvery == 0 || !s.reported {
 				l.report(s, wall)
 			}
 			l.reopen(s.media)
@@ -36,7 +36,7 @@ func (l *loop) digit(s *stream, digit byte, ok bool) {
 
 // reopen lets a phone that proves who it is be found elsewhere after a second of silence.
 func (l *loop) reopen(k *socket) {
-	if k.connected && !k.stream.plain() && l.now-k.stream.heard > time.Second {
+	if k.connected && !k.stream.plain() && l.clock.now-k.stream.heard > time.Second {
 		k.settle(false)
 	}
 }
@@ -47,13 +47,13 @@ func (l *loop) watch(g *leg) {
 	if !s.receives() {
 		return
 	}
-	silent := l.now - s.heard
+	silent := l.clock.now - s.heard
 	if silent >= l.timeout && !g.told.stopped {
 		g.told.stopped = true
 		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaStopped, Text: fmt.Sprintf("nothing for %s", silent.Round(time.Second))})
 	}
 	other := g.partner()
-	if silent >= oneWayAfter && !g.told.oneWay && other != nil && other.audio.receives() && l.now-other.audio.heard < time.Second {
+	if silent >= oneWayAfter && !g.told.oneWay && other != nil && other.audio.receives() && l.clock.now-other.audio.heard < time.Second {
 		g.told.oneWay = true
 		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaOneWay, Text: s.silence()})
 	}
@@ -62,11 +62,11 @@ func (l *loop) watch(g *leg) {
 // silence says why a phone is not heard.
 func (s *stream) silence() string {
 	switch {
-	case s.refused == 0:
+	case s.refused.count == 0:
 		return "nothing comes from the phone: look at its firewall and at the address that it is told"
 	case s.plain():
 		return fmt.Sprintf("%d packets were refused: they come from %s, and not from %s as its SDP says",
-			s.refused, s.stranger, s.media.place.told)
+			s.refused.count, s.refused.from, s.media.place.told)
 	}
-	return fmt.Sprintf("%d packets were refused: they are not protected with the key of its SDP, the last from %s", s.refused, s.stranger)
+	return fmt.Sprintf("%d packets were refused: they are not protected with the key of its SDP, the last from %s", s.refused.count, s.refused.from)
 }
