@@ -41,7 +41,7 @@ func TestCANCELNeverOvertakesItsINVITE(t *testing.T) {
 			o := &order{open: make(map[signal.TxID]bool)}
 			h := &silent{order: o}
 			r := start(t, h, edge.Limits{FlowReplies: 1 << 20, Admission: 1 << 30, Waiting: 1 << 30, UDPReplies: 1 << 30, SourceRequests: 1 << 30})
-			h.signalling = r.Signalling()
+			h.signalling.Store(r.Signalling())
 			p := r.party(transport)
 			_ = p.SetDeadline(time.Now().Add(2 * time.Minute))
 			drained := make(chan struct{})
@@ -81,13 +81,13 @@ func TestCANCELNeverOvertakesItsINVITE(t *testing.T) {
 type silent struct {
 	stub
 	order      *order
-	signalling *edge.Signalling
+	signalling atomic.Pointer[edge.Signalling]
 }
 
 func (s *silent) Take(ev signal.Event) bool {
 	s.order.take(ev)
 	if c, ok := ev.(*signal.Cancel); ok {
-		s.signalling.Reply(signal.Reply{Tx: c.Tx, Status: 487, ToTag: "t"})
+		s.signalling.Load().Reply(signal.Reply{Tx: c.Tx, Status: 487, ToTag: "t"})
 	}
 	return true
 }

@@ -284,7 +284,7 @@ func (e *Edge) newFlow(l Listener, remote netip.AddrPort, w sender) *flow {
 		Flow: registrar.Flow{
 			ID: e.flowIDs.Add(1), Listener: l.Name, Transport: l.Transport, Remote: unmapped(remote),
 		},
-		writer: w, inHand: newInHand(),
+		writer: w, local: e.Addr(l.Name), inHand: newInHand(),
 	}
 }
 

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"net/netip"
 	"sync/atomic"
 
 	"demarc/internal/account"
@@ -13,6 +14,7 @@ import (
 type flow struct {
 	registrar.Flow
 	writer  sender
+	local   netip.AddrPort                // where its listener is bound
 	known   atomic.Bool                   // somebody authenticated on it
 	timer   atomic.Int32                  // the Flow-Timer that its peer was told, in seconds; 0: none
 	rearm   func()                        // lets a stream look at both again; nil for UDP
@@ -76,8 +78,9 @@ type sender interface{ send(b []byte) }
 // inHand counts requests without their reply. Unlike a WaitGroup it can be waited for until a deadline. Nothing may
 // begin once somebody waits.
 type inHand struct {
-	n    atomic.Int64
-	none chan struct{} // of capacity one
+	n      atomic.Int64
+	waited atomic.Bool   // somebody waits: nearly never
+	none   chan struct{} // of capacity one
 }
 
 func newInHand() inHand { return inHand{none: make(chan struct{}, 1)} }
@@ -85,7 +88,7 @@ func newInHand() inHand { return inHand{none: make(chan struct{}, 1)} }
 func (h *inHand) begin() { h.n.Add(1) }
 
 func (h *inHand) end() {
-	if h.n.Add(-1) > 0 {
+	if h.n.Add(-1) > 0 || !h.waited.Load() {
 		return
 	}
 	select {
@@ -96,6 +99,7 @@ func (h *inHand) end() {
 
 // wait reports whether everything ended before ctx did.
 func (h *inHand) wait(ctx context.Context) bool {
+	h.waited.Store(true)
 	for h.n.Load() > 0 {
 		select {
 		case <-h.none:

@@ -14,8 +14,10 @@ type outbox struct {
 	slow  func()                           // told when the peer is cut off for not reading
 	fault func(value any)                  // told of a panic
 
+	buffers *buffers // where queues come from while there is something to write
+
 	mu      sync.Mutex
-	queue   []byte
+	queue   *[]byte // nil: empty
 	ends    []int
 	writing bool
 	corked  bool // the peer's own reader is at work and writes when it is done
@@ -34,14 +36,18 @@ func (o *outbox) send(b []byte) {
 	if o.broken || o.closing {
 		return
 	}
-	if len(o.queue)+len(b) > maxQueue {
+	if o.queue == nil {
+		o.queue = o.buffers.get()
+		*o.queue = (*o.queue)[:0]
+	}
+	if len(*o.queue)+len(b) > maxQueue {
 		o.broken = true
 		o.slow()
 		o.cut()
 		return
 	}
-	o.queue = append(o.queue, b...)
-	o.ends = append(o.ends, len(o.queue))
+	*o.queue = append(*o.queue, b...)
+	o.ends = append(o.ends, len(*o.queue))
 	if !o.writing && !o.corked {
 		o.writing = true
 		o.writers.Go(o.write)
@@ -60,7 +66,7 @@ func (o *outbox) cork() {
 func (o *outbox) uncork() {
 	o.mu.Lock()
 	o.corked = false
-	if o.writing || len(o.queue) == 0 || o.broken {
+	if o.writing || o.queue == nil || o.broken {
 		o.mu.Unlock()
 		return
 	}
@@ -73,19 +79,18 @@ func (o *outbox) uncork() {
 
 // write is the writer: it ends when the queue is empty.
 func (o *outbox) write() {
-	var out []byte
 	var ends []int
 	for {
 		o.mu.Lock()
-		out, o.queue = o.queue, out[:0]
-		ends, o.ends = o.ends, ends[:0]
-		if len(out) == 0 || o.broken {
-			o.writing, o.queue, o.ends = false, nil, nil
+		out := o.queue
+		o.queue, ends, o.ends = nil, o.ends, ends[:0]
+		if out == nil || o.broken {
+			o.writing = false
 			o.mu.Unlock()
 			return
 		}
 		o.mu.Unlock()
-		if err := o.flushed(out, ends); err != nil {
+		if err := o.flushed(*out, ends); err != nil {
 			o.mu.Lock()
 			o.broken = true
 			o.mu.Unlock()
@@ -94,6 +99,7 @@ func (o *outbox) write() {
 			}
 			o.cut()
 		}
+		o.buffers.put(out)
 	}
 }
 

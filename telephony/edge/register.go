@@ -127,10 +127,10 @@ func proxied(m *wire.Message) bool {
 // readAoRs reads To, From and the domain of the Request-URI, which mostly say the same: one text serves them all. A From
 // of another scheme is nobody we know.
 func readAoRs(req *registrar.Request, m *wire.Message) (ok bool) {
-	to, ok := m.ToAddr()
-	if req.To, ok = aorOf(to, ok); !ok {
+	if req.To, ok = m.ToAoR(); !ok {
 		return false
 	}
+	to, _ := m.ToAddr()
 	if from, ok := m.FromAddr(); ok && bytes.Equal(from.URI, to.URI) {
 		req.From = req.To
 	} else {
@@ -149,11 +149,7 @@ func aorOf(n wire.NameAddr, ok bool) (telephony.AoR, bool) {
 	if !ok {
 		return telephony.AoR{}, false
 	}
-	u, ok := wire.ParseURI(n.URI)
-	if !ok {
-		return telephony.AoR{}, false
-	}
-	return telephony.NewAoR(wire.CanonicalUser(u.User), string(u.Host)), true
+	return n.AoR()
 }
 
 func contacts(req *registrar.Request, lines [][]byte) (bad string) {

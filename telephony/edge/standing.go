@@ -28,6 +28,7 @@ type standing struct {
 	banned    *generations[netip.Addr, int64]    // until when, in Unix seconds
 	bans      atomic.Uint64
 	admission *rate.Limiter
+	passed    atomic.Uint64 // known devices that were admitted
 }
 
 // How much is remembered.
@@ -114,10 +115,21 @@ func (s *standing) recognises(c caller) bool {
 
 // proven notes that the caller is who it says, at a time.
 func (s *standing) proven(c caller, at time.Time) {
-	s.devices.set(s.device(c), struct{}{})
-	s.trusted.set(c.source, at.Unix())
-	s.strangers.remove(c.source)
-	s.banned.remove(c.source)
+	s.devices.use(s.device(c), func() struct{} { return struct{}{} })
+	s.trusts(c.source, at.Unix())
+	if !s.strangers.empty() {
+		s.strangers.remove(c.source)
+	}
+	if !s.banned.empty() {
+		s.banned.remove(c.source)
+	}
+}
+
+// trusts notes when somebody at a source last proved who they are, to the minute: it counts for a day.
+func (s *standing) trusts(from netip.Addr, at int64) {
+	if before, ok := s.trusted.find(from); !ok || at-before >= 60 || at < before {
+		s.trusted.set(from, at)
+	}
 }
 
 // mayGuess reports whether an answer of the caller is worth computing. Devices that proved who they are may always.
@@ -194,4 +206,14 @@ func (s *standing) isBanned(from netip.Addr) bool {
 
 // admit takes a place for a request that means work. Known devices take theirs always, and from the same budget: they come
 // first.
-func (s *standing) admit(known bool) bool { return s.admission.Allow() || known }
+func (s *standing) admit(known bool) bool {
+	if !known {
+		return s.admission.Allow()
+	}
+	if s.passed.Add(1)%settled == 0 { // the budget is told of many at once: one by one it would cost more than to be admitted
+		s.admission.AllowN(time.Now(), settled)
+	}
+	return true
+}
+
+const settled = 32

@@ -86,6 +86,8 @@ type stream struct {
 	begun  bool // its first message came
 
 	deadlines sync.Mutex // so that a wake is not undone
+	readBy    time.Time  // the read deadline
+	writeBy   time.Time  // the write deadline; the writer's own
 	waiting   bool       // between messages; written by the reader alone
 	since     time.Time  // since when it waits
 	firstBy   time.Time  // when the first message must have come
@@ -94,6 +96,7 @@ type stream struct {
 
 func newStream(e *Edge, l Listener, nc net.Conn, t *ticket) *stream {
 	s := &stream{edge: e, cfg: l, raw: nc, nc: nc, ticket: t}
+	s.out.buffers = &e.buffers
 	s.out.flush = s.flushStream
 	s.out.cut = s.abandon
 	s.out.slow = func() { e.reject(l, "slow_reader") }
@@ -249,7 +252,7 @@ func (s *stream) await() bool {
 	s.deadlines.Lock()
 	defer s.deadlines.Unlock()
 	s.waiting, s.since = true, time.Now()
-	return s.set(s.early(s.since.Add(s.idle())))
+	return s.setIdle()
 }
 
 // rearm sets the deadline again after a reply, whose request may have changed how long the peer may be silent. Nothing
@@ -258,9 +261,25 @@ func (s *stream) rearm() {
 	s.deadlines.Lock()
 	defer s.deadlines.Unlock()
 	if s.waiting {
-		s.set(s.early(s.since.Add(s.idle())))
+		s.setIdle()
 	}
 }
+
+// setIdle sets the deadline of a silent peer, a little late: so it need not be moved with every message.
+func (s *stream) setIdle() bool {
+	idle := s.idle()
+	due := s.early(s.since.Add(idle))
+	if late := s.readBy.Sub(due); late >= 0 && late <= idle/slack && s.begun {
+		return !s.edge.isStopping()
+	}
+	if s.begun {
+		due = due.Add(idle / slack)
+	}
+	return s.set(due)
+}
+
+// slack is the part of a deadline that it may come late.
+const slack = 16
 
 // readUntil sets the read deadline of a message; it reports false when the edge stops.
 func (s *stream) readUntil(t time.Time) bool {
@@ -271,6 +290,7 @@ func (s *stream) readUntil(t time.Time) bool {
 }
 
 func (s *stream) set(deadline time.Time) bool {
+	s.readBy = deadline
 	return !s.edge.isStopping() && s.nc.SetReadDeadline(deadline) == nil
 }
 
@@ -322,7 +342,11 @@ func (s *stream) finish(ctx context.Context) {
 
 func (s *stream) flushStream(b []byte, _ []int) error {
 	s.edge.passing("write")
-	_ = s.nc.SetWriteDeadline(time.Now().Add(s.edge.cfg.Limits.Write))
+	now, patience := time.Now(), s.edge.cfg.Limits.Write
+	if s.writeBy.Sub(now) < patience { // a little late, as above
+		s.writeBy = now.Add(patience + patience/slack)
+		_ = s.nc.SetWriteDeadline(s.writeBy)
+	}
 	_, err := s.nc.Write(b)
 	return err
 }

@@ -28,17 +28,17 @@ func (e *Edge) tap(f *flow, aor telephony.AoR, inbound bool, text []byte) {
 	}
 	defer e.recovered("trace") // who only watches must not end what is watched
 	e.cfg.Trace.Record(trace.Message{
-		At: e.cfg.Now(), AoR: aor, Inbound: inbound, Known: f.known.Load(), Transport: f.Transport, Local: e.Addr(f.Listener),
+		At: e.cfg.Now(), AoR: aor, Inbound: inbound, Known: f.known.Load(), Transport: f.Transport, Local: f.local,
 		Remote: f.Remote, Text: text,
 	})
 }
 
 // phoneOf says whose phone sent the message: who registers, who asks, or who was asked.
 func phoneOf(m *wire.Message) telephony.AoR {
-	who := m.FromAddr
 	if !m.IsRequest() || m.Is("REGISTER") {
-		who = m.ToAddr
+		aor, _ := m.ToAoR()
+		return aor
 	}
-	aor, _ := aorOf(who())
+	aor, _ := aorOf(m.FromAddr())
 	return aor
 }

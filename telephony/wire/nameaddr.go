@@ -1,6 +1,10 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+
+	"demarc/telephony"
+)
 
 // NameAddr is a From, To, Contact, Path or Route value (RFC 3261 §20.10, §25.1).
 type NameAddr struct {
@@ -26,6 +30,15 @@ func ParseNameAddr(b []byte) (n NameAddr, ok bool) {
 		return NameAddr{}, false
 	}
 	return n, true
+}
+
+// AoR returns the address of record that the URI is, when it is a sip or sips one.
+func (n NameAddr) AoR() (telephony.AoR, bool) {
+	u, ok := ParseURI(n.URI)
+	if !ok {
+		return telephony.AoR{}, false
+	}
+	return telephony.NewAoR(CanonicalUser(u.User), string(u.Host)), true
 }
 
 // indexAngle returns where the first '<' outside of a quoted string is, or -1.

@@ -1,5 +1,7 @@
 package wire
 
+import "demarc/telephony"
+
 // parts are what several readers of a message ask for: each is read when it is first asked for, and once.
 type parts struct {
 	uri      URI
@@ -7,7 +9,9 @@ type parts struct {
 	afterVia []byte
 	from, to NameAddr
 
-	uriRead, viaRead, fromRead, toRead outcome
+	toAoR telephony.AoR
+
+	uriRead, viaRead, fromRead, toRead, toAoRRead outcome
 }
 
 // outcome tells how the reading of a part went.
@@ -64,4 +68,17 @@ func (m *Message) ToAddr() (NameAddr, bool) {
 		p.to, p.toRead = n, outcomeOf(ok)
 	}
 	return p.to, p.toRead == good
+}
+
+// ToAoR returns the address of record in To, when its URI is a sip or sips one.
+func (m *Message) ToAoR() (telephony.AoR, bool) {
+	p := &m.parts
+	if p.toAoRRead == unread {
+		n, ok := m.ToAddr()
+		if ok {
+			p.toAoR, ok = n.AoR()
+		}
+		p.toAoRRead = outcomeOf(ok)
+	}
+	return p.toAoR, p.toAoRRead == good
 }

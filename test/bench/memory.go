@@ -59,13 +59,13 @@ func holdIdle(ctx context.Context, server *process, address string, trusted func
 	if err != nil {
 		return "", err
 	}
-	l, err := dial(ctx, shape{transport: "TLS", lanes: phones, slots: 1, phones: 1}, address, config)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, l.close()) }()
-	for _, one := range l.lanes {
-		if err := one.once(); err != nil {
+	for i := range phones { // one after the other: a connection that says nothing for long is closed
+		l, failed := dial(ctx, shape{transport: "TLS", lanes: 1, slots: 1, phones: 1, first: i}, address, config)
+		if failed != nil {
+			return "", failed
+		}
+		defer func() { err = errors.Join(err, l.close()) }()
+		if err := l.lanes[0].once(); err != nil {
 			return "", err
 		}
 	}

@@ -214,7 +214,7 @@ func dial(ctx context.Context, s shape, address string, config *tls.Config) (*lo
 		var conn net.Conn
 		var err error
 		if s.transport == "TLS" {
-			dialer := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: from(i)}, Config: config}
+			dialer := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: from(s.first + i)}, Config: config}
 			conn, err = dialer.DialContext(ctx, "tcp", address)
 		} else {
 			var dialer net.Dialer
