@@ -49,6 +49,11 @@ func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method str
 		e.answer(f, m, 482, "")
 		return
 	}
+	inside := hasToTag(m)
+	if node, ok := s.relay.home(m); ok && inside && f.node == "" {
+		s.relay.request(f, m, method, signal.Way{Node: node, Flow: f.Flow})
+		return
+	}
 	user, _ := aorOf(m.FromAddr())
 	who := caller{
 		aor: user, callID: string(m.CallID), source: source(f.Remote.Addr()), answers: len(m.ProxyAuthorization) > 0,
@@ -60,7 +65,6 @@ func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method str
 		e.later(f, m)
 		return
 	}
-	inside := hasToTag(m)
 	if !inside && !begins(method) {
 		e.answer(f, m, 481, "")
 		return
@@ -195,6 +199,10 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 	if _, what := s.uas.Match(m, f.ID); what == sip.Absorbed {
 		return
 	}
+	if node, ok := s.relay.home(m); ok && f.node == "" {
+		s.relay.request(f, m, "PRACK", signal.Way{Node: node, Flow: f.Flow})
+		return
+	}
 	ev := &signal.Pracked{}
 	if bad := readMessage(&ev.Message, m); bad != "" {
 		e.answer(f, m, 400, bad)
@@ -244,6 +252,10 @@ func (e *Edge) ack(f *flow, m *wire.Message) {
 	}
 	tx, what := s.uas.Match(m, f.ID)
 	if what != sip.Acked {
+		return
+	}
+	if isRelayed(tx) {
+		s.relay.ack(tx, m)
 		return
 	}
 	ev := &signal.Ack{Tx: tx}

@@ -33,6 +33,12 @@ type Signalling struct {
 	uas    *sip.UAS
 	uac    *sip.UAC
 	asking *asking
+	relay  *relay
+	nodes  Nodes // nil: there is no other node
+
+	linking sync.Mutex
+	links   map[string]*link // by node
+
 	sentBy map[string]string // by listener
 	trusts map[string]bool   // by listener
 }
@@ -41,7 +47,8 @@ type Signalling struct {
 const maxTransactions = 1 << 17
 
 func newSignalling(e *Edge) *Signalling {
-	s := &Signalling{edge: e, wheel: sip.NewWheel(e.cfg.Timers)}
+	s := &Signalling{edge: e, wheel: sip.NewWheel(e.cfg.Timers), links: make(map[string]*link)}
+	s.relay = newRelay(s)
 	s.wheel.Fault = func(value any) { e.panicked("timer", value) }
 	s.uas = sip.NewUAS(sip.UASConfig{Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Missing: s.missing})
 	s.uac = sip.NewUAC(sip.UACConfig{
@@ -56,6 +63,7 @@ func (e *Edge) Signalling() *Signalling { return e.signalling }
 
 func (s *Signalling) start(c Calls) {
 	s.calls = c
+	s.nodes, _ = c.(Nodes)
 	s.sentBy, s.trusts = make(map[string]string), make(map[string]bool)
 	for _, l := range s.edge.cfg.Listeners {
 		s.sentBy[l.Name], s.trusts[l.Name] = s.edge.sentBy(l.Name), l.TrustsFlows
@@ -139,11 +147,34 @@ func (s *Signalling) hand(ev signal.Event) (taken bool) {
 			taken = true
 		}
 	}()
+	if tx := subject(ev); isRelayed(tx) {
+		s.relay.take(ev)
+		return true
+	}
 	if s.calls.Take(ev) {
 		return true
 	}
 	s.edge.count.rejects.add(Reject{"", "call_queue"}, 1)
 	return false
+}
+
+// subject names the transaction that an event is about.
+func subject(ev signal.Event) signal.TxID {
+	switch ev := ev.(type) {
+	case *signal.Request:
+		return ev.Tx
+	case *signal.Response:
+		return ev.Tx
+	case *signal.Cancel:
+		return ev.Tx
+	case *signal.Ack:
+		return ev.Tx
+	case *signal.AckMissing:
+		return ev.Tx
+	case *signal.Pracked:
+		return ev.Tx
+	}
+	return 0
 }
 
 // flowGone is called when a stream has ended.

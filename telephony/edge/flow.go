@@ -20,6 +20,7 @@ type flow struct {
 	rearm   func()                        // lets a stream look at both again; nil for UDP
 	user    atomic.Pointer[telephony.AoR] // who did last
 	inHand  inHand                        // requests without their reply
+	node    string                        // that the phone's connection is at, when it is not this one
 	payer   atomic.Pointer[payer]         // whose account the user's calls are
 	serving atomic.Int32                  // requests of calls without their final response
 	carried atomic.Bool                   // a request of a call went out over it

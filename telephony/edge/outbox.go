@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"sync"
@@ -13,6 +14,7 @@ type outbox struct {
 	cut   func()                           // ends the connection
 	slow  func()                           // told when the peer is cut off for not reading
 	fault func(value any)                  // told of a panic
+	limit int                              // bytes that may wait; maxQueue when 0
 
 	buffers *buffers // where queues come from while there is something to write
 
@@ -40,7 +42,7 @@ func (o *outbox) send(b []byte) {
 		o.queue = o.buffers.get()
 		*o.queue = (*o.queue)[:0]
 	}
-	if len(*o.queue)+len(b) > maxQueue {
+	if len(*o.queue)+len(b) > cmp.Or(o.limit, maxQueue) {
 		o.broken = true
 		o.slow()
 		o.cut()

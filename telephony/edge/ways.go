@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 
@@ -17,6 +18,7 @@ type ways struct{ s *Signalling }
 var (
 	errNoFlow    = errors.New("the phone has no open connection: it is switched off, or without network")
 	errNotServed = errors.New("the node does not serve calls yet")
+	errNoNodes   = errors.New("the phone's connection is at another node: set telephony.internal_listen on both")
 )
 
 // maxUnfragmented is how large a request may be over UDP (RFC 3261 §18.1.1). A larger one goes over a stream of the phone if
@@ -44,8 +46,11 @@ func (c *carrier) Send(b []byte) {
 
 // Open finds the flow: the way's own while it is open, else the newest one of the same phone.
 func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
-	if w.s.calls == nil {
+	switch {
+	case w.s.calls == nil:
 		return nil, errNotServed
+	case way.Node != "" && way.Node != w.s.edge.cfg.Node:
+		return w.s.elsewhere(way)
 	}
 	f, err := w.s.edge.find(way.Flow)
 	if err == nil && (way.Flow.Transport.Stream() || size <= maxUnfragmented) {
@@ -57,10 +62,16 @@ func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
 		}
 		return &carrier{w.s, f, way.AoR}, nil
 	}
-	if f, err = w.s.another(way); err != nil {
-		return nil, err
+	for _, b := range w.s.phone(way) {
+		if f, err := w.s.edge.find(b.Flow); err == nil && b.Node == w.s.edge.cfg.Node {
+			return &carrier{w.s, f, way.AoR}, nil
+		}
+		if b.Node != w.s.edge.cfg.Node {
+			way.Node, way.Flow = b.Node, b.Flow
+			return w.s.elsewhere(way)
+		}
 	}
-	return &carrier{w.s, f, way.AoR}, nil
+	return nil, errNoFlow
 }
 
 // SamePhone reports whether the very phone that the way leads to stands on the flow.
@@ -76,6 +87,16 @@ func samePhone(way signal.Way, b registrar.Binding) bool {
 		return b.Instance == way.Instance
 	}
 	return way.Contact != "" && b.Instance == "" && b.Contact == way.Contact
+}
+
+// elsewhere returns the way to a phone's flow at another node; or, when no phone is named, from a phone's flow here to its call
+// there.
+func (s *Signalling) elsewhere(way signal.Way) (sip.Carrier, error) {
+	l, err := s.link(way.Node)
+	if err != nil {
+		return nil, err
+	}
+	return &linked{link: l, route: s.nodes.Route(way.Node, way.Flow, way.AoR.IsZero()), aor: way.AoR}, nil
 }
 
 // another returns the newest open flow of the phone that the way leads to.
@@ -112,7 +133,7 @@ func (s *Signalling) phone(way signal.Way) []registrar.Binding {
 
 // wayBack returns the way back to who sends over a flow, and whether a binding of that user stands on it.
 func (s *Signalling) wayBack(f *flow, user telephony.AoR) (way signal.Way, bound bool) {
-	way = signal.Way{Node: s.edge.cfg.Node, Flow: f.Flow, AoR: user}
+	way = signal.Way{Node: cmp.Or(f.node, s.edge.cfg.Node), Flow: f.Flow, AoR: user}
 	for _, b := range s.calls.Bindings(user) {
 		if b.Reachable && sameFlow(b.Flow, f.Flow) {
 			way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path

@@ -29,15 +29,15 @@ func (n *Nodes) forward(m *wire.Message, respond func(sip.Answer)) {
 }
 
 func (n *Nodes) deliver(m *wire.Message) sip.Answer {
-	if m.Is("INVITE") || m.Is("CANCEL") || m.Is("ACK") {
-		return sip.Answer{Status: 501}
-	}
 	if subject, ok := n.question(m); ok {
 		return n.answer(subject, m.Body)
 	}
-	flow, err := n.flow(m)
+	flow, _, err := n.flow(m)
 	if err != nil {
 		return sip.Answer{Status: 403}
+	}
+	if isCall(m) && !m.Is("NOTIFY") { // nobody takes calls here
+		return sip.Answer{Status: 501}
 	}
 	request, ok := sip.Forwarded(m)
 	if !ok {
@@ -57,16 +57,17 @@ func (n *Nodes) deliver(m *wire.Message) sip.Answer {
 	return sip.Returned(response)
 }
 
-// flow opens the token in the topmost Route.
-func (n *Nodes) flow(m *wire.Message) (registrar.Flow, error) {
+// flow opens the token in the topmost Route, and returns the parameters of its URI.
+func (n *Nodes) flow(m *wire.Message) (f registrar.Flow, params []byte, err error) {
 	if len(m.Route) == 0 {
-		return registrar.Flow{}, registrar.ErrToken
+		return f, nil, registrar.ErrToken
 	}
 	value, _, _ := wire.NextValue(m.Route[0])
 	route, ok := wire.ParseNameAddr(value)
 	uri, fine := wire.ParseURI(route.URI)
 	if !ok || !fine || string(uri.Host) != n.cfg.Node {
-		return registrar.Flow{}, registrar.ErrToken
+		return f, nil, registrar.ErrToken
 	}
-	return n.cfg.Tokens.Open(string(uri.User))
+	f, err = n.cfg.Tokens.Open(string(uri.User))
+	return f, uri.Params, err
 }

@@ -3,9 +3,11 @@ package nodes
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"demarc/telephony/sip"
+	"demarc/telephony/wire"
 )
 
 // link is the connection to one node. One caller dials; the others wait for what comes of that.
@@ -14,6 +16,13 @@ type link struct {
 	conn   *sip.Conn
 	failed error // of the last attempt
 	at     time.Time
+	calls  atomic.Pointer[sip.Link] // that uses the connection
+}
+
+// response takes a response to a request of a call.
+func (l *link) response(m *wire.Message) bool {
+	calls := l.calls.Load()
+	return calls != nil && !m.IsRequest() && (*calls).Response(m)
 }
 
 // pause is how long a node that could not be reached is left alone: everybody who wants a phone there would wait for the

@@ -45,6 +45,7 @@ type Config struct {
 	Identity Identity
 	Tokens   registrar.Tokens
 	Flows    Flows
+	Calls    Calls // nil: calls are refused
 	Gone     error // what Flows returns for a flow that is not there any more
 	Book     Book
 	// Answer answers what another node asks about a subject; ErrSubject when it knows none of that name. Nil: there are none.
@@ -97,7 +98,9 @@ func (n *Nodes) Serve(ctx context.Context) error {
 		n.work.Go(n.accept)
 	}
 	<-ctx.Done()
+	n.mu.Lock() // so that nobody dials afterwards
 	n.stop()
+	n.mu.Unlock()
 	if n.cfg.Listener != nil {
 		_ = n.cfg.Listener.Close()
 	}
@@ -131,6 +134,11 @@ func (n *Nodes) Send(ctx context.Context, node string, f registrar.Flow, r sip.R
 }
 
 func (n *Nodes) connect(ctx context.Context, node string) (*sip.Conn, error) {
+	_, conn, err := n.linked(ctx, node)
+	return conn, err
+}
+
+func (n *Nodes) linked(ctx context.Context, node string) (*link, *sip.Conn, error) {
 	n.mu.Lock()
 	l := n.out[node]
 	if l == nil {
@@ -138,11 +146,12 @@ func (n *Nodes) connect(ctx context.Context, node string) (*sip.Conn, error) {
 		n.out[node] = l
 	}
 	n.mu.Unlock()
-	return l.connect(ctx, func() (string, error) { return n.cfg.Book.Address(ctx, node) },
-		func(address string) (*sip.Conn, error) { return n.dial(ctx, node, address) })
+	conn, err := l.connect(ctx, func() (string, error) { return n.cfg.Book.Address(ctx, node) },
+		func(address string) (*sip.Conn, error) { return n.dial(ctx, l, node, address) })
+	return l, conn, err
 }
 
-func (n *Nodes) dial(ctx context.Context, node, address string) (*sip.Conn, error) {
+func (n *Nodes) dial(ctx context.Context, l *link, node, address string) (*sip.Conn, error) {
 	if n.life.Err() != nil {
 		return nil, sip.ErrClosed
 	}
@@ -150,7 +159,7 @@ func (n *Nodes) dial(ctx context.Context, node, address string) (*sip.Conn, erro
 	defer cancel()
 	return sip.Dial(bounded, sip.Config{
 		Transport: telephony.TLS, Address: address, TLS: n.cfg.Identity.Client(node), KeepAlive: keepAlive,
-		Timers: n.cfg.Timers, Waiting: n.cfg.Limit, Log: n.cfg.Log,
+		Timers: n.cfg.Timers, Waiting: n.cfg.Limit, Log: n.cfg.Log, First: l.response,
 		Handler: func(*wire.Message) sip.Answer { return sip.Answer{Status: 403} }, // each asks over its own connection
 	})
 }
@@ -191,9 +200,13 @@ func (n *Nodes) welcome(raw net.Conn) {
 		_ = raw.Close()
 		return
 	}
+	calls := n.newIncoming(secured)
 	conn := sip.NewConn(secured, sip.Config{
 		Transport: telephony.TLS, Accepted: true, Serve: n.forward, Timers: n.cfg.Timers, Waiting: n.cfg.Limit, Log: n.cfg.Log,
+		First: calls.take,
 	})
+	calls.begin(conn)
+	defer calls.end()
 	n.mu.Lock()
 	n.accepted[conn] = struct{}{}
 	n.mu.Unlock()

@@ -29,6 +29,7 @@ type clientState struct {
 	carrier  Carrier
 	invite   bool
 	state    State
+	rang     bool // more than a 100 came
 	canceled bool
 	reason   string // of the CANCEL
 	raw      []byte // the request; once it is refused, the ACK
@@ -122,7 +123,7 @@ func (t *clientTx) comesOver(f telephony.Flow) bool {
 // receive takes a response that belongs here.
 func (t *clientTx) receive(m *wire.Message) (News, Failure, bool) {
 	switch {
-	case m.Status == 430 && t.state == Calling && t.tried < len(t.out.Ways): // RFC 5626 §5.3: that flow is gone
+	case m.Status == 430 && t.untouched() && t.tried < len(t.out.Ways): // RFC 5626 §5.3: that flow is gone
 		failure, failed := t.try()
 		return Old, failure, failed
 	case t.state == Completed:
@@ -138,10 +139,15 @@ func (t *clientTx) receive(m *wire.Message) (News, Failure, bool) {
 	return t.final(m), Failure{}, false
 }
 
+// untouched reports whether the phone has not answered in any way: another node's 100 is not the phone's.
+func (t *clientTx) untouched() bool {
+	return t.state == Calling || t.state == Proceeding && !t.rang && t.carrier.Route() != ""
+}
+
 // provisional stops timers A and B; what is not an INVITE is still sent, every T2 (§17.1.2.2).
 func (t *clientTx) provisional(m *wire.Message) News {
 	first := t.state == Calling
-	t.state = Proceeding
+	t.state, t.rang = Proceeding, t.rang || m.Status > 100
 	switch {
 	case !t.invite:
 		if first && !t.reliable() {
@@ -290,9 +296,9 @@ func (t *clientTx) gone() (Failure, bool) {
 	case t.id.cancel:
 		t.terminate()
 		return Failure{}, false
-	case t.state == Calling && t.canceled:
+	case t.untouched() && t.canceled:
 		return t.fail(487, "the call was given up"), true
-	case t.state == Calling:
+	case t.untouched():
 		return t.try()
 	case t.state == Proceeding && t.way.Instance != "":
 		t.end = t.wheel.Now() + 16*t.shard.of.timers.T1

@@ -40,6 +40,8 @@ type Config struct {
 	// Serve takes incoming requests instead of Handler, and may answer later: respond is to be called once, from any
 	// goroutine. The message is a copy.
 	Serve func(req *wire.Message, respond func(Answer))
+	// First takes a message before anybody else here does, and reports whether it did. It runs in the reader.
+	First func(m *wire.Message) bool
 	// Accepted says that the peer opened the connection: its pings are answered (RFC 5626 §4.4.1).
 	Accepted bool
 	Waiting  int          // requests that may wait for a response, in either direction; 256 when 0
@@ -178,6 +180,17 @@ func (c *Conn) Do(ctx context.Context, r Request) (*Response, error) {
 	raw := AppendRequest(nil, r, c.transport, c.sentBy, branch)
 	return c.clients.Do(ctx, raw, branch, r.Method, Way{Reliable: c.reliable, Send: c.write, Gone: c.done, Err: c.Err})
 }
+
+// Write sends one whole message that somebody else has rendered.
+func (c *Conn) Write(b []byte) error {
+	if err := c.Err(); err != nil {
+		return err
+	}
+	return c.write(b)
+}
+
+// Cut ends the connection without waiting for its goroutines.
+func (c *Conn) Cut() { c.fail(ErrClosed) }
 
 // write sends whole messages, one at a time. A failed write ends the connection: a stream is out of step after it.
 func (c *Conn) write(b []byte) error {

@@ -113,6 +113,9 @@ func (c *Conn) receive(m *wire.Message) {
 			c.panicked(fault)
 		}
 	}()
+	if c.cfg.First != nil && c.cfg.First(m) {
+		return
+	}
 	if m.IsRequest() {
 		c.answer(m)
 		return

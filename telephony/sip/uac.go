@@ -177,8 +177,9 @@ func (s *uacShard) receive(id clientID, secret uint64, m *wire.Message, flow tel
 	if t == nil || t.secret != secret || string(m.CSeqMethod) != t.method || !t.comesOver(flow) {
 		return way, Unasked, Failure{}, false
 	}
-	way = t.way
-	way.Flow = flow
+	if way = t.way; t.carrier.Route() == "" {
+		way.Flow = flow
+	}
 	what, failure, failed = t.receive(m)
 	return way, what, failure, failed
 }
@@ -230,7 +231,11 @@ func (u *UAC) Close() {
 	}
 }
 
-func (u *UAC) shard(tx signal.TxID) *uacShard { return &u.shards[tx%txShards] }
+// shard spreads numbers whatever their senders put into which bits.
+func (u *UAC) shard(tx signal.TxID) *uacShard {
+	const golden = 0x9e3779b97f4a7c15
+	return &u.shards[uint64(tx)*golden>>(64-shardBits)]
+}
 
 func (s *uacShard) begin(id clientID) (*clientTx, error) {
 	u := s.of

@@ -46,6 +46,7 @@ type Incoming struct {
 	Source   netip.AddrPort
 	Reliable bool
 	Peer     Peer
+	Mark     signal.TxID // bits that are set in the transaction's number
 }
 
 // Match says what a request is to the transactions that there are.
@@ -129,7 +130,7 @@ func (u *UAS) Begin(in Incoming) (signal.TxID, error) {
 		return 0, ErrFull
 	}
 	t := s.take()
-	t.begin(in, signal.TxID(u.ids.Add(1)<<shardBits|s.number))
+	t.begin(in, in.Mark|signal.TxID(u.ids.Add(1)<<shardBits|s.number))
 	s.add(t)
 	if t.invite {
 		t.respond(signal.Reply{Status: 100})

@@ -1,0 +1,165 @@
+package edge
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"demarc/telephony"
+	"demarc/telephony/signal"
+	"demarc/telephony/sip"
+	"demarc/telephony/wire"
+)
+
+// relay carries requests between a phone here and its call at another node, each way, with a transaction on either side: what
+// is lost on UDP is repeated here, and nothing else is decided. It remembers by Call-ID whose calls it carries, so that the
+// phone's own requests within them find the way.
+type relay struct {
+	s      *Signalling
+	serial atomic.Uint64
+	homes  *generations[string, string] // Call-ID → node
+
+	mu      sync.Mutex
+	clients map[signal.TxID]*relayed // by what was sent on
+	servers map[signal.TxID]*relayed // by what came in
+}
+
+// relayed is one request under way.
+type relayed struct {
+	server, client signal.TxID
+	way            signal.Way
+	rang           bool // a provisional response has gone back
+}
+
+const (
+	// relayMark is set in the numbers of all transactions that are relayed, on both sides. The exchange's have a higher bit.
+	relayMark = signal.TxID(1) << 62
+	maxHomes  = 1 << 16
+)
+
+func newRelay(s *Signalling) *relay {
+	return &relay{
+		s: s, homes: newGenerations[string, string](maxHomes), clients: make(map[signal.TxID]*relayed),
+		servers: make(map[signal.TxID]*relayed),
+	}
+}
+
+func isRelayed(tx signal.TxID) bool { return tx>>62 == relayMark>>62 }
+
+// home returns the node that has the call of a request within a dialog, if this node carries it for another one.
+func (r *relay) home(m *wire.Message) (node string, ok bool) {
+	if r.homes.empty() {
+		return "", false
+	}
+	return r.homes.find(string(m.CallID))
+}
+
+// request takes a request and sends it on over a way.
+func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way) {
+	switch tx, what := r.s.uas.Match(m, f.ID); {
+	case what == sip.Acked:
+		r.ack(tx, m)
+		return
+	case what == sip.Absorbed || what == sip.Stray:
+		return
+	case method == "CANCEL":
+		r.s.edge.cancel(f, m)
+		return
+	}
+	out, ok := forwarded(m, method)
+	if !ok {
+		r.s.edge.answer(f, m, 483, "")
+		return
+	}
+	user, _ := aorOf(m.FromAddr())
+	tx, err := r.s.uas.Begin(sip.Incoming{
+		Message: m, Method: method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(), Mark: relayMark,
+		Peer: &back{signalling: r.s, flow: f, way: signal.Way{AoR: user}},
+	})
+	if err != nil {
+		r.s.edge.later(f, m)
+		return
+	}
+	f.serving.Add(1)
+	one := &relayed{server: tx, client: relayMark | signal.TxID(r.serial.Add(1)), way: way}
+	r.mu.Lock()
+	r.clients[one.client], r.servers[one.server] = one, one
+	r.mu.Unlock()
+	out.Tx, out.Ways = one.client, []signal.Way{way}
+	r.s.Send(out)
+}
+
+// carries notes that the call of a message is at another node.
+func (r *relay) carries(m *wire.Message, node string) { r.homes.set(string(m.CallID), node) }
+
+// forwarded makes of a request what is sent on.
+func forwarded(m *wire.Message, method string) (signal.Outgoing, bool) {
+	f, ok := sip.Forwarded(m)
+	return signal.Outgoing{Method: method, URI: f.URI, Headers: f.Headers, Body: f.Body, Hops: f.Hops}, ok
+}
+
+// ack sends the ACK to a 2xx on, which ends what is known of its INVITE.
+func (r *relay) ack(tx signal.TxID, m *wire.Message) {
+	r.mu.Lock()
+	one := r.servers[tx]
+	r.mu.Unlock()
+	out, ok := forwarded(m, "ACK")
+	if one == nil || !ok {
+		return
+	}
+	out.Tx, out.Ways = one.client, []signal.Way{one.way}
+	r.s.Send(out)
+	r.end(one)
+}
+
+func (r *relay) end(one *relayed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.clients, one.client)
+	delete(r.servers, one.server)
+}
+
+// take takes what happens to a relayed transaction.
+func (r *relay) take(ev signal.Event) {
+	r.mu.Lock()
+	var one *relayed
+	switch ev := ev.(type) {
+	case *signal.Response:
+		one = r.clients[ev.Tx]
+	case *signal.Cancel:
+		one = r.servers[ev.Tx]
+	case *signal.AckMissing:
+		one = r.servers[ev.Tx]
+	}
+	r.mu.Unlock()
+	if one == nil {
+		return
+	}
+	switch ev := ev.(type) {
+	case *signal.Response:
+		r.response(one, ev)
+	case *signal.Cancel:
+		r.s.Cancel(one.client, ev.Reason)
+	case *signal.AckMissing:
+		r.end(one)
+	}
+}
+
+// response sends a response back.
+func (r *relay) response(one *relayed, ev *signal.Response) {
+	reply := signal.Reply{Tx: one.server, Status: ev.Status, Reason: ev.Reason, ToTag: ev.ToTag, ContentType: ev.ContentType, Body: ev.Body}
+	for _, value := range ev.RecordRoute {
+		reply.Headers = append(reply.Headers, telephony.Header{Name: "Record-Route", Value: value})
+	}
+	reply.Headers = append(reply.Headers, ev.Headers...)
+	switch {
+	case ev.Local && ev.Status == 503 && !one.rang: // RFC 5626 §5.3: who asks tries the phone's next flow
+		reply.Status, reply.Reason = 430, ""
+	case ev.Local:
+		reply.Reason = ""
+	}
+	one.rang = one.rang || ev.Status < 200
+	r.s.Reply(reply)
+	if ev.Status >= 300 || ev.Status >= 200 && ev.Method != "INVITE" {
+		r.end(one)
+	}
+}
