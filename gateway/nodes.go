@@ -2,15 +2,19 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"demarc/internal/config"
 	"demarc/store"
 	storeregistrar "demarc/store/registrar"
+	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/nodes"
 	"demarc/telephony/registrar"
+	"demarc/telephony/sip"
 )
 
 // announceEvery is how often a node says again where it is.
@@ -34,7 +38,7 @@ func (g *Gateway) startNodes(ctx context.Context) error {
 	}
 	address := ""
 	if g.cfg.Has(config.RoleTelephony) {
-		c.Flows = g.telephony.edge
+		c.Flows, c.Calls = g.telephony.edge, g.telephony.edge.Signalling()
 		if c.Listener, address, err = g.openNodeListener(); err != nil {
 			return err
 		}
@@ -50,6 +54,7 @@ func (g *Gateway) startNodes(ctx context.Context) error {
 		})
 	}
 	g.nodes = nodes.New(c)
+	g.telephony.between.nodes.Store(g.nodes)
 	g.run("node listener", g.nodes.Serve)
 	return nil
 }
@@ -68,4 +73,25 @@ func (g *Gateway) openNodeListener() (net.Listener, string, error) {
 		return l, t.NodeAdvertise, nil
 	}
 	return l, l.Addr().String(), nil
+}
+
+// between is how calls reach other nodes, once this one has a place among them.
+type between struct{ nodes atomic.Pointer[nodes.Nodes] }
+
+var errAlone = errors.New("this node knows no other one")
+
+// Dial implements edge.Nodes.
+func (b *between) Dial(node string, l sip.Link) error {
+	if n := b.nodes.Load(); n != nil {
+		return n.Dial(node, l)
+	}
+	return errAlone
+}
+
+// Route implements edge.Nodes.
+func (b *between) Route(node string, f telephony.Flow, asks bool) string {
+	if n := b.nodes.Load(); n != nil {
+		return n.Route(node, f, asks)
+	}
+	return ""
 }

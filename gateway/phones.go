@@ -24,7 +24,7 @@ func (p phones) send(ctx context.Context, b registrar.Binding, r sip.Request) (*
 	if b.Path != "" {
 		r.Headers = append([]sip.Header{{Name: "Route", Value: b.Path}}, r.Headers...)
 	}
-	switch t := p.g.telephony; {
+	switch t := &p.g.telephony; {
 	case b.Node == p.g.cfg.Telephony.Node:
 		return t.edge.Send(ctx, b.Flow, r)
 	case p.g.nodes == nil:

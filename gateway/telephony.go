@@ -32,6 +32,7 @@ type telephonyRole struct {
 	registrar *registrar.Registrar
 	events    *events.Service
 	exchange  *exchange.Exchange
+	between   between         // the way of calls to other nodes
 	notes     *notes          // what calls write into timelines
 	trace     *trace.Recorder // nil when nothing is remembered
 }
@@ -41,7 +42,13 @@ type handler struct {
 	*registrar.Registrar
 	*events.Service
 	*exchange.Exchange
+	*between
 }
+
+var (
+	_ edge.Calls = handler{}
+	_ edge.Nodes = handler{}
+)
 
 // startTelephony opens the sockets first, because the directory names their ports, and takes messages last.
 func (g *Gateway) startTelephony(ctx context.Context) error {
@@ -52,7 +59,7 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 	if err == nil {
 		err = g.startExchange(ctx)
 	}
-	handler := handler{r, g.telephony.events, g.telephony.exchange}
+	handler := handler{r, g.telephony.events, g.telephony.exchange, &g.telephony.between}
 	if err != nil {
 		ended, cancel := context.WithCancel(ctx)
 		cancel()

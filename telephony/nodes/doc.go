@@ -8,7 +8,10 @@
 //	the flow is gone                  430 (RFC 5626 §5.3): the sender tries the phone's next flow
 //	no answer of the phone            408
 //	no hop left                       483
-//	INVITE and what belongs to it     501: calls come with their own way
+//
+// Requests of calls (calls.go) go to whoever has the flows, in the order of the wire: it keeps a transaction on either side, so
+// that a CANCEL and an ACK find their INVITE. A Route with "asks" leads the other way, from a phone to its call here. Where
+// nobody takes calls they get 501.
 //
 // A MESSAGE to a node itself, without a Route, is a question about a subject, and its answer stands in the response:
 //
