@@ -44,7 +44,7 @@ func (s *Signalling) newLink(node string, remote netip.AddrPort) *link {
 	l.flow = s.edge.newFlow(Listener{Name: nodeListener, Transport: telephony.TLS}, remote, &l.out)
 	l.flow.gone = make(chan struct{})
 	l.flow.known.Store(true)
-	l.out.limit = maxLinkQueue
+	l.out.limit, l.out.buffers = maxLinkQueue, &s.edge.buffers
 	l.out.cut = l.cut
 	l.out.slow = func() { s.edge.count.rejects.add(Reject{nodeListener, "slow_reader"}, 1) }
 	l.out.fault = func(value any) { s.edge.panicked("link", value) }
