@@ -42,8 +42,7 @@ func (db *DB) openSQLite(ctx context.Context, path string, readers int) error {
 		db.read, err = sql.Open("sqlite", "file:"+path+"?"+read.Encode())
 	}
 	if err == nil {
-		db.read.SetMaxOpenConns(readers)
-		db.read.SetMaxIdleConns(readers)
+		db.reads = newStatements(db.read, readers)
 		err = os.Chmod(path, 0o600)
 	}
 	if err != nil {

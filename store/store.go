@@ -41,6 +41,7 @@ type DB struct {
 	pool    *pgxpool.Pool // PostgreSQL only
 	keyed   *pgxpool.Pool // PostgreSQL only, for WriteAll
 	lock    *os.File      // SQLite only
+	reads   *statements   // SQLite only
 	log     *slog.Logger
 }
 

@@ -26,6 +26,12 @@ func (db *DB) Read(ctx context.Context, fn func(q Tx) error) error {
 	if db.dialect == PostgreSQL {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
+	if db.reads != nil {
+		if err := db.reads.begin(ctx); err != nil {
+			return classify(err)
+		}
+		defer db.reads.end()
+	}
 	return classify(db.once(ctx, db.read, opts, fn))
 }
 
@@ -116,7 +122,11 @@ func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn fu
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
-	if err := fn(&sqlTx{tx: tx, dialect: db.dialect}); err != nil {
+	t := &sqlTx{tx: tx, dialect: db.dialect}
+	if pool == db.read && db.reads != nil {
+		t.reads = db.reads
+	}
+	if err := fn(t); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -125,6 +135,7 @@ func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn fu
 type sqlTx struct {
 	tx      *sql.Tx
 	dialect Dialect
+	reads   *statements // nil in what writes
 }
 
 func (t *sqlTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
@@ -136,11 +147,33 @@ func (t *sqlTx) Exec(ctx context.Context, query string, args ...any) (int64, err
 }
 
 func (t *sqlTx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, t.rebind(query), args...)
+	query = t.rebind(query)
+	if stmt, err := t.kept(ctx, query); err != nil {
+		return nil, err
+	} else if stmt != nil {
+		return stmt.QueryContext(ctx, args...)
+	}
+	return t.tx.QueryContext(ctx, query, args...)
+}
+
+// kept returns a prepared statement, or nil when the query's are not kept.
+func (t *sqlTx) kept(ctx context.Context, query string) (*sql.Stmt, error) {
+	if t.reads == nil {
+		return nil, nil
+	}
+	stmt, err := t.reads.of(ctx, query)
+	if stmt == nil || err != nil {
+		return nil, err
+	}
+	return t.tx.StmtContext(ctx, stmt), nil
 }
 
 func (t *sqlTx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(ctx, t.rebind(query), args...)
+	query = t.rebind(query)
+	if stmt, err := t.kept(ctx, query); err == nil && stmt != nil {
+		return stmt.QueryRowContext(ctx, args...)
+	}
+	return t.tx.QueryRowContext(ctx, query, args...)
 }
 
 func (t *sqlTx) Prepare(ctx context.Context, query string) (*sql.Stmt, error) {
