@@ -16,7 +16,7 @@ import (
 // with admission set to 1,000 a second: devices that are known go on, memory stays flat, and a stranger gets in soon after.
 func TestFloodOfRegisters(t *testing.T) {
 	const rate, lasts = 20_000, 12 * time.Second
-	s := startServer(t)
+	s := startServer(t, attacked())
 	var known []*phone
 	for i := range phones {
 		transport := telephony.UDP
@@ -32,6 +32,7 @@ func TestFloodOfRegisters(t *testing.T) {
 		}
 		known = append(known, p)
 	}
+	began := time.Now()
 	flood, stop := context.WithTimeout(t.Context(), lasts)
 	defer stop()
 	var work sync.WaitGroup
@@ -63,11 +64,18 @@ func TestFloodOfRegisters(t *testing.T) {
 		})
 	}
 	thirds := s.watchMemory(flood, lasts)
+	refused := s.metric("demarc_sip_requests_total", `method="REGISTER"`, `status="503"`)
+	asked := s.metric("demarc_sip_requests_total", `method="REGISTER"`, `status="401"`)
+	most := admission * (time.Since(began).Seconds() + 1) // and as many at once as in a second
 	work.Wait()
 	middle, late := thirds[1], thirds[2]
 	t.Logf("%d sent in %s; %d refreshes of known devices, %d failed; at most %d, %d and %d MB resident in the "+
 		"thirds of it; the kernel counted %s", sent.Load(), lasts, tried.Load(), failed.Load(), thirds[0]>>20, middle>>20, late>>20,
 		s.within.used())
+	t.Logf("%.0f requests got 503, %.0f were looked into and challenged", refused, asked)
+	if own := float64(tried.Load() + phones); asked > most+own || refused < own {
+		t.Errorf("admission let %.0f of strangers in, at most %.0f may, and refused %.0f", asked-own, most, refused)
+	}
 	// A slow machine sends less: five times what is admitted is a flood still.
 	if float64(sent.Load()) < 0.25*rate*lasts.Seconds() {
 		t.Errorf("the flood was none: %d", sent.Load())
@@ -134,7 +142,7 @@ func strangers(ctx context.Context, t *testing.T, from []string, to string, rate
 // Five thousand sockets that say nothing, and some that say one byte a second: phones still connect by TLS, and memory
 // stays small.
 func TestSilentAndSlowConnections(t *testing.T) {
-	s := startServer(t)
+	s := startServer(t, attacked())
 	ctx, stop := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	defer work.Wait()

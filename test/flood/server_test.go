@@ -1,6 +1,7 @@
 package flood_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/md5"
@@ -9,10 +10,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,79 +28,138 @@ import (
 )
 
 const (
-	domain   = "pbx.test"
-	phones   = 50
-	memory   = 512 << 20
-	patience = 30 * time.Second
+	domain    = "pbx.test"
+	phones    = 50
+	firstUser = 100_000
+	memory    = 512 << 20
+	patience  = 30 * time.Second
+	admission = 1000 // requests a second, under attack
 )
 
 // server is demarc in a process of its own.
 type server struct {
-	t        *testing.T
-	cmd      *exec.Cmd
-	within   enclosure
-	udp, tls string
-	roots    *x509.CertPool
+	t                 *testing.T
+	program, dir      string
+	cmd               *exec.Cmd
+	setting           setting
+	within            enclosure
+	output            *bytes.Buffer
+	udp, tls, metrics string
+	roots             *x509.CertPool
 }
 
-func startServer(t *testing.T) *server {
+// setting says how a server is set up: how many users its directory has, how many requests a second are looked into, and
+// whether it is held to its memory.
+type setting struct {
+	users, admission int
+	enclosed         bool
+}
+
+// attacked is the setting for floods.
+func attacked() setting { return setting{users: phones + 1, admission: admission, enclosed: true} }
+
+func startServer(t *testing.T, set setting) *server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "demarc") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	program := filepath.Join(dir, "demarc")
-	if out, err := exec.Command("go", "build", "-o", program, "demarc/cmd/demarc").CombinedOutput(); err != nil {
+	s := &server{t: t, dir: dir, setting: set, program: filepath.Join(dir, "demarc"), udp: free(t, "udp"), tls: free(t, "tcp"), metrics: free(t, "tcp"),
+		roots: x509.NewCertPool()}
+	if out, err := exec.Command("go", "build", "-o", s.program, "demarc/cmd/demarc").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s := &server{t: t, udp: free(t, "udp"), tls: free(t, "tcp"), roots: x509.NewCertPool()}
-	var users strings.Builder
-	users.WriteString("pbx: {domain: pbx.test, realm: pbx.test}\nusers:\n")
-	for i := range phones + 1 {
-		fmt.Fprintf(&users, "  - {extension: \"%d\", name: Phone %d, email: p%d@pbx.test, password: %s}\n", 1000+i, i, i, password(i))
+	var file strings.Builder
+	file.WriteString("extension,name,email,password\n")
+	for i := range set.users {
+		fmt.Fprintf(&file, "%d,Phone %d,p%d@pbx.test,%s\n", firstUser+i, i, i, password(i))
 	}
-	put(t, filepath.Join(dir, "users.yaml"), users.String())
+	put(t, filepath.Join(dir, "users.csv"), file.String())
 	put(t, filepath.Join(dir, "demarc.yaml"), fmt.Sprintf(`roles: [telephony]
 data_dir: %[1]s/data
-http: {metrics: ""}
+account: {domain: %[6]s}
+http: {metrics: "%[4]s"}
 log: {level: warn}
 telephony:
-  directory: %[1]s/users.yaml
-  limits: {admission: 1000}
+  directory: %[1]s/users.csv
+  limits: {admission: %[5]d}
   listeners:
   - {name: udp, transport: udp, address: "%[2]s"}
   - {name: tls, transport: tls, address: "%[3]s"}
-`, dir, s.udp, s.tls))
-	var output bytes.Buffer
-	s.within = enclose(t)
-	s.cmd = s.within.command(program, "serve", "--config", filepath.Join(dir, "demarc.yaml"))
-	s.cmd.Env = append(os.Environ(), "GOMEMLIMIT=400MiB")
-	s.cmd.Stdout, s.cmd.Stderr = &output, &output
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
+`, dir, s.udp, s.tls, s.metrics, set.admission, domain))
+	if set.enclosed {
+		s.within = enclose(t)
 	}
+	s.start()
 	t.Cleanup(func() {
-		_ = s.cmd.Process.Signal(syscall.SIGTERM)
-		if err := s.cmd.Wait(); err != nil {
-			t.Errorf("the server ended with %v", err)
-		}
+		s.end(syscall.SIGTERM)
 		if t.Failed() {
-			t.Logf("the server said:\n%s", output.String())
+			t.Logf("the server said:\n%s", s.output)
 		}
-	})
-	eventually(t, "the server listens", func() bool {
-		nc, err := net.Dial("tcp", s.tls)
-		if err == nil {
-			_ = nc.Close()
-		}
-		return err == nil
 	})
 	ca, err := os.ReadFile(filepath.Join(dir, "data/pki/ca.pem"))
 	if err != nil || !s.roots.AppendCertsFromPEM(ca) {
 		t.Fatalf("no CA: %v", err)
 	}
 	return s
+}
+
+// start starts the process, and returns when it is ready.
+func (s *server) start() {
+	s.t.Helper()
+	s.output = &bytes.Buffer{}
+	s.cmd = s.within.command(s.program, "serve", "--config", filepath.Join(s.dir, "demarc.yaml"))
+	if s.setting.enclosed {
+		s.cmd.Env = append(os.Environ(), "GOMEMLIMIT=400MiB")
+	}
+	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, "the server is ready", func() bool {
+		reply, err := http.Get("http://" + s.metrics + "/readyz")
+		if err != nil {
+			return false
+		}
+		_ = reply.Body.Close()
+		return reply.StatusCode == http.StatusOK
+	})
+}
+
+// end ends the process by a signal, and returns when it is gone.
+func (s *server) end(by syscall.Signal) {
+	s.t.Helper()
+	if s.cmd.ProcessState != nil { // it has ended, and was not started again
+		return
+	}
+	_ = s.cmd.Process.Signal(by)
+	if err := s.cmd.Wait(); err != nil && by != syscall.SIGKILL {
+		s.t.Errorf("the server ended with %v", err)
+	}
+}
+
+// metric adds up what the server's metrics tell under a name, of the series that have all the labels.
+func (s *server) metric(name string, labels ...string) (sum float64) {
+	s.t.Helper()
+	reply, err := http.Get("http://" + s.metrics + "/metrics")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = reply.Body.Close() }()
+	for lines := bufio.NewScanner(reply.Body); lines.Scan(); {
+		series, value, _ := strings.Cut(lines.Text(), " ")
+		if found, _, _ := strings.Cut(series, "{"); found != name ||
+			slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(series, l) }) {
+			continue
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			s.t.Fatalf("%s: %v", lines.Text(), err)
+		}
+		sum += n
+	}
+	return sum
 }
 
 // resident returns the process's resident memory in bytes.
@@ -149,11 +212,13 @@ func (s *server) phone(number int, transport telephony.Transport, from string) (
 	return &phone{conn: c, number: number, callID: sip.NewToken()}, nil
 }
 
+func user(number int) string { return strconv.Itoa(firstUser + number) }
+
 func password(number int) string { return fmt.Sprintf("secret-%d", number) }
 
 // register asks, answers the challenge, and reports whether it is registered within the time of the context.
 func (p *phone) register(ctx context.Context) error {
-	user := fmt.Sprint(1000 + p.number)
+	user := user(p.number)
 	aor := "<sip:" + user + "@" + domain + ">"
 	var authorize string
 	for range 2 {
