@@ -47,7 +47,10 @@ type Gateway struct {
 }
 
 // listeners are opened before anything is built, because links and certificates name their ports.
-type listeners struct{ http, cloudlink, metrics, acme net.Listener }
+type listeners struct {
+	http, cloudlink, metrics, acme net.Listener
+	stops                          []func(context.Context) error // of the HTTP servers on them
+}
 
 // New returns a Gateway that Start builds.
 func New(c Config) *Gateway {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"demarc/internal/config"
@@ -17,6 +18,7 @@ import (
 
 // startHTTP mounts and serves last, when everything behind the handlers is up.
 func (g *Gateway) startHTTP(context.Context) error {
+	g.onStop("http listeners", g.stopHTTP)
 	health := g.healthHandler()
 	if g.listeners.metrics != nil {
 		g.serveHTTP("health", g.listeners.metrics, nil, health)
@@ -50,7 +52,18 @@ func listen(key, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// serveHTTP serves within bounds until the stop hook, which lets requests in hand finish. tlsConfig nil means plain HTTP.
+// stopHTTP stops all HTTP servers at once: each gives its HTTP/2 peers a second to hear that.
+func (g *Gateway) stopHTTP(ctx context.Context) error {
+	errs := make([]error, len(g.listeners.stops))
+	var stopping sync.WaitGroup
+	for i, stop := range g.listeners.stops {
+		stopping.Go(func() { errs[i] = stop(ctx) })
+	}
+	stopping.Wait()
+	return errors.Join(errs...)
+}
+
+// serveHTTP serves within bounds until stopHTTP, which lets requests in hand finish. tlsConfig nil means plain HTTP.
 func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, handler http.Handler) {
 	base, cancel := context.WithCancel(context.Background())
 	early := newUnused()
@@ -82,12 +95,12 @@ func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, 
 			g.log.Error("HTTP listener ended", "name", name, "error", err)
 		}
 	}()
-	g.onStop("http listener "+name, func(ctx context.Context) error {
+	g.listeners.stops = append(g.listeners.stops, func(ctx context.Context) error {
 		defer cancel()
 		early.close()
 		err := server.Shutdown(ctx)
 		if err != nil {
-			err = errors.Join(err, server.Close())
+			err = fmt.Errorf("%s: %w", name, errors.Join(err, server.Close()))
 		}
 		<-done
 		return err
