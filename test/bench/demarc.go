@@ -37,6 +37,17 @@ type setting struct {
 	store    string // URL; empty: SQLite in the data directory
 	bindings string // telephony.bindings; empty: the default
 	users    int
+	node     string  // its name among several; empty: there is one
+	like     *demarc // whose keyset and authority it shares
+}
+
+// lines are the settings of telephony that differ.
+func (s setting) lines() string {
+	lines := line("  bindings: ", s.bindings) + line("  node: ", s.node)
+	if s.node != "" {
+		lines += line("  internal_listen: ", "127.0.0.1:0")
+	}
+	return lines
 }
 
 func startDemarc(ctx context.Context, program, dir string, s setting) (*demarc, error) {
@@ -68,9 +79,14 @@ telephony:
 %s  listeners:
   - {name: udp, transport: udp, address: %q}
   - {name: tls, transport: tls, address: %q}
-`, s.roles, d.dir, realm, s.store, d.https, d.metrics, d.cloud, users, line("  bindings: ", s.bindings), d.udp, d.tls)),
+`, s.roles, d.dir, realm, s.store, d.https, d.metrics, d.cloud, users, s.lines(), d.udp, d.tls)),
 		0o600); err != nil {
 		return nil, err
+	}
+	if s.like != nil {
+		if err := d.join(s.like); err != nil {
+			return nil, err
+		}
 	}
 	if d.process, err = start(nil, dir, program, "serve", "--config", file); err != nil {
 		return nil, err

@@ -89,6 +89,7 @@ func (b *bench) parts() []part {
 		{"sqlite", "Kamailio", b.onSQLite},
 		{"fetch", "bare chi", b.fetch},
 		{"sync", "took", b.sync},
+		{"seen", "took", b.seen},
 		{"relay200", "rtpengine", b.relayed(200, false)},
 		{"relay500", "rtpengine", b.relayed(500, false)},
 		{"srtp", "rtpengine", b.relayed(200, true)},

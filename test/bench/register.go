@@ -157,21 +157,27 @@ func (l *lane) expected(reply []byte) bool {
 
 // once registers the lane's first phone.
 func (l *lane) once() error {
+	_, err := l.register()
+	return err
+}
+
+// register registers the lane's first phone and returns the 200, which is valid until the next.
+func (l *lane) register() (answer []byte, err error) {
 	before := l.done.Load()
 	if err := l.send(0, ""); err != nil {
-		return err
+		return nil, err
 	}
 	for {
 		reply, err := l.read()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if string(reply[7:11]) == " 200" {
 			l.done.Store(before + 1)
-			return nil
+			return reply, nil
 		}
 		if err := l.answered(reply); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }
