@@ -31,6 +31,7 @@ type Call struct {
 type serials struct {
 	serial uint64
 	lastTx uint32
+	few    []*Leg // of group, used again
 }
 
 // Asked is who called whom, as history tells it.

@@ -13,12 +13,15 @@ import (
 const version = 1
 
 // Encode returns the call's state: all of it but what belongs to one process (transaction numbers). It holds SRTP keys.
-func Encode(call *Call) account.Secret {
-	c := coder{b: make([]byte, 0, 4096)}
+func Encode(call *Call) account.Secret { return account.Secret(AppendState(nil, call)) }
+
+// AppendState appends the call's state to a buffer.
+func AppendState(b []byte, call *Call) []byte {
+	c := coder{b: b}
 	n := version
 	integer(&c, &n)
 	codeCall(&c, call)
-	return account.Secret(c.b)
+	return c.b
 }
 
 // Decode returns a call from its state. Bind it to the process before the first step.

@@ -156,6 +156,9 @@ func isSDP(contentType string) bool {
 
 // number reads the decimal number that a header value begins with.
 func number(value string) (int, bool) {
+	if value == "" {
+		return 0, false
+	}
 	value, _, _ = strings.Cut(value, ";")
 	n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31)
 	return int(n), err == nil

@@ -34,16 +34,16 @@ func (t *turn) reconcile() {
 	}
 }
 
-// group are the legs that talk with each other: those that are answered, or who calls and the phone whose early media he
+// group are the legs, until it is called again, that talk with each other: those that are answered, or who calls and the phone whose early media he
 // hears.
 func (t *turn) group() []*Leg {
-	var few [4]*Leg
-	group := few[:0]
+	group := t.few[:0]
 	for _, l := range t.Legs {
 		if l.talks() || l.open() && l.Session.State == Stable && l.State == Early {
 			group = append(group, l)
 		}
 	}
+	t.few = group
 	return group
 }
 
@@ -69,10 +69,10 @@ func (t *turn) aim(l *Leg, group []*Leg) Aim {
 // change, or nothing is to be changed. Who was only asked for music changes back; else who was there first follows who
 // came, for that one was offered the codec and has declined it.
 func (t *turn) codecToward(l, other *Leg) string {
-	mine, its := l.codec(), other.codec()
-	if mine == its || mine == "" || its == "" || l.Session.Holds {
+	if l.sounds(other) || l.Session.Side.Agreed == nil || other.Session.Side.Agreed == nil || l.Session.Holds {
 		return ""
 	}
+	mine, its := l.codec(), other.codec()
 	first := l.ID < other.ID
 	if l.Session.Borrows != other.Session.Borrows {
 		first = l.Session.Borrows
@@ -132,7 +132,7 @@ func (t *turn) named(name string) []sdp.Codec {
 func (t *turn) paths(group []*Leg) {
 	if len(group) == 2 {
 		a, b := group[0], group[1]
-		if a.codec() == b.codec() && !a.Session.Holds && !b.Session.Holds && a.codec() != "" {
+		if a.sounds(b) && !a.Session.Holds && !b.Session.Holds {
 			t.relay(a, b)
 			return
 		}

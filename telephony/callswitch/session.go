@@ -224,6 +224,12 @@ func (l *Leg) codec() string {
 	return codecName(l.Session.Side.Agreed.Audio.Codec)
 }
 
+// sounds reports whether the leg and another one use the same codec.
+func (l *Leg) sounds(other *Leg) bool {
+	mine, its := l.Session.Side.Agreed, other.Session.Side.Agreed
+	return mine != nil && its != nil && mine.Audio.Codec.Is(its.Audio.Codec)
+}
+
 // writable reports whether announcements and mixes can be written for the leg.
 func (l *Leg) writable() bool {
 	name := l.codec()

@@ -154,6 +154,10 @@ func (x *Exchange) reclaim(c telephony.CallChange) {
 		return // it began since
 	}
 	call, err := callswitch.Decode(c.State)
+	if c.State == "" { // it was ringing: its callers have given up by now
+		x.history.add(telephony.CallChange{Record: closed(c.Record, x.now())})
+		return
+	}
 	if err != nil {
 		x.log.Warn("a call of before the restart is closed without BYE", "call", string(c.Record.ID), "err", err)
 		x.history.add(telephony.CallChange{Record: closed(c.Record, x.now())})

@@ -40,8 +40,9 @@ func newTokens(key []byte) *tokens {
 func (t *tokens) seal(acc account.ID, p place) string {
 	var raw [128]byte
 	body := raw[:0]
-	id, _ := hex.DecodeString(string(p.call))
-	body = append(append(body, id...), byte(p.leg))
+	var id [idSize]byte
+	_, _ = hex.Decode(id[:], []byte(p.call)) // an id that we made
+	body = append(append(body, id[:]...), byte(p.leg))
 	body = append(body, acc...)
 	return base64.RawURLEncoding.EncodeToString(t.mac(body, body))
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"demarc/internal/account"
 	"demarc/internal/timeline"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
@@ -117,7 +118,7 @@ func (w *worker) executeRest(r *running, c callswitch.Command) {
 	case callswitch.Wake:
 		w.wakeUp(r, c)
 	case callswitch.Record:
-		x.write(r, c.End)
+		w.write(r, c.End)
 	case callswitch.Note:
 		if x.ports.Timeline != nil {
 			x.ports.Timeline.Note(c.AoR, timeline.Entry{Account: r.account, At: x.now(), Kind: timeline.CallFailed, Code: c.Cause.Code,
@@ -173,14 +174,17 @@ func (w *worker) agree(r *running, c callswitch.Agree) {
 	}
 }
 
-// write keeps a snapshot for those who ask, and queues it for the store.
-func (x *Exchange) write(r *running, end bool) {
+// write keeps a snapshot for those who ask, and queues it for the store: with the state once the call is answered, for
+// only then could another node go on with it.
+func (w *worker) write(r *running, end bool) {
+	x := w.x
 	record := r.call.Record()
 	answered := r.record.Load()
 	r.record.Store(&record)
 	change := telephony.CallChange{Record: record}
-	if !end {
-		change.State = callswitch.Encode(r.call)
+	if !end && !record.AnsweredAt.IsZero() {
+		w.state = callswitch.AppendState(w.state[:0], r.call)
+		change.State = account.Secret(w.state)
 	}
 	if record.State == telephony.CallTalking && (answered == nil || answered.State != telephony.CallTalking) {
 		x.count.answered.Add(1)
@@ -265,7 +269,7 @@ func (w *worker) abandon(r *running) {
 			w.x.ports.Media.Close(c.Media)
 		}
 	}
-	w.x.write(r, true)
+	w.write(r, true)
 }
 
 // route asks where a call goes, and holds the called user's limit against it.

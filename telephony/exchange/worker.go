@@ -28,6 +28,7 @@ type worker struct {
 	turning  []item
 	events   []callswitch.Event
 	commands []callswitch.Command
+	state    []byte // the last one that was encoded
 }
 
 func newWorker(x *Exchange) *worker { return &worker{x: x, wake: make(chan struct{}, 1)} }

@@ -40,12 +40,15 @@ func Music() []Codec { return []Codec{static(8), static(0)} }
 func Common(offered []Codec) []Codec {
 	var common []Codec
 	for _, c := range offered {
-		if slices.ContainsFunc(passed[:], c.Is) && !slices.ContainsFunc(common, c.Is) {
+		if passes(c) && !slices.ContainsFunc(common, c.Is) {
 			common = append(common, c)
 		}
 	}
 	return common
 }
+
+// passes reports whether we pass a codec through.
+func passes(c Codec) bool { return slices.ContainsFunc(passed[:], c.Is) }
 
 // Is reports whether both are the same codec, whatever their numbers and their parameters; of video, whether what one sends
 // the other can read.

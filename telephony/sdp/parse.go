@@ -15,9 +15,15 @@ const (
 	maxKeys  = 16
 )
 
+// errEmpty is made once: what we wrote last is read before there is anything.
+var errEmpty = fmt.Errorf("%w: it is empty", ErrMalformed)
+
 // Parse reads a description (RFC 8866). Attributes that it does not know are ignored, as are lines other than v=, o=, c=,
 // m= and a=; a broken one that it needs is ErrMalformed.
 func Parse(body []byte) (*Description, error) {
+	if len(body) == 0 {
+		return nil, errEmpty
+	}
 	if len(body) > maxBytes {
 		return nil, fmt.Errorf("%w: it has %d bytes, %d are read", ErrMalformed, len(body), maxBytes)
 	}

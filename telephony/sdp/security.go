@@ -2,6 +2,7 @@ package sdp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -59,19 +60,25 @@ func (t Terms) Accepts(offer *Description) (Security, error) {
 	return security, err
 }
 
+// Made once: an offer is read with the first of them in hand.
+var (
+	errNoAudio = fmt.Errorf("%w: it offers no audio", ErrUnacceptable)
+	errNoCodec = fmt.Errorf("%w: it offers no codec that is passed through", ErrUnacceptable)
+)
+
 // choose finds the audio line to answer. Some phones offer the same audio twice, secured and plain: the secured one is
 // taken.
 func (t Terms) choose(offer *Description) (int, Security, error) {
 	chosen, security := -1, Security("")
-	fault := fmt.Errorf("%w: it offers no audio", ErrUnacceptable)
+	fault := errNoAudio
 	for i := range offer.Media {
 		m := &offer.Media[i]
 		if m.Kind != "audio" || m.Remote.Port() == 0 {
 			continue
 		}
 		s, err := t.protection(m)
-		if err == nil && len(Common(m.Codecs)) == 0 {
-			err = fmt.Errorf("%w: it offers no codec that is passed through", ErrUnacceptable)
+		if err == nil && !slices.ContainsFunc(m.Codecs, passes) {
+			err = errNoCodec
 		}
 		switch {
 		case err != nil:
