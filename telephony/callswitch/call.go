@@ -131,6 +131,7 @@ type Session struct {
 	Early   bool             // it was agreed in an early dialog
 	Hears   Hears            // what the media was told last
 	Aim     Aim              // what the last offer or answer of ours allowed
+	Was     Aim              // Aim before the offer that is under way
 	Refused string           // the codec that it refused to change to: not asked again
 
 	Security sdp.Security // of what we offer
@@ -211,6 +212,9 @@ func (c *Call) Bind(node string, serial uint64) {
 			l.State = Terminated
 		}
 		if l.Session.State == ReofferSent || l.Session.State == ReofferReceived {
+			if l.Session.State == ReofferSent {
+				l.Session.Aim = l.Session.Was
+			}
 			l.Session.State, _ = NextOffer(l.Session.State, OfferRefused)
 			l.Session.Offer, l.Session.Wrote[1] = nil, nil
 		}

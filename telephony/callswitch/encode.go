@@ -236,14 +236,19 @@ func codeSession(c *coder, v *Session) {
 	flag(c, &v.Early)
 	integer(c, &v.Hears.Kind)
 	integer(c, &v.Hears.With)
-	text(c, &v.Aim.Direction)
-	text(c, &v.Aim.Codec)
-	flag(c, &v.Aim.Music)
+	codeAim(c, &v.Aim)
+	codeAim(c, &v.Was)
 	text(c, &v.Refused)
 	text(c, &v.Security)
 	if c.reading && v.State > ReofferReceived {
 		c.fail("the state of offer and answer")
 	}
+}
+
+func codeAim(c *coder, v *Aim) {
+	text(c, &v.Direction)
+	text(c, &v.Codec)
+	flag(c, &v.Music)
 }
 
 func described(c *coder, body []byte) *sdp.Description {

@@ -36,7 +36,9 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 	switch {
 	case !l.open():
 	case r.Status == 491:
-		l.Invite.Retry = t.at.Add(t.glare(l))
+		l.Session.Aim, l.Invite.Retry = l.Session.Was, t.at.Add(t.glare(l))
+	case r.Status == 500 && r.Header("Retry-After") != "": // §14.2: it has one of its own under way
+		l.Session.Aim, l.Invite.Retry = l.Session.Was, t.at.Add(max(time.Duration(retryAfter(r))*time.Second, t.glare(l)))
 	case r.Status == 408 || r.Status == 481 || r.Local: // RFC 3261 §12.2.1.2
 		cause := l.causeOf(r)
 		t.finish(l, cause, Hang)

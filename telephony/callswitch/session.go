@@ -23,7 +23,7 @@ func (t *turn) offer(l *Leg, aim Aim, codecs []sdp.Codec) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.Session.Side.Last, l.Session.State, l.Session.Aim = body, state, aim
+	l.Session.Side.Last, l.Session.State, l.Session.Was, l.Session.Aim = body, state, l.Session.Aim, aim
 	return body, nil
 }
 

@@ -219,7 +219,9 @@ func TestReinvitesThatMeet(t *testing.T) {
 	if wait := w.later(); wait < 2100*time.Millisecond || wait > 4*time.Second {
 		t.Errorf("who made the Call-ID waits %v, want 2.1 to 4 s", wait)
 	}
-	w.sentTo(2, "INVITE")
+	if _, k := w.sentTo(2, "INVITE"); !bytes.Contains(k.out.Body, []byte("a=sendonly")) {
+		t.Errorf("the second attempt offers\n%s", k.out.Body)
+	}
 	w.finish()
 }
 

@@ -107,7 +107,7 @@ func (t *turn) refresh(l *Leg) {
 		return
 	}
 	if state, ok := NextOffer(l.Session.State, WeOffer); ok {
-		l.Session.State = state
+		l.Session.State, l.Session.Was = state, l.Session.Aim
 		t.reinvite(l, l.Session.Side.Last)
 	}
 }

@@ -32,3 +32,19 @@ func TestHoldAndResumeWithMusic(t *testing.T) {
 	callee.bye()
 	s.ended()
 }
+
+func TestReinviteThatMetAnotherIsSentAgain(t *testing.T) {
+	s := newSite(t)
+	a, b := s.phone(alice, "PCMA"), s.phone(bob, "PCMA")
+	caller, callee := s.talk(a, b)
+	caller.offer(sdp.SendOnly)
+	caller.answered()
+	first := b.incoming("INVITE")
+	callee.respondTo(first, 491, nil)
+	again := b.incoming("INVITE") // after 2.1 to 4 s
+	callee.answer(again, sdp.SendRecv)
+	b.incoming("ACK")
+	caller.hangUp()
+	callee.bye()
+	s.ended()
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"demarc/internal/account"
 	"demarc/internal/timeline"
@@ -32,6 +33,9 @@ func (x *Exchange) register(r *running) {
 // turn lets an event happen to a call, with everything that is answered at once.
 func (w *worker) turn(r *running, e callswitch.Event) {
 	defer w.caught(r)
+	if _, ticked := e.Fact.(callswitch.Tick); ticked {
+		r.at = time.Time{} // what the timer was set to has come
+	}
 	w.events = append(w.events[:0], e)
 	for i := 0; i < len(w.events); i++ {
 		e := w.events[i]
