@@ -11,24 +11,42 @@ import (
 const (
 	garbage      = 64 << 20 // may pile up before it is collected, however little is in use
 	mostGarbage  = 800      // percent of what is in use
-	collectorAge = 10 * time.Second
+	collectorAge = 2 * time.Second
+	quiet        = 4 << 20  // bytes allocated in that time by a process that has nothing to do
+	worthGiving  = 16 << 20 // unused bytes that are worth being given back to the system
 )
 
-// tuneCollector lets a small process collect its garbage less often: with 10 MB in use the collector would start again
-// after every 10 MB, many times in a second under load. With 64 MB and more in use it is left as it is. Whoever sets
-// GOGC decides alone.
+// collector lets a small process collect its garbage less often: with 10 MB in use it would be collected after every
+// 10 MB, many times in a second under load. With 64 MB and more in use that is left as it is. What a burst has left behind,
+// like thousands of handshakes after a cut line, goes back to the system when it is quiet again.
+type collector struct {
+	percent   int
+	allocated uint64
+}
+
+// tuneCollector starts a collector. Whoever sets GOGC decides alone.
 func (g *Gateway) tuneCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	set := 0
+	c := &collector{}
 	g.every("garbage collector", collectorAge, func(context.Context) error {
-		if percent := garbagePercent(liveHeap()); percent != set {
-			debug.SetGCPercent(percent)
-			set = percent
-		}
+		c.look()
 		return nil
 	})
+}
+
+func (c *collector) look() {
+	h := readHeap()
+	if percent := garbagePercent(h.live); percent != c.percent {
+		debug.SetGCPercent(percent)
+		c.percent = percent
+	}
+	idle := h.allocated-c.allocated < quiet
+	c.allocated = h.allocated
+	if idle && h.unused() >= worthGiving {
+		debug.FreeOSMemory()
+	}
 }
 
 // garbagePercent is GOGC for so many bytes in use, in steps so that it rarely changes.
@@ -41,9 +59,27 @@ func garbagePercent(live uint64) int {
 	return max(100, percent/step*step)
 }
 
-// liveHeap returns what the last collection found in use; 0 before the first.
-func liveHeap() uint64 {
-	sample := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	runtimemetrics.Read(sample)
-	return sample[0].Value.Uint64()
+// heap is what the runtime tells of its memory, in bytes.
+type heap struct {
+	live      uint64 // in use at the last collection; 0 before the first
+	allocated uint64 // since the start
+	objects   uint64 // in use or garbage
+	free      uint64 // empty, and not given back to the system
+}
+
+// unused is what could be given back, more or less: garbage, and what is empty.
+func (h heap) unused() uint64 {
+	if h.live == 0 {
+		return 0
+	}
+	return h.free + h.objects - min(h.objects, h.live)
+}
+
+func readHeap() heap {
+	samples := []runtimemetrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
+	runtimemetrics.Read(samples)
+	return heap{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()}
 }

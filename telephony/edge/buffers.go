@@ -1,6 +1,10 @@
 package edge
 
-import "sync"
+import (
+	"sync"
+
+	"demarc/telephony/wire"
+)
 
 // buffers keeps memory for messages under way, so that answering leaves no garbage.
 type buffers struct{ pool sync.Pool }
@@ -21,4 +25,12 @@ func (b *buffers) put(used *[]byte) {
 	if cap(*used) <= largestKept {
 		b.pool.Put(used)
 	}
+}
+
+// message returns a message to scan into; it goes back to e.messages.
+func (e *Edge) message() *wire.Message {
+	if m, ok := e.messages.Get().(*wire.Message); ok {
+		return m
+	}
+	return new(wire.Message)
 }

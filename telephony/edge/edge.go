@@ -52,6 +52,7 @@ type Edge struct {
 	standing  *standing
 	count     counters
 	buffers   buffers
+	messages  sync.Pool // of *wire.Message, for streams
 	flowIDs   atomic.Uint64
 
 	acceptors []*acceptor

@@ -90,6 +90,7 @@ type stream struct {
 	writeBy   time.Time  // the write deadline; the writer's own
 	waiting   bool       // between messages; written by the reader alone
 	since     time.Time  // since when it waits
+	resting   bool       // it has given up its memory; written by the reader alone
 	firstBy   time.Time  // when the first message must have come
 	out       outbox
 }
@@ -160,14 +161,13 @@ func (s *stream) handshake(ctx context.Context) (ok bool) {
 // read takes messages in order until the stream ends, breaks a rule, or the edge stops.
 func (s *stream) read(ctx context.Context) {
 	framer := wire.NewFramer(s.edge.cfg.Limits.Message)
-	var m wire.Message
 	pending := false
 	for {
 		ready := true
 		switch {
 		case framer.Pending() && !pending: // from a message's first byte: what drips in later extends nothing
 			ready = s.readUntil(s.early(time.Now().Add(s.edge.cfg.Limits.MessageTime)))
-		case !framer.Pending():
+		case !framer.Pending() && !s.resting:
 			ready = s.await()
 		}
 		pending = framer.Pending()
@@ -175,9 +175,14 @@ func (s *stream) read(ctx context.Context) {
 			return
 		}
 		n, err := s.nc.Read(framer.Space())
+		if n == 0 && !framer.Pending() && s.rest(err) {
+			framer.Rest()
+			continue
+		}
 		framer.Fill(n)
+		s.roused()
 		s.out.cork()
-		whole, ok := s.drain(ctx, framer, &m)
+		whole, ok := s.drain(ctx, framer)
 		s.out.uncork()
 		if err != nil || !ok {
 			s.ended(err, pending)
@@ -190,7 +195,9 @@ func (s *stream) read(ctx context.Context) {
 }
 
 // drain handles everything whole. ok is false when the stream is out of step and must close.
-func (s *stream) drain(ctx context.Context, framer *wire.Framer, m *wire.Message) (whole, ok bool) {
+func (s *stream) drain(ctx context.Context, framer *wire.Framer) (whole, ok bool) {
+	m := s.edge.message()
+	defer s.edge.messages.Put(m)
 	for {
 		event, err := framer.Next(m)
 		if err != nil {
@@ -265,9 +272,35 @@ func (s *stream) rearm() {
 	}
 }
 
+// rest reports whether a peer that has said nothing for a moment may go on so: then its memory can go until it speaks.
+func (s *stream) rest(err error) bool {
+	if s.resting || !s.begun || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	s.deadlines.Lock()
+	defer s.deadlines.Unlock()
+	s.resting = true
+	return time.Since(s.since) < s.idle() && s.setIdle()
+}
+
+// roused ends the rest.
+func (s *stream) roused() {
+	if s.resting {
+		s.deadlines.Lock()
+		defer s.deadlines.Unlock()
+		s.resting = false
+	}
+}
+
+// restAfter is how long a connection keeps the memory for its next message.
+const restAfter = 4 * time.Second
+
 // setIdle sets the deadline of a silent peer, a little late: so it need not be moved with every message.
 func (s *stream) setIdle() bool {
 	idle := s.idle()
+	if !s.resting && s.begun && s.web == nil {
+		idle = min(idle, restAfter)
+	}
 	due := s.early(s.since.Add(idle))
 	if late := s.readBy.Sub(due); late >= 0 && late <= idle/slack && s.begun {
 		return !s.edge.isStopping()

@@ -23,19 +23,32 @@ type Framer struct {
 	head     int // length of the scanned head of the message under way, 0 before
 	body     int // its Content-Length
 	crlf     bool
+	resting  bool
+	nap      [napBuffer]byte
 }
 
 const (
 	firstBuffer = 2 << 10 // most messages of a phone fit
 	keptBuffer  = 8 << 10
 	minRead     = 512
+	napBuffer   = 64 // a keep-alive fits
 )
 
 // NewFramer returns a framer for one stream.
 func NewFramer(l Limits) *Framer { return &Framer{limits: l.withDefaults()} }
 
+// Rest gives the buffer up while nothing is pending: a phone says nothing for minutes. What comes next begins in a small one.
+func (f *Framer) Rest() {
+	if !f.Pending() {
+		f.buf, f.start, f.resting = nil, 0, true
+	}
+}
+
 // Space returns where to read into. It ends the validity of the last message.
 func (f *Framer) Space() []byte {
+	if f.resting {
+		return f.nap[:]
+	}
 	if f.start == len(f.buf) {
 		f.buf, f.start = f.buf[:0], 0
 		if cap(f.buf) > keptBuffer {
@@ -64,7 +77,14 @@ func (f *Framer) grow() {
 }
 
 // Fill says that n bytes were read into Space.
-func (f *Framer) Fill(n int) { f.buf = f.buf[:len(f.buf)+n] }
+func (f *Framer) Fill(n int) {
+	if f.resting && n > 0 {
+		f.resting = false
+		f.grow()
+		n = copy(f.buf[:n], f.nap[:n])
+	}
+	f.buf = f.buf[:len(f.buf)+n]
+}
 
 // Pending reports whether a message has begun and is not whole.
 func (f *Framer) Pending() bool { return f.start < len(f.buf) }

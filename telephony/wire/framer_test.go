@@ -115,3 +115,31 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// TestFramerRests has a stream fall silent in turn between messages, where it may give its memory up, and within one, where
+// it must not.
+func TestFramerRests(t *testing.T) {
+	raw := "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n" +
+		"Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 4\r\n\r\nbody"
+	f := wire.NewFramer(wire.Limits{})
+	var m wire.Message
+	for round := range 3 {
+		f.Rest()
+		if n := len(f.Space()); round > 0 && n > 64 {
+			t.Errorf("%d bytes while it rests", n)
+		}
+		for rest := []byte(raw); len(rest) > 0; {
+			n := copy(f.Space(), rest[:min(len(rest), 50)])
+			f.Fill(n)
+			rest = rest[n:]
+			event, err := f.Next(&m)
+			if err != nil || (event == wire.Whole) != (len(rest) == 0) {
+				t.Fatalf("%v, %v with %d to come", event, err, len(rest))
+			}
+			f.Rest()
+		}
+		if string(m.Body) != "body" {
+			t.Errorf("body %q", m.Body)
+		}
+	}
+}
