@@ -39,6 +39,7 @@ type setting struct {
 	users    int
 	node     string  // its name among several; empty: there is one
 	like     *demarc // whose keyset and authority it shares
+	trusting bool    // whoever has registered over a connection calls without a digest
 }
 
 // lines are the settings of telephony that differ.
@@ -77,9 +78,10 @@ cloudlink: {listen: %q}
 telephony:
   directory: %q
 %s  listeners:
-  - {name: udp, transport: udp, address: %q}
-  - {name: tls, transport: tls, address: %q}
-`, s.roles, d.dir, realm, s.store, d.https, d.metrics, d.cloud, users, s.lines(), d.udp, d.tls)),
+  - {name: udp, transport: udp, address: %[10]q%[12]s}
+  - {name: tls, transport: tls, address: %[11]q%[12]s}
+`, s.roles, d.dir, realm, s.store, d.https, d.metrics, d.cloud, users, s.lines(), d.udp, d.tls,
+		s.calls())),
 		0o600); err != nil {
 		return nil, err
 	}
@@ -95,6 +97,14 @@ telephony:
 		return nil, errors.Join(err, d.stop())
 	}
 	return d, nil
+}
+
+// calls says how callers are authenticated.
+func (s setting) calls() string {
+	if s.trusting {
+		return ", call_authentication: registered"
+	}
+	return ""
 }
 
 func line(key, value string) string {

@@ -87,6 +87,8 @@ func (b *bench) parts() []part {
 		{"connections", "Kamailio", b.newConnections},
 		{"postgres", "Kamailio", b.committed},
 		{"sqlite", "Kamailio", b.onSQLite},
+		{"calls", "Kamailio", b.calls(shape{transport: "UDP", lanes: 8, slots: 8})},
+		{"callstls", "Kamailio", b.calls(shape{transport: "TLS", lanes: 100, slots: 1})},
 		{"fetch", "bare chi", b.fetch},
 		{"sync", "took", b.sync},
 		{"seen", "took", b.seen},
