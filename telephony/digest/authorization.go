@@ -145,9 +145,10 @@ type parameters []parameter
 
 // find returns a parameter by its name without regard to case.
 func (l parameters) find(name string) (parameter, bool) {
-	for _, p := range l {
-		if len(p.name) == len(name) && (p.name == name || strings.EqualFold(p.name, name)) {
-			return p, true
+	for i := range l {
+		p := &l[i]
+		if len(p.name) == len(name) && p.name[0]|0x20 == name[0]|0x20 && strings.EqualFold(p.name, name) {
+			return *p, true
 		}
 	}
 	return parameter{}, false

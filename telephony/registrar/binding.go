@@ -77,14 +77,8 @@ func (b Binding) change(kind telephony.RegistrationChangeKind, at time.Time) tel
 // share lets a refreshed binding have the texts of the old one where they are the same: those of the request came in memory
 // that can go.
 func (b *Binding) share(old Binding) {
-	for _, text := range [...]struct{ own, old *string }{
-		{&b.Key, &old.Key}, {&b.Contact, &old.Contact}, {&b.Instance, &old.Instance}, {&b.CallID, &old.CallID},
-		{&b.UserAgent, &old.UserAgent}, {&b.Path, &old.Path},
-	} {
-		if *text.own == *text.old {
-			*text.own = *text.old
-		}
-	}
+	b.Key, b.Contact, b.Instance = same(b.Key, old.Key), same(b.Contact, old.Contact), same(b.Instance, old.Instance)
+	b.CallID, b.UserAgent, b.Path = same(b.CallID, old.CallID), same(b.UserAgent, old.UserAgent), same(b.Path, old.Path)
 }
 
 // remaining returns the whole seconds until the binding ends, at least 1.

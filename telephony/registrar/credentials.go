@@ -3,10 +3,12 @@ package registrar
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/digest"
 )
 
 const (
@@ -123,11 +125,38 @@ func (c *credentials) keep(aor telephony.AoR, e entry) {
 	delete(c.unknown, aor)
 	if e.found {
 		makeRoom(c.known, maxKnown)
+		c.share(&e.subscriber)
+		if e.subscriber.AoR == aor {
+			aor = e.subscriber.AoR
+		}
 		c.known[aor] = e
 		return
 	}
 	makeRoom(c.unknown, maxUnknown)
 	c.unknown[aor] = e
+}
+
+// share lets a subscriber have the texts in memory once that all of a domain have, or that stand in it twice: there may be
+// a hundred thousand.
+func (c *credentials) share(s *Subscriber) {
+	d := c.domains[s.AoR.Domain].domain
+	s.Account, s.AuthUsername = same(s.Account, d.Account), same(s.AuthUsername, s.AoR.User)
+	s.Hashes = slices.Clone(s.Hashes)
+	for i := range s.Hashes {
+		h := &s.Hashes[i]
+		h.Realm = same(h.Realm, d.Realm)
+		for _, a := range [...]digest.Algorithm{digest.MD5, digest.SHA256, digest.SHA512256} {
+			h.Algorithm = same(h.Algorithm, a)
+		}
+	}
+}
+
+// same returns the other text when both are the same: its memory is kept anyway.
+func same[T ~string](own, other T) T {
+	if own == other {
+		return other
+	}
+	return own
 }
 
 func (c *credentials) domain(ctx context.Context, name string, l lookup) (Domain, bool, error) {

@@ -87,6 +87,7 @@ func TestPanicWhileAFlowIsClosed(t *testing.T) {
 	eventually(t, "the phone is gone", func() bool { return len(f.Lookup(t.Context(), p.aor)) == 0 })
 	s.save.Store(false)
 	other.must(200, nil)
+	p.flow = flow(3) // a phone that comes back has a new connection, whose number was never used before
 	p.must(200, nil)
 }
 

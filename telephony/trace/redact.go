@@ -109,6 +109,9 @@ func isPublic(key []byte) bool {
 
 // nextParameter cuts at the first comma outside of quotes.
 func nextParameter(b []byte) (p, rest []byte) {
+	if i := bytes.IndexByte(b, ','); i >= 0 && whole(b[:i]) { // nearly always
+		return b[:i], b[i+1:]
+	}
 	quoted := false
 	for i := 0; i < len(b); i++ {
 		switch {
@@ -124,6 +127,11 @@ func nextParameter(b []byte) (p, rest []byte) {
 }
 
 func isKey(line []byte) bool { return keyOf(line) != "" }
+
+// whole reports whether no quoted string is open at the end.
+func whole(b []byte) bool {
+	return bytes.Count(b, []byte{'"'})%2 == 0 && bytes.IndexByte(b, '\\') < 0
+}
 
 // keyOf returns how a line of SDP that holds a key begins.
 func keyOf(line []byte) string {
