@@ -14,11 +14,11 @@ const reportEvery = 5
 // reports reads a compound RTCP packet.
 func (l *loop) reports(k *socket, b []byte, from netip.AddrPort) {
 	s := k.stream
-	if !s.open() || !k.control && !s.as.Mux {
+	if !s.terms.open || !k.control && !s.as.Mux {
 		s.refuse(from)
 		return
 	}
-	if s.plain() {
+	if s.terms.plain {
 		if !l.admit(k, from) {
 			return
 		}
@@ -54,28 +54,42 @@ func (s *listener) Block(b rtp.Block) {
 	if b.SSRC != s.out.SSRC {
 		return
 	}
-	s.there.lost, s.there.jitter = uint64(b.Lost), b.JitterAt((*stream)(s).rate())
+	s.there.lost, s.there.jitter = uint64(b.Lost), b.JitterAt(s.terms.rate)
 	if t, ok := s.out.RoundTrip(b, s.leg.loop.clock.now); ok {
 		s.there.roundTrip = t
 	}
 }
 
-// Feedback is for the sender of video: which picture to repair.
-func (s *listener) Feedback([]byte) {}
+// Feedback goes to whom the phone hears: which picture to repair.
+func (s *listener) Feedback(b []byte) {
+	to := s.path.to
+	if to == nil {
+		return
+	}
+	source, ok := to.in.SSRC()
+	if !ok {
+		return
+	}
+	l := s.leg.loop
+	report := rtp.AppendName(rtp.AppendReceiverReport(l.scratch.report[:0], to.out.SSRC), to.out.SSRC, l.name)
+	if report, ok = rtp.AppendFeedback(report, b, to.out.SSRC, source, s.out.Original); ok {
+		l.transmitControl(to, report)
+	}
+}
 
 // report sends the phone our own reports on what we send and hear.
 func (l *loop) report(s *stream, wall time.Time) {
-	if !s.open() {
+	if !s.terms.open {
 		return
 	}
 	heard, ok := s.in.Block(l.clock.now)
-	s.reported = s.reported || ok
+	s.terms.reported = s.terms.reported || ok
 	blocks := []rtp.Block{heard}[:0]
 	if ok {
 		blocks = append(blocks, heard)
 	}
 	b := l.scratch.report[:0]
-	if own, ok := s.out.Report(l.clock.now, wall, s.rate()); ok {
+	if own, ok := s.out.Report(l.clock.now, wall, s.terms.rate); ok {
 		b = rtp.AppendSenderReport(b, own, blocks...)
 	} else {
 		b = rtp.AppendReceiverReport(b, s.out.SSRC, blocks...)
@@ -88,7 +102,7 @@ func (l *loop) transmitControl(s *stream, b []byte) {
 	if s.as.Mux {
 		k = s.media
 	}
-	if s.plain() {
+	if s.terms.plain {
 		k.send(b)
 		return
 	}

@@ -19,7 +19,7 @@ type leg struct {
 }
 
 // told is what has been told of a leg, each thing once.
-type told struct{ flows, stopped, oneWay bool }
+type told struct{ stopped, oneWay bool }
 
 // streams calls f for each media line.
 func (g *leg) streams(f func(*stream)) {
@@ -103,7 +103,7 @@ func (g *leg) close(p *pool) {
 
 // report says how the leg's audio was.
 func (g *leg) report() telephony.MediaReport {
-	s, rate := g.audio, g.audio.rate()
+	s, rate := g.audio, g.audio.terms.rate
 	total := s.in.Total()
 	r := telephony.MediaReport{
 		Sent: s.out.Packets, Received: total.Received, Lost: total.Lost(), LostThere: s.there.lost,

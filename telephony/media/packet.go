@@ -29,14 +29,14 @@ func (l *loop) datagram(k *socket, b []byte, from netip.AddrPort) {
 // accept lets in what is authentic, or comes from where plain RTP has to.
 func (l *loop) accept(k *socket, b []byte, from netip.AddrPort) (rtp.Packet, bool) {
 	s := k.stream
-	if k.control || !s.open() {
+	if k.control || !s.terms.open {
 		s.refuse(from)
 		return nil, false
 	}
 	var p rtp.Packet
 	ok := false
 	switch {
-	case s.plain():
+	case s.terms.plain:
 		if !l.admit(k, from) {
 			return nil, false
 		}
@@ -72,7 +72,7 @@ func (l *loop) learn(k *socket, from netip.AddrPort) {
 	if k.stream.as.RemoteUfrag != "" {
 		return // with ICE its checks tell where to
 	}
-	if k.place.found == from && (k.connected || !k.stream.exclusive()) {
+	if k.place.found == from && (k.connected.IsValid() || !k.stream.exclusive()) {
 		return
 	}
 	k.place.found = from
@@ -87,23 +87,23 @@ func (s *stream) refuse(from netip.AddrPort) {
 // packet counts an accepted packet and sends it on.
 func (l *loop) packet(s *stream, p rtp.Packet) {
 	s.heard = l.clock.now
-	if !s.leg.told.flows {
-		s.leg.told.flows = true
+	if !s.terms.flows {
+		s.terms.flows = true
 		l.tell(telephony.MediaEvent{ID: s.leg.id, Kind: telephony.MediaFlows})
 	}
-	number, verdict := s.in.Count(p, l.clock.now, s.rate())
-	if verdict == rtp.Repeated || !s.receives() {
+	number, verdict := s.in.Count(p, l.clock.now, s.terms.rate)
+	if verdict == rtp.Repeated || !s.terms.receives {
 		return
 	}
 	if verdict == rtp.Restart {
 		ended, ok := s.digits.End()
 		l.digit(s, ended, ok)
 	}
-	digit := s.as.DTMFRecv != 0 && p.PayloadType() == s.as.DTMFRecv
+	digit := s.terms.digitsReceive != 0 && p.PayloadType() == s.terms.digitsReceive
 	if digit {
 		ended, ok := s.digits.Read(p.Payload(), p.Timestamp(), l.clock.now)
 		l.digit(s, ended, ok)
-	} else if p.PayloadType() != s.as.Receive {
+	} else if p.PayloadType() != s.terms.receive {
 		return // not agreed on: the other side could not know what it is
 	}
 	switch {
@@ -117,11 +117,11 @@ func (l *loop) packet(s *stream, p rtp.Packet) {
 // relay sends a packet to who hears the stream.
 func (l *loop) relay(s *stream, p rtp.Packet, number uint64, digit bool) {
 	to := s.path.to
-	payload := to.as.Send
+	payload := to.terms.send
 	if digit {
-		payload = to.as.DTMFSend
+		payload = to.terms.digitsSend
 	}
-	if !to.sends() || digit && payload == 0 || !to.out.Forward(p, &s.in, number, l.clock.now, s.rate()) {
+	if !to.terms.sends || digit && payload == 0 || !to.out.Forward(p, &s.in, number, l.clock.now, s.terms.rate) {
 		return
 	}
 	p.SetPayloadType(payload)
@@ -130,7 +130,7 @@ func (l *loop) relay(s *stream, p rtp.Packet, number uint64, digit bool) {
 
 // transmit protects a numbered packet and sends it.
 func (l *loop) transmit(to *stream, p rtp.Packet) {
-	if to.plain() {
+	if to.terms.plain {
 		to.media.send(p)
 		return
 	}

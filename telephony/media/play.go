@@ -76,7 +76,7 @@ func (l *loop) clockwork() {
 }
 
 func (l *loop) play(s *stream) {
-	if !s.sends() {
+	if !s.terms.sends {
 		return // the sound waits
 	}
 	if !s.path.player.next(&l.scratch.frame) {
@@ -90,7 +90,7 @@ func (l *loop) play(s *stream) {
 // speak sends a frame of our own to a stream, when its codec is G.711; other phones hear silence.
 func (l *loop) speak(s *stream, frame *[audio.Frame]int16) {
 	law, ok := audio.LawNamed(s.as.Codec.Name)
-	if !ok || !s.sends() {
+	if !ok || !s.terms.sends {
 		return
 	}
 	l.scratch.coded = law.Encode(l.scratch.coded[:0], frame[:])

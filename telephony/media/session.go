@@ -32,7 +32,7 @@ type session struct {
 // check has come from; without it from where plain RTP would have to.
 func (l *loop) handshake(k *socket, b []byte, from netip.AddrPort) {
 	s := k.stream
-	if k.control || !s.open() || s.leg.agreed.Security != sdp.DTLS || s.as.Active || !l.reached(k, from) {
+	if k.control || !s.terms.open || s.leg.agreed.Security != sdp.DTLS || s.as.Active || !l.reached(k, from) {
 		s.refuse(from)
 		return
 	}

@@ -13,12 +13,17 @@ type socket struct {
 	fd        int
 	slot      int32 // in its loop's table
 	port      uint16
-	control   bool // RTCP's own
-	connected bool
+	control   bool           // RTCP's own
+	connected netip.AddrPort // what comes from elsewhere from now on, the kernel refuses; not valid: nothing
+	age       uint8          // seconds since, up to grown
 	stream    *stream
 	place     place    // where the phone is
 	to        sockaddr // the same for the kernel, when not connected
 }
+
+// grown is the age in seconds of a connected socket by which everything that came before it was connected has been read, so that
+// nobody needs to ask any more where a packet is from: its queue holds a few hundred, and one is read from it every tick at least.
+const grown = 2
 
 // expedited is the DSCP of voice (RFC 4594 §4.1), as it stands in the header.
 const expedited = 46 << 2
@@ -84,7 +89,7 @@ func (s *socket) close() { _ = unix.Close(s.fd) } // nothing is buffered that co
 // send sends to where the phone is. What the kernel cannot take is lost, as on any wire.
 func (s *socket) send(b []byte) {
 	switch {
-	case s.connected:
+	case s.connected.IsValid():
 		send(s.fd, b, nil)
 	case s.place.target().IsValid():
 		send(s.fd, b, &s.to)
@@ -100,14 +105,19 @@ func (s *socket) sendTo(b []byte, to netip.AddrPort) {
 
 // settle brings the kernel up to date on where the phone is.
 func (s *socket) settle(exclusive bool) {
-	if s.connected {
-		s.connected = false
-		_ = connect(s.fd, netip.AddrPort{}) // AF_UNSPEC never fails on a UDP socket
-	}
 	if to := s.place.target(); to.IsValid() {
 		s.to.set(to)
 	}
-	if exclusive && s.place.found.IsValid() {
-		s.connected = connect(s.fd, s.place.found) == nil // no route: it stays open, and the next change tries again
+	want := netip.AddrPort{}
+	if exclusive {
+		want = s.place.found
+	}
+	if want == s.connected {
+		return
+	}
+	s.connected, s.age = netip.AddrPort{}, 0
+	_ = connect(s.fd, s.connected)                    // to nobody first, which does not fail: it may be connected elsewhere
+	if want.IsValid() && connect(s.fd, want) == nil { // no route: it stays open, and the next change tries again
+		s.connected = want
 	}
 }

@@ -11,21 +11,42 @@ import (
 	"demarc/telephony/sdp"
 )
 
-// stream is one media line of a leg.
+// stream is one media line of a leg. What every packet needs stands first, close together.
 type stream struct {
+	terms          terms
 	leg            *leg
 	media, control *socket
-	as             sdp.Stream
+	path           path
 	keys           keys
-	session        *session // DTLS: begun or ended well; nil before the phone begins one
+	heard          time.Duration // when the last packet was accepted, RTCP included
 	in             rtp.Source
 	out            rtp.Sender
 	digits         rtp.Events
-	path           path
-	there          there
-	reported       bool          // the phone got a report on what it sent
-	heard          time.Duration // when the last packet was accepted, RTCP included
+	session        *session // DTLS: begun or ended well; nil before the phone begins one
 	refused        refused
+	there          there
+	as             sdp.Stream
+}
+
+// terms is what was agreed, as each packet asks for it.
+type terms struct {
+	open                      bool // the line was agreed on
+	plain                     bool // packets prove nothing
+	sends, receives           bool // we to the phone, and from it
+	flows                     bool // something was accepted: it was told
+	reported                  bool // the phone got a report on what it sent
+	send, receive             uint8
+	digitsSend, digitsReceive uint8
+	rate                      int // of the codec's clock, in Hz
+}
+
+func (t *terms) agree(as sdp.Stream, security sdp.Security) {
+	t.open, t.plain = as.Codec.Name != "", security == sdp.Plain
+	t.sends, t.receives = t.open && as.Direction.Sends(), t.open && as.Direction.Receives()
+	t.send, t.receive, t.digitsSend, t.digitsReceive = as.Send, as.Receive, as.DTMFSend, as.DTMFRecv
+	if t.rate = as.Codec.Rate; t.rate <= 0 {
+		t.rate = 8000
+	}
 }
 
 // path is what a stream hears and who hears it: one of these.
@@ -62,12 +83,16 @@ func newStream(g *leg, media, control *socket, audio bool) *stream {
 
 // agree takes over what a media line has settled.
 func (s *stream) agree(as sdp.Stream, sameSecurity bool, signalled netip.Addr) {
-	turned := as.Direction != s.as.Direction || !s.open()
-	if !sameSecurity && s.leg.agreed.Security != sdp.SDES || !sameFingerprints(as.Fingerprints, s.as.Fingerprints) {
+	security, turned := s.leg.agreed.Security, as.Direction != s.as.Direction || !s.terms.open
+	switch {
+	case security == sdp.DTLS && (!sameSecurity || !sameFingerprints(as.Fingerprints, s.as.Fingerprints)), security == sdp.Plain:
 		s.end()
 		s.keys = keys{}
+	case security == sdp.SDES:
+		s.end()
 	}
 	s.as = as
+	s.terms.agree(as, security)
 	s.settle(s.media, newPlace(as.Remote, signalled))
 	s.settle(s.control, newPlace(as.RemoteRTCP, signalled))
 	if turned {
@@ -112,29 +137,6 @@ func (s *stream) settle(k *socket, p place) {
 
 // exclusive reports whether only the place that was found may send: not with ICE, whose checks come from everywhere.
 func (s *stream) exclusive() bool { return s.as.RemoteUfrag == "" }
-
-// plain reports whether packets prove nothing.
-func (s *stream) plain() bool { return s.leg.agreed.Security == sdp.Plain }
-
-// open reports whether the line was agreed on.
-func (s *stream) open() bool { return s.as.Codec.Name != "" }
-
-// sends and receives are the direction as we see it.
-func (s *stream) sends() bool {
-	return s.open() && (s.as.Direction == sdp.SendRecv || s.as.Direction == sdp.SendOnly)
-}
-
-func (s *stream) receives() bool {
-	return s.open() && (s.as.Direction == sdp.SendRecv || s.as.Direction == sdp.RecvOnly)
-}
-
-// rate is the clock of the codec in Hz.
-func (s *stream) rate() int {
-	if s.as.Codec.Rate == 0 {
-		return 8000
-	}
-	return s.as.Codec.Rate
-}
 
 // join lets two streams hear each other.
 func (s *stream) join(with *stream) {

@@ -42,8 +42,13 @@ func (a *sockaddr) get() netip.AddrPort {
 // port is at the same place in both forms, in the order of the network.
 func (a *sockaddr) port() []byte { return (*[2]byte)(unsafe.Pointer(&a.raw.Port))[:] }
 
-// receive reads one datagram and tells its true size, which may be more than was room for.
+// receive reads one datagram and tells its true size, which may be more than was room for. Where it came from may be of no interest.
 func receive(fd int, b []byte, from *sockaddr) (int, unix.Errno) {
+	if from == nil {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+		return int(n), errno
+	}
 	from.size = unix.SizeofSockaddrInet6
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
 		unix.MSG_DONTWAIT|unix.MSG_TRUNC, uintptr(unsafe.Pointer(&from.raw)), uintptr(unsafe.Pointer(&from.size)))

@@ -17,11 +17,11 @@ func (l *loop) second(wall time.Time) {
 		g.streams(func(s *stream) {
 			digit, ok := s.digits.Lapse(l.clock.now)
 			l.digit(s, digit, ok)
-			if (l.clock.seconds+uint64(id))%reportEvery == 0 || !s.reported {
+			if (l.clock.seconds+uint64(id))%reportEvery == 0 || !s.terms.reported {
 				l.report(s, wall)
 			}
-			l.reopen(s.media)
-			l.reopen(s.control)
+			l.ripen(s.media)
+			l.ripen(s.control)
 		})
 		l.watch(g)
 	}
@@ -34,9 +34,12 @@ func (l *loop) digit(s *stream, digit byte, ok bool) {
 	}
 }
 
-// reopen lets a phone that proves who it is be found elsewhere after a second of silence.
-func (l *loop) reopen(k *socket) {
-	if k.connected && !k.stream.plain() && l.clock.now-k.stream.heard > time.Second {
+// ripen ages a connected socket, and lets a phone that proves who it is be found elsewhere after a second of silence.
+func (l *loop) ripen(k *socket) {
+	if k.connected.IsValid() && k.age < grown {
+		k.age++
+	}
+	if k.connected.IsValid() && !k.stream.terms.plain && l.clock.now-k.stream.heard > time.Second {
 		k.settle(false)
 	}
 }
@@ -44,7 +47,7 @@ func (l *loop) reopen(k *socket) {
 // watch tells when a leg has gone silent that should be heard.
 func (l *loop) watch(g *leg) {
 	s := g.audio
-	if !s.receives() {
+	if !s.terms.receives {
 		return
 	}
 	silent := l.clock.now - s.heard
@@ -53,7 +56,7 @@ func (l *loop) watch(g *leg) {
 		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaStopped, Text: fmt.Sprintf("nothing for %s", silent.Round(time.Second))})
 	}
 	other := g.partner()
-	if silent >= oneWayAfter && !g.told.oneWay && other != nil && other.audio.receives() && l.clock.now-other.audio.heard < time.Second {
+	if silent >= oneWayAfter && !g.told.oneWay && other != nil && other.audio.terms.receives && l.clock.now-other.audio.heard < time.Second {
 		g.told.oneWay = true
 		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaOneWay, Text: s.silence()})
 	}
@@ -64,7 +67,7 @@ func (s *stream) silence() string {
 	switch {
 	case s.refused.count == 0:
 		return "nothing comes from the phone: look at its firewall and at the address that it is told"
-	case s.plain():
+	case s.terms.plain:
 		return fmt.Sprintf("%d packets were refused: they come from %s, and not from %s as its SDP says",
 			s.refused.count, s.refused.from, s.media.place.told)
 	}

@@ -109,6 +109,39 @@ func readBlock(b []byte) Block {
 	}
 }
 
+// Kinds of feedback that cross from leg to leg (RFC 4585 §6.2.1 and §6.3.1, RFC 5104 §4.3.1).
+const (
+	formatNACK = 1 // of typeFeedback
+	formatPLI  = 1 // of typePayload
+	formatFIR  = 4 // of typePayload
+)
+
+// AppendFeedback appends what a listener asks of the sender of a picture: to send packets again, or a whole picture. It speaks for
+// us to another leg: from, and of the numbers that leg knows. Other feedback is of one way alone and does not cross.
+func AppendFeedback(dst, b []byte, from, source uint32, original func(uint16) uint16) ([]byte, bool) {
+	format, kind := b[0]&0x1f, b[1]
+	if len(b) < 12 || (kind != typeFeedback || format != formatNACK) && (kind != typePayload || format != formatPLI && format != formatFIR) {
+		return dst, false
+	}
+	start := len(dst)
+	dst = append(dst, b...)
+	own := dst[start:]
+	binary.BigEndian.PutUint32(own[4:], from)
+	binary.BigEndian.PutUint32(own[8:], source)
+	switch {
+	case kind == typeFeedback:
+		for at := 12; at+4 <= len(own); at += 4 { // the mask counts on from the number
+			binary.BigEndian.PutUint16(own[at:], original(binary.BigEndian.Uint16(own[at:])))
+		}
+	case format == formatFIR:
+		binary.BigEndian.PutUint32(own[8:], 0)
+		for at := 12; at+8 <= len(own); at += 8 {
+			binary.BigEndian.PutUint32(own[at:], source)
+		}
+	}
+	return dst, true
+}
+
 // AppendSenderReport appends a sender report with up to one block.
 func AppendSenderReport(dst []byte, r SenderReport, blocks ...Block) []byte {
 	dst = appendHeader(dst, byte(len(blocks)), typeSenderReport, 28+24*len(blocks))
