@@ -2,15 +2,20 @@ package gateway
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"demarc/cloudlink"
 	"demarc/internal/config"
 	"demarc/telephony"
+	"demarc/telephony/edge"
+	"demarc/telephony/sip"
 )
 
 // lookupTimeout bounds how long the start waits for a name service.
@@ -87,4 +92,29 @@ func (g *Gateway) registrarOf(l config.Listener) (cloudlink.Registrar, bool) {
 // MediaAddress returns where phones of a SIP listener are to send media, zero when that is for the way to them to tell.
 func (g *Gateway) MediaAddress(listener string) netip.Addr {
 	return g.telephony.edge.MediaAddress(listener)
+}
+
+// resolverFile names the name servers that this machine asks.
+const resolverFile = "/etc/resolv.conf"
+
+// nextHop finds proxies by their Path. Without name servers those that are named by address are found.
+func nextHop() edge.NextHop {
+	var servers []string
+	if c, err := dns.ClientConfigFromFile(resolverFile); err == nil {
+		for _, s := range c.Servers {
+			servers = append(servers, net.JoinHostPort(s, c.Port))
+		}
+	}
+	return sip.NewResolver(sip.ResolverConfig{Servers: servers})
+}
+
+// proxyRoots is whom we believe a proxy's certificate: the system's authorities, our own, and tls.ca_file's.
+func (g *Gateway) proxyRoots() *x509.CertPool {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	roots.AppendCertsFromPEM(g.certificates.authority.CAPEM())
+	roots.AppendCertsFromPEM(g.certificates.caPEM)
+	return roots
 }

@@ -51,6 +51,9 @@ func (p phones) deliver(ctx context.Context, t registrar.Target, request func(re
 			return response, b, nil
 		}
 		if err == nil {
+			if response.Status == 430 {
+				p.g.telephony.registrar.FlowFailed(b)
+			}
 			err = fmt.Errorf("%d %s", response.Status, response.Reason)
 		}
 	}
@@ -135,4 +138,9 @@ func (p phones) ask(ctx context.Context, t registrar.Target) api.Reached {
 	}
 	r.Status, r.Reason = response.Status, response.Reason
 	return r
+}
+
+// Bindings returns the bindings of an AoR that have not ended, at whatever node.
+func (g *Gateway) Bindings(aor telephony.AoR) []registrar.Binding {
+	return g.telephony.registrar.Bindings(aor)
 }

@@ -77,6 +77,9 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 		Log: g.log, Now: g.now, Limits: g.limits(), Proxies: prefixes(g.cfg.Telephony.Proxies),
 		Node: g.cfg.Telephony.Node,
 	}
+	if len(c.Proxies) > 0 {
+		c.NextHop, c.ProxyRoots = nextHop(), g.proxyRoots()
+	}
 	if mb := g.cfg.Telephony.TraceMemory; mb > 0 {
 		g.telephony.trace = trace.NewRecorder(mb << 20)
 		c.Trace = g.telephony.trace

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,12 +20,16 @@ import (
 type Config struct {
 	Listeners []Listener
 	Limits    Limits
-	Node      string           // this one, for the ways of calls
-	Proxies   []netip.Prefix   // in front of phones: they are never banned, since many phones stand behind one
-	Timers    sip.Timers       // of transactions
-	Trace     Tracer           // nil: nothing is remembered
-	Log       *slog.Logger     // nil: slog.Default
-	Now       func() time.Time // nil: time.Now
+	Node      string         // this one, for the ways of calls
+	Proxies   []netip.Prefix // in front of phones: they are never banned, since many phones stand behind one
+
+	NextHop    NextHop        // finds proxies again whose connection has closed; nil: nobody does
+	ProxyRoots *x509.CertPool // who may sign the certificate of a proxy that we connect to; nil: the system's
+
+	Timers sip.Timers       // of transactions
+	Trace  Tracer           // nil: nothing is remembered
+	Log    *slog.Logger     // nil: slog.Default
+	Now    func() time.Time // nil: time.Now
 }
 
 // Listener is one address to serve.

@@ -58,10 +58,13 @@ type Edge struct {
 	acceptors []*acceptor
 	sockets   []*socket
 
-	stopping   chan struct{}  // closed when no new message is taken
-	readers    sync.WaitGroup // accept loops, readers and writers
-	inHand     inHand         // requests without their reply
-	clients    *sip.Clients   // requests that we sent
+	stopping   chan struct{}   // closed when no new message is taken
+	reaching   sync.Mutex      // held while a connection is opened
+	dialling   sync.Mutex      // so that no connection is begun once stopping is closed
+	work       context.Context // of what is served; nil before Serve
+	readers    sync.WaitGroup  // accept loops, readers and writers
+	inHand     inHand          // requests without their reply
+	clients    *sip.Clients    // requests that we sent
 	servers    *sip.Transactions
 	signalling *Signalling
 	watchers   Subscriptions // the handler, when it is one
@@ -206,6 +209,9 @@ func (e *Edge) Serve(ctx context.Context, h Handler) error {
 	defer e.servers.Close()
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	e.dialling.Lock()
+	e.work = work
+	e.dialling.Unlock()
 	for _, a := range e.acceptors {
 		e.readers.Go(func() { a.accept(work) })
 	}
@@ -218,7 +224,9 @@ func (e *Edge) Serve(ctx context.Context, h Handler) error {
 }
 
 func (e *Edge) stop(work context.Context, cancel context.CancelFunc) {
+	e.dialling.Lock()
 	close(e.stopping)
+	e.dialling.Unlock()
 	for _, a := range e.acceptors {
 		_ = a.ln.Close()
 	}

@@ -36,7 +36,8 @@ func handshakeFault(reason string) string {
 	case "version":
 		return "it and this listener have no TLS version in common. Update the phone, or lower tls_min of the listener."
 	case "no_common_cipher":
-		return "it and this listener have no cipher suite in common. Update the phone, or change tls_policy or tls_suites of the listener."
+		return "it and this listener have no cipher suite in common. Update the phone, or change tls_policy or tls_suites of the " +
+			"listener."
 	}
 	return ""
 }

@@ -23,8 +23,12 @@ const maxSent = 1 << 16
 func (e *Edge) Send(ctx context.Context, f registrar.Flow, r sip.Request) (*sip.Response, error) {
 	to, err := e.find(f)
 	if err != nil {
+		to, err = e.toProxy(ctx, f, r)
+	}
+	if err != nil {
 		return nil, err
 	}
+	f = to.Flow
 	aor := asked(r)
 	branch := sip.NewBranch()
 	raw := sip.AppendRequest(make([]byte, 0, 768), r, strings.ToUpper(string(f.Transport)), e.sentBy(f.Listener), branch)

@@ -85,6 +85,8 @@ type stream struct {
 	ticket *ticket
 	begun  bool // its first message came
 
+	dialled bool // we opened it, to a proxy
+
 	deadlines sync.Mutex // so that a wake is not undone
 	readBy    time.Time  // the read deadline
 	writeBy   time.Time  // the write deadline; the writer's own
@@ -107,10 +109,12 @@ func newStream(e *Edge, l Listener, nc net.Conn, t *ticket) *stream {
 
 func (s *stream) serve(ctx context.Context) {
 	defer func() { _ = s.raw.Close() }()
-	s.flow.gone = make(chan struct{})
+	if s.flow.gone == nil {
+		s.flow.gone = make(chan struct{})
+	}
 	s.edge.streams.Store(s, struct{}{})
 	defer s.edge.streams.Delete(s)
-	if !s.handshake(ctx) {
+	if !s.dialled && !s.handshake(ctx) {
 		return
 	}
 	s.edge.live.Store(s.flow.ID, s.flow)

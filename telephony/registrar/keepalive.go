@@ -28,6 +28,8 @@ type probed struct {
 	id   Key
 	flow Flow
 	err  error
+	// failed says that the way is known to have ended, and which refresh of the binding it belonged to; else it is zero.
+	failed time.Time
 }
 
 // behindNAT reports whether only its last datagrams hold the way to a phone open: it says that it is somewhere else than
@@ -105,7 +107,7 @@ func (s *shard) probeOne(ctx context.Context, b Binding) {
 		defer s.r.recovered() // nobody has missed anything then
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 		defer cancel()
-		s.queue.probed(probed{b.ID(), b.Flow, s.r.prober.Probe(ctx, b)})
+		s.queue.probed(probed{id: b.ID(), flow: b.Flow, err: s.r.prober.Probe(ctx, b)})
 	})
 }
 
@@ -115,17 +117,20 @@ func (s *shard) judge(d *draft) {
 	for _, p := range s.queue.takeProbed() {
 		bindings := slices.Clone(d.of(p.id.AoR))
 		i := indexKey(bindings, p.id.Key)
-		if i < 0 || bindings[i].Flow.Remote != p.flow.Remote || !bindings[i].Reachable || p.err == nil {
+		failed := i >= 0 && !p.failed.IsZero() && p.failed.Equal(bindings[i].RefreshedAt)
+		if i < 0 || bindings[i].Flow.Remote != p.flow.Remote || !bindings[i].Reachable || p.err == nil && !failed {
 			delete(s.misses, p.id)
 			continue
 		}
-		if s.misses[p.id]++; s.misses[p.id] < maxMisses {
+		if s.misses[p.id]++; s.misses[p.id] < maxMisses && !failed {
 			continue
 		}
 		delete(s.misses, p.id)
 		bindings[i].Reachable = false
 		kind := telephony.BindingUnreachable
-		if bindings[i].Asleep() {
+		if failed {
+			kind = bindings[i].ended()
+		} else if bindings[i].Asleep() {
 			kind = telephony.BindingAsleep
 		}
 		d.set(p.id.AoR, bindings)

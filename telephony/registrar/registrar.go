@@ -192,7 +192,7 @@ func (s *shard) recount(ctx context.Context, now time.Time) error {
 			bindings = nil
 		}
 		for i, b := range bindings {
-			if b.Reachable && b.Flow.Transport.Stream() {
+			if b.ownsStream() {
 				bindings[i].Reachable = false
 				changes = append(changes, bindings[i].change(bindings[i].ended(), now))
 			}
@@ -277,6 +277,14 @@ func (r *Registrar) FlowClosed(f Flow) {
 	}
 	for _, s := range r.shards {
 		s.queue.close(f.ID)
+	}
+}
+
+// FlowFailed says that the proxy in front of a phone answered 430: the flow that it names in its Path has ended, and with it
+// the way of this binding alone (RFC 5626 §5.3, §11.5).
+func (r *Registrar) FlowFailed(b Binding) {
+	if b.Node == r.node && b.Path != "" {
+		r.shard(b.AoR).queue.probed(probed{id: b.ID(), flow: b.Flow, failed: b.RefreshedAt})
 	}
 }
 

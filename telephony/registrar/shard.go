@@ -273,7 +273,7 @@ func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 	s.bindings[aor] = bindings
 	for i := range bindings {
 		b := &bindings[i]
-		if !b.Flow.Transport.Stream() || !b.Reachable || b.Node != s.r.node || sharesFlow(before, b) {
+		if !b.ownsStream() || b.Node != s.r.node || sharesFlow(before, b) {
 			continue
 		}
 		users := s.flows[b.Flow.ID]
@@ -287,11 +287,15 @@ func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 	s.scheduleProbe(aor, bindings)
 }
 
+// ownsStream reports whether the phone is gone when the connection is. One behind a proxy is not: the connection is the
+// proxy's, who carries many phones over it, closes it when nothing is to be said, and is found by the Path (RFC 3327 §5.2).
+func (b *Binding) ownsStream() bool { return b.Reachable && b.Flow.Transport.Stream() && b.Path == "" }
+
 // sharesFlow reports whether one of the bindings has the same open flow.
 func sharesFlow(bindings []Binding, b *Binding) bool {
 	for i := range bindings {
 		o := &bindings[i]
-		if o.Flow.ID == b.Flow.ID && o.Node == b.Node && o.Reachable && o.Flow.Transport.Stream() {
+		if o.Flow.ID == b.Flow.ID && o.Node == b.Node && o.ownsStream() {
 			return true
 		}
 	}
@@ -307,7 +311,7 @@ func (s *shard) closeFlows(d *draft) {
 		for aor := range s.flows[flow] {
 			bindings := slices.Clone(d.of(aor))
 			for i, b := range bindings {
-				if b.Reachable && b.Flow.ID == flow && b.Flow.Transport.Stream() && b.Node == s.r.node {
+				if b.Flow.ID == flow && b.ownsStream() && b.Node == s.r.node {
 					bindings[i].Reachable = false
 					d.changes = append(d.changes, bindings[i].change(bindings[i].ended(), now))
 				}

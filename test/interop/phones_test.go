@@ -50,6 +50,20 @@ func (l *linphone) start() *program {
 // baresip starts baresip with a password. It takes the server by address: 1.0.0 asks no name service for localhost.
 func baresip(t *testing.T, server netip.AddrPort, caFile, user, domain, password string) *program {
 	t.Helper()
+	return baresipAs(t, caFile, fmt.Sprintf(
+		"<sip:%[1]s@%[2]s;transport=tls>;auth_user=%[1]s;auth_pass=%[3]s;outbound=\"sip:%[4]s;transport=tls\";"+
+			"sipnat=outbound;regint=60;mwi=yes\n", user, domain, password, server))
+}
+
+// baresipOver starts one without connections of its own (RFC 5626): not every proxy has those.
+func baresipOver(t *testing.T, server netip.AddrPort, transport, user, password string) *program {
+	t.Helper()
+	return baresipAs(t, "", fmt.Sprintf("<sip:%[1]s@%[2]s;transport=%[5]s>;auth_user=%[1]s;auth_pass=%[3]s;"+
+		"outbound=\"sip:%[4]s;transport=%[5]s\";regint=60\n", user, domain, password, server, transport))
+}
+
+func baresipAs(t *testing.T, caFile, account string) *program {
+	t.Helper()
 	dir := t.TempDir()
 	write(t, dir, "config", fmt.Sprintf(`module_path %s
 module g711.so
@@ -62,9 +76,7 @@ sip_cafile %s
 net_interface 127.0.0.1
 `, modules(t), caFile))
 	write(t, dir, "contacts", "")
-	write(t, dir, "accounts", fmt.Sprintf(
-		"<sip:%[1]s@%[2]s;transport=tls>;auth_user=%[1]s;auth_pass=%[3]s;outbound=\"sip:%[4]s;transport=tls\";"+
-			"sipnat=outbound;regint=60;mwi=yes\n", user, domain, password, server))
+	write(t, dir, "accounts", account)
 	return start(t, dir, "baresip", "-f", dir)
 }
 

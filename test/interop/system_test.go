@@ -39,9 +39,9 @@ type system struct {
 }
 
 // newSystem starts a gateway, links it through the consent page, and syncs.
-func newSystem(t *testing.T) *system {
+func newSystem(t *testing.T, change ...func(*config.Config)) *system {
 	t.Helper()
-	s := newGateway(t)
+	s := newGateway(t, change...)
 	s.link()
 	s.add("1001", "Ada Lovelace", "ada@pbx.test")
 	s.add("1002", "Grace Hopper", "grace@pbx.test")
@@ -50,7 +50,7 @@ func newSystem(t *testing.T) *system {
 }
 
 // newGateway starts all roles on SQLite and loopback; nothing is linked yet.
-func newGateway(t *testing.T) *system {
+func newGateway(t *testing.T, change ...func(*config.Config)) *system {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "demarc") // a socket's path must be short
 	if err != nil {
@@ -67,6 +67,9 @@ func newGateway(t *testing.T) *system {
 		Name: "wss", Transport: "wss", Shares: "tls", Path: "/sip", Origins: []string{"127.0.0.1:*"},
 	})
 	c.Telephony.Directory = write(t, dir, "users.yaml", users)
+	for _, f := range change {
+		f(&c)
+	}
 	var log lockedBuffer
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -1,0 +1,48 @@
+package interop_test
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"demarc/internal/config"
+)
+
+// sipsak asks over UDP, as monitoring does: an OPTIONS gets its 200, and a REGISTER with the HA1 alone is a registration; one
+// with another HA1 is none.
+func TestSipsak(t *testing.T) {
+	const host = "localhost" // it looks its domain up
+	s := newSystem(t, func(c *config.Config) {
+		c.Telephony.Directory = write(t, t.TempDir(), "users.yaml",
+			strings.NewReplacer("domain: "+domain, "domain: "+host, "realm: "+domain, "realm: "+host).Replace(users))
+	})
+	ha1 := func(password string) string {
+		sum := md5.Sum([]byte("1001:" + host + ":" + password))
+		return hex.EncodeToString(sum[:])
+	}
+	sipsak := func(args ...string) (string, error) {
+		t.Helper()
+		to := []string{"-s", "sip:1001@" + host, "-p", s.sip("udp").String(), "-l", freeUDPPort(t), "-vv"}
+		p := start(t, t.TempDir(), "sipsak", append(to, args...)...)
+		err := p.wait()
+		return p.output.String(), err
+	}
+	if said, err := sipsak(); err != nil {
+		t.Errorf("OPTIONS: %v\n%s", err, said)
+	}
+	register := []string{"-U", "-C", "sip:1001@127.0.0.1:9", "-x", "60", "-u", "1001", "--authhash"}
+	if said, err := sipsak(append(register, ha1("wrong"))...); err == nil {
+		t.Errorf("a wrong HA1 registers:\n%s", said)
+	}
+	s.await("1001", "was refused, as support reads", func(u user) bool {
+		return strings.Contains(u.Timeline[0].Text, "sipsak") && strings.Contains(u.Timeline[0].Text, "was refused")
+	})
+	if said, err := sipsak(append(register, ha1(adaPassword))...); err != nil {
+		t.Errorf("REGISTER: %v\n%s", err, said)
+	}
+	u := s.await("1001", "is registered", is("registered"))
+	if len(u.Devices) != 1 || u.Devices[0].Transport != "udp" || !strings.Contains(u.Devices[0].UserAgent, "sipsak") {
+		t.Errorf("devices: %+v", u.Devices)
+	}
+}
