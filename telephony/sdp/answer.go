@@ -72,7 +72,7 @@ func (s *Side) answered(m *Media, line Line, security Security, codecs []Codec, 
 	in.Direction, in.Receive, in.Mux = out.direction, codec.Payload, m.Mux
 	if m.Kind == "audio" {
 		out.ptime = w.Ptime
-		if e, ok := m.event(codec.Rate); ok {
+		if e, ok := m.event(); ok {
 			e.Params = events
 			out.codecs = append(out.codecs, e)
 			in.DTMFSend, in.DTMFRecv = e.Payload, e.Payload

@@ -8,7 +8,10 @@ import (
 )
 
 // event is what DTMF is carried in (RFC 4733).
-const event = "telephone-event"
+const (
+	event     = "telephone-event"
+	eventRate = 8000
+)
 
 // passed are the audio codecs that we pass through, best first, with our own payload types. All but Opus are static: they
 // need no a=rtpmap (RFC 3551 §6).
@@ -91,12 +94,13 @@ func (c Codec) param(name, unsaid string) string {
 // Offers reports whether a media line holds the codec.
 func (m *Media) Offers(c Codec) bool { return m != nil && slices.ContainsFunc(m.Codecs, c.Is) }
 
-// event returns the telephone-event that fits a codec: of its clock, or else any (RFC 4733 §2.1: older phones know 8000 Hz
-// alone, beside Opus too).
-func (m *Media) event(rate int) (Codec, bool) {
+// event returns the telephone-event to use: of 8000 Hz, or else any. RFC 4733 §2.1 would have the clock of the codec, but
+// some phones know 8000 Hz alone, beside Opus too, and others that offer both use that one all the same (Chromium); with one
+// clock for all, the events of one leg are good for the other.
+func (m *Media) event() (Codec, bool) {
 	var found Codec
 	for _, c := range m.Codecs {
-		if strings.EqualFold(c.Name, event) && (found.Name == "" || c.Rate == rate && found.Rate != rate) {
+		if strings.EqualFold(c.Name, event) && (found.Name == "" || c.Rate == eventRate && found.Rate != eventRate) {
 			found = c
 		}
 	}

@@ -218,7 +218,7 @@ func TestNumbersThatArePhonesOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := parse(t, text).Audio().Codecs; got[0].Payload != 101 || got[len(got)-2].Payload != 111 {
+	if got := parse(t, text).Audio().Codecs; got[0].Payload != 101 || got[len(got)-1].Payload != 111 {
 		t.Errorf("opus and events became %+v", got)
 	}
 }

@@ -131,14 +131,9 @@ func (s *Side) offered(kind string, line Line, codecs []Codec, o Offering) (writ
 	return w, nil
 }
 
-// withEvents adds telephone-event of 8000 Hz, which every phone knows, and of the clock of Opus.
+// withEvents adds telephone-event; one, because who is offered several may use any of them.
 func withEvents(codecs []Codec) []Codec {
-	all := slices.Clone(codecs)
-	all = append(all, Codec{Payload: 101, Name: event, Rate: 8000, Channels: 1, Params: events})
-	if slices.ContainsFunc(codecs, func(c Codec) bool { return c.Rate == 48000 }) {
-		all = append(all, Codec{Payload: 110, Name: event, Rate: 48000, Channels: 1, Params: events})
-	}
-	return all
+	return append(slices.Clone(codecs), Codec{Payload: 101, Name: event, Rate: eventRate, Channels: 1, Params: events})
 }
 
 // events are the digits (RFC 4733 §3.2).

@@ -63,7 +63,7 @@ func settledCodec(ours, theirs *Media) (Stream, error) {
 		}
 		s := streamOf(theirs, c)
 		s.Receive = ours.Codecs[i].Payload
-		if e, ok := theirs.event(c.Rate); ok {
+		if e, ok := theirs.event(); ok {
 			if j := slices.IndexFunc(ours.Codecs, e.Is); j >= 0 {
 				s.DTMFSend, s.DTMFRecv = e.Payload, ours.Codecs[j].Payload
 			}
