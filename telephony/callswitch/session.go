@@ -44,7 +44,7 @@ func (t *turn) received(l *Leg, body []byte) *Refusal {
 	l.Session.State, l.Session.Security = state, security
 	l.Invite.Offered = true
 	l.Session.Offer, l.Session.Wrote[1] = d, body
-	l.Session.Holds = holds(d)
+	l.Session.Holds = d.Holds()
 	return nil
 }
 
@@ -60,12 +60,6 @@ func (l *Leg) theirs() *sdp.Description {
 		return l.Session.Offer
 	}
 	return l.Session.Side.Theirs
-}
-
-// holds reports whether a description puts us on hold: by direction (RFC 3264 §8.4), or by an address of zero as in RFC 2543.
-func holds(d *sdp.Description) bool {
-	audio := d.Audio()
-	return audio != nil && (!audio.Direction.Receives() || !audio.Remote.Addr().IsValid() || audio.Remote.Addr().IsUnspecified())
 }
 
 // answerWith answers a leg's offer with the codec that the other leg has agreed; the same again when that was done.

@@ -60,6 +60,12 @@ func (d *Description) Audio() *Media { return d.first("audio") }
 // Video returns the first video line that is not refused, or nil.
 func (d *Description) Video() *Media { return d.first("video") }
 
+// Holds reports whether the audio puts us on hold: by direction (RFC 3264 §8.4), or by an address of zero as in RFC 2543.
+func (d *Description) Holds() bool {
+	audio := d.Audio()
+	return audio != nil && !audio.Direction.Receives()
+}
+
 func (d *Description) first(kind string) *Media {
 	if d == nil {
 		return nil

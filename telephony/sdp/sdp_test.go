@@ -129,6 +129,11 @@ func TestParseReadsWhatCounts(t *testing.T) {
 	if m.Direction != sdp.SendOnly || m.Remote.Addr().IsValid() {
 		t.Errorf("an old hold is %v to %v", m.Direction, m.Remote)
 	}
+	for name, want := range map[string]bool{"old-hold": true, "chromium-audio": false, "baresip-plain": false} {
+		if got := phone(t, name).Holds(); got != want {
+			t.Errorf("%s holds: %v", name, got)
+		}
+	}
 	if m.Codecs[0].String() != "PCMU/8000" {
 		t.Errorf("payload type 0 is %v", m.Codecs[0])
 	}
