@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -95,27 +96,42 @@ func (s *server) device(ctx context.Context, c caller) (provisioning.Device, err
 	return d, err
 }
 
-// ownDevice returns the caller's device when that is the one asked for. Every other id is the same ErrNotFound,
-// whether it exists or not.
+// errForeign is ErrNotFound for every id that is not the device's own, whether it exists or not.
+var errForeign = fmt.Errorf("this is not the device that asks: %w", provisioning.ErrNotFound)
+
+// ownDevice returns the caller's device when that is the one asked for.
 func (s *server) ownDevice(ctx context.Context, v access.Verb, id string) (provisioning.Device, error) {
 	c := callerOf(ctx)
 	if c.bearer == "" {
-		if _, _, err := s.may(ctx, v); err != nil {
-			return provisioning.Device{}, err
-		}
-		return provisioning.Device{}, access.ErrForbidden
+		return provisioning.Device{}, s.noDevice(ctx, v)
 	}
 	d, err := s.device(ctx, c)
 	if err != nil {
 		return provisioning.Device{}, err
 	}
-	if _, err := access.OfDevice(d.Account, string(d.ID)).May(v); err != nil {
+	if err := own(d, v, id); err != nil {
 		return provisioning.Device{}, err
 	}
-	if string(d.ID) != id {
-		return provisioning.Device{}, provisioning.ErrNotFound
-	}
 	return d, nil
+}
+
+// noDevice refuses a caller who is no device.
+func (s *server) noDevice(ctx context.Context, v access.Verb) error {
+	if _, _, err := s.may(ctx, v); err != nil {
+		return err
+	}
+	return access.ErrForbidden
+}
+
+// own holds a device to the policy, and to itself.
+func own(d provisioning.Device, v access.Verb, id string) error {
+	if _, err := access.OfDevice(d.Account, string(d.ID)).May(v); err != nil {
+		return err
+	}
+	if string(d.ID) != id {
+		return errForeign
+	}
+	return nil
 }
 
 // user returns the integrated user with its principal when the policy lets the caller use the verb on that user.

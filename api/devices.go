@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -108,20 +109,32 @@ func (s *server) unenrol(ctx context.Context, in *deviceInput) (*struct{}, error
 }
 
 func (s *server) credential(ctx context.Context, in *credentialInput) (*credentialOutput, error) {
-	d, err := s.ownDevice(ctx, access.FetchCredential, in.DeviceID)
-	if err != nil {
+	c := callerOf(ctx)
+	if c.bearer == "" {
+		return nil, s.noDevice(ctx, access.FetchCredential)
+	}
+	known := false
+	h, err := s.Provisioning.Credential(ctx, provisioning.Fetching{
+		Token: c.bearer, May: func(d provisioning.Device) error { return own(d, access.FetchCredential, in.DeviceID) },
+		Known: func(etag string) bool {
+			known = matches(in.IfNoneMatch, quoted(etag))
+			return known
+		},
+	})
+	switch {
+	case errors.Is(err, errForeign):
 		return nil, err
-	}
-	h, err := s.Provisioning.Credential(ctx, d.Account, d.ID)
-	if err != nil {
+	case errors.Is(err, provisioning.ErrNotFound):
+		return nil, access.ErrNoSession
+	case err != nil:
 		return nil, err
+	case known:
+		return &credentialOutput{Status: http.StatusNotModified, ETag: quoted(h.ETag)}, nil
 	}
-	etag := `"` + h.ETag + `"`
-	if matches(in.IfNoneMatch, etag) {
-		return &credentialOutput{Status: http.StatusNotModified, ETag: etag}, nil
-	}
-	return &credentialOutput{Status: http.StatusOK, ETag: etag, Body: describeHandout(h)}, nil
+	return &credentialOutput{Status: http.StatusOK, ETag: quoted(h.ETag), Body: describeHandout(h)}, nil
 }
+
+func quoted(etag string) string { return `"` + etag + `"` }
 
 // matches is the weak comparison of RFC 9110 §13.1.2.
 func matches(ifNoneMatch, etag string) bool {

@@ -140,19 +140,30 @@ func (w *world) Authenticate(_ context.Context, token account.Secret) (provision
 	return w.devices[i], nil
 }
 
-func (w *world) Credential(_ context.Context, id account.ID, d provisioning.DeviceID) (provisioning.Handout, error) {
+func (w *world) Credential(ctx context.Context, f provisioning.Fetching) (provisioning.Handout, error) {
+	d, err := w.Authenticate(ctx, f.Token)
+	if err != nil {
+		return provisioning.Handout{}, err
+	}
+	if err := f.May(d); err != nil {
+		return provisioning.Handout{}, err
+	}
 	if w.pending {
 		return provisioning.Handout{}, &provisioning.PendingError{Reason: "Waiting for the PBX admin since Monday."}
 	}
-	return provisioning.Handout{
+	h := provisioning.Handout{
 		Device: w.devices[0], User: w.users[0].User, ETag: "e1", CAPEM: []byte("PEM"),
 		Credential: provisioning.Credential{
-			Account: id, SIPUsername: "200", AuthUsername: "200", Realm: "one.example", Domain: "one.example",
+			Account: d.Account, SIPUsername: "200", AuthUsername: "200", Realm: "one.example", Domain: "one.example",
 			Hashes:     []digest.Hash{{Algorithm: digest.MD5, Realm: "one.example", HA1: canaryHA1}},
 			Registrars: []cloudlink.Registrar{{Role: cloudlink.RoleSBC, Host: "sbc.example", Port: 5061, Transport: "tls"}},
 			SRTP:       "required", RegisterExpires: 600, Keepalive: 25,
 		},
-	}, nil
+	}
+	if f.Known(h.ETag) {
+		h.Credential.Hashes = nil
+	}
+	return h, nil
 }
 
 func (w *world) Report(

@@ -44,7 +44,7 @@ type Access interface {
 type Softphones interface {
 	Enrol(ctx context.Context, code account.Secret, deviceName string) (provisioning.Enrolment, error)
 	Authenticate(ctx context.Context, token account.Secret) (provisioning.Device, error)
-	Credential(ctx context.Context, id account.ID, device provisioning.DeviceID) (provisioning.Handout, error)
+	Credential(ctx context.Context, f provisioning.Fetching) (provisioning.Handout, error)
 	Report(ctx context.Context, id account.ID, device provisioning.DeviceID, r provisioning.RegistrationReport) error
 	Document(ctx context.Context, token account.Secret) (provisioning.Document, error)
 }

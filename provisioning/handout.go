@@ -16,32 +16,57 @@ import (
 // seenEvery is how often a device that only asks is written as seen.
 const seenEvery = 5 * time.Minute
 
-// Credential returns what a device registers with, or an ErrPending that says why there is nothing yet.
-func (s *Service) Credential(ctx context.Context, acc account.ID, id DeviceID) (Handout, error) {
-	r, err := s.Store.Secrets(ctx, acc, id)
+// Fetching is a device that asks for what it registers with.
+type Fetching struct {
+	Token account.Secret
+	May   func(Device) error     // asked before anything is told
+	Known func(etag string) bool // reports whether the device has it already: then the hashes stay sealed
+}
+
+// Credential returns what a device registers with, ErrNotFound for a token that nobody has, or a PendingError that says why
+// there is nothing yet. Without the hashes when the device knows the rest.
+func (s *Service) Credential(ctx context.Context, f Fetching) (Handout, error) {
+	var h Handout
+	held, err := s.Store.Held(ctx, f.Token.Hash(), func(held Held) (open bool, err error) {
+		if err := f.May(held.Device); err != nil || held.Credential == nil {
+			return false, err
+		}
+		h = Handout{Device: held.Device, User: held.User, Credential: *held.Credential, CAPEM: s.CAPEM}
+		h.Credential.Registrars = inOrder(h.Credential.Registrars, h.Device.Kind)
+		h.ETag, err = h.etag()
+		return err == nil && !f.Known(h.ETag), err
+	})
+	switch {
+	case err != nil:
+		return Handout{}, err
+	case held.Credential == nil:
+		return Handout{}, s.pending(ctx, held.Device)
+	}
+	h.Credential.Hashes = held.Credential.Hashes
+	return h, s.noteFetched(ctx, h)
+}
+
+// pending says why there is no credential.
+func (s *Service) pending(ctx context.Context, d Device) error {
+	r, err := s.Store.Record(ctx, d.Account, d.User)
 	if err != nil {
-		return Handout{}, err
+		return err
 	}
-	d := *r.Device(id)
-	c, ok := r.Credential(d.Kind)
-	if !ok {
-		return Handout{}, &PendingError{Reason: r.pendingText(&d, s.Now())}
-	}
-	h := Handout{Device: d, User: r.User, Credential: c, CAPEM: s.CAPEM}
-	h.Credential.Registrars = inOrder(c.Registrars, d.Kind)
-	if h.ETag, err = h.etag(); err != nil {
-		return Handout{}, err
-	}
+	return &PendingError{Reason: r.pendingText(&d, s.Now())}
+}
+
+func (s *Service) noteFetched(ctx context.Context, h Handout) error {
+	d := h.Device
 	if d.FetchedETag == h.ETag && s.Now().Sub(d.LastSeen) < seenEvery {
-		return h, nil
+		return nil
 	}
-	return h, s.Store.Change(ctx, acc, id, func(r *Record) error {
-		d := r.Device(id)
+	return s.Store.Change(ctx, d.Account, d.ID, func(r *Record) error {
+		d := r.Device(h.Device.ID)
 		if d.FetchedETag != h.ETag {
-			r.tell(s.Now(), timeline.Fetched, byDevice, string(id), 0, d.Name+" fetched its SIP credential.")
+			r.tell(s.Now(), timeline.Fetched, byDevice, string(d.ID), 0, d.Name+" fetched its SIP credential.")
 		}
 		d.FetchedETag, d.LastSeen = h.ETag, s.Now()
-		r.touch(id)
+		r.touch(d.ID)
 		return nil
 	})
 }

@@ -56,15 +56,23 @@ type Admission struct {
 	Entries []timeline.Entry
 }
 
-// Records keeps what is known of each user. Hashes are left out but in Secrets.
+// Held is what is kept for a device: its owner, and the credential of its kind, nil while there is none.
+type Held struct {
+	Device     Device
+	User       IntegratedUser
+	Credential *Credential
+}
+
+// Records keeps what is known of each user. Hashes are left out but in Held.
 type Records interface {
 	Record(ctx context.Context, acc account.ID, id UserID) (Record, error)
 	List(ctx context.Context, acc account.ID, f StatusFilter) (page []Record, next string, counts map[SyncState]int,
 		err error)
 	// Change runs a rule over the record of a device's owner and writes its changes.
 	Change(ctx context.Context, acc account.ID, id DeviceID, rule func(*Record) error) error
-	// Secrets returns the record of a device's owner with the hashes.
-	Secrets(ctx context.Context, acc account.ID, id DeviceID) (Record, error)
+	// Held returns what the device with this token hash is to have. open is asked, with all of it but the hashes, whether
+	// they are to be opened; its error is returned.
+	Held(ctx context.Context, tokenHash string, open func(Held) (bool, error)) (Held, error)
 	// Lapse runs a rule over the records of up to limit devices whose ReportedUntil is not after now, and returns how
 	// many devices it found.
 	Lapse(ctx context.Context, now time.Time, limit int, rule func(*Record)) (int, error)

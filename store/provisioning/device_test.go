@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,14 +92,21 @@ func TestHandout(t *testing.T) {
 		b := newBench(t, db)
 		b.users(1)
 		e := b.enrol("user0@", cloudlink.Mobile)
-		acc, id := b.actor.Account, e.Device.ID
-		_, err := b.svc.Credential(t.Context(), acc, id)
+		refuse, has := error(nil), "" // what the caller says
+		asks := rules.Fetching{Token: e.Token, Known: func(etag string) bool { return etag == has },
+			May: func(d rules.Device) error {
+				if d.ID != e.Device.ID || d.Account != b.actor.Account {
+					t.Errorf("another device: %+v", d)
+				}
+				return refuse
+			}}
+		_, err := b.svc.Credential(t.Context(), asks)
 		var pending *rules.PendingError
 		if !errors.As(err, &pending) || !strings.Contains(pending.Reason, "turn of") {
 			t.Fatalf("before the sync: %v", err)
 		}
 		b.sync()
-		h, err := b.svc.Credential(t.Context(), acc, id)
+		h, err := b.svc.Credential(t.Context(), asks)
 		b.must(err)
 		c := h.Credential
 		if c.SIPUsername != "1000" || len(c.Hashes) != 1 || len(c.Hashes[0].HA1.Reveal()) != 32 ||
@@ -108,21 +116,29 @@ func TestHandout(t *testing.T) {
 		if len(c.Registrars) != 1 || c.Registrars[0].Role != cloudlink.RoleSBC {
 			t.Fatalf("a mobile goes inside: %+v", c.Registrars)
 		}
-		again, err := b.svc.Credential(t.Context(), acc, id)
+		again, err := b.svc.Credential(t.Context(), asks)
 		b.must(err)
-		if again.ETag != h.ETag {
-			t.Fatal("the ETag changed by itself")
+		if again.ETag != h.ETag || !slices.Equal(again.Credential.Hashes, c.Hashes) {
+			t.Fatal("the ETag or the hashes changed by themselves")
+		}
+		has = h.ETag
+		if again, err = b.svc.Credential(t.Context(), asks); err != nil || again.ETag != h.ETag || again.Credential.Hashes != nil {
+			t.Fatalf("who has it gets %+v, %v", again, err)
 		}
 		b.src.version = "2"
 		b.src.users[0].SIPEndpoints[1].ETag = "2"
 		b.sync()
-		fresh, err := b.svc.Credential(t.Context(), acc, id)
+		fresh, err := b.svc.Credential(t.Context(), asks)
 		b.must(err)
 		if fresh.ETag == h.ETag || fresh.Credential.Hashes[0].HA1.Equal(c.Hashes[0].HA1) {
 			t.Fatal("a rotated credential has the same ETag or HA1")
 		}
-		if _, err := b.svc.Credential(t.Context(), "acc_other", id); !errors.Is(err, rules.ErrNotFound) {
-			t.Fatalf("another account: %v", err)
+		if _, err := b.svc.Credential(t.Context(), rules.Fetching{Token: "of nobody"}); !errors.Is(err, rules.ErrNotFound) {
+			t.Fatalf("a token of nobody: %v", err)
+		}
+		refuse = errors.New("the policy refuses")
+		if h, err := b.svc.Credential(t.Context(), asks); !errors.Is(err, refuse) || h.Credential.SIPUsername != "" {
+			t.Fatalf("refused: %+v, %v", h, err)
 		}
 		if told := b.told(e.Device.User); strings.Count(told, "fetched: ") != 2 {
 			t.Fatalf("timeline:\n%s", told)

@@ -58,7 +58,7 @@ func (s *Store) fill(ctx context.Context, q store.Tx, acc account.ID, records []
 	for _, r := range records {
 		byID[r.User.ID] = r
 	}
-	credentials, err := s.credentials(ctx, q, acc, p.secrets, where, args...)
+	credentials, err := s.credentials(ctx, q, acc, func(*rules.Credential) (bool, error) { return p.secrets, nil }, where, args...)
 	if err != nil {
 		return err
 	}
@@ -140,8 +140,9 @@ func (s *Store) openHashes(c *rules.Credential, sealed []byte) error {
 	return nil
 }
 
-func (s *Store) credentials(ctx context.Context, q store.Tx, acc account.ID, secrets bool, where string, args ...any,
-) ([]rules.Credential, error) {
+// credentials reads credentials; the hashes of those that open says.
+func (s *Store) credentials(ctx context.Context, q store.Tx, acc account.ID, open func(*rules.Credential) (bool, error),
+	where string, args ...any) ([]rules.Credential, error) {
 	rows, err := q.Query(ctx, `SELECT user_id, kind, endpoint_id, sip_username, auth_username, realm, domain, hashes,
 		registrars, srtp, register_expires, keepalive, voicemail_number, caller_id, source_etag, etag, synced_at
 		FROM sip_credential WHERE account_id = $1 `+where+` ORDER BY user_id, kind`,
@@ -164,7 +165,8 @@ func (s *Store) credentials(ctx context.Context, q store.Tx, acc account.ID, sec
 		if err := json.Unmarshal([]byte(registrars), &c.Registrars); err != nil {
 			return c, fmt.Errorf("the registrars of user %s cannot be read: %w", c.User, err)
 		}
-		if secrets {
+		secrets, err := open(&c)
+		if err == nil && secrets {
 			err = s.openHashes(&c, hashes)
 		}
 		return c, err

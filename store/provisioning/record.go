@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -122,29 +123,49 @@ func readAfter(s string) (name, id string, err error) {
 // Authenticate returns the device with this token hash.
 func (s *Store) Authenticate(ctx context.Context, tokenHash string) (rules.Device, error) {
 	var d rules.Device
-	err := s.db.Read(ctx, func(q store.Tx) error {
-		var err error
-		d, err = scanDevice(q.QueryRow(ctx, `SELECT `+deviceColumns+` FROM device WHERE token_hash = $1`, tokenHash))
+	err := s.db.Read(ctx, func(q store.Tx) (err error) {
+		d, err = byToken(ctx, q, tokenHash)
 		return err
 	})
+	return d, err
+}
+
+func byToken(ctx context.Context, q store.Tx, tokenHash string) (rules.Device, error) {
+	d, err := scanDevice(q.QueryRow(ctx, `SELECT `+deviceColumns+` FROM device WHERE token_hash = $1`, tokenHash))
 	if store.NoRows(err) || tokenHash == "" {
 		return rules.Device{}, fmt.Errorf("device %w", rules.ErrNotFound)
 	}
 	return d, err
 }
 
-// Secrets returns the record of a device's owner with the hashes.
-func (s *Store) Secrets(ctx context.Context, acc account.ID, id rules.DeviceID) (rules.Record, error) {
-	var r *rules.Record
+// Held returns what the device with this token hash is to have.
+func (s *Store) Held(ctx context.Context, tokenHash string, open func(rules.Held) (bool, error)) (rules.Held, error) {
+	var held rules.Held
 	err := s.db.Read(ctx, func(q store.Tx) error {
-		var err error
-		r, err = s.owner(ctx, q, acc, id, parts{secrets: true, devices: true})
-		return err
+		d, err := byToken(ctx, q, tokenHash)
+		if err != nil {
+			return err
+		}
+		owners, err := scanUsers(ctx, q, d.Account, `AND user_id = $2`, string(d.User))
+		if err != nil || len(owners) == 0 { // a foreign key keeps the user
+			return cmp.Or(err, fmt.Errorf("device %w", rules.ErrNotFound))
+		}
+		held = rules.Held{Device: d, User: owners[0].User}
+		found, err := s.credentials(ctx, q, d.Account, func(c *rules.Credential) (bool, error) {
+			held.Credential = c
+			return open(held)
+		}, `AND user_id = $2 AND kind = $3`, string(d.User), string(d.Kind))
+		switch {
+		case err != nil:
+			return err
+		case len(found) == 0:
+			_, err = open(held)
+			return err
+		}
+		held.Credential = &found[0]
+		return nil
 	})
-	if err != nil {
-		return rules.Record{}, err
-	}
-	return *r, nil
+	return held, err
 }
 
 // owner returns the record of a device's owner; it holds the device.
