@@ -264,6 +264,36 @@ func invitation(tx signal.TxID, to telephony.AoR, uri string) signal.Outgoing {
 	}}
 }
 
+// An address that nobody proved anything from may be forged: it gets at most one and a half times what it sent, whatever is
+// repeated by the clock.
+func TestForgedAddressesGetLittle(t *testing.T) {
+	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+		if req, ok := ev.(*signal.Request); ok {
+			s.Reply(signal.Reply{Tx: req.Tx, Status: 481})
+		}
+	})
+	r := startSoon(t, s, nil)
+	p := r.party("udp")
+	d := &dialogue{via: "UDP", callID: "forged", toTag: "unknown", cseq: 1}
+	request := d.request("INVITE", "1")
+	p.say(request)
+	eventually(t, "what is too much is not sent", func() bool {
+		return r.Counters().Rejects[edge.Reject{Listener: "udp", Reason: "amplification"}] >= 3
+	})
+	_ = p.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	got := 0
+	for buf := make([]byte, 4096); ; {
+		n, err := p.Read(buf)
+		if err != nil {
+			break
+		}
+		got += n
+	}
+	if got == 0 || 2*got > 3*len(request) {
+		t.Errorf("%d bytes for %d", got, len(request))
+	}
+}
+
 // A panic of the exchange ends the request that caused it.
 func TestExchangePanics(t *testing.T) {
 	r, s := startCalls(t, answering)

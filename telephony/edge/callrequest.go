@@ -21,6 +21,7 @@ type back struct {
 	signalling *Signalling
 	flow       *flow
 	way        signal.Way
+	budget     int // bytes that an address gets where nobody proved anything: it may be forged
 }
 
 // Send sends a response, and reports whether there was a flow for it.
@@ -33,6 +34,12 @@ func (b *back) Send(raw []byte) bool {
 			return false
 		}
 		f = other
+	}
+	if !f.Transport.Stream() && !f.known.Load() {
+		if b.budget -= len(raw); b.budget < 0 {
+			b.signalling.edge.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
+			return true
+		}
 	}
 	b.signalling.edge.tap(f, b.way.AoR, false, raw)
 	f.writer.send(raw)
@@ -137,7 +144,7 @@ func (s *Signalling) begin(f *flow, m *wire.Message, req *signal.Request, way si
 	req.Way = way
 	tx, err := s.uas.Begin(sip.Incoming{
 		Message: m, Method: req.Method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(),
-		Peer: &back{signalling: s, flow: f, way: way},
+		Peer: &back{signalling: s, flow: f, way: way, budget: 3 * (len(m.Head) + len(m.Body)) / 2},
 	})
 	if err != nil {
 		s.edge.count.rejects.add(Reject{f.Listener, "transactions"}, 1)

@@ -73,7 +73,7 @@ func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way)
 	user, _ := aorOf(m.FromAddr())
 	tx, err := r.s.uas.Begin(sip.Incoming{
 		Message: m, Method: method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(), Mark: relayMark,
-		Peer: &back{signalling: r.s, flow: f, way: signal.Way{AoR: user}},
+		Peer: &back{signalling: r.s, flow: f, way: signal.Way{AoR: user}, budget: 3 * (len(m.Head) + len(m.Body)) / 2},
 	})
 	if err != nil {
 		r.s.edge.later(f, m)

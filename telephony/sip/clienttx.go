@@ -2,6 +2,7 @@ package sip
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ func (t *clientTx) forget() {
 // try sends the request over the next way that is open. Without one it is over.
 func (t *clientTx) try() (Failure, bool) {
 	t.method = t.out.Method
-	size := t.size()
+	size := sizeOf(&t.out)
 	why := "there is no way to the phone"
 	for t.tried < len(t.out.Ways) {
 		t.way = t.out.Ways[t.tried]
@@ -70,7 +71,7 @@ func (t *clientTx) try() (Failure, bool) {
 		}
 		t.carrier, t.state = c, Calling
 		t.secret = rand.Uint64()
-		t.raw = appendOutgoing(t.raw[:0], &t.out, c, branchOf(t.id, t.secret))
+		t.raw = appendOutgoing(slices.Grow(t.raw[:0], size), &t.out, c, branchOf(t.id, t.secret))
 		t.launch()
 		return Failure{}, false
 	}
@@ -90,10 +91,10 @@ func (t *clientTx) launch() {
 	t.repeat(timers.T1)
 }
 
-// size estimates how many bytes the request will have.
-func (t *clientTx) size() int {
-	n := len(t.out.Method) + len(t.out.URI) + len(t.out.Body) + 200
-	for _, h := range t.out.Headers {
+// sizeOf estimates how many bytes the request will have.
+func sizeOf(out *signal.Outgoing) int {
+	n := len(out.Method) + len(out.URI) + len(out.Body) + 200
+	for _, h := range out.Headers {
 		n += len(h.Name) + len(h.Value) + 4
 	}
 	return n

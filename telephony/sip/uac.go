@@ -121,12 +121,13 @@ func (u *UAC) Ack(out *signal.Outgoing) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
+	size := sizeOf(out)
 	for _, way := range out.Ways {
 		var c Carrier
-		if c, err = u.cfg.Ways.Open(way, len(out.Body)); err != nil {
+		if c, err = u.cfg.Ways.Open(way, size); err != nil {
 			continue
 		}
-		raw := appendOutgoing(nil, out, c, branchOf(clientID{tx: out.Tx}, rand.Uint64()))
+		raw := appendOutgoing(make([]byte, 0, size), out, c, branchOf(clientID{tx: out.Tx}, rand.Uint64()))
 		c.Send(raw)
 		if t := s.table[clientID{tx: out.Tx}]; t != nil && t.state == Accepted {
 			t.acked(tagOf(out.Headers), c, raw)
