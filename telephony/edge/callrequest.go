@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"strconv"
@@ -35,15 +36,24 @@ func (b *back) Send(raw []byte) bool {
 		}
 		f = other
 	}
-	if !f.Transport.Stream() && !f.known.Load() {
-		if b.budget -= len(raw); b.budget < 0 {
-			b.signalling.edge.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
-			return true
-		}
+	if !f.Transport.Stream() && !f.known.Load() && !b.affords(f, raw) {
+		return true
 	}
 	b.signalling.edge.tap(f, b.way.AoR, false, raw)
 	f.writer.send(raw)
 	return true
+}
+
+// affords takes a response off the budget. What is provisional is not worth it.
+func (b *back) affords(f *flow, raw []byte) bool {
+	if provisional := []byte("SIP/2.0 1"); bytes.HasPrefix(raw, provisional) {
+		return false
+	}
+	if b.budget -= len(raw); b.budget >= 0 {
+		return true
+	}
+	b.signalling.edge.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
+	return false
 }
 
 // request serves a request of a call: what begins a dialog once its sender is known, and what belongs to one.
