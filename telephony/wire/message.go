@@ -53,6 +53,11 @@ func (m *Message) Scan(b []byte, l Limits) error {
 		if len(b) >= l.Head {
 			return Error{HeadTooLarge, "headers"}
 		}
+		if bytes.HasSuffix(b, []byte("\r\n")) { // what there is may be enough for an answer
+			if err := m.scanHead(b, l); err != nil {
+				return err
+			}
+		}
 		return Error{Malformed, "headers"}
 	}
 	head := b[:end+4]
@@ -87,7 +92,9 @@ func (m *Message) scanHead(head []byte, l Limits) error {
 	line, rest := nextLine(head)
 	if line == nil || !m.startLine(line) {
 		m.blame(Malformed, "start line")
-		return m.fault
+		if !m.brokenRequest(line) {
+			return m.fault
+		}
 	}
 	m.fields(rest, l)
 	m.check(l)
@@ -148,6 +155,18 @@ func (m *Message) startLine(line []byte) bool {
 	return true
 }
 
+// brokenRequest reports whether a malformed start line is at least a request's, so that its sender can be told (RFC 4475
+// §3.1.2.6 to §3.1.2.9): white space or brackets that do not belong there are the usual faults.
+func (m *Message) brokenRequest(line []byte) bool {
+	method, rest, ok := bytes.Cut(line, []byte(" "))
+	rest = trim(rest)
+	if !ok || !allToken(method) || !EqualFold(rest[bytes.LastIndexByte(rest, ' ')+1:], "SIP/2.0") {
+		return false
+	}
+	m.Method = method
+	return true
+}
+
 func (m *Message) statusLine(line []byte) bool {
 	version, rest, ok := bytes.Cut(line, []byte(" "))
 	if !ok || len(rest) < 4 || rest[3] != ' ' {
@@ -166,7 +185,7 @@ func (m *Message) statusLine(line []byte) bool {
 
 // fields walks the header lines up to the empty one.
 func (m *Message) fields(b []byte, l Limits) {
-	for count := 0; ; {
+	for count := 0; len(b) > 0; {
 		line, rest := nextLine(b)
 		if line == nil {
 			m.lineEnd()

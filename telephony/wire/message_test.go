@@ -153,3 +153,28 @@ func TestScanDoesNotAllocateAgain(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Who sends a request with a broken start line, or without the empty line, can be told; of what is no request, or an ACK,
+// nothing is to be said.
+func TestBrokenRequestsAreAnswerable(t *testing.T) {
+	_, headers, _ := strings.Cut(register, "\r\n")
+	for line, answerable := range map[string]bool{
+		"REGISTER  sip:a@b SIP/2.0": true, "REGISTER sip:a@b SIP/2.0  ": true, "REGISTER <sip:a@b> SIP/2.0": true,
+		"REGISTER sip:a@b; lr SIP/2.0": true, "REGISTER sip/2.0": true, "REGISTER  \t sip:a@b  SIP/2.0": true,
+		"GET / HTTP/1.1": false, "REGISTER sip:a@b": false, "SIP/2.0": false, "SIP/2.0 abc": false, "": false,
+		"ACK  sip:a@b SIP/2.0": false, "REG(ISTER sip:a@b SIP/2.0": false,
+	} {
+		var m wire.Message
+		if err := m.Scan([]byte(line+"\r\n"+headers), wire.Limits{}); err == nil || m.Answerable() != answerable {
+			t.Errorf("%q: %v, answerable %t", line, err, m.Answerable())
+		}
+	}
+	var m wire.Message
+	head, _, _ := strings.Cut(register, "\r\n\r\n")
+	if err := m.Scan([]byte(head+"\r\n"), wire.Limits{}); err == nil || !m.Answerable() {
+		t.Errorf("without the empty line: %v, answerable %t", err, m.Answerable())
+	}
+	if err := m.Scan([]byte(head), wire.Limits{}); err == nil || m.Answerable() {
+		t.Errorf("cut in a line: %v, answerable %t", err, m.Answerable())
+	}
+}
