@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"demarc/internal/config"
+	"demarc/test/persontest"
 )
 
 // onePort lets phones and browsers come to one port, and sends media elsewhere.
@@ -58,10 +59,10 @@ func TestDocumentLeavesOutAddressesForBrowsers(t *testing.T) {
 	})
 	s.ready()
 	var link struct{ URL string }
-	s.owner.call(http.MethodPost, "/v1/users/"+s.ids["1002"]+"/document-links",
+	s.owner.Call(http.MethodPost, "/v1/users/"+s.ids["1002"]+"/document-links",
 		map[string]string{"app": "linphone", "kind": "desktop"}, &link)
-	reader := newPerson(t, s.gateway.URL(), s.gateway.CAPEM())
-	if _, document := reader.do(reader.request(http.MethodGet, link.URL, nil)); !strings.Contains(document,
+	reader := persontest.New(t, s.gateway.URL(), s.gateway.CAPEM())
+	if _, document := reader.Do(reader.Request(http.MethodGet, link.URL, nil)); !strings.Contains(document,
 		"sip:sbc.pbx.test:5061;transport=tls") || strings.Contains(document, "web.pbx.test") {
 		t.Error(document)
 	}

@@ -13,6 +13,7 @@ import (
 	"demarc/internal/config"
 	"demarc/internal/pki"
 	"demarc/softphone"
+	"demarc/test/persontest"
 )
 
 // A certificate from files is shown everywhere, nobody is told to trust a CA for it, and it is renewed while the gateway
@@ -32,15 +33,15 @@ func TestCertificateFromFiles(t *testing.T) {
 	if ca := s.gateway.CAPEM(); len(ca) != 0 {
 		t.Errorf("phones are told to trust %s", ca)
 	}
-	s.owner = newPerson(t, s.gateway.URL(), authority.CAPEM())
-	s.owner.signIn(s.signInLink())
+	s.owner = persontest.New(t, s.gateway.URL(), authority.CAPEM())
+	s.owner.SignIn(s.signInLink())
 	s.link()
 	s.importPeople()
 	link, err := url.Parse(s.enrolmentLink("1001"))
 	if err != nil || link.Query().Get("code") == "" || link.Query().Has("ca") {
 		t.Errorf("the enrolment link is %s (%v)", link, err)
 	}
-	if status, body := s.owner.do(s.owner.request(http.MethodGet, s.gateway.URL()+"/ca.pem", nil)); status != 404 ||
+	if status, body := s.owner.Do(s.owner.Request(http.MethodGet, s.gateway.URL()+"/ca.pem", nil)); status != 404 ||
 		!strings.Contains(body, "public certificate") {
 		t.Errorf("/ca.pem: %d %s", status, body)
 	}

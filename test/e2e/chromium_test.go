@@ -161,7 +161,7 @@ func (c *chromium) stays(s *site, state string, says ...string) {
 	c.t.Helper()
 	mustContain(c.t, "the page at "+c.at(), c.reads(), says...)
 	var all struct{ Connectors []connector }
-	s.owner.call(http.MethodGet, "/v1/connectors", nil, &all)
+	s.owner.Call(http.MethodGet, "/v1/connectors", nil, &all)
 	if len(all.Connectors) != 1 || all.Connectors[0].State != state {
 		c.t.Errorf("the connectors are %+v, want one that is %s", all.Connectors, state)
 	}

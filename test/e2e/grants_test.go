@@ -24,6 +24,7 @@ import (
 	storeconnector "demarc/store/connector"
 	"demarc/store/storetest"
 	"demarc/test/cloudlinktest"
+	"demarc/test/persontest"
 )
 
 // The service's admin ends the link there, as when the person who gave it leaves: the connector says so and what to do,
@@ -31,8 +32,8 @@ import (
 func TestGrantRevokedAtTheService(t *testing.T) {
 	t.Parallel()
 	s, x, _ := tapped(t, "")
-	s.owner = newPerson(t, s.gateway.URL(), s.gateway.CAPEM(), x.authority.CAPEM())
-	s.owner.signIn(s.signInLink())
+	s.owner = persontest.New(t, s.gateway.URL(), s.gateway.CAPEM(), x.authority.CAPEM())
+	s.owner.SignIn(s.signInLink())
 	s.link()
 	s.importPeople()
 	s.sync()
@@ -42,12 +43,12 @@ func TestGrantRevokedAtTheService(t *testing.T) {
 	s.await("1001", "registered", on.At)
 
 	revokeAll(s, x)
-	sync := s.owner.request(http.MethodPost, s.owner.server+"/v1/sync", nil)
-	if status, body := s.owner.do(sync); status < 400 {
+	sync := s.owner.Request(http.MethodPost, s.owner.Server+"/v1/sync", nil)
+	if status, body := s.owner.Do(sync); status < 400 {
 		t.Errorf("a sync without a grant: %d %s", status, body)
 	}
 	var all struct{ Connectors []connector }
-	s.owner.call(http.MethodGet, "/v1/connectors", nil, &all)
+	s.owner.Call(http.MethodGet, "/v1/connectors", nil, &all)
 	if len(all.Connectors) != 1 || all.Connectors[0].State != "needs_auth" {
 		t.Fatalf("connectors %+v", all.Connectors)
 	}
@@ -68,13 +69,13 @@ func TestGrantRevokedAtTheService(t *testing.T) {
 func (s *site) approve(id string) {
 	s.t.Helper()
 	var start struct{ URL string }
-	s.owner.call(http.MethodPost, "/v1/connectors/"+id+"/connect", nil, &start)
-	s.owner.open(start.URL)
-	if strings.Contains(words(s.owner.page), "assword") {
+	s.owner.Call(http.MethodPost, "/v1/connectors/"+id+"/connect", nil, &start)
+	s.owner.Open(start.URL)
+	if strings.Contains(persontest.Words(s.owner.Page), "assword") {
 		email, password := s.serviceAdmin()
-		s.owner.press("sign-in", map[string]string{"email": email, "password": password.Reveal()})
+		s.owner.Press("sign-in", map[string]string{"email": email, "password": password.Reveal()})
 	}
-	s.owner.press("approve", nil)
+	s.owner.Press("approve", nil)
 }
 
 // revokeAll ends every authorisation through the service's own API.
@@ -87,9 +88,9 @@ func revokeAll(s *site, x *tap) {
 		s.t.Fatal(err)
 	}
 	ask := func(method, path string) string {
-		req := s.owner.request(method, x.url+cloudlink.PathPSI+path, nil)
+		req := s.owner.Request(method, x.url+cloudlink.PathPSI+path, nil)
 		req.Header.Set("Authorization", "Bearer "+tokens.Access)
-		status, body := s.owner.do(req)
+		status, body := s.owner.Do(req)
 		if status >= 400 {
 			s.t.Fatalf("%s %s at the service: %d %s", method, path, status, body)
 		}
@@ -111,7 +112,7 @@ func TestCallbackInParallel(t *testing.T) {
 	s.signIn()
 	c := s.connector()
 	callback := ""
-	s.owner.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+	s.owner.Client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
 		if r.URL.Path == "/connect/callback" {
 			callback = r.URL.String()
 			return http.ErrUseLastResponse
@@ -122,12 +123,12 @@ func TestCallbackInParallel(t *testing.T) {
 	if callback == "" {
 		t.Fatal("the service sent the browser nowhere")
 	}
-	s.owner.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	s.owner.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	var won, refused atomic.Int64
 	var group sync.WaitGroup
 	for range 50 {
 		group.Go(func() {
-			reply, err := s.owner.client.Get(callback)
+			reply, err := s.owner.Client.Get(callback)
 			if err != nil {
 				t.Error(err)
 				return
@@ -151,7 +152,7 @@ func TestCallbackInParallel(t *testing.T) {
 		connector
 		Grants []struct{ Ended string }
 	}
-	s.owner.call(http.MethodGet, "/v1/connectors/"+c.ID, nil, &grants)
+	s.owner.Call(http.MethodGet, "/v1/connectors/"+c.ID, nil, &grants)
 	if grants.State != "linked" || len(grants.Grants) != 1 {
 		t.Errorf("the connector is %+v", grants)
 	}

@@ -17,6 +17,7 @@ import (
 	"demarc/internal/account"
 	"demarc/internal/config"
 	"demarc/store/storetest"
+	"demarc/test/persontest"
 )
 
 // patience bounds every wait. What is waited for takes about a second at most; a busy machine is no failure.
@@ -50,7 +51,7 @@ type site struct {
 	now     func() time.Time
 	log     *buffer
 	gateway *gateway.Gateway // nil while it is stopped
-	owner   *person
+	owner   *persontest.Person
 	ids     map[string]string // user id by extension
 }
 
@@ -136,8 +137,8 @@ func (s *site) stop() {
 // signIn lets the owner in with a one-time link.
 func (s *site) signIn() {
 	s.t.Helper()
-	s.owner = newPerson(s.t, s.gateway.URL(), s.gateway.CAPEM())
-	s.owner.signIn(s.signInLink())
+	s.owner = persontest.New(s.t, s.gateway.URL(), s.gateway.CAPEM())
+	s.owner.SignIn(s.signInLink())
 }
 
 func (s *site) signInLink() string {
@@ -154,12 +155,12 @@ func (s *site) link() {
 	s.t.Helper()
 	c := s.connector()
 	var start struct{ URL string }
-	s.owner.call(http.MethodPost, "/v1/connectors/"+c.ID+"/connect", nil, &start)
+	s.owner.Call(http.MethodPost, "/v1/connectors/"+c.ID+"/connect", nil, &start)
 	email, password := s.serviceAdmin()
-	s.owner.open(start.URL)
-	s.owner.press("sign-in", map[string]string{"email": email, "password": password.Reveal()})
-	s.owner.press("approve", nil)
-	s.owner.call(http.MethodGet, "/v1/connectors/"+c.ID, nil, &c)
+	s.owner.Open(start.URL)
+	s.owner.Press("sign-in", map[string]string{"email": email, "password": password.Reveal()})
+	s.owner.Press("approve", nil)
+	s.owner.Call(http.MethodGet, "/v1/connectors/"+c.ID, nil, &c)
 	if c.State != "linked" {
 		s.t.Fatalf("after consent the connector is %+v", c)
 	}
@@ -171,8 +172,8 @@ type connector struct{ ID, State, Reason string }
 func (s *site) connector() connector {
 	s.t.Helper()
 	var c connector
-	s.owner.call(http.MethodPost, "/v1/app", nil, nil)
-	s.owner.call(http.MethodPost, "/v1/connectors",
+	s.owner.Call(http.MethodPost, "/v1/app", nil, nil)
+	s.owner.Call(http.MethodPost, "/v1/connectors",
 		map[string]string{"name": "Head office", "baseUrl": s.gateway.CloudLinkURL()}, &c)
 	return c
 }
@@ -200,7 +201,7 @@ func (s *site) importPeople() {
 			s.t.Fatalf("before the import was applied there are %d users", n)
 		}
 		var r importReport
-		s.owner.call(http.MethodPost, "/v1/users/import?dryRun="+dryRun, []byte(people), &r)
+		s.owner.Call(http.MethodPost, "/v1/users/import?dryRun="+dryRun, []byte(people), &r)
 		if r.Add != 2 || len(r.Errors) > 0 {
 			s.t.Fatalf("the import says %+v", r)
 		}
@@ -216,7 +217,7 @@ func (s *site) sync() {
 		Error                            string
 		Looked, Changed, Pending, Failed int
 	}
-	s.owner.call(http.MethodPost, "/v1/sync", nil, &run)
+	s.owner.Call(http.MethodPost, "/v1/sync", nil, &run)
 	if run.Error != "" || run.Looked != len(s.ids) || run.Pending+run.Failed > 0 {
 		s.t.Fatalf("the sync says %+v", run)
 	}
@@ -253,7 +254,7 @@ type userList struct {
 func (s *site) list() userList {
 	s.t.Helper()
 	var all userList
-	s.owner.call(http.MethodGet, "/v1/users", nil, &all)
+	s.owner.Call(http.MethodGet, "/v1/users", nil, &all)
 	return all
 }
 
@@ -261,7 +262,7 @@ func (s *site) list() userList {
 func (s *site) status(extension string) user {
 	s.t.Helper()
 	var u user
-	s.owner.call(http.MethodGet, "/v1/users/"+s.ids[extension], nil, &u)
+	s.owner.Call(http.MethodGet, "/v1/users/"+s.ids[extension], nil, &u)
 	return u
 }
 

@@ -36,7 +36,7 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 	t.Logf("the stop took %v", time.Since(began).Round(time.Millisecond))
 	p.stop()
 	_ = stream.Close()
-	s.owner.client.CloseIdleConnections()
+	s.owner.Client.CloseIdleConnections()
 	goleak.VerifyNone(t, before)
 	if _, err := os.Stat(s.cfg.OperatorSocket()); !os.IsNotExist(err) {
 		t.Errorf("the operator's socket is still there: %v", err)
@@ -61,7 +61,7 @@ func TestStoreGoesAwayAndComesBack(t *testing.T) {
 		t.Errorf("without the store it is not even alive: %d", status)
 	}
 	for _, path := range []string{"/v1/users", "/"} {
-		if status, body := s.owner.do(s.owner.request(http.MethodGet, s.gateway.URL()+path, nil)); status != 503 {
+		if status, body := s.owner.Do(s.owner.Request(http.MethodGet, s.gateway.URL()+path, nil)); status != 503 {
 			t.Errorf("%s without the store: %d %s", path, status, body)
 		}
 	}

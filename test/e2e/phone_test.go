@@ -20,7 +20,7 @@ var hasty = softphone.Retry{
 func (s *site) enrolmentLink(extension string) string {
 	s.t.Helper()
 	var code struct{ Link string }
-	s.owner.call(http.MethodPost, "/v1/users/"+s.ids[extension]+"/enrolment-codes",
+	s.owner.Call(http.MethodPost, "/v1/users/"+s.ids[extension]+"/enrolment-codes",
 		map[string]string{"kind": "desktop"}, &code)
 	return code.Link
 }

@@ -20,6 +20,7 @@ import (
 	"demarc/internal/account"
 	"demarc/softphone"
 	"demarc/telephony/digest"
+	"demarc/test/persontest"
 )
 
 // canaries are the secrets of one run by what they are.
@@ -140,12 +141,12 @@ func tapped(t *testing.T, storeURL string) (*site, *tap, func(time.Duration)) {
 
 // walk goes the main path and notes each secret once it has done its work.
 func walk(s *site, x *tap, c canaries, later func(time.Duration)) {
-	s.owner = newPerson(s.t, s.gateway.URL(), s.gateway.CAPEM(), x.authority.CAPEM())
+	s.owner = persontest.New(s.t, s.gateway.URL(), s.gateway.CAPEM(), x.authority.CAPEM())
 	link := s.signInLink()
-	s.owner.signIn(link)
+	s.owner.SignIn(link)
 	_, token, _ := strings.Cut(link, "token=")
-	c.add("sign-in token", token, s.owner.at.Path == "/")
-	c.add("portal session", s.owner.cookie("__Host-demarc"), true)
+	c.add("sign-in token", token, s.owner.At.Path == "/")
+	c.add("portal session", s.owner.Cookie("__Host-demarc"), true)
 	s.link()
 	noteLink(s, x, c)
 	s.importPeople()
@@ -238,10 +239,10 @@ func notePhones(s *site, c canaries) *softphone.Profile {
 // handedOut returns what the device gets as its credential.
 func (s *site) handedOut(profile *softphone.Profile) string {
 	s.t.Helper()
-	device := newPerson(s.t, s.gateway.URL(), s.gateway.CAPEM())
-	req := device.request(http.MethodGet, s.gateway.URL()+"/v1/devices/"+profile.DeviceID+"/credential", nil)
+	device := persontest.New(s.t, s.gateway.URL(), s.gateway.CAPEM())
+	req := device.Request(http.MethodGet, s.gateway.URL()+"/v1/devices/"+profile.DeviceID+"/credential", nil)
 	req.Header.Set("Authorization", "Bearer "+profile.Token.Reveal())
-	status, body := device.do(req)
+	status, body := device.Do(req)
 	if status != http.StatusOK {
 		s.t.Fatalf("the device's credential: %d %s", status, body)
 	}
@@ -250,10 +251,10 @@ func (s *site) handedOut(profile *softphone.Profile) string {
 
 func noteDocument(s *site, c canaries) {
 	var link struct{ URL string }
-	s.owner.call(http.MethodPost, "/v1/users/"+s.ids["1002"]+"/document-links",
+	s.owner.Call(http.MethodPost, "/v1/users/"+s.ids["1002"]+"/document-links",
 		map[string]string{"app": "linphone", "kind": "mobile"}, &link)
-	linphone := newPerson(s.t, s.gateway.URL(), s.gateway.CAPEM())
-	_, document := linphone.do(linphone.request(http.MethodGet, link.URL, nil))
+	linphone := persontest.New(s.t, s.gateway.URL(), s.gateway.CAPEM())
+	_, document := linphone.Do(linphone.Request(http.MethodGet, link.URL, nil))
 	_, token, _ := strings.Cut(link.URL, "/provision/")
 	c.add("document token", token, strings.Contains(document, c.all["HA1 MD5"][1]))
 }
@@ -285,9 +286,9 @@ func useAgain(s *site, c canaries) {
 		{http.MethodPost, "/v1/enrolments", "application/json", enrol},
 		{http.MethodPost, "/sign-in", "application/x-www-form-urlencoded", "token=" + c.all["sign-in token"][0]},
 	} {
-		req := s.owner.request(try.method, server+try.path, strings.NewReader(try.body))
+		req := s.owner.Request(try.method, server+try.path, strings.NewReader(try.body))
 		req.Header.Set("Content-Type", try.kind)
-		status, body := s.owner.do(req)
+		status, body := s.owner.Do(req)
 		if status < 400 || status >= 500 {
 			s.t.Errorf("%s a second time: %d", try.path, status)
 		}
@@ -297,19 +298,19 @@ func useAgain(s *site, c canaries) {
 
 // strangers returns all that everybody but the phones themselves can read, by who reads it.
 func strangers(s *site) map[string]string {
-	people := map[string]*person{"the owner": s.owner, "nobody": newPerson(s.t, s.gateway.URL(), s.gateway.CAPEM())}
-	s.owner.call(http.MethodPost, "/v1/members", map[string]string{"email": "sue@pbx.test", "role": "support"}, nil)
+	people := map[string]*persontest.Person{"the owner": s.owner, "nobody": persontest.New(s.t, s.gateway.URL(), s.gateway.CAPEM())}
+	s.owner.Call(http.MethodPost, "/v1/members", map[string]string{"email": "sue@pbx.test", "role": "support"}, nil)
 	s.operator("/v1/accounts", map[string]string{"name": "Other", "domain": "other.test", "owner": "eve@other.test"})
 	for email, account := range map[string]string{
 		"sue@pbx.test": domain, "grace@pbx.test": domain, "eve@other.test": "other.test",
 	} {
-		p := newPerson(s.t, s.gateway.URL(), s.gateway.CAPEM())
-		p.signIn(s.operator("/v1/sign-in-links", map[string]string{"email": email, "account": account}))
+		p := persontest.New(s.t, s.gateway.URL(), s.gateway.CAPEM())
+		p.SignIn(s.operator("/v1/sign-in-links", map[string]string{"email": email, "account": account}))
 		people[email] = p
 	}
 	device := s.status("1001").Devices[0].ID
 	var links struct{ Connectors []connector }
-	s.owner.call(http.MethodGet, "/v1/connectors", nil, &links)
+	s.owner.Call(http.MethodGet, "/v1/connectors", nil, &links)
 	ada, link := s.ids["1001"], links.Connectors[0].ID
 	pages := []string{
 		"/", "/users/" + ada, "/connectors", "/members", "/import", "/ca.pem", "/v1/users", "/v1/users/" + ada, "/v1/members",
@@ -320,7 +321,7 @@ func strangers(s *site) map[string]string {
 	replies := map[string]string{}
 	for who, p := range people {
 		for _, path := range pages {
-			status, body := p.do(p.request(http.MethodGet, s.gateway.URL()+path, nil))
+			status, body := p.Do(p.Request(http.MethodGet, s.gateway.URL()+path, nil))
 			if who == "the owner" && path == "/v1/users/"+ada && status != http.StatusOK {
 				s.t.Errorf("%s: %d", path, status)
 			}
@@ -330,9 +331,9 @@ func strangers(s *site) map[string]string {
 			continue
 		}
 		for _, path := range forbidden {
-			req := p.request(http.MethodPost, s.gateway.URL()+path, strings.NewReader(`{"kind":"desktop"}`))
+			req := p.Request(http.MethodPost, s.gateway.URL()+path, strings.NewReader(`{"kind":"desktop"}`))
 			req.Header.Set("Content-Type", "application/json")
-			status, body := p.do(req)
+			status, body := p.Do(req)
 			if status < 400 {
 				s.t.Errorf("%s may POST %s: %d", who, path, status)
 			}
@@ -349,23 +350,11 @@ func (s *site) operator(path string, in any) string {
 		return new(net.Dialer).DialContext(ctx, "unix", s.cfg.OperatorSocket())
 	}}
 	defer transport.CloseIdleConnections()
-	p := &person{t: s.t, server: "http://operator", client: &http.Client{Transport: transport, Timeout: patience}}
+	p := persontest.New(s.t, "http://operator")
+	p.Client.Transport = transport
 	var out struct{ URL string }
-	p.call(http.MethodPost, path, in, &out)
+	p.Call(http.MethodPost, path, in, &out)
 	return out.URL
-}
-
-func (p *person) cookie(name string) string {
-	u, err := url.Parse(p.server)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	for _, k := range p.client.Jar.Cookies(u) {
-		if k.Name == name {
-			return k.Value
-		}
-	}
-	return ""
 }
 
 func get(t *testing.T, address string) string {

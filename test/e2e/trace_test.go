@@ -32,7 +32,7 @@ func TestTraceOfAPhone(t *testing.T) {
 	}
 	read := func(of string) (all []message) {
 		var told struct{ Messages []message }
-		s.owner.call(http.MethodGet, "/v1/trace?of="+url.QueryEscape(of), nil, &told)
+		s.owner.Call(http.MethodGet, "/v1/trace?of="+url.QueryEscape(of), nil, &told)
 		return told.Messages
 	}
 	var got []message
@@ -113,7 +113,7 @@ func TestTraceOfAllNodes(t *testing.T) {
 	both := "node-a REGISTER, node-a SIP/2.0, node-a REGISTER, node-a SIP/2.0, " +
 		"node-b REGISTER, node-b SIP/2.0, node-b REGISTER, node-b SIP/2.0"
 	for name, ask := range map[string]func(path string, out any) int{
-		"front": func(path string, out any) int { front.owner.call(http.MethodGet, path, nil, out); return 200 },
+		"front": func(path string, out any) int { front.owner.Call(http.MethodGet, path, nil, out); return 200 },
 		"a":     a.socket, "b": b.socket,
 	} {
 		var told traceReply

@@ -58,7 +58,7 @@ func (s *system) browserAddress(extension string) string {
 		s.t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+profile.Token.Reveal())
-	reply, err := s.admin.client.Do(req)
+	reply, err := s.admin.Client.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
