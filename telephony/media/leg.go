@@ -2,6 +2,7 @@ package media
 
 import (
 	"fmt"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/sdp"
@@ -18,8 +19,11 @@ type leg struct {
 	told   told
 }
 
-// told is what has been told of a leg, each thing once.
-type told struct{ stopped, oneWay bool }
+// told is what has been told of a leg.
+type told struct {
+	stopped time.Duration // when last
+	oneWay  bool
+}
 
 // streams calls f for each media line.
 func (g *leg) streams(f func(*stream)) {
@@ -60,6 +64,9 @@ func (g *leg) partner() *leg {
 
 // agree takes over what offer and answer have settled.
 func (g *leg) agree(a sdp.Agreed) error {
+	if a.Security == sdp.DTLS && a.Audio.Active {
+		return fmt.Errorf("%w: the phone wants us to begin the DTLS handshake (a=setup:passive); let it offer actpass or active", ErrAgreed)
+	}
 	if a.Security == sdp.SDES {
 		if err := g.key(a); err != nil {
 			return err
@@ -71,7 +78,7 @@ func (g *leg) agree(a sdp.Agreed) error {
 	if g.video != nil {
 		g.video.agree(a.Video, before.Security == a.Security, a.Signalled)
 	}
-	g.told.stopped, g.told.oneWay = false, false
+	g.told = told{}
 	return nil
 }
 

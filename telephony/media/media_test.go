@@ -3,10 +3,12 @@ package media_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -216,6 +218,47 @@ func (f *fixture) spray(from *net.UDPConn, at *phone) {
 			}
 		}
 	}
+}
+
+// TestForgedPacketsAtAPortCostNoMemory keeps a port as busy as its loop can work, with what looks like SRTP of ever other sources.
+func TestForgedPacketsAtAPortCostNoMemory(t *testing.T) {
+	f := start(t, nil)
+	a, b := f.call(setting{suite: "AES_CM_128_HMAC_SHA1_80"}), f.call(setting{})
+	f.media.Relay(a.id, b.id)
+	const many, ahead = 100_000, 150 // fewer than a socket's queue holds
+	before := heap()
+	forger, forged := listenUDP(t), make([]byte, 182)
+	forged[0] = 0x80
+	for sent, refused := uint64(0), uint64(0); sent < many; {
+		for ; sent < refused+ahead && sent < many; sent++ {
+			binary.BigEndian.PutUint64(forged[4:], sent<<32|sent)
+			if _, err := forger.WriteToUDPAddrPort(forged, a.there()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wait(t, "they are refused", func() bool {
+			refused = f.media.Report(a.id).Refused
+			return refused+ahead > sent
+		})
+	}
+	wait(t, "all are refused", func() bool { return f.media.Report(a.id).Refused == many })
+	if after := heap(); after > before+1<<20 {
+		t.Errorf("the heap grew from %d to %d bytes", before, after)
+	}
+	a.say(0, []byte("true"))
+	if heard := b.hear(); string(heard.Payload) != "true" {
+		t.Errorf("after it %q is heard", heard.Payload)
+	}
+	if queued(t, forger) != 0 {
+		t.Error("the forger was answered")
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func TestAPhoneBehindNATIsFoundAtItsSignallingAddress(t *testing.T) {

@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ import (
 const (
 	handshakeTime = 20 * time.Second
 	linger        = 10 * time.Second
+	maxHandshakes = 5 // that may fail
 )
 
 // session is one DTLS association of a media line.
@@ -32,7 +34,7 @@ type session struct {
 // check has come from; without it from where plain RTP would have to.
 func (l *loop) handshake(k *socket, b []byte, from netip.AddrPort) {
 	s := k.stream
-	if k.control || !s.terms.open || s.leg.agreed.Security != sdp.DTLS || s.as.Active || !l.reached(k, from) {
+	if k.control || !s.terms.open || s.leg.agreed.Security != sdp.DTLS || !l.reached(k, from) {
 		s.refuse(from)
 		return
 	}
@@ -74,6 +76,16 @@ func (l *loop) check(k *socket, b []byte, from netip.AddrPort) {
 		}
 	}
 	k.sendTo(answer, from)
+}
+
+// failed lets the phone begin another handshake. It is told when that is of no use: an alert without protection, which anybody can
+// send who forges an address, must not end a call.
+func (s *stream) failed(err error) {
+	s.session = nil
+	s.terms.failures++
+	if errors.Is(err, rtp.ErrFingerprint) || errors.Is(err, context.DeadlineExceeded) || s.terms.failures == maxHandshakes {
+		s.leg.loop.tell(telephony.MediaEvent{ID: s.leg.id, Kind: telephony.SecurityFailed, Text: err.Error()})
+	}
 }
 
 // end forgets a session; the handshake's goroutine ends by itself.
@@ -119,8 +131,7 @@ func (m *Media) secured(s *session, a *rtp.Association, err error) {
 	}
 	defer l.poller.rouse()
 	if err != nil {
-		s.stream.session = nil // the phone may begin another one
-		l.tell(telephony.MediaEvent{ID: s.id, Kind: telephony.SecurityFailed, Text: err.Error()})
+		s.stream.failed(err)
 		return
 	}
 	s.suite = a.Suite

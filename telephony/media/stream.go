@@ -30,11 +30,12 @@ type stream struct {
 
 // terms is what was agreed, as each packet asks for it.
 type terms struct {
-	open                      bool // the line was agreed on
-	plain                     bool // packets prove nothing
-	sends, receives           bool // we to the phone, and from it
-	flows                     bool // something was accepted: it was told
-	reported                  bool // the phone got a report on what it sent
+	open                      bool  // the line was agreed on
+	plain                     bool  // packets prove nothing
+	sends, receives           bool  // we to the phone, and from it
+	flows                     bool  // something was accepted: it was told
+	reported                  bool  // the phone got a report on what it sent
+	failures                  uint8 // of DTLS handshakes
 	send, receive             uint8
 	digitsSend, digitsReceive uint8
 	rate                      int // of the codec's clock, in Hz

@@ -44,23 +44,24 @@ func (l *loop) ripen(k *socket) {
 	}
 }
 
-// watch tells when a leg has gone silent that should be heard.
+// watch tells when a leg has gone silent that should be heard: one that both sends and receives. It is told again after as long.
 func (l *loop) watch(g *leg) {
-	s := g.audio
-	if !s.terms.receives {
+	if !g.audio.talks() {
 		return
 	}
-	silent := l.clock.now - s.heard
-	if silent >= l.timeout && !g.told.stopped {
-		g.told.stopped = true
-		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaStopped, Text: fmt.Sprintf("nothing for %s", silent.Round(time.Second))})
+	silent := l.clock.now - g.audio.heard
+	if silent >= l.timeout && l.clock.now-g.told.stopped >= l.timeout {
+		g.told.stopped = l.clock.now
+		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaStopped, Text: fmt.Sprintf("Nothing for %s.", silent.Round(time.Second))})
 	}
 	other := g.partner()
-	if silent >= oneWayAfter && !g.told.oneWay && other != nil && other.audio.terms.receives && l.clock.now-other.audio.heard < time.Second {
+	if silent >= oneWayAfter && !g.told.oneWay && other != nil && other.audio.talks() && l.clock.now-other.audio.heard < time.Second {
 		g.told.oneWay = true
-		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaOneWay, Text: s.silence()})
+		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaOneWay, Text: g.audio.silence()})
 	}
 }
+
+func (s *stream) talks() bool { return s.terms.sends && s.terms.receives }
 
 // silence says why a phone is not heard.
 func (s *stream) silence() string {

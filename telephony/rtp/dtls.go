@@ -24,8 +24,11 @@ import (
 	"demarc/telephony/sdp"
 )
 
-// ErrHandshake tells that DTLS gave no keys.
-var ErrHandshake = errors.New("the DTLS handshake failed")
+// Errors of a handshake.
+var (
+	ErrHandshake   = errors.New("the DTLS handshake failed")
+	ErrFingerprint = errors.New("the phone's certificate is not the one of its SDP")
+)
 
 // Identity is our side of DTLS: a certificate that nobody has signed but itself. Its fingerprint in the SDP vouches for it (RFC 5763).
 type Identity struct {
@@ -100,19 +103,17 @@ func dtlsProfiles() []dtls.SRTPProtectionProfile {
 	return []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80}
 }
 
-var errFingerprint = errors.New("the phone's certificate is not the one of its SDP")
-
 // verify holds the phone's certificate against the fingerprints of its SDP (RFC 8122 §5).
 func verify(raw [][]byte, expected []sdp.Fingerprint) error {
 	if len(raw) == 0 {
-		return errFingerprint
+		return ErrFingerprint
 	}
 	for _, f := range expected {
 		if h, ok := hashNamed(f.Hash); ok && strings.EqualFold(fingerprint(h, raw[0]), f.Value) {
 			return nil
 		}
 	}
-	return errFingerprint
+	return ErrFingerprint
 }
 
 func hashNamed(name string) (crypto.Hash, bool) {

