@@ -129,14 +129,15 @@ func (l *loop) round(n int) []telephony.MediaEvent {
 
 // read takes one packet from a socket. The slot may be another's than the one that was ready: then there is nothing to read.
 func (l *loop) read(k *socket) {
-	from, name := k.connected, (*sockaddr)(nil)
-	if k.age < grown {
-		name = &l.scratch.from
+	name := &l.scratch.from
+	if k.age >= grown {
+		name = nil
 	}
 	n, errno := receive(k.fd, l.scratch.in[:rtp.MaxPacket], name)
 	if errno != 0 {
 		return // nothing there, or word that our last packet met a closed port
 	}
+	from := k.connected
 	if name != nil {
 		from = name.get()
 	}

@@ -37,7 +37,7 @@ func (l *loop) accept(k *socket, b []byte, from netip.AddrPort) (rtp.Packet, boo
 	ok := false
 	switch {
 	case s.terms.plain:
-		if !l.admit(k, from) {
+		if k.age < grown && !l.admit(k, from) {
 			return nil, false
 		}
 		p, ok = rtp.Read(b)
@@ -69,10 +69,10 @@ func (l *loop) admit(k *socket, from netip.AddrPort) bool {
 
 // learn remembers where an authentic packet came from.
 func (l *loop) learn(k *socket, from netip.AddrPort) {
-	if k.stream.as.RemoteUfrag != "" {
-		return // with ICE its checks tell where to
+	if k.age >= grown || k.stream.as.RemoteUfrag != "" {
+		return // it can be nobody else; or ICE's checks tell where to
 	}
-	if k.place.found == from && (k.connected.IsValid() || !k.stream.exclusive()) {
+	if k.place.found == from && (k.linked || !k.stream.exclusive()) {
 		return
 	}
 	k.place.found = from

@@ -8,15 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is one port.
+// socket is one port. What every packet needs stands first, close together.
 type socket struct {
 	fd        int
-	slot      int32 // in its loop's table
-	port      uint16
-	control   bool           // RTCP's own
-	connected netip.AddrPort // what comes from elsewhere from now on, the kernel refuses; not valid: nothing
-	age       uint8          // seconds since, up to grown
 	stream    *stream
+	slot      int32 // in its loop's table
+	control   bool  // RTCP's own
+	linked    bool  // connected to the phone: what comes from elsewhere from then on, the kernel refuses
+	age       uint8 // seconds since, up to grown
+	port      uint16
+	connected netip.AddrPort
 	place     place    // where the phone is
 	to        sockaddr // the same for the kernel, when not connected
 }
@@ -89,7 +90,7 @@ func (s *socket) close() { _ = unix.Close(s.fd) } // nothing is buffered that co
 // send sends to where the phone is. What the kernel cannot take is lost, as on any wire.
 func (s *socket) send(b []byte) {
 	switch {
-	case s.connected.IsValid():
+	case s.linked:
 		send(s.fd, b, nil)
 	case s.place.target().IsValid():
 		send(s.fd, b, &s.to)
@@ -115,9 +116,9 @@ func (s *socket) settle(exclusive bool) {
 	if want == s.connected {
 		return
 	}
-	s.connected, s.age = netip.AddrPort{}, 0
+	s.connected, s.linked, s.age = netip.AddrPort{}, false, 0
 	_ = connect(s.fd, s.connected)                    // to nobody first, which does not fail: it may be connected elsewhere
 	if want.IsValid() && connect(s.fd, want) == nil { // no route: it stays open, and the next change tries again
-		s.connected = want
+		s.connected, s.linked = want, true
 	}
 }

@@ -13,19 +13,20 @@ import (
 
 // stream is one media line of a leg. What every packet needs stands first, close together.
 type stream struct {
-	terms          terms
-	leg            *leg
-	media, control *socket
-	path           path
-	keys           keys
-	heard          time.Duration // when the last packet was accepted, RTCP included
-	in             rtp.Source
-	out            rtp.Sender
-	digits         rtp.Events
-	session        *session // DTLS: begun or ended well; nil before the phone begins one
-	refused        refused
-	there          there
-	as             sdp.Stream
+	terms   terms
+	media   *socket
+	heard   time.Duration // when the last packet was accepted, RTCP included
+	path    path
+	keys    keys
+	in      rtp.Source
+	out     rtp.Sender
+	leg     *leg
+	control *socket
+	digits  rtp.Events
+	session *session // DTLS: begun or ended well; nil before the phone begins one
+	refused refused
+	there   there
+	as      sdp.Stream
 }
 
 // terms is what was agreed, as each packet asks for it.

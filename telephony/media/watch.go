@@ -36,10 +36,10 @@ func (l *loop) digit(s *stream, digit byte, ok bool) {
 
 // ripen ages a connected socket, and lets a phone that proves who it is be found elsewhere after a second of silence.
 func (l *loop) ripen(k *socket) {
-	if k.connected.IsValid() && k.age < grown {
+	if k.linked && k.age < grown {
 		k.age++
 	}
-	if k.connected.IsValid() && !k.stream.terms.plain && l.clock.now-k.stream.heard > time.Second {
+	if k.linked && !k.stream.terms.plain && l.clock.now-k.stream.heard > time.Second {
 		k.settle(false)
 	}
 }

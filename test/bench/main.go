@@ -95,6 +95,7 @@ func (b *bench) parts() []part {
 		{"relay200", "rtpengine", b.relayed(200, false)},
 		{"relay500", "rtpengine", b.relayed(500, false)},
 		{"srtp", "rtpengine", b.relayed(200, true)},
+		{"delay", "media", b.delays},
 		{"idlecalls", "media", b.idleCalls},
 		{"idle", "memory", b.idle},
 		{"bindings", "memory", b.bindings},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -45,6 +46,9 @@ type relayLoad struct {
 	addresses      []netip.AddrPort
 	phones         []*sender
 	sent, received atomic.Int64
+
+	mu    sync.Mutex
+	delay []time.Duration // of some packets, on the whole way
 }
 
 // sender is one phone.
@@ -137,6 +141,7 @@ func newSender(p phoneMedia, to netip.AddrPort) (*sender, error) {
 // packet is the phone's next one.
 func (s *sender) packet() ([]byte, error) {
 	s.out.Next(s.plain, payloadSize, time.Second, 8000)
+	binary.BigEndian.PutUint64(s.plain.Payload(), uint64(time.Now().UnixNano()))
 	if s.protect == nil {
 		return s.plain, nil
 	}
@@ -182,8 +187,22 @@ func (l *relayLoad) read(ctx context.Context, c *ipv4.PacketConn) {
 		if err != nil {
 			continue // word of a port that is closed, or the end
 		}
-		l.received.Add(int64(n))
+		if l.received.Add(int64(n))%16 == 0 {
+			l.time(batch[n-1])
+		}
 	}
+}
+
+// time notes how long a packet was on its way.
+func (l *relayLoad) time(m ipv4.Message) {
+	p, ok := rtp.Read(m.Buffers[0][:m.N])
+	if !ok || m.N != rtp.HeaderSize+payloadSize {
+		return // RTCP, or SRTP
+	}
+	sent := time.Unix(0, int64(binary.BigEndian.Uint64(p.Payload())))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delay = append(l.delay, time.Since(sent))
 }
 
 // send lets a twentieth of the phones speak every millisecond.

@@ -56,7 +56,7 @@ func (t *table) print(out io.Writer) {
 	case "took":
 		header = []string{t.title, "took", "CPU"}
 	case "media":
-		header = []string{"Memory", "demarc", "rtpengine"}
+		header = []string{"Media", "demarc", "rtpengine"}
 	case "memory":
 		header = []string{"Memory", "demarc", "Kamailio"}
 	}
