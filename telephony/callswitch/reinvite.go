@@ -22,10 +22,10 @@ func (t *turn) reinvite(l *Leg, body []byte) {
 // reinvited takes the final response to a re-INVITE of ours.
 func (t *turn) reinvited(l *Leg, r *signal.Response) {
 	if r.Status < 300 {
-		t.ack(l)
-		if r.Contact != "" {
+		if r.Contact != "" { // the ACK goes there already (RFC 3261 §12.2.1.2)
 			l.Dialog.Target = r.Contact
 		}
+		t.ack(l)
 		if l.open() {
 			t.reagreed(l, r)
 		}
