@@ -223,7 +223,12 @@ func (t *turn) noticed(n Noticed) {
 			t.close(telephony.Cause{Who: telephony.Network, Code: 408, Text: "No sound came from " + l.name() + " any more. " + n.Event.Text})
 		}
 	case telephony.SecurityFailed:
-		t.close(telephony.Cause{Who: telephony.Network, Code: 488, Text: "The media of " + l.name() + " could not be secured. " + n.Event.Text})
+		cause := telephony.Cause{Who: telephony.Network, Code: 488, Text: "The media of " + l.name() + " could not be secured. " + n.Event.Text}
+		if l.tried() && t.Attempt != nil {
+			t.dropped(l, Refusal{Cause: cause}, Hang)
+			return
+		}
+		t.close(cause)
 	case telephony.MediaOneWay:
 		t.do(Note{AoR: l.Who.AoR, Cause: telephony.Cause{Who: telephony.Network, Code: 200, Text: n.Event.Text}, Text: "A call has sound one way only."})
 	}

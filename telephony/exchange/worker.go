@@ -117,8 +117,7 @@ func (w *worker) do(i item) {
 		w.nowhere(i.event.Signal)
 	case i.to.call == nil:
 		if r, ok := i.event.Signal.(*signal.Request); ok {
-			w.begin(i.to, r)
-			w.turn(i.to, i.event)
+			w.first(i, r)
 		}
 	case i.to.call.State == callswitch.Ended:
 		w.nowhere(i.event.Signal)
@@ -131,6 +130,18 @@ func (w *worker) do(i item) {
 			w.landed(i.to, a)
 		}
 	}
+}
+
+// first begins a call, unless it waited for a worker until the exchange was being stopped.
+func (w *worker) first(i item, r *signal.Request) {
+	if w.x.closed.Load() {
+		w.x.tables.servers.remove(r.Tx)
+		w.x.count.live.Add(-1)
+		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: 503})
+		return
+	}
+	w.begin(i.to, r)
+	w.turn(i.to, i.event)
 }
 
 // nowhere answers a request for a dialog that is not here.
