@@ -68,3 +68,22 @@ func TestLinphonesAlone(t *testing.T) {
 	a.hangup()
 	b.awaitEnd()
 }
+
+// The page's mouth and ear, joined by a peer connection within the page.
+func TestPageAlone(t *testing.T) {
+	t.Parallel()
+	s := newGateway(t)
+	page := newWebphone(t, chromium(t, s), phonePages(t), "wss://localhost:1/", callerTone, "1001", "")
+	page.do(`(async () => {
+		const a = new RTCPeerConnection(), b = new RTCPeerConnection()
+		a.onicecandidate = e => b.addIceCandidate(e.candidate)
+		b.onicecandidate = e => a.addIceCandidate(e.candidate)
+		b.ontrack = e => listen(new MediaStream([e.track]))
+		a.addTrack(mouth.stream.getAudioTracks()[0])
+		await a.setLocalDescription()
+		await b.setRemoteDescription(a.localDescription)
+		await b.setLocalDescription()
+		await a.setRemoteDescription(b.localDescription)
+	})()`)
+	hears(t, "the page", page, callerTone)
+}

@@ -31,6 +31,9 @@ func chromium(t *testing.T, s *system) context.Context {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("ignore-certificate-errors-spki-list", keyPin(t, s)),
+		// Pages talk to each other and to the gateway over loopback, and begin without a click.
+		chromedp.Flag("allow-loopback-in-peer-connection", true),
+		chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
 	)
 	allocated, cancelBrowser := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancelBrowser)
