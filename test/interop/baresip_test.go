@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -145,17 +146,19 @@ func (b *barephone) await(kind string, n int) {
 	})
 }
 
-func (b *barephone) dial(uri string)  { b.do("dial", uri) }
-func (b *barephone) awaitRing()       { b.await("CALL_INCOMING", 1) }
-func (b *barephone) awaitTalk()       { b.await("CALL_ESTABLISHED", 1) }
-func (b *barephone) awaitEnd()        { b.await("CALL_CLOSED", 1) }
-func (b *barephone) answer()          { b.do("accept", "") }
-func (b *barephone) hangup()          { b.do("hangup", "") }
-func (b *barephone) hold()            { b.do("hold", "") }
-func (b *barephone) resume()          { b.do("resume", "") }
-func (b *barephone) refer(uri string) { b.do("transfer", uri) }
+func (b *barephone) awaitRegistered() { b.t.Helper(); b.await("REGISTER_OK", 1) }
+func (b *barephone) dial(uri string)  { b.t.Helper(); b.do("dial", uri) }
+func (b *barephone) awaitRing()       { b.t.Helper(); b.await("CALL_INCOMING", 1) }
+func (b *barephone) awaitTalk()       { b.t.Helper(); b.await("CALL_ESTABLISHED", 1) }
+func (b *barephone) awaitEnd()        { b.t.Helper(); b.await("CALL_CLOSED", 1) }
+func (b *barephone) answer()          { b.t.Helper(); b.do("accept", "") }
+func (b *barephone) hangup()          { b.t.Helper(); b.do("hangup", "") }
+func (b *barephone) hold()            { b.t.Helper(); b.do("hold", "") }
+func (b *barephone) resume()          { b.t.Helper(); b.do("resume", "") }
+func (b *barephone) refer(uri string) { b.t.Helper(); b.do("transfer", uri) }
 
 func (b *barephone) press(digits string) {
+	b.t.Helper()
 	for _, d := range digits {
 		b.do("sndcode", string(d))
 	}
@@ -182,13 +185,14 @@ func (b *barephone) heard() (sound, error) {
 	return readWAV(newest)
 }
 
-// freeTCPPort returns a port that was free a moment ago, below those that the kernel gives away.
+// freeTCPPort returns a port that was free a moment ago, below those that the kernel gives to whoever asks for any.
 func freeTCPPort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		port := strconv.Itoa(30000 + rand.IntN(2768))
+		if l, err := net.Listen("tcp4", "127.0.0.1:"+port); err == nil {
+			defer l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }

@@ -63,16 +63,28 @@ func (l *linecaller) awaitSaid(what string, n int) {
 	})
 }
 
-func (l *linecaller) dial(uri string) { l.say("call " + uri) }
-func (l *linecaller) awaitRing()      { l.awaitSaid("Receiving new incoming call", 1) }
-func (l *linecaller) answer()         { l.say("answer") }
-func (l *linecaller) awaitTalk()      { l.awaitSaid("connected.", 1) }
-func (l *linecaller) awaitEnd()       { l.awaitSaid("ended", 1) }
-func (l *linecaller) hangup()         { l.say("terminate") }
-func (l *linecaller) hold()           { l.say("pause") }
-func (l *linecaller) resume()         { l.say("resume") }
+// awaitRegistered asks until linphonec says that it is: by itself it tells failures alone.
+func (l *linecaller) awaitRegistered() {
+	l.t.Helper()
+	eventually(l.t, "linphonec is registered", func() (bool, any) {
+		l.say("status register")
+		said := l.output.String()
+		return strings.Contains(said, "registered, identity="), said
+	})
+}
+
+func (l *linecaller) dial(uri string)  { l.t.Helper(); l.say("call " + uri) }
+func (l *linecaller) awaitRing()       { l.t.Helper(); l.awaitSaid("Receiving new incoming call", 1) }
+func (l *linecaller) awaitTalk()       { l.t.Helper(); l.awaitSaid("Media streams established", 1) }
+func (l *linecaller) awaitEnd()        { l.t.Helper(); l.awaitSaid(" ended (", 1) }
+func (l *linecaller) answer()          { l.t.Helper(); l.say("answer") }
+func (l *linecaller) hangup()          { l.t.Helper(); l.say("terminate") }
+func (l *linecaller) hold()            { l.t.Helper(); l.say("pause") }
+func (l *linecaller) resume()          { l.t.Helper(); l.say("resume") }
+func (l *linecaller) refer(uri string) { l.t.Helper(); l.say("transfer " + uri) }
 
 func (l *linecaller) press(digits string) {
+	l.t.Helper()
 	for _, d := range digits {
 		l.say(string(d))
 	}

@@ -52,6 +52,12 @@ func newSystem(t *testing.T, change ...func(*config.Config)) *system {
 // newGateway starts all roles on SQLite and loopback; nothing is linked yet.
 func newGateway(t *testing.T, change ...func(*config.Config)) *system {
 	t.Helper()
+	return newGatewayOf(t, users)
+}
+
+// newGatewayOf does that with other people.
+func newGatewayOf(t *testing.T, users string) *system {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "demarc") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)

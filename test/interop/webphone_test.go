@@ -79,16 +79,23 @@ func (w *webphone) await(what string, n int) {
 
 func (w *webphone) do(what string) { w.t.Helper(); run[bool](w, "(%s, true)", what) }
 
-func (w *webphone) dial(uri string)     { w.do(fmt.Sprintf("dial(%q)", uri)) }
-func (w *webphone) awaitRing()          { w.await(" rings", 1) }
-func (w *webphone) awaitTalk()          { w.await(" talks", 1) }
-func (w *webphone) awaitEnd()           { w.await(" ended", 1) }
-func (w *webphone) answer()             { w.do("answer(sessions.length - 1)") }
-func (w *webphone) hangup()             { w.do("hangup(sessions.length - 1)") }
-func (w *webphone) hold()               { w.do("hold(sessions.length - 1)") }
-func (w *webphone) resume()             { w.do("resume(sessions.length - 1)") }
-func (w *webphone) press(digits string) { w.do(fmt.Sprintf("press(sessions.length - 1, %q)", digits)) }
-func (w *webphone) refer(uri string)    { w.do(fmt.Sprintf("refer(sessions.length - 1, %q)", uri)) }
+// newest is the session that things are done to.
+const newest = "sessions.length - 1"
+
+func (w *webphone) awaitRegistered() { w.t.Helper(); w.await("registered", 1) }
+func (w *webphone) dial(uri string)  { w.t.Helper(); w.do(fmt.Sprintf("dial(%q)", uri)) }
+func (w *webphone) awaitRing()       { w.t.Helper(); w.await(" rings", 1) }
+func (w *webphone) awaitTalk()       { w.t.Helper(); w.await(" talks", 1) }
+func (w *webphone) awaitEnd()        { w.t.Helper(); w.await(" ended", 1) }
+func (w *webphone) answer()          { w.t.Helper(); w.do("answer(" + newest + ")") }
+func (w *webphone) hangup()          { w.t.Helper(); w.do("hangup(" + newest + ")") }
+func (w *webphone) hold()            { w.t.Helper(); w.do("hold(" + newest + ")") }
+func (w *webphone) resume()          { w.t.Helper(); w.do("resume(" + newest + ")") }
+func (w *webphone) press(digits string) {
+	w.t.Helper()
+	w.do(fmt.Sprintf("press(%s, %q)", newest, digits))
+}
+func (w *webphone) refer(uri string) { w.t.Helper(); w.do(fmt.Sprintf("refer(%s, %q)", newest, uri)) }
 
 func (w *webphone) heard() (sound, error) {
 	b, err := base64.StdEncoding.DecodeString(run[string](w, "recording()"))
