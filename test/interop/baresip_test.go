@@ -146,16 +146,16 @@ func (b *barephone) await(kind string, n int) {
 	})
 }
 
-func (b *barephone) awaitRegistered() { b.t.Helper(); b.await("REGISTER_OK", 1) }
-func (b *barephone) dial(uri string)  { b.t.Helper(); b.do("dial", uri) }
-func (b *barephone) awaitRing()       { b.t.Helper(); b.await("CALL_INCOMING", 1) }
-func (b *barephone) awaitTalk()       { b.t.Helper(); b.await("CALL_ESTABLISHED", 1) }
-func (b *barephone) awaitEnd()        { b.t.Helper(); b.await("CALL_CLOSED", 1) }
-func (b *barephone) answer()          { b.t.Helper(); b.do("accept", "") }
-func (b *barephone) hangup()          { b.t.Helper(); b.do("hangup", "") }
-func (b *barephone) hold()            { b.t.Helper(); b.do("hold", "") }
-func (b *barephone) resume()          { b.t.Helper(); b.do("resume", "") }
-func (b *barephone) refer(uri string) { b.t.Helper(); b.do("transfer", uri) }
+func (b *barephone) awaitRegistered()    { b.t.Helper(); b.await("REGISTER_OK", 1) }
+func (b *barephone) dial(uri string)     { b.t.Helper(); b.do("dial", uri) }
+func (b *barephone) awaitRing()          { b.t.Helper(); b.await("CALL_INCOMING", 1) }
+func (b *barephone) awaitTalk(calls int) { b.t.Helper(); b.await("CALL_ESTABLISHED", calls) }
+func (b *barephone) awaitEnd()           { b.t.Helper(); b.await("CALL_CLOSED", 1) }
+func (b *barephone) answer()             { b.t.Helper(); b.do("accept", "") }
+func (b *barephone) hangup()             { b.t.Helper(); b.do("hangup", "") }
+func (b *barephone) hold()               { b.t.Helper(); b.do("hold", "") }
+func (b *barephone) resume()             { b.t.Helper(); b.do("resume", "") }
+func (b *barephone) refer(uri string)    { b.t.Helper(); b.do("transfer", uri) }
 
 func (b *barephone) press(digits string) {
 	b.t.Helper()

@@ -16,7 +16,7 @@ type caller interface {
 	dial(uri string)
 	awaitRing()
 	answer()
-	awaitTalk()
+	awaitTalk(calls int) // so many of its calls have been answered so far
 	hold()
 	resume()
 	press(digits string)

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -27,8 +28,8 @@ func talk(t *testing.T, from, to seat) {
 	from.dial(to.uri())
 	to.awaitRing()
 	to.answer()
-	from.awaitTalk()
-	to.awaitTalk()
+	from.awaitTalk(1)
+	to.awaitTalk(1)
 	hears(t, "the caller", from, to.hertz)
 	hears(t, "the callee", to, from.hertz)
 }
@@ -44,8 +45,8 @@ func TestPhonesAlone(t *testing.T) {
 	a.dial("sip:b@127.0.0.1:" + port)
 	b.awaitRing()
 	b.answer()
-	a.awaitTalk()
-	b.awaitTalk()
+	a.awaitTalk(1)
+	b.awaitTalk(1)
 	hears(t, "the caller", a, calleeTone)
 	hears(t, "the callee", b, callerTone)
 	a.press("42#")
@@ -62,8 +63,8 @@ func TestLinphonesAlone(t *testing.T) {
 	a.dial("sip:b@127.0.0.1:" + port)
 	b.awaitRing()
 	b.answer()
-	a.awaitTalk()
-	b.awaitTalk()
+	a.awaitTalk(1)
+	b.awaitTalk(1)
 	hears(t, "the caller", a, calleeTone)
 	hears(t, "the callee", b, callerTone)
 	a.press("42#")
@@ -103,6 +104,9 @@ func TestCalls(t *testing.T) {
 			t.Parallel()
 			from, to := f.seat(t, pair[0], callerTone), f.seat(t, pair[1], calleeTone)
 			talk(t, from, to)
+			presses(t, from, to, "19#")
+			presses(t, to, from, "*0")
+			holds(t, from, to)
 			from.hangup()
 			to.awaitEnd()
 		})
@@ -118,3 +122,85 @@ func product(a, b []model) [][2]model {
 	}
 	return pairs
 }
+
+// reader is a phone that tells which digits it was sent. Browsers do not.
+type reader interface{ digits() string }
+
+// dials digits and waits until the other phone has read them.
+func presses(t *testing.T, from, to seat, digits string) {
+	t.Helper()
+	read, ok := to.caller.(reader)
+	if !ok {
+		return
+	}
+	before := read.digits()
+	from.press(digits)
+	eventually(t, to.extension+" reads the digits "+digits, func() (bool, any) {
+		return strings.TrimPrefix(read.digits(), before) == digits, read.digits()
+	})
+}
+
+// holds puts the other one on hold, who hears music and no more of the first; then both talk again.
+func holds(t *testing.T, who, held seat) {
+	t.Helper()
+	who.hold()
+	eventually(t, "who is held hears music", func() (bool, any) {
+		s, err := held.heard()
+		end := s.last(time.Second)
+		said := fmt.Sprintf("%v of sound, loudness %.4f, %.3f of it the tone, %v", s.length(), end.loudness(), end.share(who.hertz), err)
+		return end.length() >= time.Second && end.loudness() > audible && end.share(who.hertz) < 1-enough, said
+	})
+	who.resume()
+	hears(t, "who held", who, held.hertz)
+	hears(t, "who was held", held, who.hertz)
+}
+
+// A phone sends who it talks with to somebody else, and is out of it.
+func TestBlindTransfer(t *testing.T) {
+	f := newCallFloor(t)
+	baresip, linphone, page := model{"baresip", "sdes"}, model{"linphone", "sdes"}, model{"page", "dtls"}
+	for _, who := range [][3]model{{linphone, baresip, page}, {page, linphone, baresip}, {baresip, page, linphone}} {
+		t.Run(fmt.Sprintf("by %s", who[1]), func(t *testing.T) {
+			t.Parallel()
+			first, by, to := f.seat(t, who[0], callerTone), f.seat(t, who[1], calleeTone), f.seat(t, who[2], thirdTone)
+			talk(t, first, by)
+			by.refer(to.uri())
+			to.awaitRing()
+			to.answer()
+			to.awaitTalk(1)
+			by.awaitEnd()
+			hears(t, "who was transferred", first, thirdTone)
+			hears(t, "whom he was transferred to", to, callerTone)
+			to.hangup()
+			first.awaitEnd()
+		})
+	}
+}
+
+// A phone holds one call, asks somebody else in a second one, and joins the two.
+func TestAttendedTransfer(t *testing.T) {
+	f := newCallFloor(t)
+	baresip, linphone, page := model{"baresip", "sdes"}, model{"linphone", "sdes"}, model{"page", "dtls"}
+	for _, who := range [][3]model{{baresip, linphone, page}, {linphone, page, baresip}} {
+		t.Run(fmt.Sprintf("by %s", who[1]), func(t *testing.T) {
+			t.Parallel()
+			first, by, to := f.seat(t, who[0], callerTone), f.seat(t, who[1], calleeTone), f.seat(t, who[2], thirdTone)
+			talk(t, first, by)
+			by.hold()
+			by.dial(to.uri())
+			to.awaitRing()
+			to.answer()
+			by.awaitTalk(2)
+			hears(t, "who asks", by, thirdTone)
+			hears(t, "who is asked", to, calleeTone)
+			by.caller.(joiner).join()
+			hears(t, "who was transferred", first, thirdTone)
+			hears(t, "whom he was transferred to", to, callerTone)
+			to.hangup()
+			first.awaitEnd()
+		})
+	}
+}
+
+// joiner is a phone that can transfer who is in its first call to who is in its second.
+type joiner interface{ join() }

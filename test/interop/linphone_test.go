@@ -73,15 +73,21 @@ func (l *linecaller) awaitRegistered() {
 	})
 }
 
-func (l *linecaller) dial(uri string)  { l.t.Helper(); l.say("call " + uri) }
-func (l *linecaller) awaitRing()       { l.t.Helper(); l.awaitSaid("Receiving new incoming call", 1) }
-func (l *linecaller) awaitTalk()       { l.t.Helper(); l.awaitSaid("Media streams established", 1) }
+func (l *linecaller) dial(uri string) { l.t.Helper(); l.say("call " + uri) }
+func (l *linecaller) awaitRing()      { l.t.Helper(); l.awaitSaid("Receiving new incoming call", 1) }
+func (l *linecaller) awaitTalk(calls int) {
+	l.t.Helper()
+	l.awaitSaid("Media streams established", calls)
+}
 func (l *linecaller) awaitEnd()        { l.t.Helper(); l.awaitSaid(" ended (", 1) }
 func (l *linecaller) answer()          { l.t.Helper(); l.say("answer") }
 func (l *linecaller) hangup()          { l.t.Helper(); l.say("terminate") }
 func (l *linecaller) hold()            { l.t.Helper(); l.say("pause") }
 func (l *linecaller) resume()          { l.t.Helper(); l.say("resume") }
 func (l *linecaller) refer(uri string) { l.t.Helper(); l.say("transfer " + uri) }
+
+// join transfers its first call to its second.
+func (l *linecaller) join() { l.t.Helper(); l.say("transfer 1 --to-call 2") }
 
 func (l *linecaller) press(digits string) {
 	l.t.Helper()

@@ -82,20 +82,23 @@ func (w *webphone) do(what string) { w.t.Helper(); run[bool](w, "(%s, true)", wh
 // newest is the session that things are done to.
 const newest = "sessions.length - 1"
 
-func (w *webphone) awaitRegistered() { w.t.Helper(); w.await("registered", 1) }
-func (w *webphone) dial(uri string)  { w.t.Helper(); w.do(fmt.Sprintf("dial(%q)", uri)) }
-func (w *webphone) awaitRing()       { w.t.Helper(); w.await(" rings", 1) }
-func (w *webphone) awaitTalk()       { w.t.Helper(); w.await(" talks", 1) }
-func (w *webphone) awaitEnd()        { w.t.Helper(); w.await(" ended", 1) }
-func (w *webphone) answer()          { w.t.Helper(); w.do("answer(" + newest + ")") }
-func (w *webphone) hangup()          { w.t.Helper(); w.do("hangup(" + newest + ")") }
-func (w *webphone) hold()            { w.t.Helper(); w.do("hold(" + newest + ")") }
-func (w *webphone) resume()          { w.t.Helper(); w.do("resume(" + newest + ")") }
+func (w *webphone) awaitRegistered()    { w.t.Helper(); w.await("registered", 1) }
+func (w *webphone) dial(uri string)     { w.t.Helper(); w.do(fmt.Sprintf("dial(%q)", uri)) }
+func (w *webphone) awaitRing()          { w.t.Helper(); w.await(" rings", 1) }
+func (w *webphone) awaitTalk(calls int) { w.t.Helper(); w.await(" talks", calls) }
+func (w *webphone) awaitEnd()           { w.t.Helper(); w.await(" ended", 1) }
+func (w *webphone) answer()             { w.t.Helper(); w.do("answer(" + newest + ")") }
+func (w *webphone) hangup()             { w.t.Helper(); w.do("hangup(" + newest + ")") }
+func (w *webphone) hold()               { w.t.Helper(); w.do("hold(" + newest + ")") }
+func (w *webphone) resume()             { w.t.Helper(); w.do("resume(" + newest + ")") }
 func (w *webphone) press(digits string) {
 	w.t.Helper()
 	w.do(fmt.Sprintf("press(%s, %q)", newest, digits))
 }
 func (w *webphone) refer(uri string) { w.t.Helper(); w.do(fmt.Sprintf("refer(%s, %q)", newest, uri)) }
+
+// join transfers its first call to its second.
+func (w *webphone) join() { w.t.Helper(); w.do("refer(0, sessions[1].remote_identity.uri, 1)") }
 
 func (w *webphone) heard() (sound, error) {
 	b, err := base64.StdEncoding.DecodeString(run[string](w, "recording()"))
