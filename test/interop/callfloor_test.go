@@ -40,7 +40,7 @@ const (
 	theirPassword = "everybody-has-the-same"
 )
 
-func newCallFloor(t *testing.T) *callFloor {
+func newCallFloor(t *testing.T, withBrowser bool) *callFloor {
 	t.Helper()
 	users := strings.Builder{}
 	users.WriteString("pbx: {domain: " + domain + ", realm: " + domain + "}\nusers:\n")
@@ -48,8 +48,11 @@ func newCallFloor(t *testing.T) *callFloor {
 		fmt.Fprintf(&users, "  - {extension: \"%d\", name: Person %d, email: p%d@pbx.test, password: %s}\n",
 			firstPerson+n, n, n, theirPassword)
 	}
-	s := newGatewayOf(t, users.String())
-	return &callFloor{system: s, browser: chromium(t, s), pages: phonePages(t)}
+	f := &callFloor{system: newGatewayOf(t, users.String())}
+	if withBrowser {
+		f.browser, f.pages = chromium(t, f.system), phonePages(t)
+	}
+	return f
 }
 
 // seat is a phone at work, and who has it.
@@ -74,10 +77,13 @@ func (m model) String() string {
 	return m.program + "-" + m.media
 }
 
+// person returns the extension of somebody who has no phone yet.
+func (f *callFloor) person() string { return fmt.Sprint(firstPerson - 1 + int(f.people.Add(1))) }
+
 // seat starts a phone of a model for a person who has no other one, and waits until it is registered.
 func (f *callFloor) seat(t *testing.T, m model, hertz int) seat {
 	t.Helper()
-	extension := fmt.Sprint(firstPerson + int(f.people.Add(1)))
+	extension := f.person()
 	s := seat{extension: extension, hertz: float64(hertz)}
 	switch m.program {
 	case "baresip":

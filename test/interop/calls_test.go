@@ -94,7 +94,7 @@ func TestPageAlone(t *testing.T) {
 
 // Each program calls each, with each protection it has, and both hear the other's tone.
 func TestCalls(t *testing.T) {
-	f := newCallFloor(t)
+	f := newCallFloor(t, true)
 	sdes := []model{{"baresip", "sdes"}, {"linphone", "sdes"}, {"page", "dtls"}}
 	dtls := []model{{"baresip", "dtls"}, {"linphone", "dtls"}}
 	pairs := append(product(sdes, sdes), product(dtls, dtls)...)
@@ -157,7 +157,7 @@ func holds(t *testing.T, who, held seat) {
 
 // A phone sends who it talks with to somebody else, and is out of it.
 func TestBlindTransfer(t *testing.T) {
-	f := newCallFloor(t)
+	f := newCallFloor(t, true)
 	baresip, linphone, page := model{"baresip", "sdes"}, model{"linphone", "sdes"}, model{"page", "dtls"}
 	for _, who := range [][3]model{{linphone, baresip, page}, {page, linphone, baresip}, {baresip, page, linphone}} {
 		t.Run(fmt.Sprintf("by %s", who[1]), func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestBlindTransfer(t *testing.T) {
 
 // A phone holds one call, asks somebody else in a second one, and joins the two.
 func TestAttendedTransfer(t *testing.T) {
-	f := newCallFloor(t)
+	f := newCallFloor(t, true)
 	baresip, linphone, page := model{"baresip", "sdes"}, model{"linphone", "sdes"}, model{"page", "dtls"}
 	for _, who := range [][3]model{{baresip, linphone, page}, {linphone, page, baresip}} {
 		t.Run(fmt.Sprintf("by %s", who[1]), func(t *testing.T) {
@@ -204,3 +204,34 @@ func TestAttendedTransfer(t *testing.T) {
 
 // joiner is a phone that can transfer who is in its first call to who is in its second.
 type joiner interface{ join() }
+
+// Two talk, a third one joins them, and everybody hears the others.
+func TestConference(t *testing.T) {
+	f := newCallFloor(t, true)
+	first := f.seat(t, model{"baresip", "sdes"}, callerTone)
+	second, third := f.seat(t, model{"page", "dtls"}, calleeTone), f.seat(t, model{"page", "dtls"}, thirdTone)
+	talk(t, first, second)
+	header := run[string](second.caller.(*webphone), "invitation(0)")
+	third.caller.(*webphone).do(fmt.Sprintf("dial(%q, %q)", second.uri(), header))
+	third.awaitTalk(1)
+	hearsBoth(t, "the first", first, calleeTone, thirdTone)
+	hearsBoth(t, "the second", second, callerTone, thirdTone)
+	hearsBoth(t, "the third", third, callerTone, calleeTone)
+	third.hangup()
+	hears(t, "the first", first, calleeTone)
+	hears(t, "the second", second, callerTone)
+	first.hangup()
+	second.awaitEnd()
+}
+
+// hearsBoth waits until the last second of what a phone heard is two tones at once, neither drowning the other.
+func hearsBoth(t *testing.T, who string, c caller, a, b float64) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%s hears %g and %g Hz", who, a, b), func() (bool, any) {
+		s, err := c.heard()
+		end := s.last(time.Second)
+		one, two := end.share(a), end.share(b)
+		said := fmt.Sprintf("%v of sound, loudness %.4f, %.3f and %.3f of it the tones, %v", s.length(), end.loudness(), one, two, err)
+		return end.loudness() > audible && one+two >= enough && min(one, two) > 0.2, said
+	})
+}

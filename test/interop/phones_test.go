@@ -95,11 +95,17 @@ func modules(t *testing.T) string {
 // sipp runs one scenario of testdata once, with further keywords, and returns how it ended.
 func sipp(t *testing.T, scenario string, server netip.AddrPort, user, domain, password string, keys ...string) error {
 	t.Helper()
+	return sippOn(t, freeUDPPort(t), scenario, server, user, domain, password, keys...)
+}
+
+// sippOn does that from a port.
+func sippOn(t *testing.T, port, scenario string, server netip.AddrPort, user, domain, password string, keys ...string) error {
+	t.Helper()
 	path, err := filepath.Abs(filepath.Join("testdata", scenario))
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{server.String(), "-sf", path, "-m", "1", "-t", "u1", "-i", "127.0.0.1", "-p", freeUDPPort(t), "-s", user,
+	args := []string{server.String(), "-sf", path, "-m", "1", "-t", "u1", "-i", "127.0.0.1", "-p", port, "-s", user,
 		"-au", user, "-ap", password, "-key", "domain", domain, "-nostdin", "-trace_err", "-timeout", "30s", "-timeout_error"}
 	for i := 0; i+1 < len(keys); i += 2 {
 		args = append(args, "-key", keys[i], keys[i+1])
