@@ -75,7 +75,13 @@ func ack(cseq int, body string) string {
 func ackBack(cseq, steps int) string {
 	return once(sameBranch(request("ACK", cseq, callee, ""), steps))
 }
-func cancel(cseq, steps int) string { return sameBranch(request("CANCEL", cseq, callee, ""), steps) }
+
+func cancel(cseq, steps int) string {
+	return untagged(sameBranch(request("CANCEL", cseq, callee, ""), steps))
+}
+
+// untagged takes the tag from the To of what is no part of a dialog.
+func untagged(request string) string { return strings.Replace(request, "[peer_tag_param]", "", 1) }
 
 func sameBranch(request string, steps int) string {
 	return strings.Replace(request, "[branch]", fmt.Sprintf("[branch-%d]", steps), 1)
@@ -107,7 +113,7 @@ func pause(milliseconds int) string { return fmt.Sprintf(`<pause milliseconds="%
 func invited(body string) scenario {
 	return scenario{
 		request("INVITE", 1, callee, body), maybe(100), `<recv response="407" auth="true"/>`, ackBack(1, 3),
-		request("INVITE", 2, callee, body, "[authentication]"), maybe(100),
+		untagged(request("INVITE", 2, callee, body, "[authentication]")), maybe(100),
 	}
 }
 
