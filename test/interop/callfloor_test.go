@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -49,6 +50,8 @@ func newCallFloor(t *testing.T, withBrowser bool) *callFloor {
 			firstPerson+n, n, n, theirPassword)
 	}
 	f := &callFloor{system: newGatewayOf(t, users.String())}
+	f.system.admin.open(f.system.signInLink())
+	f.system.admin.press("", nil)
 	if withBrowser {
 		f.browser, f.pages = chromium(t, f.system), phonePages(t)
 	}
@@ -96,8 +99,28 @@ func (f *callFloor) seat(t *testing.T, m model, hertz int) seat {
 	default:
 		t.Fatalf("%s is no program of the test's", m.program)
 	}
+	f.tell(t, extension)
 	s.awaitRegistered()
 	return s
+}
+
+// tell logs the messages of a person's phones when the test fails.
+func (f *callFloor) tell(t *testing.T, extension string) {
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		var trace struct {
+			Messages []struct {
+				Inbound bool
+				Text    string
+			}
+		}
+		f.system.admin.call(http.MethodGet, "/v1/trace?of="+extension+"@"+domain, nil, &trace)
+		for _, m := range trace.Messages {
+			t.Logf("%s, from the phone: %v\n%s", extension, m.Inbound, m.Text)
+		}
+	})
 }
 
 func (f *callFloor) baresip(t *testing.T, m model, extension string, hertz int) caller {
