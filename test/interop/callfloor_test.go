@@ -71,7 +71,12 @@ func (s seat) uri() string { return "sip:" + s.extension + "@" + domain }
 type model struct {
 	program string // baresip, linphone or page
 	media   string // sdes, dtls, or plain: that one is over UDP, the others over TLS
+	codecs  string // of baresip's; empty: all
 }
+
+// g711 is a baresip that needs no other codec for music and mixing: 1.0.0 stops writing down what it hears when the codec
+// changes.
+var g711 = model{"baresip", "sdes", "PCMA/8000/1,PCMU/8000/1"}
 
 func (m model) String() string {
 	if m.program == "page" {
@@ -131,6 +136,9 @@ func (f *callFloor) baresip(t *testing.T, m model, extension string, hertz int) 
 	account := fmt.Sprintf("<sip:%[1]s@%[2]s;transport=%[3]s>;auth_user=%[1]s;auth_pass=%[4]s;"+
 		"outbound=\"sip:%[5]s;transport=%[3]s\";sipnat=outbound;regint=60;mediaenc=%[6]s",
 		extension, domain, transport, theirPassword, f.system.sip(transport), encryption)
+	if m.codecs != "" {
+		account += ";audio_codecs=" + m.codecs
+	}
 	return newBarephone(t, hertz, account, "sip_listen 127.0.0.1:0", "sip_cafile "+f.system.caFile)
 }
 
