@@ -74,8 +74,7 @@ type model struct {
 	codecs  string // of baresip's; empty: all
 }
 
-// g711 is a baresip that needs no other codec for music and mixing: 1.0.0 stops writing down what it hears when the codec
-// changes.
+// g711 is a baresip that needs no other codec for mixing, so that it is not re-INVITEd: 1.0.0 writes nothing down after that.
 var g711 = model{"baresip", "sdes", "PCMA/8000/1,PCMU/8000/1"}
 
 func (m model) String() string {

