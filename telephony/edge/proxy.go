@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
@@ -56,6 +57,23 @@ func (e *Edge) toProxy(ctx context.Context, gone registrar.Flow, r sip.Request) 
 		failure = err
 	}
 	return nil, fmt.Errorf("%w: %w", ErrFlowGone, failure)
+}
+
+// hold keeps a proxy's connection open: a request for a phone behind it may come at any time, and proxies close what is
+// idle. It is the double CRLF of RFC 5626 §3.5.1, which every stream takes.
+func (s *stream) hold(ctx context.Context) {
+	tick := time.NewTicker(s.edge.cfg.Limits.Ping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.out.send([]byte("\r\n\r\n"))
+		case <-s.flow.gone:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (e *Edge) isProxy(a netip.Addr) bool {

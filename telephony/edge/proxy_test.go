@@ -7,10 +7,13 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
+	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -121,4 +124,33 @@ func (names) Resolve(_ context.Context, uri wire.URI) ([]sip.Hop, error) {
 		Transport: telephony.Transport(transport), Address: netip.AddrPortFrom(netip.MustParseAddr(address), uint16(uri.Port)),
 		Host: string(uri.Host), Domain: string(uri.Host),
 	}}, nil
+}
+
+// A proxy's idle connection is kept open, and a call for a phone behind it takes another one when its own has closed.
+func TestCallsTakeAnotherConnectionOfTheProxy(t *testing.T) {
+	s := newStub(func(*edge.Signalling, signal.Event) {})
+	r := startConfigured(t, s, edge.Config{
+		Listeners: everyKind(), Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+		Limits: edge.Limits{Ping: 50 * time.Millisecond},
+	})
+	s.run(t, r)
+	one, two := r.party("tcp"), r.party("tcp")
+	for _, p := range []*party{one, two} {
+		p.say(message("REGISTER", "TCP", "1002", "Contact: <sip:1002@a>"))
+		p.next()
+	}
+	first := make([]byte, 4)
+	if _, err := io.ReadFull(two, first); err != nil || string(first) != "\r\n\r\n" {
+		t.Fatalf("%q %v", first, err)
+	}
+	all, _ := s.fake.seen()
+	_ = one.Close()
+	eventually(t, "its connection is closed", func() bool { return len(closedOf(&s.fake)) == 1 })
+	aor := telephony.NewAoR("1002", "example.com")
+	out := invitation(s.tx(), aor, "sip:1002@10.0.0.1")
+	out.Ways = []signal.Way{{Flow: all[0].Flow, AoR: aor, Path: "<sip:proxy.example;lr>"}}
+	r.Signalling().Send(out)
+	if invite := two.next(); !strings.HasPrefix(invite, "INVITE sip:1002@10.0.0.1 ") {
+		t.Error(invite)
+	}
 }

@@ -119,6 +119,9 @@ func (s *stream) serve(ctx context.Context) {
 	}
 	s.edge.live.Store(s.flow.ID, s.flow)
 	s.firstBy = time.Now().Add(s.edge.cfg.Limits.FirstMessage)
+	if s.web == nil && s.edge.isProxy(s.flow.Remote.Addr()) {
+		s.out.writers.Go(func() { s.hold(ctx) })
+	}
 	s.take(ctx)
 	s.finish(ctx)
 }

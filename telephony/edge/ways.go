@@ -62,6 +62,11 @@ func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
 		}
 		return &carrier{w.s, f, way.AoR}, nil
 	}
+	if way.Path != "" && w.s.edge.isProxy(way.Flow.Remote.Addr()) {
+		if f := w.s.edge.another(way.Flow); f != nil {
+			return &carrier{w.s, f, way.AoR}, nil
+		}
+	}
 	for _, b := range w.s.phone(way) {
 		if f, err := w.s.edge.find(b.Flow); err == nil && b.Node == w.s.edge.cfg.Node {
 			return &carrier{w.s, f, way.AoR}, nil
