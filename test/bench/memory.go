@@ -88,6 +88,10 @@ func (b *bench) bindings(ctx context.Context, rows *table) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, ours.stop()) }()
+	// What reading the users has left is collected once it is quiet.
+	if err := pause(ctx, 8*time.Second, nil); err != nil {
+		return err
+	}
 	before, err := ours.live(ctx)
 	if err != nil {
 		return err
