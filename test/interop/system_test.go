@@ -52,11 +52,11 @@ func newSystem(t *testing.T, change ...func(*config.Config)) *system {
 // newGateway starts all roles on SQLite and loopback; nothing is linked yet.
 func newGateway(t *testing.T, change ...func(*config.Config)) *system {
 	t.Helper()
-	return newGatewayOf(t, users)
+	return newGatewayOf(t, users, change...)
 }
 
 // newGatewayOf does that with other people.
-func newGatewayOf(t *testing.T, users string) *system {
+func newGatewayOf(t *testing.T, users string, change ...func(*config.Config)) *system {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "demarc") // a socket's path must be short
 	if err != nil {
