@@ -57,11 +57,14 @@ func (m messages) Trace(ctx context.Context, id account.ID, of string, after tra
 	var asking sync.WaitGroup
 	for _, n := range others {
 		if silent := m.g.now().Sub(n.SeenAt); silent > missingAfter {
-			told.unasked(n.Name, "not heard of since "+n.SeenAt.UTC().Format(time.RFC3339)+": it is down or cut off from the store")
+			told.unasked(n.Name, "not heard of since "+n.SeenAt.UTC().Format(time.RFC3339)+
+				": it is down or cut off from the store")
 			continue
 		}
 		asking.Go(func() {
-			told.take(n.Name, question(n.Name), func(q trace.Question) (trace.Page, error) { return m.ask(bounded, n.Name, q) })
+			told.take(n.Name, question(n.Name), func(q trace.Question) (trace.Page, error) {
+				return m.ask(bounded, n.Name, q)
+			})
 		})
 	}
 	asking.Wait()

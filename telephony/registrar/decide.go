@@ -221,6 +221,9 @@ func (t *turn) replace(i int, c Contact, expires time.Duration) {
 }
 
 func (t *turn) binding(c Contact, expires time.Duration) Binding {
+	if !t.req.Outbound {
+		c.RegID = 0 // RFC 5626 §6: without the option tag it means nothing
+	}
 	return Binding{
 		Account: t.state.Account, Node: t.state.Node, AoR: t.state.AoR, Key: contactKey(c, t.req.Outbound),
 		Contact: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, CallID: t.req.CallID, CSeq: t.req.CSeq,

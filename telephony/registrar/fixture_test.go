@@ -57,7 +57,7 @@ func (m *memory) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Sub
 	if m.away {
 		return registrar.Subscriber{}, registrar.ErrStoreAway
 	}
-	if aor.User == m.panicOn {
+	if m.panicOn != "" && aor.User == m.panicOn {
 		panic("injected")
 	}
 	password, ok := m.passwords[aor.User]
