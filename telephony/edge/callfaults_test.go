@@ -3,6 +3,8 @@ package edge_test
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -292,6 +294,46 @@ func TestForgedAddressesGetLittle(t *testing.T) {
 	if got == 0 || 2*got > 3*len(request) {
 		t.Errorf("%d bytes for %d", got, len(request))
 	}
+}
+
+// What is sent before the edge serves goes out, or fails; the exchange is told when it can be.
+func TestRequestsOfAnEarlierLife(t *testing.T) {
+	phone, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = phone.Close() }()
+	_ = phone.SetReadDeadline(time.Now().Add(20 * time.Second))
+	s := newStub(func(*edge.Signalling, signal.Event) {})
+	e, err := edge.New(edge.Config{Listeners: everyKind()[:2]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	aor := telephony.NewAoR("1002", "example.com")
+	remote := netip.MustParseAddrPort(phone.LocalAddr().String())
+	for transport, out := range map[telephony.Transport]signal.Outgoing{"udp": invitation(s.tx(), aor, "sip:a"), "tcp": invitation(s.tx(), aor, "sip:b")} {
+		out.Method, out.Headers[3].Value = "BYE", "9 BYE"
+		out.Ways = []signal.Way{{Flow: telephony.Flow{ID: 1, Listener: string(transport), Transport: transport, Remote: remote}, AoR: aor}}
+		e.Signalling().Send(out)
+	}
+	if got := s.names(); got != "" {
+		t.Errorf("told %s already", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- e.Serve(ctx, s) }()
+	defer func() { cancel(); <-served }()
+	buf := make([]byte, 4096)
+	n, from, err := phone.ReadFrom(buf)
+	if err != nil || !strings.HasPrefix(string(buf[:n]), "BYE sip:a ") {
+		t.Fatalf("%q, %v", buf[:n], err)
+	}
+	eventually(t, "the lost one is told", func() bool { return s.names() == "503" })
+	_, _ = phone.WriteTo([]byte(responseTo(string(buf[:n]), 200, "", "")), from)
+	eventually(t, "the other one is told", func() bool { return s.names() == "503 200" })
 }
 
 // A panic of the exchange ends the request that caused it.

@@ -264,7 +264,7 @@ func readRAck(m *wire.Message) (rseq, cseq uint32, ok bool) {
 func (e *Edge) ack(f *flow, m *wire.Message) {
 	e.count.messages.add(Message{f.Listener, "ACK", 0}, 1)
 	s := e.signalling
-	if s.calls == nil {
+	if !s.served() {
 		return
 	}
 	tx, what := s.uas.Match(m, f.ID)

@@ -25,10 +25,11 @@ type Calls interface {
 }
 
 // Signalling is how calls are signalled: what telephony/signal says that the edge does. Its methods never block, and may be
-// called from when the edge serves.
+// called once the edge listens.
 type Signalling struct {
 	edge   *Edge
-	calls  Calls // nil: calls are refused
+	serves chan struct{} // closed once there is who takes calls
+	calls  Calls
 	wheel  *sip.Wheel
 	uas    *sip.UAS
 	uac    *sip.UAC
@@ -38,6 +39,7 @@ type Signalling struct {
 
 	linking sync.Mutex
 	links   map[string]*link // by node
+	early   []signal.Event   // from before there is who takes calls
 
 	sentBy map[string]string // by listener
 	trusts map[string]bool   // by listener
@@ -47,7 +49,7 @@ type Signalling struct {
 const maxTransactions = 1 << 17
 
 func newSignalling(e *Edge) *Signalling {
-	s := &Signalling{edge: e, wheel: sip.NewWheel(e.cfg.Timers), links: make(map[string]*link)}
+	s := &Signalling{edge: e, wheel: sip.NewWheel(e.cfg.Timers), links: make(map[string]*link), serves: make(chan struct{})}
 	s.relay = newRelay(s)
 	s.wheel.Fault = func(value any) { e.panicked("timer", value) }
 	s.uas = sip.NewUAS(sip.UASConfig{Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Missing: s.missing})
@@ -61,14 +63,51 @@ func newSignalling(e *Edge) *Signalling {
 // Signalling returns the sending side of calls.
 func (e *Edge) Signalling() *Signalling { return e.signalling }
 
-func (s *Signalling) start(c Calls) {
-	s.calls = c
-	s.nodes, _ = c.(Nodes)
+// listens notes what the listeners are called: from now on requests can be sent over UDP, as those that end the calls of an
+// earlier life.
+func (s *Signalling) listens() {
 	s.sentBy, s.trusts = make(map[string]string), make(map[string]bool)
 	for _, l := range s.edge.cfg.Listeners {
 		s.sentBy[l.Name], s.trusts[l.Name] = s.edge.sentBy(l.Name), l.TrustsFlows
 	}
+}
+
+func (s *Signalling) start(c Calls) {
+	s.calls = c
+	s.nodes, _ = c.(Nodes)
 	s.asking.start()
+	s.linking.Lock()
+	close(s.serves)
+	early := s.early
+	s.early = nil
+	s.linking.Unlock()
+	for _, ev := range early {
+		s.hand(ev)
+	}
+}
+
+// postponed keeps an event until there is who takes calls: what was sent before that must end too.
+func (s *Signalling) postponed(ev signal.Event) bool {
+	if s.served() {
+		return false
+	}
+	s.linking.Lock()
+	defer s.linking.Unlock()
+	if s.served() {
+		return false
+	}
+	s.early = append(s.early, ev)
+	return true
+}
+
+// served reports whether there is who takes calls.
+func (s *Signalling) served() bool {
+	select {
+	case <-s.serves:
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *Signalling) stop() {
@@ -151,7 +190,7 @@ func (s *Signalling) hand(ev signal.Event) (taken bool) {
 		s.relay.take(ev)
 		return true
 	}
-	if s.calls.Take(ev) {
+	if s.postponed(ev) || s.calls.Take(ev) {
 		return true
 	}
 	s.edge.count.rejects.add(Reject{"", "call_queue"}, 1)
@@ -201,7 +240,7 @@ func (s *Signalling) failed(f sip.Failure) {
 
 // response takes a response; it reports whether it was to a request of a call.
 func (s *Signalling) response(f *flow, m *wire.Message) bool {
-	if s.calls == nil {
+	if !s.served() {
 		return false
 	}
 	tx, way, what := s.uac.Receive(m, f.Flow)

@@ -14,7 +14,7 @@ const allow = "REGISTER, OPTIONS"
 
 // supported reports whether a request may require the option tag (RFC 3327, RFC 5626; in calls RFC 3262, RFC 3891, RFC 4028).
 func (e *Edge) supported(tag []byte) bool {
-	if e.signalling.calls != nil {
+	if e.signalling.served() {
 		for _, known := range [...]string{"100rel", "replaces", "timer"} {
 			if wire.EqualFold(tag, known) {
 				return true
@@ -139,9 +139,9 @@ func (e *Edge) serve(ctx context.Context, f *flow, m *wire.Message) {
 // call serves what belongs to calls, once there is who takes them.
 func (e *Edge) call(ctx context.Context, f *flow, m *wire.Message) {
 	switch name := method(m); {
-	case e.signalling.calls == nil && name == "CANCEL":
+	case !e.signalling.served() && name == "CANCEL":
 		e.answer(f, m, 481, "")
-	case e.signalling.calls == nil:
+	case !e.signalling.served():
 		e.answer(f, m, 405, "", header{"Allow", e.allow})
 	case name == "CANCEL":
 		e.cancel(f, m)
@@ -154,7 +154,7 @@ func (e *Edge) call(ctx context.Context, f *flow, m *wire.Message) {
 
 // options lists the option tags that are known here.
 func (e *Edge) options() string {
-	if e.signalling.calls != nil {
+	if e.signalling.served() {
 		return "path, outbound, 100rel, replaces, timer"
 	}
 	return "path, outbound"

@@ -116,6 +116,7 @@ func (e *Edge) Listen(ctx context.Context) error {
 			}
 		}
 	}
+	e.signalling.listens()
 	return nil
 }
 

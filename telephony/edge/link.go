@@ -128,7 +128,7 @@ func (l *link) Response(m *wire.Message) bool {
 // Request implements sip.Link: for a phone here, or from a phone there to its call here.
 func (l *link) Request(m *wire.Message, r sip.Routed) {
 	defer l.s.edge.recovered("link")
-	if l.s.calls == nil {
+	if !l.s.served() {
 		return
 	}
 	if !r.Asks {

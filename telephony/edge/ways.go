@@ -46,10 +46,7 @@ func (c *carrier) Send(b []byte) {
 
 // Open finds the flow: the way's own while it is open, else the newest one of the same phone.
 func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
-	switch {
-	case w.s.calls == nil:
-		return nil, errNotServed
-	case way.Node != "" && way.Node != w.s.edge.cfg.Node:
+	if way.Node != "" && way.Node != w.s.edge.cfg.Node {
 		return w.s.elsewhere(way)
 	}
 	f, err := w.s.edge.find(way.Flow)
@@ -81,7 +78,7 @@ func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
 
 // SamePhone reports whether the very phone that the way leads to stands on the flow.
 func (w ways) SamePhone(way signal.Way, flow uint64) bool {
-	return way.Instance != "" && slices.ContainsFunc(w.s.calls.Bindings(way.AoR), func(b registrar.Binding) bool {
+	return way.Instance != "" && w.s.served() && slices.ContainsFunc(w.s.calls.Bindings(way.AoR), func(b registrar.Binding) bool {
 		return b.Flow.ID == flow && samePhone(way, b)
 	})
 }
@@ -97,6 +94,9 @@ func samePhone(way signal.Way, b registrar.Binding) bool {
 // elsewhere returns the way to a phone's flow at another node; or, when no phone is named, from a phone's flow here to its call
 // there.
 func (s *Signalling) elsewhere(way signal.Way) (sip.Carrier, error) {
+	if !s.served() {
+		return nil, errNotServed
+	}
 	l, err := s.link(way.Node)
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ func (s *Signalling) stream(way signal.Way) *flow {
 
 // phone returns the reachable bindings of the phone that a way leads to, newest first.
 func (s *Signalling) phone(way signal.Way) []registrar.Binding {
-	if way.AoR.IsZero() || s.calls == nil {
+	if way.AoR.IsZero() || !s.served() {
 		return nil
 	}
 	found := slices.DeleteFunc(s.calls.Bindings(way.AoR), func(b registrar.Binding) bool {
