@@ -70,12 +70,21 @@ func (l *loop) run(ctx context.Context, tell func(telephony.MediaEvent)) {
 	l.mu.Lock()
 	l.serving = ctx
 	l.mu.Unlock()
-	stop := context.AfterFunc(ctx, l.poller.rouse)
+	stop := context.AfterFunc(ctx, l.rouse)
 	defer stop()
 	for ctx.Err() == nil {
 		l.wait(tell)
 	}
 	l.close()
+}
+
+// rouse ends a wait. The lock keeps it from a loop that has ended, whose descriptor may be another file's by now.
+func (l *loop) rouse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.stopped {
+		l.poller.rouse()
+	}
 }
 
 // wait waits for packets, works them off, and naps when there were some.

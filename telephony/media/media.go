@@ -258,6 +258,7 @@ func (m *Media) together(stays, moves *leg) bool {
 	if err := stays.loop.adopt(moves); err != nil {
 		m.config.Logger.Error("media of a leg is lost", "id", moves.id, "error", err)
 		delete(m.legs, moves.id)
+		moves.streams((*stream).end)
 		moves.streams(m.abandon)
 		return false
 	}

@@ -17,6 +17,8 @@ type poller struct {
 	slots []*socket
 	empty []int32 // free slots
 	ready [batch]unix.EpollEvent
+
+	closed bool
 }
 
 // bellSlot stands for the eventfd.
@@ -49,8 +51,11 @@ func (p *poller) wait(timeout time.Duration) int {
 	return n
 }
 
-// rouse ends a wait.
+// rouse ends a wait; a poller that is closed has none.
 func (p *poller) rouse() {
+	if p.closed {
+		return
+	}
 	_, _ = unix.Write(p.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // only a full counter refuses it, which wakes as well
 }
 
@@ -103,4 +108,5 @@ func (p *poller) close() {
 		}
 	}
 	_, _ = unix.Close(p.bell), unix.Close(p.fd)
+	p.closed = true
 }
