@@ -154,6 +154,9 @@ func newWatcher(t *testing.T, transport, address, user, instance string) *watche
 			case w.asked <- string(m.Method) + " " + string(m.Body):
 			default:
 			}
+			if m.Is("INVITE") {
+				return sip.Answer{Status: 486}
+			}
 			return sip.Answer{Status: 200}
 		},
 	})
@@ -206,6 +209,43 @@ func (w *watcher) request(method string, more ...sip.Header) *sip.Response {
 		more = append(more, sip.Header{Name: "Authorization", Value: answer.String()})
 	}
 	return nil
+}
+
+const offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 20000 RTP/AVP 8 0\r\n"
+
+// call rings a user and returns the last status; nobody here speaks.
+func (w *watcher) call(user string) int {
+	w.t.Helper()
+	uri, proof := "sip:"+user+"@"+domain, ""
+	for {
+		w.cseq++
+		headers := []sip.Header{
+			{Name: "From", Value: "<sip:" + w.user + "@" + domain + ">;tag=call"}, {Name: "To", Value: "<" + uri + ">"},
+			{Name: "Call-ID", Value: w.callID + "call"}, {Name: "CSeq", Value: fmt.Sprint(w.cseq, " INVITE")},
+			{Name: "Contact", Value: "<" + w.contact() + ">"}, {Name: "Content-Type", Value: "application/sdp"},
+		}
+		if proof != "" {
+			headers = append(headers, sip.Header{Name: "Proxy-Authorization", Value: proof})
+		}
+		ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+		response, err := w.conn.Do(ctx, sip.Request{Method: "INVITE", URI: uri, Headers: headers, Body: []byte(offer)})
+		cancel()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if response.Status != 407 || proof != "" {
+			return response.Status
+		}
+		challenge, err := digest.ParseChallenge(response.Header("Proxy-Authenticate"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		answer, err := digest.Digest(challenge, digest.Options{Method: "INVITE", URI: uri, Username: w.user, Password: password(w.user)})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		proof = answer.String()
+	}
 }
 
 func (w *watcher) contact() string { return "sip:" + w.user + "@" + w.conn.LocalAddr().String() }
@@ -266,6 +306,11 @@ func TestTwoProcessesAreOneInstallation(t *testing.T) {
 	t.Logf("a binding of node-b is seen by node-a within %v of its 200", time.Since(began).Round(time.Millisecond))
 	a.awaitReach("1001", `^`+desk.contact()+` at node node-b answered 200 OK after \d+ ms$`)
 	desk.expects("OPTIONS")
+	caller := newWatcher(t, "tcp", a.tcp, "1002", "caller")
+	if status := caller.call("1001"); status != 486 {
+		t.Errorf("a call from node-a to the phone of node-b got %d", status)
+	}
+	desk.expects("INVITE", "m=audio")
 
 	// A phone at node-b watches its user, who signs in on another phone at node-a: the change goes the other way.
 	watching := desk.request("SUBSCRIBE", sip.Header{Name: "Event", Value: "reg"}, sip.Header{Name: "Expires", Value: "300"},
