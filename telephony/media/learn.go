@@ -20,11 +20,20 @@ func newPlace(told netip.AddrPort, signalled netip.Addr) place {
 	told = netip.AddrPortFrom(told.Addr().Unmap(), told.Port())
 	signalled = signalled.Unmap()
 	p := place{told: told}
-	if told.Port() == 0 || !told.IsValid() || !private(told.Addr()) || !signalled.IsValid() || signalled == told.Addr() {
-		return p
+	switch {
+	case told.Port() == 0 || !told.IsValid() || signalled == told.Addr():
+	case inward(told.Addr()):
+		p.host, p.blind = signalled, true
+	case private(told.Addr()) && signalled.IsValid():
+		p.host, p.blind = signalled, !private(signalled)
 	}
-	p.host, p.blind = signalled, !private(signalled)
 	return p
+}
+
+// inward reports whether an address leads to this machine, or to many: what a phone elsewhere tells so is wrong, or meant to make us
+// send to what listens here alone.
+func inward(a netip.Addr) bool {
+	return a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 // private reports whether an address is one that NAT hides (RFC 1918, RFC 6598, RFC 3927, RFC 4193).

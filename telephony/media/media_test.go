@@ -288,6 +288,22 @@ func TestAPhoneBehindNATIsFoundAtItsSignallingAddress(t *testing.T) {
 	}
 }
 
+func TestNothingIsSentToThisMachineForAPhoneElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, suite := range []string{"", "AEAD_AES_256_GCM"} {
+		f := start(t, nil)
+		elsewhere := netip.MustParseAddr("192.0.2.1")
+		a, b := f.call(setting{suite: suite, signalled: elsewhere}), f.call(setting{})
+		f.media.Relay(a.id, b.id)
+		f.media.Play(a.id, "busy", true)
+		b.say(0, []byte("to whom?"))
+		wait(t, "it is counted", func() bool { return f.media.Report(b.id).Received == 1 && f.media.Report(a.id).Sent > 5 })
+		if n := queued(t, a.media); n != 0 {
+			t.Errorf("%q: %d packets went to what a phone elsewhere calls 127.0.0.1", suite, n)
+		}
+	}
+}
+
 func TestAnAuthenticPhoneMoves(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
