@@ -2,6 +2,7 @@ package callswitch_test
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -487,6 +488,29 @@ func TestRequestsOfStrangersAndOldOnesAreRefused(t *testing.T) {
 		t.Errorf("the user's BYE over a new flow got %d", w.told[0].Status)
 	}
 	w.finish()
+}
+
+func TestUDPIsTheSameFlowUnderAnotherNumber(t *testing.T) {
+	for remote, want := range map[string]int{"192.0.2.1:5060": 200, "192.0.2.1:5062": 407} {
+		w := newWorld(t.Fatalf)
+		w.change = func(r *signal.Request) {
+			r.Way.Flow.Transport, r.Way.Flow.Remote, r.Secure = telephony.UDP, netip.MustParseAddrPort("192.0.2.1:5060"), false
+		}
+		w.plain = true
+		tx := w.invite(true)
+		out, _ := w.sentTo(2, "INVITE")
+		w.respond(out, 200, nil)
+		w.ack(tx, false)
+		w.told = nil
+		w.inDialog(w.fars[1], "OPTIONS", func(r *signal.Request) {
+			r.Way.Flow = telephony.Flow{ID: 4711, Listener: "tls", Transport: telephony.UDP, Remote: netip.MustParseAddrPort(remote)}
+			r.User = telephony.AoR{}
+		})
+		if w.told[0].Status != want {
+			t.Errorf("%s got %d, want %d", remote, w.told[0].Status, want)
+		}
+		w.finish()
+	}
 }
 
 func TestAnotherProcessGoesOnWithACall(t *testing.T) {
