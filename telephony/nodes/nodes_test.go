@@ -123,12 +123,13 @@ func phone(t *testing.T) *sip.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	taken := <-accepted
 	_ = l.Close()
 	device := sip.NewConn(dialled, sip.Config{Transport: telephony.TCP, Handler: func(m *wire.Message) sip.Answer {
 		return sip.Answer{Status: 486, Reason: "In A Meeting", Tag: "phones-tag", Body: []byte("body of " + string(m.Body)),
 			Headers: []sip.Header{{Name: "Contact", Value: "<sip:phone@10.0.0.1>"}, {Name: "Content-Type", Value: "text/plain"}}}
 	}})
-	conn := sip.NewConn(<-accepted, sip.Config{Transport: telephony.TCP})
+	conn := sip.NewConn(taken, sip.Config{Transport: telephony.TCP})
 	t.Cleanup(func() { _ = device.Close(); _ = conn.Close() })
 	return conn
 }
