@@ -214,7 +214,7 @@ func (c *caller) run(ctx context.Context) error {
 		}
 	}
 	for !c.idle() {
-		if err := c.conn.SetReadDeadline(time.Now().Add(readPatience)); err != nil {
+		if err := c.conn.SetReadDeadline(time.Now().Add(patience(c.conn))); err != nil {
 			return err
 		}
 		m, err := c.in.next(c.conn)
