@@ -3,6 +3,7 @@ package exchange
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -110,24 +111,43 @@ func (x *Exchange) Start(ctx context.Context) {
 // stopping is the cause of calls that a stop of the process ends.
 var stopping = telephony.Cause{Who: telephony.Switch, Code: 503, Text: "The telephony server is being stopped."}
 
-// Stop hangs up all calls, waits for their ends and for the history until ctx ends, and stops the workers.
+// goodbye is how long a stop waits for the phones' answers to its BYEs: one that is gone never answers.
+const goodbye = 3 * time.Second
+
+// Stop hangs up all calls, waits a moment for their ends and until ctx ends for the history, and stops the workers. It
+// fails when history is lost.
 func (x *Exchange) Stop(ctx context.Context) error {
 	x.closed.Store(true)
 	x.tables.calls.all(func(r *running) {
 		r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Hangup{Cause: stopping}}})
 	})
 	defer x.wheel.Close()
+	ends, cancel := context.WithTimeout(ctx, goodbye)
+	defer cancel()
+	if !until(ends, func() bool { return x.count.live.Load() == 0 }) {
+		x.log.Warn("some phones did not answer that their calls end", "calls", x.count.live.Load())
+	}
+	written := until(ctx, func() bool { return x.history.waiting() == 0 })
+	x.stop()
+	x.running.Wait()
+	if !written {
+		return fmt.Errorf("the history of calls is not all written: %w", ctx.Err())
+	}
+	return nil
+}
+
+// until reports whether something came true before ctx ended.
+func until(ctx context.Context, is func() bool) bool {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for ctx.Err() == nil && (x.count.live.Load() > 0 || x.history.waiting() > 0) {
+	for !is() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			return false
 		}
 	}
-	x.stop()
-	x.running.Wait()
-	return ctx.Err()
+	return true
 }
 
 // Take takes what happens in calls from the edge, and never blocks. It returns false when there is no room for a request.

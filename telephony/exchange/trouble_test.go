@@ -266,3 +266,18 @@ func TestStopHangsUp(t *testing.T) {
 		t.Errorf("cause %v", r.Cause)
 	}
 }
+
+// A phone that is gone does not make the stop fail: its call is closed in history all the same.
+func TestStopDoesNotNeedThePhones(t *testing.T) {
+	s := newSite(t)
+	a, b := s.phone(alice), s.phone(bob)
+	s.talk(a, b)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.x.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+	if r := s.ended(); r.Cause.Who != telephony.Switch || r.State != telephony.CallEnded {
+		t.Errorf("%+v", r)
+	}
+}
