@@ -239,6 +239,7 @@ func TestNonsenseFromTheServer(t *testing.T) {
 
 func FuzzParseLink(f *testing.F) {
 	f.Add("demarc://pbx.example:8443/enrol?code=A-B-C&ca=AAAA")
+	f.Add("demArC://::/enrol?code=0")
 	f.Fuzz(func(t *testing.T, s string) {
 		link, err := softphone.ParseLink(s)
 		if err != nil {
@@ -248,7 +249,7 @@ func FuzzParseLink(f *testing.F) {
 			return
 		}
 		u, err := url.Parse(link.Server)
-		if err != nil || u.Scheme != "https" || u.Host == "" || link.Code == "" {
+		if err != nil || u.Scheme != "https" || u.Hostname() == "" || link.Code == "" {
 			t.Errorf("%q became %+v", s, link)
 		}
 	})

@@ -30,7 +30,11 @@ func ParseLink(s string) (Link, error) {
 	if err != nil || query.Get("code") == "" {
 		return Link{}, fmt.Errorf("%w: it has no code", ErrLink)
 	}
-	link := Link{Server: "https://" + u.Host, Code: Secret(query.Get("code"))}
+	server, err := serverURL("https://" + u.Host)
+	if err != nil {
+		return Link{}, fmt.Errorf("%w: %w", ErrLink, err)
+	}
+	link := Link{Server: server.String(), Code: Secret(query.Get("code"))}
 	if ca := query.Get("ca"); ca != "" {
 		if link.CA, err = decodeCA(ca); err != nil {
 			return Link{}, fmt.Errorf("%w: %w", ErrLink, err)
@@ -53,7 +57,7 @@ func decodeCA(encoded string) ([]byte, error) {
 // serverURL accepts an HTTPS origin and nothing else: a token must not travel in the clear or to a path of others.
 func serverURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
 		return nil, errors.New("the server address must look like https://host:port")
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
