@@ -31,8 +31,17 @@ func (t *turn) called(r *signal.Request) *Leg {
 	l.Invite.Reliable = r.Has("Require", "100rel")
 	l.Session.Terms.Secure, l.Session.Terms.Browser = r.Secure, r.Browser
 	l.Dialog = Dialog{CallID: r.CallID, RemoteTag: r.FromTag, Local: withoutTag(r.To), Remote: withoutTag(r.From),
-		RemoteSeq: r.CSeq, Routes: r.RecordRoute, Target: r.Contact}
+		RemoteSeq: r.CSeq, Routes: r.RecordRoute, Target: target(r)}
 	return t.add(l, t.at)
+}
+
+// target returns where requests of the dialog go: the Contact, or the From of a phone of RFC 2543, which is known by its
+// having no tag.
+func target(r *signal.Request) string {
+	if r.Contact == "" && r.FromTag == "" {
+		return address(r.From)
+	}
+	return r.Contact
 }
 
 // prepared goes on with a leg that has got what it asked for.
@@ -92,8 +101,10 @@ func (t *turn) acceptable(l *Leg, r *signal.Request) bool {
 	case unknown != "":
 		return refuse(420, "The phone requires extensions that are not known here: "+unknown+".",
 			telephony.Header{Name: "Unsupported", Value: unknown})
-	case r.Contact == "":
+	case l.Dialog.Target == "":
 		return refuse(400, "The INVITE has no Contact: the phone could not be reached within the call.")
+	case !takesSDP(r):
+		return refuse(406, "The phone's Accept leaves out session descriptions: a call cannot be answered without one.")
 	case len(r.Body) > 0 && !isSDP(r.ContentType):
 		return refuse(415, "The body of the INVITE is no session description.", telephony.Header{Name: "Accept", Value: "application/sdp"})
 	}

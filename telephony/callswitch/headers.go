@@ -154,6 +154,31 @@ func isSDP(contentType string) bool {
 	return strings.EqualFold(strings.TrimSpace(kind), "application/sdp")
 }
 
+// takesSDP reports whether a response to the request may hold a session description: one without Accept may
+// (RFC 3261 §20.1).
+func takesSDP(r *signal.Request) bool {
+	lines := r.Values("Accept")
+	for _, line := range lines {
+		for kind := range strings.SplitSeq(line, ",") {
+			kind, _, _ = strings.Cut(kind, ";")
+			kind = strings.ToLower(strings.TrimSpace(kind))
+			if isSDP(kind) || kind == "application/*" || kind == "*/*" {
+				return true
+			}
+		}
+	}
+	return len(lines) == 0
+}
+
+// address returns the URI of a From or To, or nothing.
+func address(party string) string {
+	n, ok := wire.ParseNameAddr([]byte(party))
+	if !ok {
+		return ""
+	}
+	return string(n.URI)
+}
+
 // number reads the decimal number that a header value begins with.
 func number(value string) (int, bool) {
 	if value == "" {

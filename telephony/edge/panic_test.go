@@ -51,8 +51,8 @@ func registerBroken(req *registrar.Request, reply func(registrar.Reply)) {
 	accept(req, reply)
 }
 
-// exchange sends messages one after the other over one connection and returns the statuses of their answers.
-func exchange(t *testing.T, nc net.Conn, messages ...string) string {
+// roundTrip sends messages one after the other over one connection and returns the statuses of their answers.
+func roundTrip(t *testing.T, nc net.Conn, messages ...string) string {
 	t.Helper()
 	var all []string
 	for _, m := range messages {
@@ -93,24 +93,24 @@ func TestPanicEndsOneTransaction(t *testing.T) {
 	}{
 		{name: "REGISTER", register: registerBroken, want: "500 200", over: []string{"udp", "tcp", "tls"},
 			play: func(t *testing.T, r *running, transport string) string {
-				return exchange(t, r.dial(transport), registerOf("1", transport), registerOf("2", transport))
+				return roundTrip(t, r.dial(transport), registerOf("1", transport), registerOf("2", transport))
 			}},
 		{name: "SUBSCRIBE", at: "Subscribe", want: "500 200", over: []string{"udp", "tcp", "tls"},
 			play: func(t *testing.T, r *running, transport string) string {
-				return exchange(t, r.dial(transport), subscribeOf("1", transport), subscribeOf("2", transport))
+				return roundTrip(t, r.dial(transport), subscribeOf("1", transport), subscribeOf("2", transport))
 			}},
 		{name: "a response", at: "response", want: "200", over: []string{"udp", "tcp", "tls"},
 			play: func(t *testing.T, r *running, transport string) string {
 				nc := r.dial(transport)
 				_, _ = io.WriteString(nc, "SIP/2.0 200 OK\r\n"+strings.SplitN(message("OPTIONS", transport, "1"), "\r\n", 2)[1])
-				return exchange(t, nc, message("OPTIONS", transport, "1"))
+				return roundTrip(t, nc, message("OPTIONS", transport, "1"))
 			}},
 		{name: "STUN", at: "STUN", want: "200 200 STUN", over: []string{"udp"},
 			play: func(t *testing.T, r *running, transport string) string {
 				nc := r.dial(transport)
-				got := exchange(t, nc, registerOf("1", transport)) + " "
+				got := roundTrip(t, nc, registerOf("1", transport)) + " "
 				_, _ = nc.Write(unhex(binding))
-				got += exchange(t, nc, message("OPTIONS", transport, "1"))
+				got += roundTrip(t, nc, message("OPTIONS", transport, "1"))
 				_, _ = nc.Write(unhex(binding))
 				if n, err := nc.Read(make([]byte, 100)); err == nil && n == 32 {
 					got += " STUN"
@@ -134,10 +134,10 @@ func TestPanicEndsOneTransaction(t *testing.T) {
 		{name: "FlowClosed", at: "FlowClosed", want: "200 200", over: []string{"tcp", "tls"},
 			play: func(t *testing.T, r *running, transport string) string {
 				first, second := r.dial(transport), r.dial(transport)
-				got := exchange(t, first, registerOf("1", transport))
+				got := roundTrip(t, first, registerOf("1", transport))
 				_ = first.Close()
 				eventually(t, "the panic", func() bool { return r.Counters().Panics == 1 })
-				got += " " + exchange(t, second, message("OPTIONS", transport, "2"))
+				got += " " + roundTrip(t, second, message("OPTIONS", transport, "2"))
 				return got
 			}},
 		{name: "handshake", at: "handshake", want: "closed 200", over: []string{"tls", "tcp"},
@@ -146,7 +146,7 @@ func TestPanicEndsOneTransaction(t *testing.T) {
 				if nc, err := r.connect(transport); err == nil { // of TLS the client's handshake fails
 					got = closed(nc)
 				}
-				return got + exchange(t, r.dial(transport), message("OPTIONS", transport, "2"))
+				return got + roundTrip(t, r.dial(transport), message("OPTIONS", transport, "2"))
 			}},
 		{name: "WebSocket upgrade", at: "upgrade", want: "closed 200", over: []string{"ws"},
 			play: func(t *testing.T, r *running, transport string) string {
@@ -164,7 +164,7 @@ func TestPanicEndsOneTransaction(t *testing.T) {
 			play: func(t *testing.T, r *running, transport string) string {
 				nc := r.dial(transport)
 				_, _ = io.WriteString(nc, message("OPTIONS", transport, "1"))
-				return closed(nc) + exchange(t, r.dial(transport), message("OPTIONS", transport, "2"))
+				return closed(nc) + roundTrip(t, r.dial(transport), message("OPTIONS", transport, "2"))
 			}},
 	} {
 		for _, transport := range c.over {
@@ -209,7 +209,7 @@ func TestPanicOfTheTraceCostsNothing(t *testing.T) {
 	go func() { done <- e.Serve(ctx, h) }()
 	r := &running{Edge: e, t: t}
 	for _, transport := range []string{"udp", "tcp"} {
-		got := exchange(t, r.dial(transport), registerOf("1", transport), message("OPTIONS", transport, "1"),
+		got := roundTrip(t, r.dial(transport), registerOf("1", transport), message("OPTIONS", transport, "1"),
 			subscribeOf("1", transport), message("INVITE", transport, "1"))
 		if got != "200 200 200 405" {
 			t.Errorf("%s: %s", transport, got)

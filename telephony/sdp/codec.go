@@ -143,27 +143,33 @@ func (s *section) of(value string) (*Codec, string, error) {
 	return s.codec(payload), strings.TrimSpace(rest), nil
 }
 
+// rtpmap names a codec. One whose name cannot be read is as if it were not offered: RFC 4475 has such in valid messages.
 func (s *section) rtpmap(value string) error {
 	codec, text, err := s.of(value)
 	if err != nil {
 		return fmt.Errorf("a=rtpmap: %w", err)
 	}
-	parts := strings.Split(text, "/")
-	if len(parts) < 2 || len(parts) > 3 || !token(parts[0]) {
-		return fmt.Errorf("a=rtpmap:%s: want payload type, name/rate, and perhaps /channels", shorten(value))
-	}
-	rate, err := strconv.ParseUint(parts[1], 10, 20)
-	channels := uint64(1)
-	if err == nil && len(parts) == 3 {
-		channels, err = strconv.ParseUint(parts[2], 10, 8)
-	}
-	if err != nil || rate == 0 || channels == 0 {
-		return fmt.Errorf("a=rtpmap:%s: rate or channels are not numbers", shorten(value))
-	}
 	if codec != nil {
-		codec.Name, codec.Rate, codec.Channels = parts[0], int(rate), int(channels)
+		codec.Name, codec.Rate, codec.Channels = encoding(text)
 	}
 	return nil
+}
+
+// encoding reads name/rate, perhaps with /channels. The name is empty when that is not what it is.
+func encoding(text string) (name string, rate, channels int) {
+	parts := strings.Split(text, "/")
+	if len(parts) < 2 || len(parts) > 3 || !token(parts[0]) {
+		return "", 0, 0
+	}
+	hertz, err := strconv.ParseUint(parts[1], 10, 20)
+	tracks := uint64(1)
+	if err == nil && len(parts) == 3 {
+		tracks, err = strconv.ParseUint(parts[2], 10, 8)
+	}
+	if err != nil || hertz == 0 || tracks == 0 {
+		return "", 0, 0
+	}
+	return parts[0], int(hertz), int(tracks)
 }
 
 func (s *section) fmtp(value string) error {

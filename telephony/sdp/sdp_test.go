@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -161,9 +162,7 @@ func TestBrokenDescriptions(t *testing.T) {
 		"a port that is a word":  head + "m=audio any RTP/AVP 0\r\n",
 		"no format":              head + "m=audio 4000 RTP/AVP\r\n",
 		"a mid that is no token": head + "m=audio 4000 RTP/AVP 0\r\na=mid:a b\r\n",
-		"rtpmap without a rate":  head + "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus\r\n",
 		"rtpmap of nothing":      head + "m=audio 4000 RTP/AVP 96\r\na=rtpmap:x opus/48000/2\r\n",
-		"rate zero":              head + "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/0/2\r\n",
 		"control characters":     head + "m=audio 4000 RTP/AVP 96\r\na=fmtp:96 a=\x01\r\n",
 		"a return in the middle": head + "m=audio 4000 RTP/AVP 96\r\na=fmtp:96 a\rm=audio 1 RTP/AVP 0\r\n",
 		"setup":                  head + "m=audio 4000 RTP/AVP 0\r\na=setup:both\r\n",
@@ -176,6 +175,26 @@ func TestBrokenDescriptions(t *testing.T) {
 	} {
 		if d, err := sdp.Parse([]byte(text)); !errors.Is(err, sdp.ErrMalformed) {
 			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+}
+
+// A codec whose rtpmap cannot be read is passed over; the others stand, and so does the call (RFC 4475 §3.1.1.1).
+func TestCodecsThatCannotBeReadAreAsIfNotOffered(t *testing.T) {
+	for _, bad := range []string{"96 opus", "96 opus/0/2", "96 opus/48000/2/1", "96 opus/x", "96 /48000", "96 opus/48000/0", "0 PCMU"} {
+		d, err := sdp.Parse([]byte("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 96 0 8\r\na=rtpmap:" + bad + "\r\n"))
+		if err != nil {
+			t.Errorf("%s: %v", bad, err)
+			continue
+		}
+		number, _, _ := strings.Cut(bad, " ")
+		for _, c := range d.Audio().Codecs {
+			if strconv.Itoa(int(c.Payload)) == number {
+				t.Errorf("%s became %v", bad, c)
+			}
+		}
+		if d.Audio().Codecs[len(d.Audio().Codecs)-1].Name != "PCMA" {
+			t.Errorf("%s took others with it: %v", bad, d.Audio().Codecs)
 		}
 	}
 }

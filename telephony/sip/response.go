@@ -27,10 +27,11 @@ func AppendStatus(dst []byte, status int, reason string) []byte {
 }
 
 // AppendFrame appends what a response copies from its request, which must be Answerable: Via with received and rport
-// (RFC 3261 §18.2.1, RFC 3581 §4), From, To with tag when it has none and tag is not empty, Call-ID and CSeq.
+// (RFC 3261 §18.2.1, RFC 3581 §4), From, To with tag when it has none and tag is not empty, Call-ID and CSeq. What the
+// request lacks is left out.
 func AppendFrame(dst []byte, req *wire.Message, src netip.AddrPort, tag string) []byte {
 	dst = appendParties(dst, req, src)
-	if tag != "" && !hasTag(req) {
+	if tag != "" && len(req.To) > 0 && !hasTag(req) {
 		dst = append(dst, ";tag="...)
 		dst = append(dst, tag...)
 	}
@@ -44,12 +45,12 @@ func appendParties(dst []byte, req *wire.Message, src netip.AddrPort) []byte {
 	for _, via := range req.Vias[1:] {
 		dst = appendField(dst, "Via", via)
 	}
-	dst = appendField(dst, "From", req.From)
-	return appendField(dst, "To", req.To)
+	dst = appendPresent(dst, "From", req.From)
+	return appendPresent(dst, "To", req.To)
 }
 
 func appendOrigin(dst []byte, req *wire.Message) []byte {
-	dst = appendField(dst, "Call-ID", req.CallID)
+	dst = appendPresent(dst, "Call-ID", req.CallID)
 	dst = append(dst, "\r\nCSeq: "...)
 	dst = strconv.AppendUint(dst, uint64(req.CSeq), 10)
 	dst = append(dst, ' ')
@@ -95,6 +96,14 @@ func Tag(seed maphash.Seed, req *wire.Message) string {
 	_ = h.WriteByte(0)
 	_, _ = h.Write(req.Vias[0])
 	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// appendPresent is appendField for what a request may lack.
+func appendPresent(dst []byte, name string, value []byte) []byte {
+	if len(value) == 0 {
+		return dst
+	}
+	return appendField(dst, name, value)
 }
 
 func appendField(dst []byte, name string, value []byte) []byte {

@@ -36,10 +36,11 @@ func (m *Message) IsRequest() bool { return m.Status == 0 }
 // Is reports whether the message is a request of the method. Methods are compared with case (RFC 3261 §7.1).
 func (m *Message) Is(method string) bool { return string(m.Method) == method }
 
-// Answerable reports whether a response can be built around the message: it is a request other than ACK and has what a
-// response copies (RFC 3261 §8.2.6.2).
+// Answerable reports whether a response can be built around the message: it is a request other than ACK and has what
+// brings a response to its transaction (RFC 3261 §17.1.3). Of what else a response copies it may lack something, as insuf of
+// RFC 4475 does (§3.3.1): the response then lacks it too.
 func (m *Message) Answerable() bool {
-	const need = 1<<via | 1<<from | 1<<to | 1<<callID | 1<<cseq
+	const need = 1<<via | 1<<cseq
 	return len(m.Method) > 0 && !m.Is("ACK") && m.seen&need == need
 }
 
