@@ -92,6 +92,7 @@ func (b *bench) parts() []part {
 		{"fetch", "bare chi", b.fetch},
 		{"sync", "took", b.sync},
 		{"seen", "took", b.seen},
+		{"probes", "took", b.probes},
 		{"relay200", "rtpengine", b.relayed(200, false)},
 		{"relay500", "rtpengine", b.relayed(500, false)},
 		{"srtp", "rtpengine", b.relayed(200, true)},
