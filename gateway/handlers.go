@@ -33,6 +33,7 @@ func operatorHandler(c api.Config, health http.Handler) http.Handler {
 	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
 		mux.Handle(path, health)
 	}
+	mux.HandleFunc("GET /profile/{kind}", profile)
 	return mux
 }
 

@@ -68,13 +68,36 @@ func (p *problem) Error() string {
 
 // call asks the API. in is nil, a file as []byte, or something to encode as JSON; out is nil or where to decode to.
 func (o *operator) call(ctx context.Context, method, path string, in, out any) error {
-	body, kind, err := encode(in)
+	reply, err := o.ask(ctx, method, path, in)
 	if err != nil {
 		return err
 	}
+	defer reply.Close()
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(reply).Decode(out)
+}
+
+// read returns what stands at a path, whatever its format.
+func (o *operator) read(ctx context.Context, path string) ([]byte, error) {
+	reply, err := o.ask(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer reply.Close()
+	return io.ReadAll(reply)
+}
+
+// ask sends a request and returns the body of its answer. An answer that says no is an error.
+func (o *operator) ask(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
+	body, kind, err := encode(in)
+	if err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://operator"+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", kind)
 	if o.account != "" {
@@ -82,20 +105,17 @@ func (o *operator) call(ctx context.Context, method, path string, in, out any) e
 	}
 	reply, err := o.http.Do(req)
 	if err != nil {
-		return o.unreachable(ctx, err)
+		return nil, o.unreachable(ctx, err)
 	}
-	defer reply.Body.Close()
 	if reply.StatusCode >= 400 {
+		defer reply.Body.Close()
 		refused := &problem{}
 		if err := json.NewDecoder(reply.Body).Decode(refused); err != nil || refused.Detail == "" {
 			refused.Detail = fmt.Sprintf("the gateway answered %s to %s %s", reply.Status, method, path)
 		}
-		return refused
+		return nil, refused
 	}
-	if out == nil {
-		return nil
-	}
-	return json.NewDecoder(reply.Body).Decode(out)
+	return reply.Body, nil
 }
 
 func (o *operator) unreachable(ctx context.Context, err error) error {

@@ -28,6 +28,7 @@ type root struct {
 	Hangup   hangupCmd   `cmd:"" help:"Hang up a call that lasts."`
 	Reach    reachCmd    `cmd:"" help:"Ask a user's phones for a sign of life."`
 	Trace    traceCmd    `cmd:"" help:"Show the last SIP messages of a phone or call."`
+	Profile  profileCmd  `cmd:"" help:"Write a profile of the running gateway: processor, memory or goroutines."`
 	Accounts accountsCmd `cmd:"" help:"List or add accounts (tenants)."`
 	SignIn   SignInCmd   `cmd:"" help:"Make a one-time link to sign in to the portal."`
 	Config   configCmd   `cmd:"" help:"Print the effective configuration and explain every key."`

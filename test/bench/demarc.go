@@ -10,13 +10,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // demarc is a server of ours, as built from ./cmd/demarc, with shipped defaults but for its addresses.
 type demarc struct {
 	*process
-	dir, config                     string
+	program, dir, config            string
 	udp, tls, https, cloud, metrics string
 }
 
@@ -64,7 +66,7 @@ func startDemarc(ctx context.Context, program, dir string, s setting) (*demarc, 
 		return nil, err
 	}
 	d := &demarc{
-		dir: filepath.Join(dir, "data"), udp: ports[0], tls: ports[1], https: ports[2], cloud: ports[3],
+		program: program, dir: filepath.Join(dir, "data"), udp: ports[0], tls: ports[1], https: ports[2], cloud: ports[3],
 		metrics: ports[4],
 	}
 	file := filepath.Join(dir, "demarc.yaml")
@@ -93,10 +95,26 @@ telephony:
 	if d.process, err = start(nil, dir, program, "serve", "--config", file); err != nil {
 		return nil, err
 	}
+	d.process.profile = d.takeProfile
 	if err := d.awaitReady(ctx, "http://"+d.metrics+"/readyz"); err != nil {
 		return nil, errors.Join(err, d.stop())
 	}
 	return d, nil
+}
+
+// takeProfile writes a CPU profile of so long into a file of its own in the directory.
+func (d *demarc) takeProfile(ctx context.Context, length time.Duration, into string) error {
+	file, err := os.CreateTemp(into, "cpu-*.pprof")
+	if err != nil {
+		return err
+	}
+	seconds := strconv.Itoa(max(1, int(length.Seconds())))
+	cmd := exec.CommandContext(ctx, d.program, "--data-dir", d.dir, "profile", "cpu", "--seconds", seconds, "--output", file.Name())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("profile: %w: %s", err, out)
+	}
+	return errors.Join(err, file.Close())
 }
 
 // calls says how callers are authenticated.

@@ -51,12 +51,18 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.IntVar(&b.timing.rounds, "rounds", b.timing.rounds, "windows per server")
 	flags.StringVar(&b.program, "demarc", "", "measure this program instead of building one")
 	flags.BoolVar(&b.alone, "alone", false, "measure demarc without the others")
+	flags.StringVar(&b.timing.profiles, "profiles", "", "keep CPU profiles of demarc's windows in this directory: they cost time, so that the figures do not count")
 	only := flags.String("only", "", "comma separated: "+b.names())
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if b.quick {
-		b.timing = timing{warm: 300 * time.Millisecond, window: 700 * time.Millisecond, rounds: b.timing.rounds}
+		b.timing.warm, b.timing.window = 300*time.Millisecond, 700*time.Millisecond
+	}
+	if b.timing.profiles != "" {
+		if err := os.MkdirAll(b.timing.profiles, 0o755); err != nil {
+			return err
+		}
 	}
 	if b.dir, err = os.MkdirTemp("", "demarc-bench-"); err != nil {
 		return err

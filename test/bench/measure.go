@@ -12,6 +12,7 @@ import (
 type timing struct {
 	warm, window time.Duration
 	rounds       int
+	profiles     string // directory for CPU profiles of servers that give them; empty: none are taken
 }
 
 // worker is a load: run keeps the server busy until ctx ends, count tells how many operations were completed so far.
@@ -80,7 +81,7 @@ func (c contestant) window(ctx context.Context, t timing, ended chan error) (sam
 	if err != nil {
 		return sample{}, err
 	}
-	if err := pause(ctx, t.window, ended); err != nil {
+	if err := c.watch(ctx, t, ended); err != nil {
 		return sample{}, err
 	}
 	after, err := c.look()
@@ -95,6 +96,17 @@ func (c contestant) window(ctx context.Context, t timing, ended chan error) (sam
 		server: (after.server - before.server) / time.Duration(n), database: (after.database - before.database) / time.Duration(n),
 		rate: float64(n) / after.at.Sub(before.at).Seconds(),
 	}, nil
+}
+
+// watch lets a window pass, and takes a profile of it if one is wanted and to be had.
+func (c contestant) watch(ctx context.Context, t timing, ended chan error) error {
+	if t.profiles == "" || c.server.profile == nil {
+		return pause(ctx, t.window, ended)
+	}
+	taken := make(chan error, 1)
+	go func() { taken <- c.server.profile(ctx, t.window, t.profiles) }()
+	err := pause(ctx, t.window, ended)
+	return errors.Join(err, <-taken)
 }
 
 // look is a reading of all meters.

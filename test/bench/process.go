@@ -21,6 +21,8 @@ type process struct {
 	cmd    *exec.Cmd
 	log    output
 	exited chan error
+
+	profile func(ctx context.Context, length time.Duration, into string) error // nil: it gives none
 }
 
 // output keeps what a program says.
