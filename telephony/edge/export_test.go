@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -34,28 +35,50 @@ var STUNReply = stunReply
 // Transactions returns how many server transactions there are.
 func (e *Edge) Transactions() int { return e.servers.Len() }
 
-// Feed returns a function that hands a batch of one datagram to a socket without a system, and one that returns the last
-// answer.
-func Feed(e *Edge, h Handler) (datagram func(b []byte, from netip.AddrPort), last func() []byte) {
+// Feed returns a function that hands datagrams of one source to a socket without a system, and returns the answers when
+// there is one to each. Datagrams and answers are good until the next batch.
+func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [][]byte) {
 	e.handler = h
 	var mu sync.Mutex
-	var answer []byte
+	var room []byte
+	var answers [][]byte
+	came := make(chan struct{}, 1)
 	s := &socket{edge: e, cfg: e.cfg.Listeners[0], flows: newRemotes(1000),
 		budget: newGenerations[netip.Addr, *rate.Limiter](budgetSources)}
 	s.outgoing = newDepartures(func(all []departure) int {
 		mu.Lock()
 		defer mu.Unlock()
-		answer = append([]byte(nil), all[len(all)-1].b...)
+		for _, one := range all {
+			start := len(room)
+			room = append(room, one.b...)
+			answers = append(answers, room[start:])
+		}
+		select {
+		case came <- struct{}{}:
+		default:
+		}
 		return 0
 	}, func() {})
 	var m wire.Message
-	return func(b []byte, from netip.AddrPort) {
-			s.outgoing.hold()
+	return func(all [][]byte, from netip.AddrPort) [][]byte {
+		room, answers = room[:0], answers[:0]
+		s.outgoing.hold()
+		for _, b := range all {
 			s.datagram(context.Background(), from, b, &m)
-			s.outgoing.release()
-		}, func() []byte {
-			mu.Lock()
-			defer mu.Unlock()
-			return answer
 		}
+		s.outgoing.release()
+		for end := time.After(10 * time.Second); ; {
+			mu.Lock()
+			n := len(answers)
+			mu.Unlock()
+			if n >= len(all) {
+				return answers
+			}
+			select {
+			case <-came:
+			case <-end:
+				return answers
+			}
+		}
+	}
 }
