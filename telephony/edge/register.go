@@ -70,7 +70,7 @@ func (p *pending) reply(r registrar.Reply) {
 	out := p.edge.buffers.get()
 	*out = appendReply((*out)[:0], *p.frame, r)
 	if p.edge.fits(p.flow, p.size, len(*out)) {
-		p.edge.tap(p.flow, p.who.aor, false, *out)
+		p.edge.tapAnswer(p.flow, p.who.aor, *out)
 		p.flow.writer.send(*out)
 	} else {
 		p.edge.count.rejects.add(Reject{p.flow.Listener, "amplification"}, 1)

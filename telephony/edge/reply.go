@@ -33,7 +33,7 @@ func (e *Edge) answerAs(f *flow, m *wire.Message, status int, reason, tag string
 	*out = b
 	if e.fits(f, size, len(b)) {
 		if e.cfg.Trace != nil {
-			e.tap(f, phoneOf(m), false, b)
+			e.tapAnswer(f, phoneOf(m), b)
 		}
 		f.writer.send(b)
 	} else {

@@ -18,19 +18,32 @@ func (e *Edge) tapped(f *flow, m *wire.Message) {
 	if len(m.Body) > 0 {
 		text = append(append(make([]byte, 0, len(m.Head)+len(m.Body)), m.Head...), m.Body...)
 	}
-	e.tap(f, phoneOf(m), true, text)
+	e.show(f, phoneOf(m), trace.Message{Inbound: true, Text: text, Plain: isPlain(m)})
+}
+
+// isPlain reports whether a message that was read to its end holds neither credentials nor a body.
+func isPlain(m *wire.Message) bool {
+	return len(m.Authorization) == 0 && len(m.ProxyAuthorization) == 0 && len(m.Body) == 0 && m.Intact()
 }
 
 // tap shows a message to or from a phone.
 func (e *Edge) tap(f *flow, aor telephony.AoR, inbound bool, text []byte) {
+	e.show(f, aor, trace.Message{Inbound: inbound, Text: text})
+}
+
+// tapAnswer shows an answer of ours that has no body. Answers hold no credentials.
+func (e *Edge) tapAnswer(f *flow, aor telephony.AoR, text []byte) {
+	e.show(f, aor, trace.Message{Text: text, Plain: true})
+}
+
+// show completes a message and gives it to the tracer.
+func (e *Edge) show(f *flow, aor telephony.AoR, m trace.Message) {
 	if e.cfg.Trace == nil {
 		return
 	}
 	defer e.recovered("trace") // who only watches must not end what is watched
-	e.cfg.Trace.Record(trace.Message{
-		At: e.cfg.Now(), AoR: aor, Inbound: inbound, Known: f.known.Load(), Transport: f.Transport, Local: f.local,
-		Remote: f.Remote, Text: text,
-	})
+	m.At, m.AoR, m.Known, m.Transport, m.Local, m.Remote = e.cfg.Now(), aor, f.known.Load(), f.Transport, f.local, f.Remote
+	e.cfg.Trace.Record(m)
 }
 
 // phoneOf says whose phone sent the message: who registers, who asks, or who was asked.

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"bytes"
 	"cmp"
 	"hash/maphash"
 	"net/netip"
@@ -21,6 +22,9 @@ type Message struct {
 	Local     netip.AddrPort
 	Remote    netip.AddrPort
 	Text      []byte // as on the wire; it is copied
+
+	// Plain says that it is known to hold neither credentials nor a body: only push tokens are looked for then.
+	Plain bool `json:"-"`
 }
 
 // Entry is a remembered message, without its secrets.
@@ -32,9 +36,8 @@ type Entry struct {
 
 const (
 	shards        = 16
-	maxPerAoR     = 64 // messages
-	strangerShare = 8  // strangers get this part of the memory
-	overhead      = 256
+	maxPerAoR     = 64       // messages
+	strangerShare = 8        // strangers get this part of the memory
 	maxText       = 16 << 10 // of one message; more is cut
 )
 
@@ -58,38 +61,58 @@ func NewRecorder(bytes int) *Recorder {
 // Record remembers a message.
 func (r *Recorder) Record(m Message) {
 	m.Text = m.Text[:min(len(m.Text), maxText)]
-	s := r.shard(m.AoR)
+	hash := r.hash(m.AoR)
+	s := &r.shards[hash%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keep(m, r.seq.Add(1))
+	s.keep(hash, &m, r.seq.Add(1))
 }
 
 // Of returns the messages of an AoR after the sequence number, oldest first.
 func (r *Recorder) Of(aor telephony.AoR, after uint64) []Entry {
-	s := r.shard(aor)
+	hash := r.hash(aor)
+	s := &r.shards[hash%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k := s.rings[aor]; k != nil {
-		return k.since(after, "")
+	n, ok := s.index[hash]
+	if !ok {
+		return nil
 	}
-	return nil
+	var found []Entry
+	s.each(&s.rings[n], func(e Entry) {
+		if e.AoR == aor && e.Seq > after {
+			found = append(found, e.told(callID(e.Text)))
+		}
+	})
+	return found
 }
 
 // Call returns the messages with the Call-ID of all AoRs of a domain, oldest first. It looks through everything.
-func (r *Recorder) Call(domain, callID string, after uint64) []Entry {
+func (r *Recorder) Call(domain, id string, after uint64) []Entry {
 	var found []Entry
+	if id == "" {
+		return nil
+	}
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		for aor, k := range s.rings {
-			if aor.Domain == domain && callID != "" {
-				found = append(found, k.since(after, callID)...)
-			}
+		for _, n := range s.index {
+			s.each(&s.rings[n], func(e Entry) {
+				if e.AoR.Domain == domain && e.Seq > after && callID(e.Text) == id {
+					found = append(found, e.told(id))
+				}
+			})
 		}
 		s.mu.Unlock()
 	}
 	slices.SortFunc(found, func(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) })
 	return found
+}
+
+// told returns the entry with memory of its own.
+func (e Entry) told(callID string) Entry {
+	e.CallID, e.Text = callID, bytes.Clone(e.Text)
+	return e
 }
 
 // Bytes returns how much memory the messages take.
@@ -104,7 +127,8 @@ func (r *Recorder) Bytes() int {
 	return n
 }
 
-// shard finds where an AoR's messages are. Domains are few, so that the user alone spreads them.
-func (r *Recorder) shard(aor telephony.AoR) *shard {
-	return &r.shards[maphash.String(r.seed, aor.User)%shards]
+// hash names an AoR; nobody can foretell it.
+func (r *Recorder) hash(aor telephony.AoR) uint64 {
+	const odd = 0x9e3779b97f4a7c15
+	return maphash.String(r.seed, aor.User)*odd + maphash.String(r.seed, aor.Domain)
 }

@@ -99,19 +99,36 @@ func appendAuthorization(out, line []byte) []byte {
 
 // isPublic reports whether a digest parameter tells nothing that helps a thief.
 func isPublic(key []byte) bool {
-	for _, name := range [...]string{"username", "realm", "uri", "algorithm", "qop", "nc"} {
-		if len(key) == len(name) && bytes.EqualFold(key, []byte(name)) {
-			return true
+	name := ""
+	switch len(key) {
+	case 2:
+		name = "nc"
+	case 3:
+		name = "uri"
+		if key[0]|0x20 == 'q' {
+			name = "qop"
 		}
+	case 5:
+		name = "realm"
+	case 8:
+		name = "username"
+	case 9:
+		name = "algorithm"
 	}
-	return false
+	return name != "" && bytes.EqualFold(key, []byte(name))
 }
 
 // nextParameter cuts at the first comma outside of quotes.
 func nextParameter(b []byte) (p, rest []byte) {
-	if i := bytes.IndexByte(b, ','); i >= 0 && whole(b[:i]) { // nearly always
-		return b[:i], b[i+1:]
+	end := usualEnd(b)
+	if end < 0 {
+		end = closeEnd(b)
 	}
+	return b[:end], b[min(end+1, len(b)):]
+}
+
+// closeEnd returns where the first parameter ends, however it is quoted.
+func closeEnd(b []byte) int {
 	quoted := false
 	for i := 0; i < len(b); i++ {
 		switch {
@@ -120,18 +137,39 @@ func nextParameter(b []byte) (p, rest []byte) {
 		case b[i] == '"':
 			quoted = !quoted
 		case b[i] == ',' && !quoted:
-			return b[:i], b[i+1:]
+			return i
 		}
 	}
-	return b, nil
+	return len(b)
+}
+
+// usualEnd returns the same for a parameter with at most one quoted string, and -1 when it takes a closer look.
+func usualEnd(b []byte) int {
+	end := indexFrom(b, 0, ',')
+	open := bytes.IndexByte(b[:end], '"')
+	if open < 0 {
+		return end
+	}
+	closed := indexFrom(b, open+1, '"')
+	if closed == len(b) || bytes.IndexByte(b[open:closed], '\\') >= 0 {
+		return -1
+	}
+	end = indexFrom(b, closed+1, ',')
+	if bytes.IndexByte(b[closed+1:end], '"') >= 0 {
+		return -1
+	}
+	return end
+}
+
+// indexFrom returns where c stands first from a place on, or the length.
+func indexFrom(b []byte, from int, c byte) int {
+	if i := bytes.IndexByte(b[from:], c); i >= 0 {
+		return from + i
+	}
+	return len(b)
 }
 
 func isKey(line []byte) bool { return keyOf(line) != "" }
-
-// whole reports whether no quoted string is open at the end.
-func whole(b []byte) bool {
-	return bytes.Count(b, []byte{'"'})%2 == 0 && bytes.IndexByte(b, '\\') < 0
-}
 
 // keyOf returns how a line of SDP that holds a key begins.
 func keyOf(line []byte) string {

@@ -1,101 +1,154 @@
 package trace
 
-import (
-	"sync"
+import "sync"
 
-	"demarc/telephony"
-)
-
-// shard has two classes of rings, of known phones and of strangers; each has its budget and drops what was heard of
-// least recently. Memory that is dropped is used for what comes next, so that remembering leaves no garbage.
+// shard has two classes of rings, of known phones and of strangers; each has its budget and drops what was heard of least
+// recently.
 type shard struct {
 	mu      sync.Mutex
-	rings   map[telephony.AoR]*ring
+	memory  memory
+	index   map[uint64]int32 // by the hash of an AoR: its ring
+	rings   []ring           // the first two stand between the newest and the oldest of each class
+	unused  []int32          // rings
 	classes [2]class
-	texts   texts
-	spare   []*ring
+	text    []byte // of the record that is being written
 }
 
-// class is a list of rings by when they were heard of.
-type class struct {
-	budget, used int
-	list         ring // stands before the oldest and after the newest
+// ring holds the last records of one AoR, in one chain of blocks. Two AoRs of the same hash share it; each record says whose it
+// is.
+type ring struct {
+	hash           uint64
+	first, last    int32 // blocks
+	blocks, count  int32 // count: records
+	class          int32
+	previous, next int32 // rings of the class: next was heard of later
 }
 
-// maxSpare is how many dropped rings a shard keeps for the next AoRs.
-const maxSpare = 16
+// class has a budget in bytes.
+type class struct{ budget, used int }
+
+// ringSize is what a ring costs beside its blocks, its place in the index included, in bytes.
+const ringSize = 80
+
+// largestText is the largest buffer for records that is kept.
+const largestText = 2 * maxText
 
 func (s *shard) init(budget int) {
-	s.rings = make(map[telephony.AoR]*ring)
+	s.memory, s.index = newMemory(), make(map[uint64]int32)
+	s.rings = []ring{{previous: 0, next: 0}, {class: 1, previous: 1, next: 1}}
 	strangers := budget / strangerShare
-	for i, part := range [2]int{strangers, budget - strangers} {
-		c := &s.classes[i]
-		c.budget = part
-		c.list.next, c.list.previous = &c.list, &c.list
-	}
+	s.classes = [2]class{{budget: strangers}, {budget: budget - strangers}}
 }
 
-func (s *shard) keep(m Message, seq uint64) {
-	k := s.rings[m.AoR]
-	if k == nil {
-		k = s.newRing(m.AoR)
+func (s *shard) keep(hash uint64, m *Message, seq uint64) {
+	n, ok := s.index[hash]
+	if !ok {
+		n = s.newRing(hash)
+	} else {
+		s.unlink(n)
 	}
+	k := &s.rings[n]
 	if m.Known && k.class == 0 { // it authenticated: out of the strangers' part
-		s.classes[0].used -= k.bytes
-		s.classes[1].used += k.bytes
+		s.classes[0].used -= k.size()
+		s.classes[1].used += k.size()
 		k.class = 1
 	}
-	c := &s.classes[k.class]
-	c.toFront(k)
+	s.link(n)
 	if k.count == maxPerAoR {
-		c.used -= s.forgetOldest(k)
+		s.forgetOldest(k)
 	}
-	m.Text = appendRedacted(s.texts.take(len(m.Text)), m.Text)
-	c.used += k.push(entry{m.At, m.Inbound, m.Known, m.Transport, m.Local, m.Remote, m.Text, seq})
-	for c.used > c.budget && c.list.next != &c.list {
-		oldest := c.list.next
-		if oldest == k && k.count > 0 { // alone it may hold what it holds, less its oldest
-			c.used -= s.forgetOldest(k)
+	s.text = appendRecord(s.text[:0], m, seq)
+	s.push(k, s.text)
+	if cap(s.text) > largestText {
+		s.text = nil
+	}
+	for c := &s.classes[k.class]; c.used > c.budget; {
+		oldest := s.rings[k.class].next
+		if oldest == n && k.count > 1 { // alone it may hold what it holds, less its oldest
+			s.forgetOldest(k)
 			continue
 		}
 		s.drop(oldest)
+		if oldest == n {
+			return
+		}
 	}
 }
 
-func (s *shard) newRing(aor telephony.AoR) *ring {
-	k := &ring{}
-	if n := len(s.spare); n > 0 {
-		k, s.spare = s.spare[n-1], s.spare[:n-1]
+func (s *shard) newRing(hash uint64) int32 {
+	var n int32
+	if last := len(s.unused) - 1; last >= 0 {
+		n, s.unused = s.unused[last], s.unused[:last]
+	} else {
+		n = int32(len(s.rings))
+		s.rings = append(s.rings, ring{})
 	}
-	k.aor = aor
-	s.rings[aor] = k
-	return k
+	s.rings[n] = ring{hash: hash, first: none, last: none}
+	s.classes[0].used += ringSize
+	s.index[hash] = n
+	return n
 }
 
-// forgetOldest gives up a ring's oldest message and returns how much it took.
-func (s *shard) forgetOldest(k *ring) int {
-	gone := k.pop()
-	s.texts.give(gone.text)
-	return gone.size()
+// size is what a ring counts for in the budget.
+func (k *ring) size() int { return ringSize + int(k.blocks)*blockSize }
+
+// push adds a record.
+func (s *shard) push(k *ring, text []byte) {
+	first, last, blocks := s.memory.put(text)
+	if k.count == 0 {
+		k.first = first
+	} else {
+		s.memory.next[k.last] = first
+	}
+	k.last = last
+	k.count++
+	k.blocks += int32(blocks)
+	s.classes[k.class].used += blocks * blockSize
+}
+
+// forgetOldest gives up a ring's oldest record, which is not its only one.
+func (s *shard) forgetOldest(k *ring) {
+	blocks := blocksOf(sizeOf(s.memory.block(k.first)))
+	first, last := k.first, k.first
+	for range blocks - 1 {
+		last = s.memory.next[last]
+	}
+	k.first = s.memory.next[last]
+	s.memory.give(first, last)
+	k.count--
+	k.blocks -= int32(blocks)
+	s.classes[k.class].used -= blocks * blockSize
 }
 
 // drop forgets an AoR.
-func (s *shard) drop(k *ring) {
-	c := &s.classes[k.class]
-	k.unlink()
-	for k.count > 0 {
-		c.used -= s.forgetOldest(k)
-	}
-	delete(s.rings, k.aor)
-	if len(s.spare) < maxSpare {
-		*k = ring{room: k.room} // all of it is empty
-		s.spare = append(s.spare, k)
-	}
+func (s *shard) drop(n int32) {
+	k := &s.rings[n]
+	s.unlink(n)
+	s.memory.give(k.first, k.last)
+	s.classes[k.class].used -= k.size()
+	delete(s.index, k.hash)
+	s.unused = append(s.unused, n)
 }
 
-// toFront makes the ring the one that was heard of last.
-func (c *class) toFront(k *ring) {
-	k.unlink()
-	k.previous, k.next = c.list.previous, &c.list
-	k.previous.next, k.next.previous = k, k
+// link makes the ring the one of its class that was heard of last.
+func (s *shard) link(n int32) {
+	k := &s.rings[n]
+	newest := s.rings[k.class].previous
+	k.previous, k.next = newest, k.class
+	s.rings[newest].next, s.rings[k.class].previous = n, n
+}
+
+func (s *shard) unlink(n int32) {
+	k := &s.rings[n]
+	s.rings[k.previous].next, s.rings[k.next].previous = k.next, k.previous
+}
+
+// each visits the records of a ring, oldest first; their texts are good until the next one.
+func (s *shard) each(k *ring, visit func(Entry)) {
+	var room []byte
+	at := k.first
+	for range k.count {
+		room, at = s.memory.append(room[:0], at, sizeOf(s.memory.block(at)))
+		visit(readRecord(room))
+	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/trace"
+	"demarc/telephony/wire"
 )
 
 var alice = telephony.NewAoR("1001", "pbx.test")
@@ -48,13 +49,60 @@ func TestRedact(t *testing.T) {
 func FuzzRedact(f *testing.F) {
 	f.Add("X y SIP/2.0\r\nAuthorization: Digest ", "\r\n\r\n")
 	f.Add("X y SIP/2.0\r\nContact: <sip:a;pn-prid=", ">\r\n\r\n")
+	f.Add("", `a="1,\"2", b=3, c="4`)
 	f.Fuzz(func(t *testing.T, before, after string) {
 		trace.Redact([]byte(before + after))
 		secret := trace.Redact([]byte("X y SIP/2.0\r\nAuthorization: Digest response=\"0123456789abcdef\"\r\n" + after))
+		if usual, close := trace.ParameterEnds([]byte(after)); usual >= 0 && usual != close {
+			t.Errorf("%q ends at %d or %d", after, usual, close)
+		}
 		if bytes.Contains(secret[:min(80, len(secret))], []byte("0123456789abcdef")) {
 			t.Errorf("%q", secret)
 		}
 	})
+}
+
+// What is known to be plain is looked at less, and comes out the same.
+func FuzzPlain(f *testing.F) {
+	f.Add("REGISTER sip:a;pn-prid=1 SIP/2.0\r\nContact: <sip:a;PN-TOK=2>\r\n\r\n")
+	f.Add("SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest nonce=\"1\"\r\n\r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		var m wire.Message
+		if m.Scan([]byte(text), wire.Limits{}) != nil || len(m.Authorization)+len(m.ProxyAuthorization)+len(m.Body) > 0 {
+			return
+		}
+		r := trace.NewRecorder(1 << 20)
+		r.Record(trace.Message{AoR: alice, Text: m.Head})
+		r.Record(trace.Message{AoR: alice, Text: m.Head, Plain: true})
+		if got := r.Of(alice, 0); len(got) != 2 || !bytes.Equal(got[0].Text, got[1].Text) {
+			t.Errorf("%q is kept as %+v", text, got)
+		}
+	})
+}
+
+// What was written is read again, whatever it is.
+func TestRecordsComeBack(t *testing.T) {
+	r := trace.NewRecorder(8 << 20)
+	var all []trace.Message
+	for i, size := range []int{0, 1, 300, 511, 512, 513, 5000, 16 << 10} {
+		all = append(all, trace.Message{
+			At: time.Unix(1_700_000_000, int64(i)), AoR: alice, Inbound: i%2 == 0, Known: i%3 == 0,
+			Transport: telephony.TLS, Local: netip.MustParseAddrPort("[fe80::1%eth0]:5061"), Text: bytes.Repeat([]byte("x"), size),
+		})
+	}
+	for _, m := range all {
+		r.Record(m)
+	}
+	got := r.Of(alice, 0)
+	if len(got) != len(all) {
+		t.Fatalf("%d of %d", len(got), len(all))
+	}
+	for i, e := range got {
+		if want := all[i]; !e.At.Equal(want.At) || !bytes.Equal(e.Text, want.Text) || e.AoR != want.AoR || e.Inbound != want.Inbound ||
+			e.Known != want.Known || e.Transport != want.Transport || e.Local != want.Local || e.Remote != want.Remote {
+			t.Errorf("%d: %+v", i, e)
+		}
+	}
 }
 
 func TestRingKeepsTheLast(t *testing.T) {
@@ -136,12 +184,27 @@ func TestPcapIsReadByTshark(t *testing.T) {
 	}
 }
 
+// BenchmarkRecord remembers messages of more phones than there is room for.
 func BenchmarkRecord(b *testing.B) {
-	r := trace.NewRecorder(64 << 20)
-	text := bytes.Repeat([]byte("Header-Name: some value that is long enough\r\n"), 12)
-	b.ReportAllocs()
-	for b.Loop() {
-		r.Record(trace.Message{AoR: alice, Text: text, Known: true})
+	headers := bytes.Repeat([]byte("Header-Name: some value that is long enough\r\n"), 10)
+	signed := append([]byte(`Authorization: Digest username="1001", realm="pbx.test", nonce="0123456789abcdef0123456789abcdef", `+
+		`uri="sip:pbx.test", response="0123456789abcdef0123456789abcdef", algorithm=MD5, cnonce="0a4f113b", qop=auth, nc=00000001`+"\r\n"),
+		headers...)
+	for name, m := range map[string]trace.Message{"plain": {Text: headers, Plain: true}, "signed": {Text: signed}} {
+		b.Run(name, func(b *testing.B) {
+			r := trace.NewRecorder(32 << 20)
+			phones := make([]telephony.AoR, 100_000)
+			for i := range phones {
+				phones[i] = telephony.NewAoR(fmt.Sprint(100_000+i), "pbx.test")
+			}
+			m.Known, m.Transport = true, telephony.UDP
+			m.Local, m.Remote = netip.MustParseAddrPort("192.0.2.1:5060"), netip.MustParseAddrPort("192.0.2.2:40000")
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				m.AoR = phones[i/4%len(phones)]
+				r.Record(m)
+			}
+		})
 	}
 }
 

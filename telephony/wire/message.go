@@ -44,6 +44,9 @@ func (m *Message) Answerable() bool {
 	return len(m.Method) > 0 && !m.Is("ACK") && m.seen&need == need
 }
 
+// Intact reports whether the scan found nothing wrong: then every header that it knows stands in the message's fields.
+func (m *Message) Intact() bool { return m.fault == (Error{}) }
+
 // Scan reads a whole datagram. Folded headers are unfolded in place: their CR and LF become spaces in b. After an
 // error the message holds what was found, so that it may be answered if Answerable says so.
 func (m *Message) Scan(b []byte, l Limits) error {
