@@ -68,6 +68,8 @@ type running struct {
 	away    map[int][]item // by leg: messages of legs that are being handed over
 
 	record atomic.Pointer[telephony.CallRecord]
+	kept   bool      // among the worker's unsaved
+	due    time.Time // when the history gets it
 }
 
 // New returns an exchange. Start begins its work.
@@ -94,6 +96,7 @@ func New(cfg Config) *Exchange {
 	for range cmp.Or(cfg.Workers, runtime.GOMAXPROCS(0)) {
 		x.workers = append(x.workers, newWorker(x))
 	}
+	x.history.handed = make(chan []telephony.CallChange, len(x.workers))
 	return x
 }
 

@@ -3,25 +3,34 @@ package exchange
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
 )
 
 // history writes calls to the store behind their back: what happened within a moment goes as one batch, and is tried
-// again while the store is away.
+// again while the store is away. Workers keep what has changed until they are asked for it, so that of a call that is over by
+// then nothing but its end is made and written.
 type history struct {
-	x    *Exchange
-	wake chan struct{}
+	x       *Exchange
+	wake    chan struct{}
+	handed  chan []telephony.CallChange // by each worker, once asked
+	unsaved atomic.Int64                // changed calls that no worker has handed over
 
 	mu     sync.Mutex
-	queue  []telephony.CallChange
-	flight int // how many are being written
+	queue  []telephony.CallChange // of calls without a worker, or handed over
+	flight int                    // how many are being written
 }
 
+// An answered call, a change and an end are in the store within some 50 ms: they are kept for soon at least, and fetched every
+// beat. A call that rings is not worth a write of its own before it has done so for a while.
 const (
-	behind    = 50 * time.Millisecond // how long a change may wait
+	beat      = 25 * time.Millisecond
+	soon      = 15 * time.Millisecond
+	ringing   = 250 * time.Millisecond
 	batch     = 500
 	firstWait = 100 * time.Millisecond // after a failure, doubled each time
 	longWait  = 5 * time.Second
@@ -29,7 +38,8 @@ const (
 
 func newHistory(x *Exchange) *history { return &history{x: x, wake: make(chan struct{}, 1)} }
 
-// add queues a change. When the store has been away for too long the oldest is dropped, and counted.
+// add queues a change of a call that no worker has. When the store has been away for too long the oldest is dropped, and
+// counted.
 func (h *history) add(c telephony.CallChange) {
 	h.mu.Lock()
 	if len(h.queue) >= h.x.cfg.Limits.Changes {
@@ -38,6 +48,10 @@ func (h *history) add(c telephony.CallChange) {
 	}
 	h.queue = append(h.queue, c)
 	h.mu.Unlock()
+	h.ring()
+}
+
+func (h *history) ring() {
 	select {
 	case h.wake <- struct{}{}:
 	default:
@@ -48,25 +62,15 @@ func (h *history) add(c telephony.CallChange) {
 func (h *history) waiting() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.queue) + h.flight
+	return len(h.queue) + h.flight + int(h.unsaved.Load())
 }
 
-// take returns the next batch, the last change of each call alone.
+// take returns the next batch.
 func (h *history) take() []telephony.CallChange {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := min(batch, len(h.queue))
-	changes := make([]telephony.CallChange, 0, n)
-	at := make(map[telephony.CallID]int, n)
-	for _, c := range h.queue[:n] {
-		if i, ok := at[c.Record.ID]; ok {
-			changes[i] = c
-			continue
-		}
-		at[c.Record.ID] = len(changes)
-		changes = append(changes, c)
-	}
-	clear(h.queue[:n])
+	changes := h.queue[:n:n]
 	h.queue = h.queue[n:]
 	h.flight = len(changes)
 	return changes
@@ -79,7 +83,7 @@ func (h *history) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if !pause(ctx, behind/2) {
+		if !pause(ctx, beat) || !h.gather(ctx) {
 			return
 		}
 		for {
@@ -92,7 +96,30 @@ func (h *history) run(ctx context.Context) {
 			h.flight = 0
 			h.mu.Unlock()
 		}
+		if h.unsaved.Load() > 0 {
+			h.ring()
+		}
 	}
+}
+
+// gather fetches what the workers have. It is false when the context ends.
+func (h *history) gather(ctx context.Context) bool {
+	for _, w := range h.x.workers {
+		w.fetch.Store(true)
+		w.ring()
+	}
+	for range h.x.workers {
+		select {
+		case changes := <-h.handed:
+			h.mu.Lock()
+			h.queue = append(h.queue, changes...)
+			h.mu.Unlock()
+			h.unsaved.Add(-int64(len(changes)))
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // write tries until the store takes the batch, or the exchange stops.
@@ -125,59 +152,55 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// lost is the cause of calls whose node was away.
-var lost = telephony.Cause{Who: telephony.Network, Code: 500, Text: "node lost: the server that had the call was restarted"}
-
-// claim ends the calls that this node had when it went down: their phones get BYE where they can be reached, and their
-// history its end.
-func (x *Exchange) claim(ctx context.Context) {
-	wait := firstWait
-	for {
-		open, err := x.ports.History.Open(ctx, x.cfg.Node)
-		if err == nil {
-			for _, c := range open {
-				x.reclaim(c)
-			}
-			return
+// keep notes that a call has changed, until the history fetches it. When the store has been away for too long the oldest is
+// dropped, and counted.
+func (w *worker) keep(r *running, wait time.Duration) {
+	due := w.x.now().Add(wait)
+	if r.kept {
+		if due.Before(r.due) {
+			r.due = due
 		}
-		x.log.Warn("the calls of before the restart are not known yet", "err", err)
-		if !pause(ctx, wait) {
-			return
-		}
-		wait = min(2*wait, longWait)
+		return
+	}
+	h := w.x.history
+	if len(w.unsaved) >= w.x.cfg.Limits.Changes {
+		w.unsaved[0].kept = false
+		w.unsaved = w.unsaved[1:]
+		h.unsaved.Add(-1)
+		w.x.count.dropped.Add(1)
+	}
+	r.kept, r.due = true, due
+	w.unsaved = append(w.unsaved, r)
+	if h.unsaved.Add(1) == 1 {
+		h.ring()
 	}
 }
 
-// reclaim ends one call of before.
-func (x *Exchange) reclaim(c telephony.CallChange) {
-	if _, here := x.tables.calls.get(c.Record.ID); here {
-		return // it began since
+// hand gives the history what is due.
+func (w *worker) hand() {
+	all, now := w.unsaved, w.x.now()
+	w.unsaved = w.saved[:0]
+	changes := make([]telephony.CallChange, 0, len(all))
+	for _, r := range all {
+		if now.Before(r.due) {
+			w.unsaved = append(w.unsaved, r)
+			continue
+		}
+		r.kept = false
+		changes = append(changes, w.change(r))
 	}
-	call, err := callswitch.Decode(c.State)
-	if c.State == "" { // it was ringing: its callers have given up by now
-		x.history.add(telephony.CallChange{Record: closed(c.Record, x.now())})
-		return
-	}
-	if err != nil {
-		x.log.Warn("a call of before the restart is closed without BYE", "call", string(c.Record.ID), "err", err)
-		x.history.add(telephony.CallChange{Record: closed(c.Record, x.now())})
-		return
-	}
-	serial := x.serial.Add(1)
-	call.Bind(x.cfg.Node, serial)
-	r := &running{worker: x.workers[serial%uint64(len(x.workers))], serial: serial, account: call.Account, call: call}
-	x.register(r)
-	x.count.live.Add(1)
-	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Lost{Cause: lost}}})
+	clear(all)
+	w.saved = all
+	w.x.history.handed <- changes // there is room for every worker's
 }
 
-// closed is the record of a call that ended with its node.
-func closed(r telephony.CallRecord, at time.Time) telephony.CallRecord {
-	r.State, r.EndedAt, r.Cause = telephony.CallEnded, at, lost
-	for i := range r.Legs {
-		if r.Legs[i].EndedAt.IsZero() {
-			r.Legs[i].EndedAt, r.Legs[i].Cause = at, lost
-		}
+// change is what is written of a call: with the state when it is answered and lasts, for only then could another node go on with it.
+func (w *worker) change(r *running) (c telephony.CallChange) {
+	defer w.caught(r)
+	c.Record = *r.record.Load()
+	if c.Record.State == telephony.CallTalking {
+		w.state = callswitch.AppendState(w.state[:0], r.call)
+		c.State = account.Secret(w.state)
 	}
-	return r
+	return c
 }

@@ -6,11 +6,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"hash"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"demarc/internal/account"
 	"demarc/telephony"
@@ -127,5 +129,14 @@ func (d *dice) number() uint64 {
 	return n
 }
 
-// id returns the id of a new call, or a Call-ID.
+// id returns a Call-ID.
 func (d *dice) id() string { return hex.EncodeToString(d.bytes(idSize)) }
+
+// callID returns the id of a call that begins. Ids begin with the time, so that new rows stand beside each other in the store; the
+// rest is chance.
+func (d *dice) callID(now time.Time) telephony.CallID {
+	var id [idSize]byte
+	binary.BigEndian.PutUint64(id[:], uint64(now.UnixMilli())<<16)
+	copy(id[6:], d.bytes(idSize-6))
+	return telephony.CallID(hex.EncodeToString(id[:]))
+}

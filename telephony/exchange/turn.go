@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"demarc/internal/account"
 	"demarc/internal/timeline"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
@@ -16,7 +15,7 @@ import (
 
 // begin gives an INVITE its call.
 func (w *worker) begin(r *running, req *signal.Request) {
-	id := telephony.CallID(w.dice.id())
+	id := w.dice.callID(w.x.now())
 	r.call = callswitch.New(req.Account, id, w.x.cfg.Node, r.serial)
 	r.servers = append(r.servers, req.Tx)
 	w.x.register(r)
@@ -122,7 +121,7 @@ func (w *worker) executeRest(r *running, c callswitch.Command) {
 	case callswitch.Wake:
 		w.wakeUp(r, c)
 	case callswitch.Record:
-		w.write(r, c.End)
+		w.write(r)
 	case callswitch.Note:
 		if x.ports.Timeline != nil {
 			x.ports.Timeline.Note(c.AoR, timeline.Entry{Account: r.account, At: x.now(), Kind: timeline.CallFailed, Code: c.Cause.Code,
@@ -178,22 +177,20 @@ func (w *worker) agree(r *running, c callswitch.Agree) {
 	}
 }
 
-// write keeps a snapshot for those who ask, and queues it for the store: with the state once the call is answered, for
-// only then could another node go on with it.
-func (w *worker) write(r *running, end bool) {
+// write keeps a snapshot for those who ask, and sees to it that it gets into the store.
+func (w *worker) write(r *running) {
 	x := w.x
 	record := r.call.Record()
-	answered := r.record.Load()
+	before := r.record.Load()
 	r.record.Store(&record)
-	change := telephony.CallChange{Record: record}
-	if !end && !record.AnsweredAt.IsZero() {
-		w.state = callswitch.AppendState(w.state[:0], r.call)
-		change.State = account.Secret(w.state)
-	}
-	if record.State == telephony.CallTalking && (answered == nil || answered.State != telephony.CallTalking) {
+	if record.State == telephony.CallTalking && (before == nil || before.State != telephony.CallTalking) {
 		x.count.answered.Add(1)
 	}
-	x.history.add(change)
+	if record.State == telephony.CallRinging {
+		w.keep(r, ringing)
+	} else {
+		w.keep(r, soon)
+	}
 	x.join(r, &record)
 	x.tell(r)
 }
@@ -273,7 +270,7 @@ func (w *worker) abandon(r *running) {
 			w.x.ports.Media.Close(c.Media)
 		}
 	}
-	w.write(r, true)
+	w.write(r)
 }
 
 // route asks where a call goes, and holds the called user's limit against it.

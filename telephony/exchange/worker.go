@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"demarc/telephony/callswitch"
 	"demarc/telephony/signal"
@@ -20,6 +21,8 @@ type worker struct {
 	wake chan struct{}
 	dice dice
 
+	fetch atomic.Bool // the history asks for what has changed
+
 	mu     sync.Mutex
 	inside []item // of calls that there are
 	fresh  []item // new calls
@@ -28,7 +31,9 @@ type worker struct {
 	turning  []item
 	events   []callswitch.Event
 	commands []callswitch.Command
-	state    []byte // the last one that was encoded
+	state    []byte     // the last one that was encoded
+	unsaved  []*running // have changed since the history got them
+	saved    []*running // room for the next ones
 }
 
 func newWorker(x *Exchange) *worker { return &worker{x: x, wake: make(chan struct{}, 1)} }
@@ -94,7 +99,10 @@ func (w *worker) take() bool {
 
 func (w *worker) run(ctx context.Context) {
 	for {
-		for w.take() {
+		if w.fetch.Swap(false) {
+			w.hand()
+		}
+		if w.take() {
 			for i := range w.turning {
 				w.do(w.turning[i])
 			}
@@ -102,6 +110,7 @@ func (w *worker) run(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
+			continue
 		}
 		select {
 		case <-w.wake:

@@ -1,0 +1,66 @@
+package exchange
+
+import (
+	"context"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/callswitch"
+)
+
+// lost is the cause of calls whose node was away.
+var lost = telephony.Cause{Who: telephony.Network, Code: 500, Text: "node lost: the server that had the call was restarted"}
+
+// claim ends the calls that this node had when it went down: their phones get BYE where they can be reached, and their
+// history its end.
+func (x *Exchange) claim(ctx context.Context) {
+	wait := firstWait
+	for {
+		open, err := x.ports.History.Open(ctx, x.cfg.Node)
+		if err == nil {
+			for _, c := range open {
+				x.reclaim(c)
+			}
+			return
+		}
+		x.log.Warn("the calls of before the restart are not known yet", "err", err)
+		if !pause(ctx, wait) {
+			return
+		}
+		wait = min(2*wait, longWait)
+	}
+}
+
+// reclaim ends one call of before.
+func (x *Exchange) reclaim(c telephony.CallChange) {
+	if _, here := x.tables.calls.get(c.Record.ID); here {
+		return // it began since
+	}
+	call, err := callswitch.Decode(c.State)
+	if c.State == "" { // it was ringing: its callers have given up by now
+		x.history.add(telephony.CallChange{Record: closed(c.Record, x.now())})
+		return
+	}
+	if err != nil {
+		x.log.Warn("a call of before the restart is closed without BYE", "call", string(c.Record.ID), "err", err)
+		x.history.add(telephony.CallChange{Record: closed(c.Record, x.now())})
+		return
+	}
+	serial := x.serial.Add(1)
+	call.Bind(x.cfg.Node, serial)
+	r := &running{worker: x.workers[serial%uint64(len(x.workers))], serial: serial, account: call.Account, call: call}
+	x.register(r)
+	x.count.live.Add(1)
+	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Lost{Cause: lost}}})
+}
+
+// closed is the record of a call that ended with its node.
+func closed(r telephony.CallRecord, at time.Time) telephony.CallRecord {
+	r.State, r.EndedAt, r.Cause = telephony.CallEnded, at, lost
+	for i := range r.Legs {
+		if r.Legs[i].EndedAt.IsZero() {
+			r.Legs[i].EndedAt, r.Legs[i].Cause = at, lost
+		}
+	}
+	return r
+}
