@@ -2,3 +2,13 @@ package media
 
 // Certificate is what a browser is shown.
 func (m *Media) Certificate() []byte { return m.identity.DER() }
+
+// Warm counts the pairs of ports that are kept for the next legs.
+func (m *Media) Warm() (n int) {
+	for _, l := range m.loops {
+		l.mu.Lock()
+		n += len(l.warm.pairs)
+		l.mu.Unlock()
+	}
+	return n
+}

@@ -101,11 +101,10 @@ func (g *leg) key(a sdp.Agreed) error {
 }
 
 // close gives the ports back.
-func (g *leg) close(p *pool) {
+func (g *leg) close() {
 	g.part()
 	g.streams((*stream).end)
-	g.sockets(g.loop.poller.drop)
-	g.streams(func(s *stream) { p.give(s.media.port) })
+	g.streams(g.loop.keep)
 }
 
 // report says how the leg's audio was.

@@ -21,9 +21,11 @@ const rounds = 16
 // loop reads the sockets of its legs.
 type loop struct {
 	mu      sync.Mutex // guards all but the waiting itself
+	ports   *pool
 	poller  poller
 	clock   clock
 	legs    map[telephony.MediaID]*leg
+	warm    warm
 	sounds  sounds
 	events  []telephony.MediaEvent // to tell when the lock is free
 	timeout time.Duration
@@ -54,14 +56,14 @@ type scratch struct {
 	from    sockaddr
 }
 
-func newLoop(begun time.Time, timeout time.Duration, name string) (*loop, error) {
+func newLoop(begun time.Time, timeout time.Duration, name string, ports *pool) (*loop, error) {
 	p, err := newPoller()
 	if err != nil {
 		return nil, fmt.Errorf("media loop: %w", err)
 	}
 	return &loop{
 		poller: p, clock: clock{begun: begun, now: time.Since(begun)}, legs: map[telephony.MediaID]*leg{}, sounds: newSounds(),
-		timeout: timeout, name: name, scratch: &scratch{},
+		timeout: timeout, name: name, ports: ports, scratch: &scratch{},
 	}, nil
 }
 
@@ -146,6 +148,9 @@ func (l *loop) read(k *socket) {
 	if errno != 0 {
 		return // nothing there, or word that our last packet met a closed port
 	}
+	if k.stream == nil {
+		return // of a leg that has ended
+	}
 	from := k.connected
 	if name != nil {
 		from = name.get()
@@ -159,7 +164,7 @@ func (l *loop) read(k *socket) {
 
 func (l *loop) tell(e telephony.MediaEvent) { l.events = append(l.events, e) }
 
-// adopt takes a leg whose sockets no loop reads.
+// adopt takes a leg whose sockets no other loop reads. From now on what comes to them is the leg's.
 func (l *loop) adopt(g *leg) (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,7 +173,7 @@ func (l *loop) adopt(g *leg) (err error) {
 	}
 	var added []*socket
 	g.sockets(func(k *socket) {
-		if err == nil {
+		if err == nil && !l.poller.has(k) {
 			if err = l.poller.add(k); err == nil {
 				added = append(added, k)
 			}
@@ -180,8 +185,23 @@ func (l *loop) adopt(g *leg) (err error) {
 		}
 		return err
 	}
+	g.streams(func(s *stream) { s.media.stream, s.control.stream = s, s })
 	g.loop, l.legs[g.id] = l, g
 	return nil
+}
+
+// dismiss closes the ports of a line that no leg of the loop has.
+func (l *loop) dismiss(s *stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range [...]*socket{s.media, s.control} {
+		if l.poller.has(k) {
+			l.poller.drop(k)
+		} else {
+			k.close()
+		}
+	}
+	l.ports.give(s.media.port)
 }
 
 // leave lets go of a leg, whose clock goes on as that of this loop; false when it is not here any more.
@@ -210,6 +230,7 @@ func (l *loop) close() {
 		g.streams((*stream).end)
 	}
 	clear(l.legs)
+	l.warm.pairs = nil
 	l.poller.close()
 	l.stopped = true
 }

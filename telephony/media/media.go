@@ -3,6 +3,7 @@ package media
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -19,6 +20,7 @@ import (
 type Media struct {
 	config Config
 	ports  *pool
+	routes routes
 	loops  []*loop
 
 	identity   *rtp.Identity
@@ -48,11 +50,12 @@ func New(c Config) (*Media, error) {
 	begun := time.Now().Add(-time.Second)       // one clock for all: legs move between loops; 0 stands for never
 	name := fmt.Sprintf("%016x", rand.Uint64()) // says nothing of this machine (RFC 7022 §4.2)
 	for range c.Loops {
-		l, err := newLoop(begun, c.Timeout, name)
+		l, err := newLoop(begun, c.Timeout, name, m.ports)
 		if err != nil {
 			m.close()
 			return nil, err
 		}
+		l.warm.limit = warmLimit(c.Loops)
 		l.shake = func(ctx context.Context, s *session) { m.handshakes.Go(func() { m.associate(ctx, s) }) }
 		m.loops = append(m.loops, l)
 	}
@@ -82,7 +85,7 @@ func (m *Media) close() {
 
 // Open takes ports for a leg and makes what is said of it in SDP.
 func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
-	bind, told, err := m.config.addresses(o)
+	bind, told, err := m.addresses(o)
 	if err != nil {
 		return sdp.Local{}, err
 	}
@@ -96,17 +99,18 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 	}
 	g := &leg{id: o.ID, local: sdp.Local{Addr: told, Fingerprint: m.identity.Fingerprint}}
 	g.local.Ufrag, g.local.Pwd = rtp.NewCredentials()
-	if g.audio, g.local.Audio, err = m.line(g, bind, true); err != nil {
+	l := m.idlest()
+	if g.audio, g.local.Audio, err = m.line(l, g, bind, true); err != nil {
 		return sdp.Local{}, err
 	}
 	if o.Video && m.config.Video {
-		if g.video, g.local.Video, err = m.line(g, bind, false); err != nil {
-			m.abandon(g.audio)
+		if g.video, g.local.Video, err = m.line(l, g, bind, false); err != nil {
+			l.dismiss(g.audio)
 			return sdp.Local{}, err
 		}
 	}
-	if err := m.idlest().adopt(g); err != nil {
-		g.streams(m.abandon)
+	if err := l.adopt(g); err != nil {
+		g.streams(l.dismiss)
 		return sdp.Local{}, err
 	}
 	m.legs[o.ID] = g
@@ -114,19 +118,29 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 }
 
 // line takes a pair of ports for a media line.
-func (m *Media) line(g *leg, at netip.Addr, audio bool) (*stream, sdp.Line, error) {
-	media, control, err := m.ports.takePair(at)
-	if err != nil {
-		return nil, sdp.Line{}, err
+func (m *Media) line(l *loop, g *leg, at netip.Addr, audio bool) (*stream, sdp.Line, error) {
+	media, control, ok := l.warmed(at)
+	if !ok {
+		var err error
+		if media, control, err = m.ports.takePair(at); errors.Is(err, ErrNoPorts) && m.coolDown() {
+			media, control, err = m.ports.takePair(at)
+		}
+		if err != nil {
+			return nil, sdp.Line{}, err
+		}
 	}
 	return newStream(g, media, control, audio), sdp.Line{RTP: media.port, RTCP: control.port, Keys: rtp.NewKeys()}, nil
 }
 
-// abandon gives back a line that no loop has yet.
-func (m *Media) abandon(s *stream) {
-	s.media.close()
-	s.control.close()
-	m.ports.give(s.media.port)
+// coolDown closes every pair that a loop keeps, because no other port is free; false when there was none.
+func (m *Media) coolDown() (found bool) {
+	for _, l := range m.loops {
+		l.mu.Lock()
+		found = found || len(l.warm.pairs) > 0
+		l.coolDown(0)
+		l.mu.Unlock()
+	}
+	return found
 }
 
 // idlest returns the loop with the fewest legs.
@@ -160,7 +174,7 @@ func (m *Media) Close(id telephony.MediaID) telephony.MediaReport {
 	defer g.loop.mu.Unlock()
 	if g.loop.legs[id] == g {
 		delete(g.loop.legs, id)
-		g.close(m.ports)
+		g.close()
 	}
 	return g.report()
 }
@@ -259,7 +273,7 @@ func (m *Media) together(stays, moves *leg) bool {
 		m.config.Logger.Error("media of a leg is lost", "id", moves.id, "error", err)
 		delete(m.legs, moves.id)
 		moves.streams((*stream).end)
-		moves.streams(m.abandon)
+		moves.streams(stays.loop.dismiss)
 		return false
 	}
 	return true

@@ -67,6 +67,9 @@ func (p *poller) socket(slot int32) *socket {
 	return p.slots[slot]
 }
 
+// has reports whether it waits for the socket.
+func (p *poller) has(k *socket) bool { return int(k.slot) < len(p.slots) && p.slots[k.slot] == k }
+
 // add takes a socket in.
 func (p *poller) add(k *socket) error {
 	if n := len(p.empty); n > 0 {

@@ -12,6 +12,7 @@ type pool struct {
 	ring []uint16 // even ports
 	next int      // the one to take
 	free int
+	warm int // free too, but bound: a loop keeps them
 }
 
 func newPool(r PortRange) *pool {
@@ -45,9 +46,16 @@ func (p *pool) give(port uint16) {
 	p.free++
 }
 
+// rests counts pairs that a loop begins to keep, or ends to.
+func (p *pool) rests(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.warm += n
+}
+
 // size is how many pairs there are, and how many of them are free.
 func (p *pool) size() (all, free int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.ring), p.free
+	return len(p.ring), p.free + p.warm
 }

@@ -17,6 +17,7 @@ type socket struct {
 	linked    bool  // connected to the phone: what comes from elsewhere from then on, the kernel refuses
 	age       uint8 // seconds since, up to grown
 	port      uint16
+	at        netip.Addr // that it is bound to
 	connected netip.AddrPort
 	place     place    // where the phone is
 	to        sockaddr // the same for the kernel, when not connected
@@ -49,7 +50,7 @@ func listen(at netip.AddrPort) (*socket, error) {
 		_ = unix.Close(fd)
 		return nil, err
 	}
-	return &socket{fd: fd, port: at.Port()}, nil
+	return &socket{fd: fd, port: at.Port(), at: at.Addr()}, nil
 }
 
 // pair binds the two ports of a pair.
@@ -85,7 +86,11 @@ func (p *pool) takePair(at netip.Addr) (media, control *socket, err error) {
 	return nil, nil, ErrNoPorts
 }
 
-func (s *socket) close() { _ = unix.Close(s.fd) } // nothing is buffered that could be lost
+// close closes the port, once.
+func (s *socket) close() {
+	_ = unix.Close(s.fd) // nothing is buffered that could be lost
+	s.fd = -1
+}
 
 // send sends to where the phone is. What the kernel cannot take is lost, as on any wire.
 func (s *socket) send(b []byte) {

@@ -78,9 +78,7 @@ type there struct {
 }
 
 func newStream(g *leg, media, control *socket, audio bool) *stream {
-	s := &stream{leg: g, media: media, control: control, out: rtp.NewSender(audio)}
-	media.stream, control.stream = s, s
-	return s
+	return &stream{leg: g, media: media, control: control, out: rtp.NewSender(audio)}
 }
 
 // agree takes over what a media line has settled.
