@@ -164,6 +164,7 @@ type Credential struct {
 	Registrars      []Registrar `json:"registrars"`
 	VoicemailNumber string      `json:"voicemailNumber,omitempty"`
 	CallerID        string      `json:"callerId,omitempty"`
+	SRTP            string      `json:"srtp,omitempty"` // required, preferred or off; empty: as the PBX says
 	ETag            string      `json:"etag"`
 	NotAfter        *time.Time  `json:"notAfter,omitempty"`
 }

@@ -55,7 +55,7 @@ func newCredential(f Fetch, got cloudlink.Credential) (Credential, error) {
 		Kind: ep.DeviceKind, EndpointID: ep.EndpointID, SIPUsername: ep.SIPUsername,
 		AuthUsername: first(got.Username, ep.AuthUsername, ep.SIPUsername),
 		Realm:        first(got.Realm, ep.Realm, pbx.Realm), Domain: strings.ToLower(first(ep.Domain, pbx.Domain)),
-		Registrars: got.Registrars, SRTP: first(pbx.SRTP, "preferred"), RegisterExpires: pbx.RegistrationExpires,
+		Registrars: got.Registrars, SRTP: first(got.SRTP, pbx.SRTP, "preferred"), RegisterExpires: pbx.RegistrationExpires,
 		Keepalive: pbx.KeepaliveSeconds, VoicemailNumber: got.VoicemailNumber, CallerID: got.CallerID,
 		SourceETag: f.ETag, ETag: account.NewID("etag"),
 	}

@@ -17,7 +17,7 @@ import (
 var subscriberTable = store.Table{
 	Name: "subscriber",
 	Columns: []string{"account_id", "user_id", "extension", "name", "email", "auth_username", "realm", "desktop boolean",
-		"mobile boolean", "voicemail", "caller_id", "version", "hashes bytea", "source bytea"},
+		"mobile boolean", "voicemail", "caller_id", "srtp", "version", "hashes bytea", "source bytea"},
 	Key: "account_id, user_id",
 }
 
@@ -152,7 +152,7 @@ func (s *Store) PBX(ctx context.Context, acc account.ID) (cloudlink.PBX, error) 
 }
 
 const subscriberColumns = `user_id, extension, name, email, auth_username, realm, desktop, mobile, voicemail, caller_id,
-	version, hashes`
+	srtp, version, hashes`
 
 // Page returns up to limit subscribers whose id comes after the given one, in the order of ids.
 func (s *Store) Page(ctx context.Context, acc account.ID, after string, limit int) ([]directory.Subscriber, error) {
@@ -223,7 +223,7 @@ func (s *Store) subscriberRow(acc account.ID, sub directory.Subscriber, print ac
 		return nil, err
 	}
 	return []any{string(acc), sub.UserID, sub.Extension, sub.Name, sub.Email, sub.AuthUsername, sub.Realm, sub.Desktop,
-		sub.Mobile, sub.Voicemail, sub.CallerID, account.NewID("v"), hashes, source}, nil
+		sub.Mobile, sub.Voicemail, sub.CallerID, sub.SRTP, account.NewID("v"), hashes, source}, nil
 }
 
 func (s *Store) scan(acc account.ID, rows *sql.Rows) ([]directory.Subscriber, error) {
@@ -233,7 +233,7 @@ func (s *Store) scan(acc account.ID, rows *sql.Rows) ([]directory.Subscriber, er
 		var sub directory.Subscriber
 		var sealed []byte
 		err := rows.Scan(&sub.UserID, &sub.Extension, &sub.Name, &sub.Email, &sub.AuthUsername, &sub.Realm, &sub.Desktop,
-			&sub.Mobile, &sub.Voicemail, &sub.CallerID, &sub.Version, &sealed)
+			&sub.Mobile, &sub.Voicemail, &sub.CallerID, &sub.SRTP, &sub.Version, &sealed)
 		if err != nil {
 			return nil, err
 		}

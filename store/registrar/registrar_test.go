@@ -245,7 +245,7 @@ func subscribers(acc account.ID, n int) directory.Directory {
 			UserID: directory.UserID(acc, ext), Extension: ext, Name: "N" + ext, Email: ext + "@example.org",
 			AuthUsername: "auth" + ext, Realm: "R", Hashes: directory.NewHashes("auth"+ext, "R",
 				"canary-"+account.Secret(ext)),
-			Desktop: true, Voicemail: "v", CallerID: "c",
+			Desktop: true, Voicemail: "v", CallerID: "c", SRTP: "required",
 		})
 	}
 	return d
@@ -267,7 +267,7 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		first := must(s.Subscriber(ctx, telephony.NewAoR("1001", "pbx.example.org")))(t)
-		if first.Account != acc || first.AuthUsername != "auth1001" || !slices.Equal(first.Hashes,
+		if first.Account != acc || first.AuthUsername != "auth1001" || first.SRTP != "required" || !slices.Equal(first.Hashes,
 			d.Subscribers[0].Hashes) {
 			t.Errorf("%+v", first)
 		}

@@ -41,9 +41,9 @@ func (s *Store) Subscriber(ctx context.Context, aor telephony.AoR) (registrar.Su
 	var userID string
 	var sealed []byte
 	err := s.db.Read(ctx, func(q store.Tx) error {
-		return q.QueryRow(ctx, `SELECT s.account_id, s.user_id, s.auth_username, s.hashes FROM pbx p
+		return q.QueryRow(ctx, `SELECT s.account_id, s.user_id, s.auth_username, s.srtp, s.hashes FROM pbx p
 			JOIN subscriber s ON s.account_id = p.account_id WHERE p.domain = $1 AND s.extension = $2`,
-			aor.Domain, aor.User).Scan(&found.Account, &userID, &found.AuthUsername, &sealed)
+			aor.Domain, aor.User).Scan(&found.Account, &userID, &found.AuthUsername, &found.SRTP, &sealed)
 	})
 	if err != nil {
 		return registrar.Subscriber{}, lookupError(err)

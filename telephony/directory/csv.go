@@ -19,7 +19,7 @@ func csvColumns(r *row) map[string]func(string) {
 		"extension": text(&r.Extension), "name": text(&r.Name), "email": text(&r.Email),
 		"auth_username": text(&r.AuthUsername), "realm": text(&r.Realm), "password": secret(&r.Password),
 		"ha1": secret(&r.HA1), "algorithm": text(&r.Algorithm), "voicemail": text(&r.Voicemail),
-		"caller_id": text(&r.CallerID),
+		"caller_id": text(&r.CallerID), "srtp": text(&r.SRTP),
 		"licences": func(s string) {
 			names := strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune(" ,;+/|", c) })
 			r.Licences = &names

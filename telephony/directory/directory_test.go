@@ -116,6 +116,9 @@ func TestMistakesHaveAPlace(t *testing.T) {
 			`email "a@b" stands twice`},
 		{"licence", "u.yaml", yamlHead + "  - {extension: '1', name: A, email: a@b, password: x, licences: [fax]}\n",
 			`unknown licence "fax"`},
+		{"srtp", "u.yaml", yamlHead + "  - {extension: '1', name: A, email: a@b, password: x, srtp: sometimes}\n",
+			`u.yaml:5:62: srtp "sometimes" is unknown`},
+		{"csv srtp", "u.csv", "extension,name,email,password,srtp\n1,A,a@b,x,yes\n", `u.csv:2:11: srtp "yes" is unknown`},
 		{"extension", "u.yaml", yamlHead + "  - {extension: '10 01', name: A, email: a@b, password: x}\n",
 			"u.yaml:5:17: extension must be"},
 		{"email", "u.yaml", yamlHead + "  - {extension: '1001', name: A, email: nobody, password: x}\n",
@@ -206,6 +209,37 @@ func TestEndpoints(t *testing.T) {
 	}
 	if s.Fingerprint() == rotated.Fingerprint() {
 		t.Error("the fingerprint must change with the hashes")
+	}
+}
+
+// TestSRTPOfOneUser also holds that who has none keeps fingerprint and etag of before there was such a setting.
+func TestSRTPOfOneUser(t *testing.T) {
+	for name, text := range map[string]string{
+		"u.yaml": yamlHead + "  - {extension: 1001, name: A, email: a@b, password: x, srtp: Required}\n  - {extension: 1002, name: B, email: b@b, password: x}\n",
+		"u.csv":  "extension,name,email,password,srtp\n1001,A,a@b,x,required\n1002,B,b@b,x,\n",
+	} {
+		d, err := directory.Parse(name, []byte(text), "acc_1", defaults)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, free := d.Subscribers[0], d.Subscribers[1]
+		if set.SRTP != "required" || free.SRTP != "" {
+			t.Errorf("%s: %q and %q", name, set.SRTP, free.SRTP)
+		}
+		u := set.Endpoints("acc_1", d.PBX)
+		c, err := set.Credential(u.SIPEndpoints[0].EndpointID, d.PBX)
+		if err != nil || c.SRTP != "required" {
+			t.Errorf("%s: the credential says %q, %v", name, c.SRTP, err)
+		}
+		off := set
+		off.SRTP = "off"
+		if off.Fingerprint() == set.Fingerprint() || off.Endpoints("acc_1", d.PBX).SIPEndpoints[0].ETag == u.SIPEndpoints[0].ETag {
+			t.Errorf("%s: the setting changes neither fingerprint nor etag", name)
+		}
+	}
+	old := directory.Subscriber{UserID: "usr_1", Extension: "1001", AuthUsername: "u", Realm: "R", Version: "1"}
+	if got := old.Fingerprint().Reveal(); got != "acc2e58b85f580108999d2653afdae8388e9d3abb12bae969c8af7f6fbf1a36c" {
+		t.Errorf("fingerprint %s: a rotated credential would be undone by the next reading of the file", got)
 	}
 }
 

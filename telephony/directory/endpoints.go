@@ -44,7 +44,7 @@ func (s Subscriber) Credential(endpointID string, pbx cloudlink.PBX) (cloudlink.
 	}
 	c := cloudlink.Credential{
 		Username: s.AuthUsername, Realm: s.Realm, Registrars: pbx.Registrars, VoicemailNumber: s.Voicemail,
-		CallerID: s.CallerID, ETag: s.etag(pbx),
+		CallerID: s.CallerID, SRTP: s.SRTP, ETag: s.etag(pbx),
 	}
 	for _, h := range s.Hashes {
 		c.Digests = append(c.Digests, cloudlink.Digest{Algorithm: string(h.Algorithm), HA1: h.HA1.Reveal()})
@@ -78,8 +78,11 @@ func (s Subscriber) licensed(kind cloudlink.DeviceKind) bool {
 // etag changes with everything that a credential holds. The hashes enter through Version alone: an etag is no secret.
 func (s Subscriber) etag(pbx cloudlink.PBX) string {
 	// Encoding strings and numbers cannot fail.
-	text, _ := json.Marshal([]any{s.Version, s.Extension, s.AuthUsername, s.Realm, s.Desktop, s.Mobile, s.Voicemail,
-		s.CallerID, pbx})
+	fields := []any{s.Version, s.Extension, s.AuthUsername, s.Realm, s.Desktop, s.Mobile, s.Voicemail, s.CallerID, pbx}
+	if s.SRTP != "" { // else the etags of before there was the field stay true
+		fields = append(fields, s.SRTP)
+	}
+	text, _ := json.Marshal(fields)
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
 }

@@ -12,6 +12,9 @@ const (
 	defaultKeepalive, maxKeepalive         = 25, 3600
 )
 
+// srtpPolicies say whether media is encrypted.
+var srtpPolicies = []string{"required", "preferred", "off"}
+
 // pbxRow is the description of the PBX as written.
 type pbxRow struct {
 	ID         string         `yaml:"id"`
@@ -39,7 +42,7 @@ func buildPBX(r pbxRow, at func(field string) position, defaults cloudlink.PBX, 
 		PBXID:  first(r.ID, defaults.PBXID, "pbx"),
 		Type:   oneOf(r.Type, at("type"), "type", f, first(defaults.Type, "generic"), "osv", "os4k", "mivb", "generic"),
 		Domain: strings.ToLower(strings.TrimSuffix(first(r.Domain, defaults.Domain), ".")),
-		SRTP:   oneOf(r.SRTP, at("srtp"), "srtp", f, first(defaults.SRTP, "preferred"), "required", "preferred", "off"),
+		SRTP:   oneOf(r.SRTP, at("srtp"), "srtp", f, first(defaults.SRTP, "preferred"), srtpPolicies...),
 
 		RegistrationExpires: seconds(r.Expires, defaults.RegistrationExpires, defaultExpires),
 		KeepaliveSeconds:    seconds(r.Keepalive, defaults.KeepaliveSeconds, defaultKeepalive),

@@ -24,6 +24,7 @@ type row struct {
 	Licences     *[]string      `yaml:"licences"`
 	Voicemail    string         `yaml:"voicemail"`
 	CallerID     string         `yaml:"caller_id"`
+	SRTP         string         `yaml:"srtp"`
 
 	at func(field string) position // where the field stands, or the row when it is absent
 }
@@ -61,6 +62,7 @@ func (b *builder) add(r row) {
 	}
 	b.checkText(r)
 	s.Desktop, s.Mobile = b.licences(r)
+	s.SRTP = oneOf(r.SRTP, r.at("srtp"), "srtp", b.faults, "", srtpPolicies...)
 	s.Hashes = b.hashes(r, &s)
 	b.once(r, "extension", s.Extension)
 	b.once(r, "email", s.Email)

@@ -30,6 +30,7 @@ type Subscriber struct {
 	Mobile       bool // has a licence for a mobile softphone
 	Voicemail    string
 	CallerID     string
+	SRTP         string // required, preferred or off for this one's phones; empty: as for all
 	Version      string // changes with the hashes and says nothing about them
 }
 
@@ -44,8 +45,11 @@ func (s Subscriber) Fingerprint() account.Secret {
 		hashes = append(hashes, hash{string(h.Algorithm), h.Realm, h.HA1.Reveal()})
 	}
 	// Encoding strings and booleans cannot fail.
-	row, _ := json.Marshal([]any{s.Extension, s.Name, s.Email, s.AuthUsername, s.Realm, hashes, s.Desktop, s.Mobile,
-		s.Voicemail, s.CallerID})
+	fields := []any{s.Extension, s.Name, s.Email, s.AuthUsername, s.Realm, hashes, s.Desktop, s.Mobile, s.Voicemail, s.CallerID}
+	if s.SRTP != "" { // else it is what it was before there was the field: rotated credentials stay rotated
+		fields = append(fields, s.SRTP)
+	}
+	row, _ := json.Marshal(fields)
 	sum := sha256.Sum256(row)
 	return account.Secret(hex.EncodeToString(sum[:]))
 }

@@ -141,6 +141,9 @@ func (c *credentials) keep(aor telephony.AoR, e entry) {
 func (c *credentials) share(s *Subscriber) {
 	d := c.domains[s.AoR.Domain].domain
 	s.Account, s.AuthUsername = same(s.Account, d.Account), same(s.AuthUsername, s.AoR.User)
+	for _, policy := range [...]string{"required", "preferred", "off"} {
+		s.SRTP = same(s.SRTP, policy)
+	}
 	s.Hashes = slices.Clone(s.Hashes)
 	for i := range s.Hashes {
 		h := &s.Hashes[i]

@@ -31,6 +31,7 @@ type Subscriber struct {
 	AoR          telephony.AoR
 	AuthUsername string
 	Hashes       []digest.Hash
+	SRTP         string // required, preferred or off: whether media of the phones is encrypted; empty: as for all
 }
 
 // Directory knows domains and subscribers. Both lookups return ErrUnknown for what is not there; any other error means

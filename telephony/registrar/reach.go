@@ -77,12 +77,24 @@ func (b Binding) ended() telephony.RegistrationChangeKind {
 
 // Account returns whose an AoR is, as the directory said; ErrUnknown when it is nobody's.
 func (r *Registrar) Account(ctx context.Context, aor telephony.AoR) (account.ID, error) {
+	s, err := r.subscriber(ctx, aor)
+	return s.Account, err
+}
+
+// SRTP returns whether media of a user's phones is to be encrypted, as the directory said: required, preferred, off, or
+// nothing where it leaves that open. It is ErrUnknown for nobody's AoR.
+func (r *Registrar) SRTP(ctx context.Context, aor telephony.AoR) (string, error) {
+	s, err := r.subscriber(ctx, aor)
+	return s.SRTP, err
+}
+
+func (r *Registrar) subscriber(ctx context.Context, aor telephony.AoR) (Subscriber, error) {
 	e, err := r.credentials.subscriber(ctx, aor, lookup{})
 	switch {
 	case err != nil:
-		return "", err
+		return Subscriber{}, err
 	case !e.found:
-		return "", ErrUnknown
+		return Subscriber{}, ErrUnknown
 	}
-	return e.subscriber.Account, nil
+	return e.subscriber, nil
 }
