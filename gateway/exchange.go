@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -77,9 +78,20 @@ func (g *Gateway) mediaConfig(events func(telephony.MediaEvent)) media.Config {
 	return c
 }
 
-// mediaPolicy is how media is protected: as configured for all.
-func (g *Gateway) mediaPolicy(account.ID, signal.Way) (sdp.Policy, sdp.Security) {
-	return sdp.Policy(g.cfg.Telephony.Calls.Encryption), ""
+// mediaPolicy is how media is protected: as the directory says of the user, else as configured for all. A directory that
+// does not answer in time ends no call.
+func (g *Gateway) mediaPolicy(_ account.ID, way signal.Way) (sdp.Policy, sdp.Security) {
+	all := g.cfg.Telephony.Calls.Encryption
+	if way.AoR.IsZero() {
+		return sdp.Policy(all), ""
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
+	defer cancel()
+	own, err := g.telephony.registrar.SRTP(ctx, way.AoR)
+	if err != nil && !errors.Is(err, registrar.ErrUnknown) {
+		g.log.Warn("a user's srtp setting is not known, and media is protected as for all", "user", way.AoR.String(), "err", err)
+	}
+	return sdp.Policy(cmp.Or(own, all)), ""
 }
 
 // contacts tells the exchange where the phones of a user are.

@@ -78,6 +78,9 @@ func (t *turn) admit(l *Leg, r *signal.Request) {
 			t.refused(l, *refusal)
 			return
 		}
+		if !l.Session.Terms.Browser { // those do nothing else
+			t.do(Learn{Way: l.Way, Security: l.Session.Security})
+		}
 	}
 	if l.Part.Into.Leg != 0 {
 		t.stepIn(l)

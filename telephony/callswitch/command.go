@@ -76,6 +76,12 @@ type Agree struct {
 	Agreed sdp.Agreed
 }
 
+// Learn says how a phone protects media by itself: so it was in the offer that began its call.
+type Learn struct {
+	Way      signal.Way
+	Security sdp.Security
+}
+
 // Relay has two legs hear each other.
 type Relay struct{ A, B telephony.MediaID }
 
@@ -133,6 +139,7 @@ func (Send) command()     {}
 func (Reply) command()    {}
 func (Cancel) command()   {}
 func (Agree) command()    {}
+func (Learn) command()    {}
 func (Relay) command()    {}
 func (Play) command()     {}
 func (Mix) command()      {}

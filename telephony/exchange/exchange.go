@@ -27,6 +27,7 @@ type Exchange struct {
 	workers []*worker
 	tables  tables
 	history *history
+	habits  habits
 	wheel   *sip.Wheel
 	count   counters
 	serial  atomic.Uint64

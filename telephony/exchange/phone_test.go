@@ -23,6 +23,7 @@ type phone struct {
 	sent     []signal.TxID
 	taken    []signal.TxID // requests that a test has looked at
 	calls    int
+	instance string
 }
 
 // dialog is one of a phone's.
@@ -62,7 +63,9 @@ func (s *site) phone(aor telephony.AoR, codecs ...string) *phone {
 	return p
 }
 
-func (p *phone) way() signal.Way { return signal.Way{Node: "n1", Flow: p.flow, AoR: p.aor} }
+func (p *phone) way() signal.Way {
+	return signal.Way{Node: "n1", Flow: p.flow, AoR: p.aor, Instance: p.instance}
+}
 
 func (p *phone) newSide() sdp.Side {
 	return sdp.Side{Local: local(p.flow.Remote.Addr(), 4000+uint16(p.flow.ID)*2), Session: 7}

@@ -97,7 +97,8 @@ type Config struct {
 	Key  []byte // of the tokens in our Contacts: the same on all nodes
 	// Host is host:port of a listener as phones reach it: it stands in our Contact.
 	Host func(listener string) string
-	// Policy is how the media of a leg is to be protected, and the device's own setting if it has one; nil: preferred.
+	// Policy is how the media of a leg is to be protected, and the device's own setting if it has one: else it is offered what
+	// it last offered by itself. nil: preferred.
 	Policy  func(account.ID, signal.Way) (sdp.Policy, sdp.Security)
 	Limits  Limits
 	Workers int // 0: one for each CPU

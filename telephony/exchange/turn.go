@@ -118,6 +118,8 @@ func (w *worker) execute(r *running, c callswitch.Command) {
 func (w *worker) executeRest(r *running, c callswitch.Command) {
 	x := w.x
 	switch c := c.(type) {
+	case callswitch.Learn:
+		x.habits.learn(c.Way, c.Security)
 	case callswitch.Wake:
 		w.wakeUp(r, c)
 	case callswitch.Record:
@@ -150,6 +152,9 @@ func (w *worker) prepare(r *running, c callswitch.Prepare) callswitch.Prepared {
 	}
 	if x.cfg.Policy != nil {
 		p.Policy, p.Setting = x.cfg.Policy(r.account, c.Way)
+	}
+	if p.Setting == "" {
+		p.Setting = x.habits.of(c.Way)
 	}
 	id := mediaID(r.serial, c.Leg)
 	local, err := x.ports.Media.Open(telephony.MediaOpening{ID: id, Listener: c.Way.Flow.Listener, Peer: c.Way.Flow.Remote.Addr(),
