@@ -66,7 +66,8 @@ type running struct {
 	servers []signal.TxID
 	places  []place
 	media   []telephony.MediaID
-	away    map[int][]item // by leg: messages of legs that are being handed over
+	early   []callswitch.Event // what came before the call was begun
+	away    map[int][]item     // by leg: messages of legs that are being handed over
 
 	record atomic.Pointer[telephony.CallRecord]
 	kept   bool      // among the worker's unsaved

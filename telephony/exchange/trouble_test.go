@@ -13,6 +13,20 @@ import (
 	"demarc/telephony/signal"
 )
 
+// TestACancelThatOvertakesItsInviteHolds sends CANCELs while the INVITEs still wait for their turn.
+func TestACancelThatOvertakesItsInviteHolds(t *testing.T) {
+	s := newSite(t, func(cfg *exchange.Config) { cfg.Limits.UserCalls = 1000 })
+	a, b := s.phone(alice), s.phone(bob)
+	const calls = 200
+	for range calls {
+		a.dial("sip:" + bob.String()).cancel("")
+	}
+	for range calls {
+		a.reply(487)
+	}
+	s.until("the end of bob's ringing", func() bool { return len(b.cancels) == len(b.requests) })
+}
+
 func TestCallsOfALostNodeAreEnded(t *testing.T) {
 	first := newSite(t)
 	a, b := first.phone(alice), first.phone(bob)

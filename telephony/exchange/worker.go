@@ -125,9 +125,7 @@ func (w *worker) do(i item) {
 	case i.to == nil:
 		w.nowhere(i.event.Signal)
 	case i.to.call == nil:
-		if r, ok := i.event.Signal.(*signal.Request); ok {
-			w.first(i, r)
-		}
+		w.first(i)
 	case i.to.call.State == callswitch.Ended:
 		w.nowhere(i.event.Signal)
 	default:
@@ -141,9 +139,15 @@ func (w *worker) do(i item) {
 	}
 }
 
-// first begins a call, unless it waited for a worker until the exchange was being stopped.
-func (w *worker) first(i item, r *signal.Request) {
-	if w.x.closed.Load() {
+// first begins a call, unless it waited for a worker until the exchange was being stopped. What overtook its INVITE, for new
+// calls wait longer, happens to it then: a CANCEL above all.
+func (w *worker) first(i item) {
+	r, ok := i.event.Signal.(*signal.Request)
+	switch {
+	case !ok:
+		i.to.early = append(i.to.early, i.event)
+		return
+	case w.x.closed.Load():
 		w.x.tables.servers.remove(r.Tx)
 		w.x.count.live.Add(-1)
 		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: 503})
@@ -151,6 +155,12 @@ func (w *worker) first(i item, r *signal.Request) {
 	}
 	w.begin(i.to, r)
 	w.turn(i.to, i.event)
+	for _, e := range i.to.early {
+		if i.to.call.State != callswitch.Ended {
+			w.turn(i.to, e)
+		}
+	}
+	i.to.early = nil
 }
 
 // nowhere answers a request for a dialog that is not here.
