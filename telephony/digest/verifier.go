@@ -80,32 +80,47 @@ func NewVerifier(c Config) *Verifier {
 // Challenge returns WWW-Authenticate values, one per algorithm in the given order, all with one new nonce. Phones
 // differ in which of several they take, so the order is the caller's setting.
 func (v *Verifier) Challenge(realm string, algorithms []Algorithm, stale bool) []string {
-	var room [nonceText]byte
-	nonce := v.signer.appendNonce(room[:0], v.now())
 	values := make([]string, 0, len(algorithms))
+	nonce := v.Nonce(v.now())
 	for _, a := range algorithms {
 		var text [256]byte // nearly always enough
-		b := append(appendQuoted(append(text[:0], "Digest realm="...), realm), `, nonce="`...)
-		b = append(append(append(b, nonce...), `", algorithm=`...), a...)
-		b = append(b, `, qop="auth"`...)
-		if stale {
-			b = append(b, ", stale=true"...)
-		}
-		values = append(values, string(b))
+		values = append(values, string(AppendChallenge(text[:0], realm, a, nonce, stale)))
 	}
 	return values
 }
 
+// Nonce is the text of a nonce.
+type Nonce [nonceText]byte
+
+// Nonce returns a new nonce that is issued at a time.
+func (v *Verifier) Nonce(at time.Time) (n Nonce) {
+	v.signer.appendNonce(n[:0], at)
+	return n
+}
+
+// AppendChallenge appends one WWW-Authenticate value.
+func AppendChallenge(dst []byte, realm string, a Algorithm, nonce Nonce, stale bool) []byte {
+	dst = append(appendQuoted(append(dst, "Digest realm="...), realm), `, nonce="`...)
+	dst = append(append(append(dst, nonce[:]...), `", algorithm=`...), a...)
+	dst = append(dst, `, qop="auth"`...)
+	if stale {
+		dst = append(dst, ", stale=true"...)
+	}
+	return dst
+}
+
 // Verify checks an answer against one HA1. It takes the same time whatever is wrong, so that a caller without a hash
 // passes an empty one: that matches nothing. A right answer uses its nonce count up.
-func (v *Verifier) Verify(method string, r Response, h Hash) Verdict {
+func (v *Verifier) Verify(method string, r Response, h Hash) Verdict { return v.VerifyAt(method, &r, h, v.now()) }
+
+// VerifyAt is Verify at a time.
+func (v *Verifier) VerifyAt(method string, r *Response, h Hash, now time.Time) Verdict {
 	if r.Algorithm.Size() == 0 || r.Nonce == "" {
 		return Malformed
 	}
 	if r.QOP == "" {
 		return NoQOP
 	}
-	now := v.now()
 	n, ours := v.signer.read(r.Nonce)
 	right := r.right(method, h)
 	if !right || h.Algorithm != r.Algorithm || h.Realm != r.Realm || len(h.HA1) != h.Algorithm.Size() {
@@ -119,7 +134,7 @@ func (v *Verifier) Verify(method string, r Response, h Hash) Verdict {
 }
 
 // right reports whether the answer is that of one who knows the HA1 (RFC 7616 §3.4.1).
-func (r Response) right(method string, h Hash) bool {
+func (r *Response) right(method string, h Hash) bool {
 	var text [512]byte // nearly always enough
 	var first, second [sha512.Size256 * 2]byte
 	a2 := r.Algorithm.appendSum(first[:0], join(text[:0], method, r.URI))

@@ -10,9 +10,8 @@ import (
 
 // admitted holds a request that means work against the budgets, before any digest is computed. Who guessed too much is met
 // with silence; when there is too much work, strangers are told to come back later and known devices are served.
-func (e *Edge) admitted(f *flow, m *wire.Message, c caller) bool {
-	user := f.user.Load()
-	known := user != nil && *user == c.aor
+func (e *Edge) admitted(f *flow, m *wire.Message, c *caller) bool {
+	known := f.user.Load() == c.name
 	if c.answers && !known && !e.standing.mayGuess(c) {
 		e.count.rejects.add(Reject{f.Listener, "guesses"}, 1)
 		return false
@@ -37,12 +36,11 @@ func (e *Edge) later(f *flow, m *wire.Message) {
 }
 
 // learned keeps the books after a reply.
-func (e *Edge) learned(f *flow, c caller, s registrar.Sender) {
+func (e *Edge) learned(f *flow, c *caller, s registrar.Sender) {
 	switch s {
 	case registrar.Proven:
-		if user := f.user.Load(); user == nil || *user != c.aor {
-			aor := c.aor
-			f.user.Store(&aor)
+		if f.user.Load() != c.name {
+			f.user.Store(c.name)
 		}
 		f.prove()
 		e.standing.proven(c, e.cfg.Now())

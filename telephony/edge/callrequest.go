@@ -72,10 +72,9 @@ func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method str
 		return
 	}
 	user, _ := aorOf(m.FromAddr())
-	who := caller{
-		aor: user, callID: string(m.CallID), source: source(f.Remote.Addr()), answers: len(m.ProxyAuthorization) > 0,
-	}
-	if !e.admitted(f, m, who) {
+	who := e.standing.caller(user, source(f.Remote.Addr()))
+	who.callID, who.answers = string(m.CallID), len(m.ProxyAuthorization) > 0
+	if !e.admitted(f, m, &who) {
 		return
 	}
 	if int(f.serving.Load()) >= e.cfg.Limits.FlowReplies {
@@ -130,7 +129,7 @@ func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who
 			s.ask(f, m, req, way, &question{req: req, as: as, who: who, flow: f})
 			return
 		}
-		s.edge.learned(f, who, v.Reply.Sender)
+		s.edge.learned(f, &who, v.Reply.Sender)
 		if !v.OK {
 			r := refusal(v.Reply)
 			headers := make([]header, len(r.Headers))

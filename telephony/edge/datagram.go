@@ -121,8 +121,13 @@ func (s *socket) recognises(remote netip.AddrPort, m *wire.Message) bool {
 	if !m.Is("REGISTER") {
 		return false
 	}
-	req, bad := readRegister(registrar.Flow{Remote: remote}, m)
-	return bad == "" && s.edge.standing.recognises(callerOf(req))
+	r := s.edge.registering()
+	defer s.edge.registers.Put(r)
+	if readRegister(&r.req, registrar.Flow{Remote: remote}, m) != "" {
+		return false
+	}
+	who := s.edge.standing.callerOf(&r.req)
+	return s.edge.standing.recognises(&who)
 }
 
 // flow returns the flow of a remote, remembered or new.

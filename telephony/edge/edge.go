@@ -28,6 +28,13 @@ type Handler interface {
 	FlowClosed(f registrar.Flow)
 }
 
+// AtOnce is what a Handler may be too: then most REGISTERs are answered by the goroutine that has read them.
+type AtOnce interface {
+	// RegisterAtOnce decides about a REGISTER without waiting, if that can be, and fills the reply in. Otherwise it returns what is
+	// to be called, once, with a function that takes the reply later. The texts of req are borrowed: none may be kept.
+	RegisterAtOnce(ctx context.Context, req *registrar.Request, reply *registrar.Reply) (later func(func(registrar.Reply)))
+}
+
 // Subscriptions is what a Handler may be too: then SUBSCRIBE is served.
 type Subscriptions interface {
 	// Subscribe decides about one SUBSCRIBE, as Register does about a REGISTER.
@@ -47,12 +54,14 @@ type Edge struct {
 	logRate   *rate.Limiter // for lines that strangers can cause
 	faultRate *rate.Limiter // for failed handshakes that are told on
 	handler   Handler
+	atOnce    AtOnce // the handler, when it is one
 	tagSeed   maphash.Seed
 	guard     *guard
 	standing  *standing
 	count     counters
 	buffers   buffers
 	messages  sync.Pool // of *wire.Message, for streams
+	registers sync.Pool // of *registering
 	flowIDs   atomic.Uint64
 
 	acceptors []*acceptor
@@ -199,6 +208,7 @@ func (e *Edge) Serve(ctx context.Context, h Handler) error {
 		return errors.New("edge: Serve before Listen")
 	}
 	e.handler = h
+	e.atOnce, _ = h.(AtOnce)
 	if e.watchers, _ = h.(Subscriptions); e.watchers != nil {
 		e.allow += ", SUBSCRIBE"
 	}
@@ -266,7 +276,9 @@ func (e *Edge) close() {
 // for what others there do, and the device comes before strangers.
 func (e *Edge) Remember(f registrar.Flow, aor telephony.AoR, instance, callID string, at time.Time) {
 	if e.cfg.Now().Sub(at) < e.cfg.Limits.Trust {
-		e.standing.proven(caller{aor: aor, instance: instance, callID: callID, source: source(f.Remote.Addr())}, at)
+		c := e.standing.caller(aor, source(f.Remote.Addr()))
+		c.instance, c.callID = instance, callID
+		e.standing.proven(&c, at)
 	}
 }
 

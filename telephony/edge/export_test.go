@@ -9,11 +9,16 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
 
 // ReadRegister lets the tests reach the reader without a socket.
-var ReadRegister = readRegister
+func ReadRegister(f registrar.Flow, m *wire.Message) (*registrar.Request, string) {
+	var req registrar.Request
+	bad := readRegister(&req, f, m)
+	return &req, bad
+}
 
 // FailAt lets the edge panic at a point of its work, once.
 func (e *Edge) FailAt(point string) {
@@ -39,6 +44,7 @@ func (e *Edge) Transactions() int { return e.servers.Len() }
 // there is one to each. Datagrams and answers are good until the next batch.
 func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [][]byte) {
 	e.handler = h
+	e.atOnce, _ = h.(AtOnce)
 	var mu sync.Mutex
 	var room []byte
 	var answers [][]byte

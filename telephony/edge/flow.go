@@ -14,18 +14,18 @@ import (
 type flow struct {
 	registrar.Flow
 	writer  sender
-	local   netip.AddrPort                // where its listener is bound
-	known   atomic.Bool                   // somebody authenticated on it
-	timer   atomic.Int32                  // the Flow-Timer that its peer was told, in seconds; 0: none
-	rearm   func()                        // lets a stream look at both again; nil for UDP
-	user    atomic.Pointer[telephony.AoR] // who did last
-	inHand  inHand                        // requests without their reply
-	node    string                        // that the phone's connection is at, when it is not this one
-	payer   atomic.Pointer[payer]         // whose account the user's calls are
-	serving atomic.Int32                  // requests of calls without their final response
-	carried atomic.Bool                   // a request of a call went out over it
-	handed  bool                          // the handler has heard of it; its reader's own
-	gone    chan struct{}                 // closed when a stream takes nothing more; nil for UDP
+	local   netip.AddrPort        // where its listener is bound
+	known   atomic.Bool           // somebody authenticated on it
+	timer   atomic.Int32          // the Flow-Timer that its peer was told, in seconds; 0: none
+	rearm   func()                // lets a stream look at both again; nil for UDP
+	user    atomic.Uint64         // who did last, by name in the books
+	inHand  inHand                // requests without their reply
+	node    string                // that the phone's connection is at, when it is not this one
+	payer   atomic.Pointer[payer] // whose account the user's calls are
+	serving atomic.Int32          // requests of calls without their final response
+	carried atomic.Bool           // a request of a call went out over it
+	handed  bool                  // the handler has heard of it; its reader's own
+	gone    chan struct{}         // closed when a stream takes nothing more; nil for UDP
 }
 
 // prove notes that somebody authenticated on the flow.

@@ -8,29 +8,106 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
-// register hands a REGISTER over and writes the reply when it comes.
+// registering is what one REGISTER is read and answered with; it is used again for the next.
+type registering struct {
+	req   registrar.Request
+	reply registrar.Reply
+}
+
+func (e *Edge) registering() *registering {
+	if r, ok := e.registers.Get().(*registering); ok {
+		return r
+	}
+	return new(registering)
+}
+
+// register hands a REGISTER over and writes the reply, at once or when it comes.
 func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
-	req, bad := readRegister(f.Flow, m)
-	if bad != "" {
+	r := e.registering()
+	defer e.registers.Put(r)
+	if bad := readRegister(&r.req, f.Flow, m); bad != "" {
 		e.answer(f, m, 400, bad)
 		return
 	}
-	who := callerOf(req)
-	if !e.admitted(f, m, who) {
+	who := e.standing.callerOf(&r.req)
+	if !e.admitted(f, m, &who) {
 		return
 	}
 	f.handed = true
-	p := e.newPending(f, m, who)
+	if e.atOnce == nil {
+		e.registerLater(f, m, who, func(reply func(registrar.Reply)) { e.handler.Register(ctx, r.req.Own(), reply) })
+		return
+	}
+	if later := e.registerAtOnce(ctx, r); later != nil {
+		e.registerLater(f, m, who, later)
+		return
+	}
+	e.replied(f, m, &who, &r.reply)
+}
+
+// registerAtOnce asks the handler. A panic there is answered with 500.
+func (e *Edge) registerAtOnce(ctx context.Context, r *registering) (later func(func(registrar.Reply))) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			e.panicked("Register", fault)
+			later, r.reply = nil, registrar.Reply{Status: 500}
+		}
+	}()
+	return e.atOnce.RegisterAtOnce(ctx, &r.req, &r.reply)
+}
+
+// replied answers a REGISTER at once.
+func (e *Edge) replied(f *flow, m *wire.Message, who *caller, r *registrar.Reply) {
+	out := e.buffers.get()
+	defer e.buffers.put(out)
+	if e.concluded(f, who, r) {
+		var tag [16]byte
+		b := sip.AppendStatus((*out)[:0], r.Status, r.Reason)
+		b = sip.AppendFrame(b, m, f.Remote, sip.AppendTag(tag[:0], e.tagSeed, m))
+		*out = appendReply(b, r)
+		e.dispatchReply(f, who, len(m.Head)+len(m.Body), *out, r.Status)
+	}
+}
+
+// concluded draws conclusions from a reply, and reports whether it is to be sent.
+func (e *Edge) concluded(f *flow, who *caller, r *registrar.Reply) bool {
+	if r.Drop {
+		e.count.messages.add(Message{f.Listener, "REGISTER", 0}, 1)
+		return false
+	}
+	if r.Status < 200 || r.Status > 699 { // a fault of the handler
+		*r = registrar.Reply{Status: 500}
+	}
+	e.learned(f, who, r.Sender)
+	f.time(r.FlowTimer)
+	return true
+}
+
+// dispatchReply sends an answer to a request of a size.
+func (e *Edge) dispatchReply(f *flow, who *caller, size int, answer []byte, status int) {
+	if e.fits(f, size, len(answer)) {
+		e.tapAnswer(f, who.aor, answer)
+		f.writer.send(answer)
+	} else {
+		e.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
+	}
+	e.count.messages.add(Message{f.Listener, "REGISTER", status}, 1)
+}
+
+// registerLater lets ask find out the reply, which is written when it comes.
+func (e *Edge) registerLater(f *flow, m *wire.Message, who caller, ask func(func(registrar.Reply))) {
+	p := e.newPending(f, m, e.standing.own(who))
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("Register", r)
 			p.reply(registrar.Reply{Status: 500})
 		}
 	}()
-	e.handler.Register(ctx, req, p.reply)
+	ask(p.reply)
 }
 
 // pending is a REGISTER that waits for its reply.
@@ -58,64 +135,44 @@ func (p *pending) reply(r registrar.Reply) {
 	defer p.edge.inHand.end()
 	defer p.flow.inHand.end()
 	defer p.edge.buffers.put(p.frame)
-	if r.Drop {
-		p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", 0}, 1)
+	if !p.edge.concluded(p.flow, &p.who, &r) {
 		return
 	}
-	if r.Status < 200 || r.Status > 699 { // a fault of the handler
-		r = registrar.Reply{Status: 500}
-	}
-	p.edge.learned(p.flow, p.who, r.Sender)
-	p.flow.time(r.FlowTimer)
 	out := p.edge.buffers.get()
-	*out = appendReply((*out)[:0], *p.frame, r)
-	if p.edge.fits(p.flow, p.size, len(*out)) {
-		p.edge.tapAnswer(p.flow, p.who.aor, *out)
-		p.flow.writer.send(*out)
-	} else {
-		p.edge.count.rejects.add(Reject{p.flow.Listener, "amplification"}, 1)
-	}
+	*out = appendReply(append(sip.AppendStatus((*out)[:0], r.Status, r.Reason), *p.frame...), &r)
+	p.edge.dispatchReply(p.flow, &p.who, p.size, *out, r.Status)
 	p.edge.buffers.put(out)
-	p.edge.count.messages.add(Message{p.flow.Listener, "REGISTER", r.Status}, 1)
 }
 
-// readRegister fills a Request from the scan, or says what is bad as a reason phrase. Every string is valid text
-// without control characters, and none aliases the receive buffer.
-func readRegister(f registrar.Flow, m *wire.Message) (*registrar.Request, string) {
-	// Nearly always there is one of each: they come in one piece of memory.
-	var room struct {
-		req       registrar.Request
-		contact   [1]registrar.Contact
-		authorize [1]string
-	}
-	req := &room.req
-	*req = registrar.Request{
-		Flow: f, CSeq: m.CSeq, Expires: m.Expires, Contacts: room.contact[:0], Authorize: room.authorize[:0],
-		Outbound: wire.HasToken(m.Supported, "outbound"), UserAgent: text(m.UserAgent, 128),
-		PathKnown: wire.HasToken(m.Supported, "path"), PathAsked: wire.HasToken(m.Require, "path"), Proxied: proxied(m),
-	}
+// readRegister fills a Request from the scan, or says what is bad as a reason phrase. Every text is valid and without control
+// characters, and most are borrowed from the message.
+func readRegister(req *registrar.Request, f registrar.Flow, m *wire.Message) (bad string) {
+	req.Reset()
+	req.Flow, req.CSeq, req.Expires, req.UserAgent = f, m.CSeq, m.Expires, borrowedText(m.UserAgent, 128)
+	req.Outbound, req.PathKnown = wire.HasToken(m.Supported, "outbound"), wire.HasToken(m.Supported, "path")
+	req.PathAsked, req.Proxied = wire.HasToken(m.Require, "path"), proxied(m)
 	if !readAoRs(req, m) {
-		return nil, "Bad To"
+		return "Bad To"
 	}
 	if !printable(m.CallID) || len(m.CallID) > 255 {
-		return nil, "Bad Call-ID"
+		return "Bad Call-ID"
 	}
-	req.CallID = string(m.CallID)
+	req.CallID = wire.Borrowed(m.CallID)
 	if bad := contacts(req, m.Contacts); bad != "" {
-		return nil, bad
+		return bad
 	}
 	for _, line := range m.Path {
 		for value, rest, ok := wire.NextValue(line); ok; value, rest, ok = wire.NextValue(rest) {
 			if _, ok := wire.ParseNameAddr(value); !ok || !printable(value) {
-				return nil, "Bad Path"
+				return "Bad Path"
 			}
-			req.Path = append(req.Path, string(value))
+			req.Path = append(req.Path, wire.Borrowed(value))
 		}
 	}
 	for _, value := range m.Authorization {
-		req.Authorize = append(req.Authorize, string(value))
+		req.Authorize = append(req.Authorize, wire.Borrowed(value))
 	}
-	return req, ""
+	return ""
 }
 
 // proxied reports whether the request has more than one Via value.
@@ -183,7 +240,7 @@ func contact(value []byte) (registrar.Contact, bool) {
 			return registrar.Contact{}, false
 		}
 	}
-	c := registrar.Contact{URI: string(n.URI), Q: 1000, Expires: -1}
+	c := registrar.Contact{URI: wire.Borrowed(n.URI), Q: 1000, Expires: -1}
 	if v, ok := wire.Param(n.Params, "expires"); ok {
 		c.Expires = wire.Seconds(v)
 	}
@@ -213,7 +270,7 @@ func instance(v []byte) (string, bool) {
 	if len(v) == 0 || len(v) > 255 || !printable(v) || bytes.ContainsAny(v, " <>\"\\") {
 		return "", false
 	}
-	return string(v), true
+	return wire.Borrowed(v), true
 }
 
 // thousandths reads a qvalue (RFC 3261 §25.1): 0 to 1 with up to three digits after the point.
@@ -240,6 +297,14 @@ func printable(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// borrowedText is text that may be borrowed.
+func borrowedText(b []byte, limit int) string {
+	if printable(b) && len(b) <= limit { // nearly always
+		return wire.Borrowed(b)
+	}
+	return text(b, limit)
 }
 
 // text makes something that may be stored and shown out of what a phone says about itself.

@@ -50,15 +50,14 @@ func (e *Edge) frame(f *flow, m *wire.Message) *[]byte {
 	return b
 }
 
-// appendReply renders the registrar's reply around the frame of its request.
-func appendReply(dst, frame []byte, r registrar.Reply) []byte {
-	dst = append(sip.AppendStatus(dst, r.Status, r.Reason), frame...)
+// appendReply renders the registrar's reply behind what it copies from its request.
+func appendReply(dst []byte, r *registrar.Reply) []byte {
 	for _, c := range r.Challenges {
 		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)
 	}
-	for _, b := range r.Bindings {
+	for i := range r.Bindings {
 		var room [256]byte // nearly always enough
-		dst = sip.AppendHeader(dst, "Contact", appendBinding(room[:0], b))
+		dst = sip.AppendHeader(dst, "Contact", appendBinding(room[:0], &r.Bindings[i]))
 	}
 	if r.MinExpires > 0 {
 		dst = sip.AppendHeader(dst, "Min-Expires", strconv.Itoa(r.MinExpires))
@@ -94,7 +93,7 @@ func appendReply(dst, frame []byte, r registrar.Reply) []byte {
 // dateForm is RFC 3261 §20.17's.
 const dateForm = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-func appendBinding(dst []byte, b registrar.ReplyBinding) []byte {
+func appendBinding(dst []byte, b *registrar.ReplyBinding) []byte {
 	dst = append(append(append(dst, '<'), b.URI...), ">;expires="...)
 	dst = strconv.AppendInt(dst, int64(b.Expires), 10)
 	if b.Q != 1000 {

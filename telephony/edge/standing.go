@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -64,57 +65,72 @@ func newStanding(c Config) *standing {
 	}
 }
 
-// caller is who a request says it is from.
+// caller is who a request says it is from. Its texts may be borrowed.
 type caller struct {
 	aor      telephony.AoR
+	name     uint64 // of the AoR, in the books
 	instance string
 	callID   string
 	source   netip.Addr
-	answers  bool // it carries an answer to a challenge
+	answers  bool   // it carries an answer to a challenge
+	dev      uint64 // see device; 0 before somebody asked
 }
 
-func callerOf(req *registrar.Request) caller {
-	c := caller{
-		aor: req.To, callID: req.CallID, source: source(req.Flow.Remote.Addr()), answers: len(req.Authorize) > 0,
-	}
+// caller returns who speaks for an AoR at a source.
+func (s *standing) caller(aor telephony.AoR, source netip.Addr) caller {
+	return caller{aor: aor, source: source, name: mix(maphash.String(s.seed, aor.User), maphash.String(s.seed, aor.Domain))}
+}
+
+func (s *standing) callerOf(req *registrar.Request) caller {
+	c := s.caller(req.To, source(req.Flow.Remote.Addr()))
+	c.callID, c.answers = req.CallID, len(req.Authorize) > 0
 	if len(req.Contacts) > 0 {
 		c.instance = req.Contacts[0].Instance
 	}
 	return c
 }
 
+// own returns the caller without borrowed texts.
+func (s *standing) own(c caller) caller {
+	c.dev = s.device(&c)
+	c.instance, c.callID = "", ""
+	c.aor = telephony.AoR{User: strings.Clone(c.aor.User), Domain: strings.Clone(c.aor.Domain)}
+	return c
+}
+
 // device names a device: by its instance (RFC 5626 §4.1), which nobody else knows, or by the Call-ID that it keeps for all
 // its registrations (RFC 3261 §10.2), from the same source.
-func (s *standing) device(c caller) uint64 {
-	if c.instance != "" {
-		return s.hash(c.aor, netip.Addr{}, c.instance)
+func (s *standing) device(c *caller) uint64 {
+	if c.dev == 0 {
+		text, at := c.instance, c.name
+		if text == "" {
+			text, at = c.callID, s.pair(c)
+		}
+		c.dev = mix(at, maphash.String(s.seed, text))
 	}
-	return s.hash(c.aor, c.source, c.callID)
+	return c.dev
 }
 
 // pair names an AoR at a source.
-func (s *standing) pair(c caller) uint64 { return s.hash(c.aor, c.source, "") }
+func (s *standing) pair(c *caller) uint64 {
+	b := c.source.As16()
+	return mix(c.name, maphash.Bytes(s.seed, b[:]))
+}
 
-func (s *standing) hash(aor telephony.AoR, at netip.Addr, text string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(s.seed)
-	_, _ = h.WriteString(aor.User)
-	_ = h.WriteByte('@')
-	_, _ = h.WriteString(aor.Domain)
-	b := at.As16()
-	_, _ = h.Write(b[:])
-	_, _ = h.WriteString(text)
-	return h.Sum64()
+// mix makes one hash of two.
+func mix(a, b uint64) uint64 {
+	const odd = 0x9e3779b97f4a7c15
+	return (a^a>>32)*odd + b
 }
 
 // recognises reports whether the device proved who it is before.
-func (s *standing) recognises(c caller) bool {
+func (s *standing) recognises(c *caller) bool {
 	_, ok := s.devices.find(s.device(c))
 	return ok
 }
 
 // proven notes that the caller is who it says, at a time.
-func (s *standing) proven(c caller, at time.Time) {
+func (s *standing) proven(c *caller, at time.Time) {
 	s.devices.use(s.device(c), func() struct{} { return struct{}{} })
 	s.trusts(c.source, at.Unix())
 	if !s.strangers.empty() {
@@ -133,7 +149,10 @@ func (s *standing) trusts(from netip.Addr, at int64) {
 }
 
 // mayGuess reports whether an answer of the caller is worth computing. Devices that proved who they are may always.
-func (s *standing) mayGuess(c caller) bool {
+func (s *standing) mayGuess(c *caller) bool {
+	if s.guesses.empty() {
+		return true
+	}
 	b, ok := s.guesses.find(s.pair(c))
 	return !ok || s.refilled(b).left >= 1 || s.recognises(c)
 }
@@ -145,7 +164,7 @@ func (s *standing) refilled(b bucket) bucket {
 }
 
 // wrong notes a wrong answer.
-func (s *standing) wrong(c caller) {
+func (s *standing) wrong(c *caller) {
 	s.guesses.update(s.pair(c), func(b bucket, found bool) bucket {
 		if !found {
 			b = bucket{left: float32(s.limits.Guesses), at: s.now().UnixNano()}

@@ -26,10 +26,9 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 		e.answer(f, m, 400, bad)
 		return
 	}
-	who := caller{
-		aor: req.User, callID: req.CallID, source: source(f.Remote.Addr()), answers: len(req.Authorize) > 0,
-	}
-	if !e.admitted(f, m, who) {
+	who := e.standing.caller(req.User, source(f.Remote.Addr()))
+	who.callID, who.answers = req.CallID, len(req.Authorize) > 0
+	if !e.admitted(f, m, &who) {
 		return
 	}
 	tx, fresh, err := e.servers.Receive(m, f.ID, f.Transport.Stream(), func(b []byte) {
@@ -77,7 +76,7 @@ func (p *pendingSubscribe) reply(r events.Reply) {
 	if r.Status < 200 || r.Status > 699 { // a fault of the handler
 		r = events.Reply{Status: 500, Expires: -1}
 	}
-	p.edge.learned(p.flow, p.who, r.Sender)
+	p.edge.learned(p.flow, &p.who, r.Sender)
 	dst := append(sip.AppendStatus(make([]byte, 0, len(p.frame)+256), r.Status, r.Reason), p.frame...)
 	for _, c := range r.Challenges {
 		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)

@@ -2,28 +2,38 @@ package registrar
 
 // serveAtOnce serves a request about volatile bindings in the goroutine that brings it: nothing has to be saved first, so
 // that no queue and no other goroutine is needed. It reports whether it could; what it could not is left as it was.
-func (s *shard) serveAtOnce(req *Request, who *identity, reply func(Reply)) bool {
+func (s *shard) serveAtOnce(req *Request, who *identity, reply *Reply) bool {
 	if !s.behind() {
 		return false
 	}
 	decision, ok := s.decideAtOnce(req, who)
 	if ok {
 		s.r.announce(decision.Changes)
-		s.reply(reply, who, decision.Reply, decision.Outcome)
+		who.reply = decision.Reply
+		s.finish(who, decision.Outcome, reply)
 	}
 	return ok
 }
 
+// decideAtOnce decides and applies, unless something came before the request and goes first, or nothing would change.
 func (s *shard) decideAtOnce(req *Request, who *identity) (Decision, bool) {
 	if !s.working.TryLock() {
 		return Decision{}, false
 	}
 	defer s.working.Unlock()
-	if !s.queue.idle() { // what came before goes first
+	if !s.queue.idle() {
 		return Decision{}, false
 	}
-	decision, ok := s.consider(s.bindings[req.To], req, who)
-	if !ok || decision.Reply.Status != 200 || decision.Outcome == Fetched || decision.Outcome == Retransmission {
+	now, bindings := s.r.now(), s.bindings[req.To]
+	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: bindings}
+	if until, ok := refresh(&s.r.rules, &state, req, now); ok {
+		s.mu.Lock()
+		bindings[0].CSeq, bindings[0].RefreshedAt, bindings[0].Expires = req.CSeq, now, until
+		s.mu.Unlock()
+		return Decision{Reply: refreshed(&s.r.rules, req, &bindings[0], now, who.reply), Outcome: Refreshed}, true
+	}
+	decision := Decide(s.r.rules, state, req, now)
+	if decision.Reply.Status != 200 || decision.Outcome == Fetched || decision.Outcome == Retransmission {
 		return Decision{}, false
 	}
 	s.note(req.To, decision.Bindings)

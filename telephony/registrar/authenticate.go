@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/digest"
@@ -75,9 +76,10 @@ func (r *Registrar) AuthenticateAtOnce(c Credentials) (v Verdict, sure bool) {
 	return who.told(), !who.unsure
 }
 
-func (r *Registrar) verdict(ctx context.Context, c Credentials, l lookup) identity {
+func (r *Registrar) verdict(ctx context.Context, c Credentials, l lookup) (id identity) {
 	req := &Request{Flow: c.Flow, To: c.User, From: c.User, Authorize: c.Authorize}
-	return r.authenticate(ctx, c.Method, req, l)
+	r.authenticate(ctx, c.Method, req, l, &id)
+	return id
 }
 
 func (id identity) told() Verdict {
@@ -99,11 +101,13 @@ func (id identity) sender(o Outcome) Sender {
 // admitted reports whether the rules may run.
 func (id identity) admitted() bool { return id.ok || id.replayed }
 
-// authenticate serves steps 3 to 5 of RFC 3261 §10.3.
-func (r *Registrar) authenticate(ctx context.Context, method string, req *Request, l lookup) identity {
+// authenticate serves steps 3 to 5 of RFC 3261 §10.3. It fills the identity in, which is to be empty.
+func (r *Registrar) authenticate(ctx context.Context, method string, req *Request, l lookup, id *identity) {
+	l.now = r.now()
 	domain, served, err := r.credentials.domain(ctx, req.To.Domain, l)
 	if err != nil {
-		return r.away(err)
+		r.away(id, err)
+		return
 	}
 	realm := domain.Realm
 	if !served {
@@ -113,65 +117,78 @@ func (r *Registrar) authenticate(ctx context.Context, method string, req *Reques
 	if len(offered) == 0 {
 		offered = OfferMD5(realm, req.Flow.Listener)
 	}
+	question := question{realm, offered, l.now}
 	if len(req.Authorize) == 0 {
-		return r.challenge(realm, offered, false, Challenged)
+		r.challenge(id, question, false, Challenged)
+		return
 	}
 	answer, malformed := pick(req.Authorize, realm, offered)
 	if malformed {
-		return identity{reply: Reply{Status: 400, Reason: "Malformed Authorization"}, outcome: BadRequest}
+		id.reply, id.outcome = Reply{Status: 400, Reason: "Malformed Authorization"}, BadRequest
+		return
 	}
-	return r.verify(ctx, method, req, answer, realm, offered, l)
+	r.verify(ctx, method, req, &answer, question, l, id)
+}
+
+// question is what a challenge asks.
+type question struct {
+	realm   string
+	offered []digest.Algorithm
+	now     time.Time
 }
 
 // verify checks an answer. A wrong one is checked again against the directory itself, so that a new password works at
 // once; that costs one lookup whether the user exists or not.
-func (r *Registrar) verify(ctx context.Context, method string, req *Request, answer digest.Response, realm string,
-	offered []digest.Algorithm, l lookup) identity {
+func (r *Registrar) verify(ctx context.Context, method string, req *Request, answer *digest.Response, q question, l lookup,
+	id *identity) {
 	var to, signer entry
 	var verdict digest.Verdict
 	var why string
 	for _, again := range [...]bool{false, true} {
 		if again && l.memory { // the shard answers what is wrong, in the same time whoever exists
-			return identity{unsure: true}
+			id.unsure = true
+			return
 		}
 		if again {
 			l.asOf = r.now()
 		}
 		var err error
 		if to, signer, err = r.lookUp(ctx, req.To, answer.Username, l); err != nil {
-			return r.away(err)
+			r.away(id, err)
+			return
 		}
 		var hash digest.Hash
-		hash, why = selectHash(signer, answer, realm, offered)
-		if verdict = r.verifier.Verify(method, answer, hash); verdict != digest.Wrong {
+		hash, why = selectHash(&signer, answer, q.realm, q.offered)
+		if verdict = r.verifier.VerifyAt(method, answer, hash, q.now); verdict != digest.Wrong {
 			break
 		}
 	}
 	switch verdict {
 	case digest.OK:
-		return r.authorize(req, signer.subscriber)
+		r.authorize(id, req, &signer.subscriber)
+		return
 	case digest.Stale:
-		id := r.challenge(realm, offered, true, StaleNonce)
+		r.challenge(id, q, true, StaleNonce)
 		// Once is how nonces end. A phone that does it again and again is never let in.
 		if r.oldNonces.count(req.To.String()+"\x00"+req.CallID, r.now()) >= staleOften {
 			id.concerns, id.text = signer.subscriber, textStale
 		}
-		return id
+		return
 	case digest.Replayed:
-		id := r.challenge(realm, offered, true, ReplayedNonce)
+		r.challenge(id, q, true, ReplayedNonce)
 		id.subscriber, id.replayed = signer.subscriber, signer.subscriber.AoR == req.To
-		return id
+		return
 	case digest.NoQOP:
 		if l.memory {
-			return identity{unsure: true}
+			id.unsure = true
+			return
 		}
 		why = textLegacy
 	}
-	id := r.challenge(realm, offered, false, WrongCredentials)
+	r.challenge(id, q, false, WrongCredentials)
 	if to.found {
 		id.concerns, id.text = to.subscriber, why
 	}
-	return id
 }
 
 // lookUp returns whose AoR it is and whose name the answer is signed with. The second lookup depends on the request
@@ -191,32 +208,32 @@ func (r *Registrar) lookUp(ctx context.Context, aor telephony.AoR, username stri
 }
 
 // authorize lets a user register their own AoR only (RFC 3261 §10.3 steps 4 and 5).
-func (r *Registrar) authorize(req *Request, s Subscriber) identity {
-	text := ""
+func (r *Registrar) authorize(id *identity, req *Request, s *Subscriber) {
 	switch {
 	case s.AoR != req.To:
-		text = textOther
+		id.text = textOther
 	case req.From != req.To && !r.thirdParty:
-		text = textFrom
+		id.text = textFrom
 	default:
-		return identity{subscriber: s, ok: true}
+		id.subscriber, id.ok = *s, true
+		return
 	}
-	return identity{
-		reply: Reply{Status: 403}, outcome: Forbidden, concerns: s, text: text,
-	}
+	id.reply, id.outcome, id.concerns = Reply{Status: 403}, Forbidden, *s
 }
 
-func (r *Registrar) challenge(realm string, offered []digest.Algorithm, stale bool, o Outcome) identity {
-	return identity{reply: Reply{Status: 401, Challenges: r.verifier.Challenge(realm, offered, stale)}, outcome: o}
+func (r *Registrar) challenge(id *identity, q question, stale bool, o Outcome) {
+	id.outcome = o
+	id.reply.challenge(q, r.verifier.Nonce(q.now), stale)
 }
 
 // away answers when nobody can tell who the user is: never 401, which a phone takes for a wrong password.
-func (r *Registrar) away(err error) identity {
+func (r *Registrar) away(id *identity, err error) {
 	if errors.Is(err, errNotInMemory) {
-		return identity{unsure: true}
+		id.unsure = true
+		return
 	}
 	r.storeFailed("directory", err)
-	return identity{reply: r.unavailable(), outcome: StoreAway}
+	id.reply, id.outcome = r.unavailable(), StoreAway
 }
 
 // pick returns the answer to use: the first for the realm with an offered algorithm, else the first that can be read.
@@ -239,7 +256,7 @@ func pick(values []string, realm string, offered []digest.Algorithm) (answer dig
 
 // selectHash returns the hash to verify with. For an unknown user, realm or algorithm it is one that never matches, so
 // that the computation is the same.
-func selectHash(e entry, answer digest.Response, realm string, offered []digest.Algorithm) (digest.Hash, string) {
+func selectHash(e *entry, answer *digest.Response, realm string, offered []digest.Algorithm) (digest.Hash, string) {
 	why := textWrong
 	if answer.Realm != realm {
 		why = textRealm

@@ -74,15 +74,25 @@ func (b Binding) change(kind telephony.RegistrationChangeKind, at time.Time) tel
 	return c
 }
 
-// share lets a refreshed binding have the texts of the old one where they are the same: those of the request came in memory
-// that can go.
-func (b *Binding) share(old Binding) {
-	b.Key, b.Contact, b.Instance = same(b.Key, old.Key), same(b.Contact, old.Contact), same(b.Instance, old.Instance)
-	b.CallID, b.UserAgent, b.Path = same(b.CallID, old.CallID), same(b.UserAgent, old.UserAgent), same(b.Path, old.Path)
+// share gives a binding out of a request texts that may be kept: those of the old one where they are the same, else copies.
+func (b *Binding) share(old *Binding) {
+	for _, text := range [...]struct {
+		own *string
+		old string
+	}{
+		{&b.Key, old.Key}, {&b.Contact, old.Contact}, {&b.Instance, old.Instance}, {&b.CallID, old.CallID},
+		{&b.UserAgent, old.UserAgent}, {&b.Path, old.Path},
+	} {
+		if *text.own == text.old {
+			*text.own = text.old
+		} else {
+			*text.own = strings.Clone(*text.own)
+		}
+	}
 }
 
 // remaining returns the whole seconds until the binding ends, at least 1.
-func (b Binding) remaining(now time.Time) int { return max(1, int(b.Expires.Sub(now)/time.Second)) }
+func (b *Binding) remaining(now time.Time) int { return max(1, int(b.Expires.Sub(now)/time.Second)) }
 
 // contactKey returns the key of a contact. With instance and reg-id it is those two, whatever the URI (RFC 5626 §6);
 // else the parts of the URI that make two URIs differ (RFC 3261 §19.1.4).
@@ -94,13 +104,23 @@ func contactKey(c Contact, outbound bool) string {
 		return "instance:" + c.Instance + ";reg-id=" + itoa(c.RegID)
 	}
 	var room [256]byte
-	return string(appendCanonical(append(room[:0], "uri:"...), c.URI))
+	return string(appendURIKey(room[:0], c.URI))
 }
 
-// nameContacts finds the contacts' keys, which the rules compare often.
+func appendURIKey(dst []byte, uri string) []byte { return appendCanonical(append(dst, "uri:"...), uri) }
+
+// nameContacts finds the contacts' keys, which the rules compare often, in memory that the next request gets.
 func (r *Request) nameContacts() {
+	r.keys = r.keys[:0]
 	for i := range r.Contacts {
-		r.Contacts[i].key = contactKey(r.Contacts[i], r.Outbound)
+		c := &r.Contacts[i]
+		if c.Instance != "" && r.Outbound {
+			c.key = contactKey(*c, true)
+			continue
+		}
+		start := len(r.keys)
+		r.keys = appendURIKey(r.keys, c.URI)
+		c.key = borrowed(r.keys[start:])
 	}
 }
 

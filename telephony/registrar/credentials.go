@@ -20,6 +20,7 @@ const (
 
 // lookup says how far to look.
 type lookup struct {
+	now    time.Time // zero: to be asked for
 	asOf   time.Time // what the directory said before then does not do; zero: anything does
 	memory bool      // nobody is asked: errNotInMemory when the directory would have to be
 }
@@ -95,7 +96,10 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, l looku
 	}
 	generation := c.generation
 	c.mu.Unlock()
-	away, now := c.away(), c.now()
+	away, now := c.away(), l.now
+	if now.IsZero() {
+		now = c.now()
+	}
 	if ok && (away || !e.read.Before(l.asOf) || !e.again.take(now)) {
 		return e, nil
 	}
@@ -163,9 +167,6 @@ func same[T ~string](own, other T) T {
 }
 
 func (c *credentials) domain(ctx context.Context, name string, l lookup) (Domain, bool, error) {
-	if hostText(name) != name {
-		return Domain{}, false, nil
-	}
 	c.mu.Lock()
 	e, ok := c.domains[name]
 	generation := c.generation
@@ -174,6 +175,8 @@ func (c *credentials) domain(ctx context.Context, name string, l lookup) (Domain
 		return e.domain, e.found, nil
 	}
 	switch {
+	case hostText(name) != name:
+		return Domain{}, false, nil
 	case l.memory:
 		return Domain{}, false, errNotInMemory
 	case c.away():

@@ -193,6 +193,7 @@ func (t *turn) expires(c Contact) time.Duration {
 
 func (t *turn) add(c Contact, expires time.Duration) {
 	b := t.binding(c, expires)
+	b.share(&Binding{})
 	t.bindings = append(t.bindings, b)
 	t.touched = append(t.touched, b.Key)
 	t.tell(b, telephony.BindingRegistered)
@@ -203,7 +204,7 @@ func (t *turn) add(c Contact, expires time.Duration) {
 // replace refreshes a binding, or puts a phone's new connection in the place of its old one.
 func (t *turn) replace(i int, c Contact, expires time.Duration) {
 	old, b := t.bindings[i], t.binding(c, expires)
-	b.share(old)
+	b.share(&old)
 	t.touched = append(t.touched, b.Key)
 	t.bindings[i] = b
 	if old.Contact != b.Contact {
@@ -227,7 +228,7 @@ func (t *turn) binding(c Contact, expires time.Duration) Binding {
 	return Binding{
 		Account: t.state.Account, Node: t.state.Node, AoR: t.state.AoR, Key: contactKey(c, t.req.Outbound),
 		Contact: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, CallID: t.req.CallID, CSeq: t.req.CSeq,
-		Flow: t.req.Flow, Path: t.path, Reachable: true, UserAgent: clip(t.req.UserAgent, 128), RegisteredAt: t.now,
+		Flow: t.req.Flow, Path: t.path, Reachable: true, UserAgent: clip(t.req.UserAgent, maxUserAgent), RegisteredAt: t.now,
 		RefreshedAt: t.now, Expires: t.now.Add(expires),
 	}
 }
@@ -267,20 +268,27 @@ func (t *turn) success() Reply {
 	}
 	r.Bindings = make([]ReplyBinding, 0, len(t.bindings))
 	for i := range t.bindings {
-		b := &t.bindings[i]
-		r.Bindings = append(r.Bindings, ReplyBinding{
-			URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.remaining(t.now),
-		})
+		r.Bindings = append(r.Bindings, t.bindings[i].shown(t.now))
 	}
 	slices.SortStableFunc(r.Bindings, func(a, b ReplyBinding) int { return cmp.Compare(b.Q, a.Q) })
-	for _, c := range t.req.Contacts {
-		// RFC 5626 §6: the option is required of the phone when the binding was made by the outbound rules.
-		r.Outbound = r.Outbound || t.req.Outbound && c.Instance != "" && c.RegID > 0
-	}
-	if r.Outbound && !t.req.Proxied { // with a proxy between, the flow is the proxy's to time
-		r.FlowTimer = t.flowTimer()
-	}
+	r.outbound(&t.rules, t.req)
 	return r
+}
+
+// shown is the binding in a 200.
+func (b *Binding) shown(now time.Time) ReplyBinding {
+	return ReplyBinding{URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.remaining(now)}
+}
+
+// outbound adds what the outbound rules say about the request.
+func (r *Reply) outbound(rules *Rules, req *Request) {
+	for i := range req.Contacts {
+		// RFC 5626 §6: the option is required of the phone when the binding was made by the outbound rules.
+		r.Outbound = r.Outbound || req.Outbound && req.Contacts[i].Instance != "" && req.Contacts[i].RegID > 0
+	}
+	if r.Outbound && !req.Proxied { // with a proxy between, the flow is the proxy's to time
+		r.FlowTimer = rules.flowTimer(req.Flow)
+	}
 }
 
 func (t *turn) tell(b Binding, kind telephony.RegistrationChangeKind) {

@@ -113,9 +113,9 @@ func (t *turn) tellPush(b Binding) {
 	t.changes = append(t.changes, c)
 }
 
-func (t *turn) flowTimer() int {
-	timer := t.rules.FlowTimer
-	if !t.req.Flow.Transport.Stream() {
+func (r *Rules) flowTimer(f Flow) int {
+	timer := r.FlowTimer
+	if !f.Transport.Stream() {
 		timer = min(timer, udpFlowTimer)
 	}
 	return int(timer / time.Second)

@@ -7,11 +7,12 @@ import (
 
 // The longest texts that a REGISTER may bring into the store, in bytes.
 const (
-	maxURI      = 2048 // push parameters are long
-	maxInstance = 256
-	maxCallID   = 256
-	maxUser     = 128
-	maxContacts = 16 // in one request
+	maxURI       = 2048 // push parameters are long
+	maxInstance  = 256
+	maxCallID    = 256
+	maxUser      = 128
+	maxUserAgent = 128
+	maxContacts  = 16 // in one request
 )
 
 // fault says which rule of form a REGISTER breaks, or nothing. It is the reason phrase of the 400.

@@ -42,7 +42,7 @@ func (l *refusals) due(aor telephony.AoR, phone string, now time.Time) bool {
 // refused is the feed row of a refused REGISTER.
 func refused(s Subscriber, req *Request, code int, text string, now time.Time) telephony.RegistrationChange {
 	c := telephony.RegistrationChange{
-		Account: s.Account, At: now, Kind: telephony.RegisterRefused, AoR: s.AoR, UserAgent: clip(req.UserAgent, 128),
+		Account: s.Account, At: now, Kind: telephony.RegisterRefused, AoR: s.AoR, UserAgent: clip(req.UserAgent, maxUserAgent),
 		Transport: req.Flow.Transport, Remote: req.Flow.RemoteText(), Code: code, Text: text,
 	}
 	if len(req.Contacts) > 0 {

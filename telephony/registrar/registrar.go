@@ -244,32 +244,6 @@ func (r *Registrar) Stop(ctx context.Context) error {
 	return err
 }
 
-// Register serves a REGISTER. It never blocks for long; reply is called exactly once, from another goroutine, or at once:
-// with 503 when too much is waiting, and with the challenge that most requests get first, so that strangers do not fill
-// the queues. Who the sender is is found out here as far as memory knows; the shard asks the directory for the rest.
-func (r *Registrar) Register(ctx context.Context, req *Request, reply func(Reply)) {
-	s := r.shard(req.To)
-	if !s.queue.open() {
-		s.reply(reply, &identity{}, r.unavailable(), QueueFull)
-		return
-	}
-	who := r.authenticate(ctx, "REGISTER", req, lookup{memory: true})
-	if !who.unsure && !who.admitted() && who.text == "" {
-		s.reply(reply, &who, who.reply, who.outcome)
-		return
-	}
-	req.nameContacts()
-	if who.ok {
-		req.To = who.subscriber.AoR // the same, but in memory that is kept anyway
-		if s.serveAtOnce(req, &who, reply) {
-			return
-		}
-	}
-	if !s.queue.push(&job{req: req, reply: reply, who: who}) {
-		s.reply(reply, &who, r.unavailable(), QueueFull)
-	}
-}
-
 // FlowClosed says that a stream has closed. Its bindings become unreachable within a second.
 func (r *Registrar) FlowClosed(f Flow) {
 	if !f.Transport.Stream() {

@@ -1,16 +1,20 @@
 package registrar
 
 import (
+	"slices"
+	"strings"
 	"time"
+	"unsafe"
 
 	"demarc/telephony"
+	"demarc/telephony/digest"
 )
 
 // Flow says where a request came from.
 type Flow = telephony.Flow
 
-// Request is a REGISTER as the registrar sees it. Both readers, the scan of the wire and the full parser, fill the same
-// Request; strings do not alias the receive buffer.
+// Request is a REGISTER as the registrar sees it. Its texts may be borrowed from the message that it was read from, which is
+// good for a moment only: who keeps it keeps Own.
 type Request struct {
 	Flow      Flow
 	Domain    string // host of the Request-URI, lower case
@@ -28,6 +32,8 @@ type Request struct {
 	Outbound  bool     // Supported: outbound (RFC 5626)
 	Authorize []string // the values of the Authorization headers, "Digest …"
 	UserAgent string
+
+	keys []byte // of Contacts, see nameContacts
 }
 
 // Contact is one value of a REGISTER's Contact header.
@@ -40,6 +46,39 @@ type Contact struct {
 
 	key string // contactKey of it, once that is known
 }
+
+// Reset empties the request; its lists keep their memory.
+func (r *Request) Reset() {
+	*r = Request{Contacts: r.Contacts[:0], Path: r.Path[:0], Authorize: r.Authorize[:0], keys: r.keys}
+}
+
+// Own returns a copy with texts of its own.
+func (r *Request) Own() *Request {
+	own := *r
+	own.keys = nil
+	for _, text := range [...]*string{&own.Domain, &own.To.User, &own.To.Domain, &own.From.User, &own.From.Domain, &own.CallID, &own.UserAgent} {
+		*text = strings.Clone(*text)
+	}
+	own.Contacts = slices.Clone(r.Contacts)
+	for i := range own.Contacts {
+		c := &own.Contacts[i]
+		c.URI, c.Instance, c.key = strings.Clone(c.URI), strings.Clone(c.Instance), strings.Clone(c.key)
+	}
+	own.Path, own.Authorize = cloned(r.Path), cloned(r.Authorize)
+	return &own
+}
+
+// cloned returns copies of texts.
+func cloned(texts []string) []string {
+	own := slices.Clone(texts)
+	for i, text := range own {
+		own[i] = strings.Clone(text)
+	}
+	return own
+}
+
+// borrowed returns bytes as a text without a copy.
+func borrowed(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // Reply is the registrar's answer, to be written by the edge around the request's Via, From, To, Call-ID and CSeq.
 type Reply struct {
@@ -57,6 +96,30 @@ type Reply struct {
 	Date       time.Time      // Date header of a 200
 	Drop       bool           // send nothing at all
 	Sender     Sender         // who asked, as far as that was found out
+
+	room []byte // of the challenges
+}
+
+// emptied returns an empty reply that uses the memory of the lists again.
+func (r *Reply) emptied() Reply {
+	return Reply{Challenges: r.Challenges[:0], Bindings: r.Bindings[:0], room: r.room[:0]}
+}
+
+// own returns the reply with texts of its own.
+func (r Reply) own() Reply {
+	r.Challenges, r.Bindings, r.room = cloned(r.Challenges), slices.Clone(r.Bindings), nil
+	return r
+}
+
+// challenge makes it a 401.
+func (r *Reply) challenge(q question, nonce digest.Nonce, stale bool) {
+	*r = r.emptied()
+	r.Status = 401
+	for _, a := range q.offered {
+		start := len(r.room)
+		r.room = digest.AppendChallenge(r.room, q.realm, a, nonce, stale)
+		r.Challenges = append(r.Challenges, borrowed(r.room[start:]))
+	}
 }
 
 // Sender is what a request proved about who sent it. The edge keeps its limits by it.

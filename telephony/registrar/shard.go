@@ -131,7 +131,8 @@ func (s *shard) turn(ctx context.Context) {
 func (s *shard) admit(ctx context.Context, d *draft, j *job) (admitted bool) {
 	defer s.recover(j, &admitted)
 	if j.who.unsure {
-		j.who = s.r.authenticate(ctx, "REGISTER", j.req, lookup{})
+		j.who = identity{}
+		s.r.authenticate(ctx, "REGISTER", j.req, lookup{}, &j.who)
 	}
 	if j.who.admitted() {
 		return true

@@ -29,9 +29,9 @@ func AppendStatus(dst []byte, status int, reason string) []byte {
 // AppendFrame appends what a response copies from its request, which must be Answerable: Via with received and rport
 // (RFC 3261 §18.2.1, RFC 3581 §4), From, To with tag when it has none and tag is not empty, Call-ID and CSeq. What the
 // request lacks is left out.
-func AppendFrame(dst []byte, req *wire.Message, src netip.AddrPort, tag string) []byte {
+func AppendFrame[T string | []byte](dst []byte, req *wire.Message, src netip.AddrPort, tag T) []byte {
 	dst = appendParties(dst, req, src)
-	if tag != "" && len(req.To) > 0 && !hasTag(req) {
+	if len(tag) > 0 && len(req.To) > 0 && !hasTag(req) {
 		dst = append(dst, ";tag="...)
 		dst = append(dst, tag...)
 	}
@@ -87,7 +87,10 @@ func AppendEnd(dst, body []byte) []byte {
 
 // Tag returns a To tag that is the same for every retransmission of a request, so that an answer needs no kept state
 // (RFC 3261 §8.2.7), and that nobody can foretell.
-func Tag(seed maphash.Seed, req *wire.Message) string {
+func Tag(seed maphash.Seed, req *wire.Message) string { return string(AppendTag(nil, seed, req)) }
+
+// AppendTag appends what Tag returns: at most 13 bytes.
+func AppendTag(dst []byte, seed maphash.Seed, req *wire.Message) []byte {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	_, _ = h.Write(req.CallID)
@@ -95,7 +98,7 @@ func Tag(seed maphash.Seed, req *wire.Message) string {
 	_, _ = h.Write(req.From)
 	_ = h.WriteByte(0)
 	_, _ = h.Write(req.Vias[0])
-	return strconv.FormatUint(h.Sum64(), 36)
+	return strconv.AppendUint(dst, h.Sum64(), 36)
 }
 
 // appendPresent is appendField for what a request may lack.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"unsafe"
 
 	"demarc/telephony"
 )
@@ -40,6 +41,24 @@ func (n NameAddr) AoR() (telephony.AoR, bool) {
 	}
 	return telephony.NewAoR(CanonicalUser(u.User), string(u.Host)), true
 }
+
+// borrowedAoR is AoR with texts that are the message's own memory where nothing in them has to be written otherwise.
+func (n NameAddr) borrowedAoR() (telephony.AoR, bool) {
+	u, ok := ParseURI(n.URI)
+	if !ok {
+		return telephony.AoR{}, false
+	}
+	user := ""
+	if isCanonicalUser(u.User) {
+		user = Borrowed(u.User)
+	} else {
+		user = CanonicalUser(u.User)
+	}
+	return telephony.NewAoR(user, Borrowed(u.Host)), true
+}
+
+// Borrowed returns bytes of a message as a text without a copy: it is good as long as the message is.
+func Borrowed(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // indexAngle returns where the first '<' outside of a quoted string is, or -1.
 func indexAngle(b []byte) int {

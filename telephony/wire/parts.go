@@ -70,13 +70,14 @@ func (m *Message) ToAddr() (NameAddr, bool) {
 	return p.to, p.toRead == good
 }
 
-// ToAoR returns the address of record in To, when its URI is a sip or sips one.
+// ToAoR returns the address of record in To, when its URI is a sip or sips one. Its texts may be the message's own memory:
+// they are good as long as the message is.
 func (m *Message) ToAoR() (telephony.AoR, bool) {
 	p := &m.parts
 	if p.toAoRRead == unread {
 		n, ok := m.ToAddr()
 		if ok {
-			p.toAoR, ok = n.AoR()
+			p.toAoR, ok = n.borrowedAoR()
 		}
 		p.toAoRRead = outcomeOf(ok)
 	}

@@ -173,6 +173,16 @@ func CanonicalUser(user []byte) string {
 	return b.String()
 }
 
+// isCanonicalUser reports whether CanonicalUser changes nothing.
+func isCanonicalUser(user []byte) bool {
+	for _, c := range user {
+		if c == '%' || c >= 0x80 || c < ' ' {
+			return false
+		}
+	}
+	return true
+}
+
 const upperHex = "0123456789ABCDEF"
 
 // clean escapes what is not ASCII, so that the result is valid text whatever arrived.

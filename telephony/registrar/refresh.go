@@ -1,0 +1,41 @@
+package registrar
+
+import "time"
+
+// refresh is Decide for what nearly every REGISTER is: the only phone of an AoR says again, over the same flow, what it said
+// last. It returns when the binding ends from now on; it has no side effect. ok is false for everything else, whatever that is.
+func refresh(rules *Rules, s *State, req *Request, now time.Time) (until time.Time, ok bool) {
+	if len(s.Bindings) != 1 || len(req.Contacts) != 1 || req.Star || req.PathAsked || req.Proxied || len(req.Path) > 0 {
+		return time.Time{}, false
+	}
+	old, c := &s.Bindings[0], &req.Contacts[0]
+	if !old.same(s, req, c) || req.CSeq <= old.CSeq || old.over(s.Node, now) || asksForPush(c.URI) || req.fault() != "" {
+		return time.Time{}, false
+	}
+	t := turn{rules: *rules, req: req}
+	expires := t.expires(*c)
+	if expires == 0 || expires < rules.MinExpires {
+		return time.Time{}, false
+	}
+	until = now.Add(min(expires, rules.MaxExpires))
+	return until, !until.Before(old.Expires) // else it has to be looked at earlier than was planned
+}
+
+// refreshed writes the 200 to that into a reply that is empty. The binding is as it is from now on.
+func refreshed(rules *Rules, req *Request, b *Binding, now time.Time, reply Reply) Reply {
+	reply.Status, reply.Date = 200, now
+	reply.Bindings = append(reply.Bindings, b.shown(now))
+	reply.outbound(rules, req)
+	return reply
+}
+
+// same reports whether the request says nothing of the binding but that it goes on.
+func (b *Binding) same(s *State, req *Request, c *Contact) bool {
+	regID := c.RegID
+	if !req.Outbound {
+		regID = 0 // RFC 5626 §6: without the option tag it means nothing
+	}
+	return b.Reachable && b.Flow == req.Flow && b.Path == "" && b.Node == s.Node && b.Account == s.Account && b.AoR == s.AoR &&
+		b.Contact == c.URI && b.Instance == c.Instance && b.RegID == regID && b.Q == c.Q && b.CallID == req.CallID &&
+		b.UserAgent == req.UserAgent && len(req.UserAgent) <= maxUserAgent && b.Key == contactKey(*c, req.Outbound)
+}

@@ -1,0 +1,60 @@
+package registrar
+
+import "context"
+
+// Register serves a REGISTER. It never blocks for long; reply is called exactly once, from another goroutine, or at once.
+func (r *Registrar) Register(ctx context.Context, req *Request, reply func(Reply)) {
+	var now Reply
+	if later := r.RegisterAtOnce(ctx, req, &now); later != nil {
+		later(reply)
+		return
+	}
+	defer r.recovered()
+	reply(now)
+}
+
+// RegisterAtOnce serves a REGISTER without waiting for anybody, if that can be, and fills the reply in: with 503 when too much
+// is waiting, with the challenge that most requests get first, so that strangers do not fill the queues, and with the 200 when
+// bindings are volatile. Who the sender is is found out here as far as memory knows; the shard asks the directory for the rest.
+//
+// Otherwise it returns what is to be called, once, with a function that takes the reply later, from another goroutine or at
+// once. The texts of req may be borrowed: none is kept. Those of the reply are good until it is filled in again.
+func (r *Registrar) RegisterAtOnce(ctx context.Context, req *Request, reply *Reply) (later func(func(Reply))) {
+	s := r.shard(req.To)
+	who := identity{reply: reply.emptied()}
+	if !s.queue.open() {
+		who.reply = r.unavailable()
+		s.finish(&who, QueueFull, reply)
+		return nil
+	}
+	r.authenticate(ctx, "REGISTER", req, lookup{memory: true}, &who)
+	if !who.unsure && !who.admitted() && who.text == "" {
+		s.finish(&who, who.outcome, reply)
+		return nil
+	}
+	req.nameContacts()
+	if who.ok {
+		req.To = who.subscriber.AoR // the same, but in memory that is kept anyway
+		if s.serveAtOnce(req, &who, reply) {
+			return nil
+		}
+	}
+	return s.later(req.Own(), who)
+}
+
+// later queues a request for the worker.
+func (s *shard) later(req *Request, who identity) func(func(Reply)) {
+	who.reply = who.reply.own()
+	return func(reply func(Reply)) {
+		if !s.queue.push(&job{req: req, reply: reply, who: who}) {
+			s.reply(reply, &who, s.r.unavailable(), QueueFull)
+		}
+	}
+}
+
+// finish counts a request that is answered at once, and hands out what it is answered with.
+func (s *shard) finish(who *identity, o Outcome, reply *Reply) {
+	s.r.tally.count(o)
+	*reply = who.reply
+	reply.Sender = who.sender(o)
+}
