@@ -28,6 +28,8 @@ func (t Table) Write(ctx context.Context, tx Tx, dialect Dialect, rows [][]any) 
 		return err
 	}
 	into, names := t.into()
+	// SQLite works in this process: nothing is waited for that a context could end, but it would cost a goroutine for each row.
+	ctx = context.WithoutCancel(ctx)
 	return Loop(ctx, tx, into+"VALUES ("+Placeholders(1, len(names))+")"+t.conflict(names), rows)
 }
 

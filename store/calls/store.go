@@ -3,7 +3,6 @@ package calls
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -87,13 +86,10 @@ func fold(changes []telephony.CallChange) []telephony.CallChange {
 
 func (s *Store) row(c telephony.CallChange) ([]any, error) {
 	r := c.Record
-	legs, err := json.Marshal(legRows(r.Legs))
-	if err != nil {
-		return nil, err
-	}
+	legs := appendLegs(make([]byte, 0, 512), r.Legs)
 	// A phone chooses some of these texts, and a call must not be lost for what one of them holds.
 	name, dialled, why := store.CleanText(r.CallerName), store.CleanText(r.Dialled), store.CleanText(r.Cause.Text)
-	held := []byte{}
+	held, err := []byte{}, error(nil)
 	if c.State != "" && r.State != telephony.CallEnded {
 		if held, err = s.sealer.Seal(aad(r.Account, r.ID), c.State); err != nil {
 			return nil, fmt.Errorf("calls: %w", err)
