@@ -211,11 +211,12 @@ func (x *Exchange) set(r *running) {
 		x.wheel.Stop(&r.timer)
 		return
 	}
-	if r.timer.Fire == nil {
-		r.timer.Fire = func() { r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Tick{}}}) }
-	}
+	r.timer.Owner = r
 	x.wheel.Set(&r.timer, next.Sub(x.now()))
 }
+
+// Fire lets the call look at its clock.
+func (r *running) Fire() { r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Tick{}}}) }
 
 // forget takes a call that has ended out of the tables.
 func (x *Exchange) forget(r *running) {

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,11 +47,11 @@ type answer struct {
 
 // forget drops what a transaction holds, but for the memory that the next one may use.
 func (t *clientTx) forget() {
-	raw := t.raw[:0]
-	if cap(raw) > largestKept {
-		raw = nil
+	t.shard.spare.give(&t.raw)
+	for i := range t.answers {
+		t.shard.spare.give(&t.answers[i].ack)
 	}
-	t.clientState = clientState{raw: raw}
+	t.clientState = clientState{}
 	t.interval, t.resend, t.end = 0, 0, 0 // the wheel may still look at the timer
 }
 
@@ -71,11 +70,19 @@ func (t *clientTx) try() (Failure, bool) {
 		}
 		t.carrier, t.state = c, Calling
 		t.secret = rand.Uint64()
-		t.raw = appendOutgoing(slices.Grow(t.raw[:0], size), &t.out, c, branchOf(t.id, t.secret))
+		t.raw = appendOutgoing(t.room(), &t.out, c, t.id, t.secret)
 		t.launch()
 		return Failure{}, false
 	}
 	return t.fail(503, why), true
+}
+
+// room is where a message of the transaction is written.
+func (t *clientTx) room() []byte {
+	if t.raw == nil {
+		return t.shard.spare.take()
+	}
+	return t.raw[:0]
 }
 
 // launch sends the request and sets timers A and B, or E and F.
@@ -209,11 +216,12 @@ func (t *clientTx) final(m *wire.Message) News {
 	}
 	t.state = state
 	if t.invite && m.Status >= 300 {
-		t.raw = t.appendRelated(nil, "ACK", string(m.To))
+		t.raw = t.appendRelated(t.room(), "ACK", string(m.To))
 		t.carrier.Send(t.raw)
 	}
 	if state == Accepted {
 		t.answer(string(toTag(m))).final = true
+		t.shard.spare.give(&t.raw)
 	}
 	t.out = signal.Outgoing{}
 	if state == Terminated {
@@ -256,14 +264,14 @@ func (t *clientTx) cancel() {
 		return // then the far end rings until it gives up by itself
 	}
 	c.method, c.secret, c.state, c.carrier, c.way = "CANCEL", t.secret, Calling, t.carrier, t.way
-	c.raw = t.appendRelated(c.raw[:0], "CANCEL", "")
+	c.raw = t.appendRelated(c.room(), "CANCEL", "")
 	c.launch()
 }
 
 // appendRelated renders the ACK to a final response that is not a 2xx, or a CANCEL (§17.1.1.3, §9.1): both repeat the
 // INVITE's Request-URI, branch, Route, From, Call-ID and CSeq; an ACK has the To of the response.
 func (t *clientTx) appendRelated(dst []byte, method, to string) []byte {
-	dst = appendTop(dst, method, t.out.URI, t.carrier, branchOf(t.id, t.secret), maxForwards)
+	dst = appendTop(dst, method, t.out.URI, t.carrier, t.id, t.secret, maxForwards)
 	for _, h := range t.out.Headers {
 		switch {
 		case strings.EqualFold(h.Name, "To") && to != "":
@@ -318,8 +326,8 @@ func (t *clientTx) fail(status int, reason string) Failure {
 	return f
 }
 
-// expire is what the wheel calls, perhaps in vain: the transaction may have moved on, or be another one by now.
-func (t *clientTx) expire() {
+// Fire is what the wheel calls, perhaps in vain: the transaction may have moved on, or be another one by now.
+func (t *clientTx) Fire() {
 	if failure, failed := t.due(); failed {
 		t.shard.of.cfg.Failed(failure)
 	}
@@ -385,12 +393,12 @@ func (u *UAC) keep(d time.Duration) time.Duration {
 }
 
 // appendOutgoing renders a request.
-func appendOutgoing(dst []byte, out *signal.Outgoing, c Carrier, branch string) []byte {
+func appendOutgoing(dst []byte, out *signal.Outgoing, c Carrier, id clientID, secret uint64) []byte {
 	hops := out.Hops
 	if hops == 0 {
 		hops = maxForwards
 	}
-	dst = appendTop(dst, out.Method, out.URI, c, branch, hops)
+	dst = appendTop(dst, out.Method, out.URI, c, id, secret, hops)
 	for _, h := range out.Headers {
 		dst = AppendHeader(dst, h.Name, h.Value)
 	}
@@ -401,12 +409,12 @@ func appendOutgoing(dst []byte, out *signal.Outgoing, c Carrier, branch string) 
 }
 
 // appendTop renders what comes before the headers that the sender gave.
-func appendTop(dst []byte, method, uri string, c Carrier, branch string, hops int) []byte {
+func appendTop(dst []byte, method, uri string, c Carrier, id clientID, secret uint64, hops int) []byte {
 	dst = append(append(append(dst, method...), ' '), uri...)
 	dst = append(dst, " SIP/2.0\r\nVia: SIP/2.0/"...)
 	dst = append(dst, upper(c.Flow().Transport)...)
 	dst = append(append(dst, ' '), c.SentBy()...)
-	dst = append(append(dst, ";branch="...), branch...)
+	dst = appendBranch(append(dst, ";branch="...), id, secret)
 	dst = append(dst, ";rport\r\n"...)
 	dst = appendHops(dst, hops)
 	if route := c.Route(); route != "" {

@@ -29,15 +29,13 @@ type serverTx struct {
 
 // identity is how a transaction is found.
 type identity struct {
-	id                  signal.TxID
-	key, origin         []byte
-	keyHash, originHash uint64
-	sameKey             *serverTx // the next with this hash
+	id          signal.TxID
+	key, origin sum
 }
 
 // frame is what all responses of a transaction copy from its request.
 type frame struct {
-	copied   []byte // Via to CSeq
+	copied   []byte // Via to CSeq; nothing once there was a final response
 	tagAt    int    // where the tag of To goes; -1 when the request had one
 	localTag string // of the last response that had one
 	ownTag   uint64 // for a response to which nobody gave one
@@ -56,9 +54,10 @@ func (t *serverTx) begin(in Incoming, id signal.TxID) {
 	m := in.Message
 	t.id, t.peer, t.method, t.reliable, t.state = id, in.Peer, in.Method, in.Reliable, Proceeding
 	t.invite = m.Is("INVITE")
-	t.key = callKey(t.key[:0], m, in.Flow, m.Method)
-	t.origin = appendSource(t.origin[:0], m, m.CSeq, m.Method)
-	t.copied = appendParties(t.copied[:0], m, in.Source)
+	var room [192]byte
+	t.key = t.shard.of.sum(callKey(room[:0], m, in.Flow, m.Method))
+	t.origin = t.shard.of.sum(appendSource(room[:0], m, m.CSeq, m.Method))
+	t.copied = appendParties(t.shard.spare.take(), m, in.Source)
 	if t.tagAt = len(t.copied); hasTag(m) {
 		t.tagAt = -1
 		t.localTag = string(toTag(m))
@@ -69,16 +68,46 @@ func (t *serverTx) begin(in Incoming, id signal.TxID) {
 
 // forget drops what a transaction holds, but for the memory that the next one may use.
 func (t *serverTx) forget() {
-	t.peer, t.method, t.localTag, t.sameKey = nil, "", "", nil
+	t.peer, t.method, t.localTag = nil, "", ""
 	t.acked, t.canceled, t.rel = false, false, reliable{}
-	t.response = t.response[:0]
-	if cap(t.response) > largestKept {
-		t.response = nil
-	}
+	t.shard.spare.give(&t.copied)
+	t.shard.spare.give(&t.response)
 	t.schedule.interval, t.schedule.resend, t.schedule.end = 0, 0, 0
 }
 
-const largestKept = 4 << 10
+// spare is memory of messages to be used again. What only waits for retransmissions needs little, and there is much of it.
+type spare [][]byte
+
+const (
+	usualSize   = 1 << 10 // of a message, bytes
+	largestKept = 4 << 10
+)
+
+// take returns an empty slice.
+func (s *spare) take() []byte {
+	n := len(*s)
+	if n == 0 {
+		return make([]byte, 0, usualSize)
+	}
+	b := (*s)[n-1]
+	(*s)[n-1], *s = nil, (*s)[:n-1]
+	return b
+}
+
+// give takes over the memory of a slice, which is nil then.
+func (s *spare) give(b *[]byte) {
+	if c := cap(*b); c >= usualSize && c <= largestKept && len(*s) < maxFree {
+		*s = append(*s, (*b)[:0])
+	}
+	*b = nil
+}
+
+// fit returns a copy of a message that is kept for long, and gives the rest of its memory to others.
+func (s *spare) fit(b *[]byte) {
+	kept := append(make([]byte, 0, len(*b)), *b...)
+	s.give(b)
+	*b = kept
+}
 
 // answer answers a retransmission with the last response; once a 2xx went out, that is sent again by the clock alone.
 func (t *serverTx) answer() {
@@ -105,6 +134,9 @@ func (t *serverTx) respond(r signal.Reply) {
 		t.rel.seq++
 		t.rel.waiting, t.rel.tag = true, t.localTag
 	}
+	if t.response == nil {
+		t.response = t.shard.spare.take()
+	}
 	t.response = t.render(t.response[:0], r)
 	if r.Reliable {
 		t.rel.raw = append(t.rel.raw[:0], t.response...)
@@ -119,7 +151,12 @@ func (t *serverTx) respond(r signal.Reply) {
 func (t *serverTx) sent(r signal.Reply) {
 	timers := t.shard.of.timers
 	state, keep := answered(r.Status, t.invite, t.reliable, timers)
-	t.state = state
+	if t.state = state; state != Proceeding {
+		t.shard.spare.give(&t.copied)
+	}
+	if state == Completed {
+		t.shard.spare.fit(&t.response)
+	}
 	switch {
 	case r.Reliable:
 		t.end = t.wheel.Now() + 64*timers.T1
@@ -173,8 +210,8 @@ func (t *serverTx) pracked(m *wire.Message, rseq uint32) bool {
 	return true
 }
 
-// expire is what the wheel calls, perhaps in vain: the transaction may have moved on, or be another one by now.
-func (t *serverTx) expire() {
+// Fire is what the wheel calls, perhaps in vain: the transaction may have moved on, or be another one by now.
+func (t *serverTx) Fire() {
 	id, rseq, missing := t.due()
 	if missing {
 		t.shard.of.cfg.Missing(id, rseq)

@@ -73,6 +73,7 @@ type uacShard struct {
 	mu     sync.Mutex
 	table  map[clientID]*clientTx
 	free   []*clientTx
+	spare  spare
 	closed bool
 }
 
@@ -127,11 +128,14 @@ func (u *UAC) Ack(out *signal.Outgoing) error {
 		if c, err = u.cfg.Ways.Open(way, size); err != nil {
 			continue
 		}
-		raw := appendOutgoing(make([]byte, 0, size), out, c, branchOf(clientID{tx: out.Tx}, rand.Uint64()))
+		raw := appendOutgoing(s.spare.take(), out, c, clientID{tx: out.Tx}, rand.Uint64())
 		c.Send(raw)
 		if t := s.table[clientID{tx: out.Tx}]; t != nil && t.state == Accepted {
+			s.spare.fit(&raw)
 			t.acked(tagOf(out.Headers), c, raw)
+			return nil
 		}
+		s.spare.give(&raw)
 		return nil
 	}
 	return err
@@ -254,7 +258,7 @@ func (s *uacShard) begin(id clientID) (*clientTx, error) {
 	} else {
 		t = &clientTx{shard: s}
 		t.schedule.wheel = u.cfg.Wheel
-		t.schedule.timer.Fire = t.expire
+		t.schedule.timer.Owner = t
 	}
 	t.id = id
 	s.table[id] = t
@@ -270,13 +274,12 @@ func (s *uacShard) remove(t *clientTx) {
 	}
 }
 
-// branchOf writes which transaction a branch is of, and a number that nobody can guess.
-func branchOf(id clientID, secret uint64) string {
-	var room [40]byte
-	b := append(room[:0], magicCookie...)
+// appendBranch writes which transaction a branch is of, and a number that nobody can guess.
+func appendBranch(b []byte, id clientID, secret uint64) []byte {
+	b = append(b, magicCookie...)
 	b = strconv.AppendUint(b, uint64(id.tx), 36)
 	b = append(b, '-')
-	return string(strconv.AppendUint(b, secret, 36))
+	return strconv.AppendUint(b, secret, 36)
 }
 
 func readBranch(b []byte) (id clientID, secret uint64, ok bool) {

@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
@@ -20,6 +19,7 @@ type UAS struct {
 	cfg    UASConfig
 	timers Timers
 	seed   maphash.Seed
+	other  maphash.Seed // of the second half of a sum
 	ids    atomic.Uint64
 	size   atomic.Int64
 	shards [txShards]uasShard
@@ -72,19 +72,20 @@ type uasShard struct {
 	number  uint64
 	mu      sync.Mutex
 	byID    map[signal.TxID]*serverTx
-	byKey   map[uint64]*serverTx // by the hash of key; chained
-	origins map[uint64]*serverTx // by the hash of origin: the newest
+	byKey   map[sum]*serverTx
+	origins map[sum]*serverTx // the newest
 	free    []*serverTx
+	spare   spare
 	closed  bool
 }
 
 // NewUAS returns an empty table.
 func NewUAS(c UASConfig) *UAS {
-	u := &UAS{cfg: c, timers: c.Timers.withDefaults(), seed: maphash.MakeSeed()}
+	u := &UAS{cfg: c, timers: c.Timers.withDefaults(), seed: maphash.MakeSeed(), other: maphash.MakeSeed()}
 	for i := range u.shards {
 		u.shards[i] = uasShard{
-			of: u, number: uint64(i), byID: make(map[signal.TxID]*serverTx), byKey: make(map[uint64]*serverTx),
-			origins: make(map[uint64]*serverTx),
+			of: u, number: uint64(i), byID: make(map[signal.TxID]*serverTx), byKey: make(map[sum]*serverTx),
+			origins: make(map[sum]*serverTx),
 		}
 	}
 	return u
@@ -232,14 +233,15 @@ func (u *UAS) shard(m *wire.Message) *uasShard {
 
 const shardBits = 4 // of txShards
 
-func (s *uasShard) find(key []byte) *serverTx {
-	for t := s.byKey[maphash.Bytes(s.of.seed, key)]; t != nil; t = t.sameKey {
-		if bytes.Equal(t.key, key) {
-			return t
-		}
-	}
-	return nil
+// sum stands for the text that a transaction is found by: there are too many bits for two to meet, and nobody knows the seeds, so
+// that the text itself need not be kept.
+type sum [2]uint64
+
+func (u *UAS) sum(text []byte) sum {
+	return sum{maphash.Bytes(u.seed, text), maphash.Bytes(u.other, text)}
 }
+
+func (s *uasShard) find(key []byte) *serverTx { return s.byKey[s.of.sum(key)] }
 
 // callKey is what a transaction is found by, and the Call-ID: whoever uses one branch for many calls must not make us search.
 func callKey(key []byte, m *wire.Message, flow uint64, method []byte) []byte {
@@ -249,11 +251,7 @@ func callKey(key []byte, m *wire.Message, flow uint64, method []byte) []byte {
 // origin finds by what a request shares with its ACK, its PRACKs and its copies.
 func (s *uasShard) origin(m *wire.Message, cseq uint32, method []byte) *serverTx {
 	var room [192]byte
-	origin := appendSource(room[:0], m, cseq, method)
-	if t := s.origins[maphash.Bytes(s.of.seed, origin)]; t != nil && bytes.Equal(t.origin, origin) {
-		return t
-	}
-	return nil
+	return s.origins[s.of.sum(appendSource(room[:0], m, cseq, method))]
 }
 
 func appendSource(dst []byte, m *wire.Message, cseq uint32, method []byte) []byte {
@@ -272,6 +270,7 @@ func (s *uasShard) acknowledged(m *wire.Message, key []byte) (signal.TxID, Match
 	}
 	if t.state == Accepted && !t.acked {
 		t.acked = true
+		t.shard.spare.give(&t.response) // it is sent no more
 		// Timer L waits for retransmissions of the INVITE, and there are none after this.
 		t.endAfter(s.of.timers.T4)
 		return t.id, Acked
@@ -291,33 +290,22 @@ func (s *uasShard) take() *serverTx {
 	}
 	t := &serverTx{shard: s}
 	t.schedule.wheel = s.of.cfg.Wheel
-	t.schedule.timer.Fire = t.expire
+	t.schedule.timer.Owner = t
 	return t
 }
 
 func (s *uasShard) add(t *serverTx) {
 	s.byID[t.id] = t
-	t.keyHash, t.originHash = maphash.Bytes(s.of.seed, t.key), maphash.Bytes(s.of.seed, t.origin)
-	t.sameKey = s.byKey[t.keyHash]
-	s.byKey[t.keyHash] = t
-	s.origins[t.originHash] = t
+	s.byKey[t.key], s.origins[t.origin] = t, t
 }
 
 func (s *uasShard) remove(t *serverTx) {
 	delete(s.byID, t.id)
-	if s.origins[t.originHash] == t {
-		delete(s.origins, t.originHash)
+	if s.origins[t.origin] == t {
+		delete(s.origins, t.origin)
 	}
-	if first := s.byKey[t.keyHash]; first != t {
-		for ; first != nil; first = first.sameKey {
-			if first.sameKey == t {
-				first.sameKey = t.sameKey
-			}
-		}
-	} else if t.sameKey != nil {
-		s.byKey[t.keyHash] = t.sameKey
-	} else {
-		delete(s.byKey, t.keyHash)
+	if s.byKey[t.key] == t {
+		delete(s.byKey, t.key)
 	}
 	s.of.size.Add(-1)
 	if len(s.free) < maxFree {

@@ -28,13 +28,16 @@ type Wheel struct {
 
 // Timer is one place on a Wheel; it belongs to the thing that it is part of, and is not copied.
 type Timer struct {
-	// Fire is called without a lock held. It may come once more after Stop or Set: whoever it belongs to looks at the time.
-	Fire func()
+	Owner Owner
 
 	next, prev *Timer
 	at         int64 // the tick
 	armed      bool
 }
+
+// Owner is whose timer it is. Fire is called without a lock held. It may come once more after Stop or Set: the owner looks at the
+// time.
+type Owner interface{ Fire() }
 
 const (
 	wheelSlots = 1024
@@ -170,5 +173,5 @@ func (w *Wheel) fire(t *Timer) {
 			}
 		}()
 	}
-	t.Fire()
+	t.Owner.Fire()
 }

@@ -16,7 +16,7 @@ func TestWheelFiresInTimeAndNeverEarly(t *testing.T) {
 		fired := make(map[time.Duration]time.Duration)
 		for _, d := range []time.Duration{0, time.Millisecond, 9 * time.Millisecond, 500 * time.Millisecond, 4 * time.Second,
 			10239 * time.Millisecond, 10240 * time.Millisecond, 32 * time.Second, 3 * time.Minute} {
-			w.Set(&sip.Timer{Fire: func() { fired[d] = w.Now() }}, d)
+			w.Set(&sip.Timer{Owner: firing(func() { fired[d] = w.Now() })}, d)
 		}
 		time.Sleep(4 * time.Minute)
 		synctest.Wait()
@@ -39,9 +39,9 @@ func TestWheelForgetsWhatWasStoppedAndMoved(t *testing.T) {
 		w := sip.NewWheel(sip.Timers{})
 		defer w.Close()
 		var fired []string
-		one := &sip.Timer{Fire: func() { fired = append(fired, "one") }}
-		two := &sip.Timer{Fire: func() { fired = append(fired, "two") }}
-		three := &sip.Timer{Fire: func() { fired = append(fired, "three") }}
+		one := &sip.Timer{Owner: firing(func() { fired = append(fired, "one") })}
+		two := &sip.Timer{Owner: firing(func() { fired = append(fired, "two") })}
+		three := &sip.Timer{Owner: firing(func() { fired = append(fired, "three") })}
 		w.Set(one, time.Second)
 		w.Set(two, time.Second)
 		w.Set(three, time.Second)
@@ -70,9 +70,9 @@ func TestWheelOutlivesAPanic(t *testing.T) {
 		var faults []any
 		fired := false
 		w.Fault = func(v any) { faults = append(faults, v) }
-		w.Set(&sip.Timer{Fire: func() { panic("injected") }}, time.Second)
-		w.Set(&sip.Timer{Fire: func() { fired = true }}, time.Second)
-		w.Set(&sip.Timer{Fire: func() { fired = fired && true }}, 2*time.Second)
+		w.Set(&sip.Timer{Owner: firing(func() { panic("injected") })}, time.Second)
+		w.Set(&sip.Timer{Owner: firing(func() { fired = true })}, time.Second)
+		w.Set(&sip.Timer{Owner: firing(func() { fired = fired && true })}, 2*time.Second)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if len(faults) != 1 || !fired || w.Armed() != 0 {
@@ -86,7 +86,7 @@ func TestWheelCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := sip.NewWheel(sip.Timers{})
 		fired := false
-		timer := &sip.Timer{Fire: func() { fired = true }}
+		timer := &sip.Timer{Owner: firing(func() { fired = true })}
 		w.Set(timer, time.Second)
 		w.Close()
 		w.Set(timer, time.Second)
@@ -101,10 +101,15 @@ func TestWheelCloses(t *testing.T) {
 func BenchmarkWheel(b *testing.B) {
 	w := sip.NewWheel(sip.Timers{})
 	defer w.Close()
-	timer := &sip.Timer{Fire: func() {}}
+	timer := &sip.Timer{Owner: firing(func() {})}
 	for b.Loop() {
 		w.Set(timer, 500*time.Millisecond)
 		w.Set(timer, 32*time.Second)
 		w.Stop(timer)
 	}
 }
+
+// firing is a function as the owner of a timer.
+type firing func()
+
+func (f firing) Fire() { f() }
