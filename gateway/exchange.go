@@ -123,26 +123,23 @@ func (c contacts) Targets(ctx context.Context, id account.ID, aor telephony.AoR)
 }
 
 func belongsTo(t registrar.Target, id account.ID) bool {
-	for _, b := range slices.Concat(t.Flows, t.Asleep) {
-		if b.Account != id {
-			return false
-		}
-	}
-	return true
+	other := func(b registrar.Binding) bool { return b.Account != id }
+	return !slices.ContainsFunc(t.Flows, other) && !slices.ContainsFunc(t.Asleep, other)
 }
 
 // targetOf tells the exchange of a phone. One that is asleep has no ways.
 func targetOf(t registrar.Target) signal.Target {
-	target := signal.Target{Q: t.Q}
+	target := signal.Target{Q: t.Q, Ways: make([]signal.Way, 0, len(t.Flows))}
 	for _, b := range t.Flows {
 		target.Ways = append(target.Ways, signal.Way{
 			Node: b.Node, Flow: b.Flow, AoR: b.AoR, Instance: b.Instance, Contact: b.Contact, Path: b.Path,
 		})
 	}
-	for i, b := range slices.Concat(t.Flows, t.Asleep) {
-		if i == 0 {
-			target.URI, target.Name = b.Contact, b.UserAgent
-		}
+	switch {
+	case len(t.Flows) > 0:
+		target.URI, target.Name = t.Flows[0].Contact, t.Flows[0].UserAgent
+	case len(t.Asleep) > 0:
+		target.URI, target.Name = t.Asleep[0].Contact, t.Asleep[0].UserAgent
 	}
 	return target
 }

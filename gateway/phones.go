@@ -140,6 +140,11 @@ func (p phones) ask(ctx context.Context, t registrar.Target) api.Reached {
 	return r
 }
 
+// Binding returns the first binding of an AoR that is as wanted.
+func (g *Gateway) Binding(aor telephony.AoR, wanted func(*registrar.Binding) bool) (registrar.Binding, bool) {
+	return g.telephony.registrar.Binding(aor, wanted)
+}
+
 // Bindings returns the bindings of an AoR that have not ended, at whatever node.
 func (g *Gateway) Bindings(aor telephony.AoR) []registrar.Binding {
 	return g.telephony.registrar.Bindings(aor)

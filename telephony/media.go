@@ -50,4 +50,5 @@ type MediaOpening struct {
 	Listener string     // the SIP listener of the leg: its advertised media address is told
 	Peer     netip.Addr // where the leg's SIP comes from: networks that are configured decide on the address too
 	Video    bool       // ports for video too
+	Open     bool       // strangers can listen to the leg's SIP: no SDES keys are made, for none may be told (RFC 4568 §7)
 }

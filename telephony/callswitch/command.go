@@ -73,7 +73,7 @@ type (
 type Agree struct {
 	Leg    int
 	Media  telephony.MediaID
-	Agreed sdp.Agreed
+	Agreed *sdp.Agreed // the leg's own
 }
 
 // Learn says how a phone protects media by itself: so it was in the offer that began its call.

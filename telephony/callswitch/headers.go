@@ -41,7 +41,11 @@ func crossing(all []telephony.Header) []telephony.Header {
 // outgoing begins a request within the leg's dialog; seq is its CSeq number.
 func (t *turn) outgoing(l *Leg, method string, seq uint32) signal.Outgoing {
 	d := &l.Dialog
-	headers := make([]telephony.Header, 0, 12+len(d.Routes))
+	room := 6 // an INVITE tells more
+	if method == "INVITE" {
+		room = 12
+	}
+	headers := make([]telephony.Header, 0, room+len(d.Routes))
 	to := d.Remote
 	if d.RemoteTag != "" {
 		to += ";tag=" + d.RemoteTag

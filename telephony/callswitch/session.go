@@ -147,7 +147,7 @@ func (t *turn) agree(l *Leg, agreed sdp.Agreed) {
 	agreed.Signalled = l.Way.Flow.Remote.Addr()
 	l.Session.Side.Agreed = &agreed
 	if l.Session.Media != 0 {
-		t.do(Agree{Leg: l.ID, Media: l.Session.Media, Agreed: agreed})
+		t.do(Agree{Leg: l.ID, Media: l.Session.Media, Agreed: &agreed})
 	}
 }
 

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"demarc/telephony"
@@ -68,7 +69,8 @@ func (c copied) contact(to *signal.Message, m *wire.Message) (bad string) {
 
 // headers keeps the header lines, and reads Record-Route.
 func (c copied) headers(to *signal.Message, m *wire.Message) (bad string) {
-	to.Headers = make([]telephony.Header, 0, 12)
+	var room [24]telephony.Header // more than most messages have
+	kept := room[:0]
 	m.Fields(func(name, value []byte) {
 		full, ok := fullName(c, name)
 		switch {
@@ -78,9 +80,10 @@ func (c copied) headers(to *signal.Message, m *wire.Message) (bad string) {
 				bad = b
 			}
 		default:
-			to.Headers = append(to.Headers, telephony.Header{Name: full, Value: c.of(value)})
+			kept = append(kept, telephony.Header{Name: full, Value: c.of(value)})
 		}
 	})
+	to.Headers = slices.Clone(kept)
 	return bad
 }
 

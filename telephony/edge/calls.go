@@ -20,8 +20,9 @@ type Calls interface {
 	// Authenticate and AuthenticateAtOnce tell who sent a request; the second one from memory, if it is sure.
 	Authenticate(ctx context.Context, c registrar.Credentials) registrar.Verdict
 	AuthenticateAtOnce(c registrar.Credentials) (v registrar.Verdict, sure bool)
-	// Bindings returns where the phones of an AoR are.
+	// Bindings returns where the phones of an AoR are; Binding the first one that is as wanted, if there is one.
 	Bindings(aor telephony.AoR) []registrar.Binding
+	Binding(aor telephony.AoR, wanted func(*registrar.Binding) bool) (registrar.Binding, bool)
 }
 
 // Signalling is how calls are signalled: what telephony/signal says that the edge does. Its methods never block, and may be

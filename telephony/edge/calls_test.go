@@ -81,6 +81,15 @@ func (s *stub) Bindings(aor telephony.AoR) []registrar.Binding {
 	return s.bindings(aor)
 }
 
+func (s *stub) Binding(aor telephony.AoR, wanted func(*registrar.Binding) bool) (registrar.Binding, bool) {
+	for _, b := range s.Bindings(aor) {
+		if wanted(&b) {
+			return b, true
+		}
+	}
+	return registrar.Binding{}, false
+}
+
 func (s *stub) events() []signal.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"slices"
+
 	"demarc/telephony"
 	"demarc/telephony/trace"
 	"demarc/telephony/wire"
@@ -14,11 +16,20 @@ func (e *Edge) tapped(f *flow, m *wire.Message) {
 	if e.cfg.Trace == nil {
 		return
 	}
-	text := m.Head
-	if len(m.Body) > 0 {
-		text = append(append(make([]byte, 0, len(m.Head)+len(m.Body)), m.Head...), m.Body...)
+	e.show(f, phoneOf(m), trace.Message{Inbound: true, Text: whole(m), Plain: isPlain(m)})
+}
+
+// whole returns a message as it came. Its body nearly always follows its head in the same buffer.
+func whole(m *wire.Message) []byte {
+	if len(m.Body) == 0 {
+		return m.Head
 	}
-	e.show(f, phoneOf(m), trace.Message{Inbound: true, Text: text, Plain: isPlain(m)})
+	if size := len(m.Head) + len(m.Body); cap(m.Head) >= size {
+		if both := m.Head[:size]; &both[len(m.Head)] == &m.Body[0] {
+			return both
+		}
+	}
+	return slices.Concat(m.Head, m.Body)
 }
 
 // isPlain reports whether a message that was read to its end holds neither credentials nor a body.

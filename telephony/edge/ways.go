@@ -139,14 +139,12 @@ func (s *Signalling) phone(way signal.Way) []registrar.Binding {
 // wayBack returns the way back to who sends over a flow, and whether a binding of that user stands on it.
 func (s *Signalling) wayBack(f *flow, user telephony.AoR) (way signal.Way, bound bool) {
 	way = signal.Way{Node: cmp.Or(f.node, s.edge.cfg.Node), Flow: f.Flow, AoR: user}
-	for _, b := range s.calls.Bindings(user) {
-		if b.Reachable && sameFlow(b.Flow, f.Flow) {
-			way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
-			f.note(user, b.Account)
-			return way, true
-		}
+	b, bound := s.calls.Binding(user, func(b *registrar.Binding) bool { return b.Reachable && sameFlow(b.Flow, f.Flow) })
+	if bound {
+		way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
+		f.note(user, b.Account)
 	}
-	return way, false
+	return way, bound
 }
 
 // sameFlow compares streams by number, and UDP by its addresses: its numbers are forgotten now and then.

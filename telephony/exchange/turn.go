@@ -158,7 +158,7 @@ func (w *worker) prepare(r *running, c callswitch.Prepare) callswitch.Prepared {
 	}
 	id := mediaID(r.serial, c.Leg)
 	local, err := x.ports.Media.Open(telephony.MediaOpening{ID: id, Listener: c.Way.Flow.Listener, Peer: c.Way.Flow.Remote.Addr(),
-		Video: c.Video})
+		Video: c.Video, Open: !c.Way.Flow.Transport.Secure()})
 	if err != nil {
 		p.Refused = &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 503, Text: err.Error()}, RetryAfter: 10}
 		return p
@@ -177,7 +177,7 @@ func contact(token, host string, transport telephony.Transport) string {
 
 // agree tells the media; what it does not take ends the leg.
 func (w *worker) agree(r *running, c callswitch.Agree) {
-	if err := w.x.ports.Media.Agree(c.Media, c.Agreed); err != nil {
+	if err := w.x.ports.Media.Agree(c.Media, *c.Agreed); err != nil {
 		w.answer(callswitch.Noticed{Leg: c.Leg, Event: telephony.MediaEvent{ID: c.Media, Kind: telephony.SecurityFailed, Text: err.Error()}})
 	}
 }
@@ -216,7 +216,9 @@ func (x *Exchange) set(r *running) {
 }
 
 // Fire lets the call look at its clock.
-func (r *running) Fire() { r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Tick{}}}) }
+func (r *running) Fire() {
+	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Tick{}}})
+}
 
 // forget takes a call that has ended out of the tables.
 func (x *Exchange) forget(r *running) {

@@ -100,11 +100,11 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 	g := &leg{id: o.ID, local: sdp.Local{Addr: told, Fingerprint: m.identity.Fingerprint}}
 	g.local.Ufrag, g.local.Pwd = rtp.NewCredentials()
 	l := m.idlest()
-	if g.audio, g.local.Audio, err = m.line(l, g, bind, true); err != nil {
+	if g.audio, g.local.Audio, err = m.line(l, g, bind, o.Open, true); err != nil {
 		return sdp.Local{}, err
 	}
 	if o.Video && m.config.Video {
-		if g.video, g.local.Video, err = m.line(l, g, bind, false); err != nil {
+		if g.video, g.local.Video, err = m.line(l, g, bind, o.Open, false); err != nil {
 			l.dismiss(g.audio)
 			return sdp.Local{}, err
 		}
@@ -118,7 +118,7 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 }
 
 // line takes a pair of ports for a media line.
-func (m *Media) line(l *loop, g *leg, at netip.Addr, audio bool) (*stream, sdp.Line, error) {
+func (m *Media) line(l *loop, g *leg, at netip.Addr, open, audio bool) (*stream, sdp.Line, error) {
 	media, control, ok := l.warmed(at)
 	if !ok {
 		var err error
@@ -129,7 +129,11 @@ func (m *Media) line(l *loop, g *leg, at netip.Addr, audio bool) (*stream, sdp.L
 			return nil, sdp.Line{}, err
 		}
 	}
-	return newStream(g, media, control, audio), sdp.Line{RTP: media.port, RTCP: control.port, Keys: rtp.NewKeys()}, nil
+	line := sdp.Line{RTP: media.port, RTCP: control.port}
+	if !open {
+		line.Keys = rtp.NewKeys()
+	}
+	return newStream(g, media, control, audio), line, nil
 }
 
 // coolDown closes every pair that a loop keeps, because no other port is free; false when there was none.

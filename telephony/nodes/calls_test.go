@@ -62,6 +62,10 @@ func (h *house) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict, 
 
 func (h *house) Bindings(telephony.AoR) []registrar.Binding { return nil }
 
+func (h *house) Binding(telephony.AoR, func(*registrar.Binding) bool) (registrar.Binding, bool) {
+	return registrar.Binding{}, false
+}
+
 func (h *house) Accept(remote netip.AddrPort) sip.Link { return h.edge.Signalling().Accept(remote) }
 
 // names lists what came, and waits for it.

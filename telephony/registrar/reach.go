@@ -32,6 +32,21 @@ func (r *Registrar) Bindings(aor telephony.AoR) []Binding {
 	return slices.DeleteFunc(slices.Clone(s.bindings[aor]), func(b Binding) bool { return b.over(r.node, now) })
 }
 
+// Binding returns the first binding of the AoR that has not ended and is as wanted, if there is one. What is asked must not change it,
+// keep it or ask the registrar.
+func (r *Registrar) Binding(aor telephony.AoR, wanted func(*Binding) bool) (Binding, bool) {
+	s, now := r.shard(aor), r.now()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := s.bindings[aor]
+	for i := range all {
+		if b := &all[i]; !b.over(r.node, now) && wanted(b) {
+			return *b, true
+		}
+	}
+	return Binding{}, false
+}
+
 func targets(bindings []Binding) []Target {
 	slices.SortStableFunc(bindings, func(a, b Binding) int {
 		return cmp.Or(cmp.Compare(b.Q, a.Q), b.RefreshedAt.Compare(a.RefreshedAt))

@@ -43,7 +43,7 @@ func (r *reader) attribute(line string) error {
 		s.Pwd = account.Secret(value)
 		return iceChars(name, value, 22)
 	}
-	if r.media == nil || !s.rtp() {
+	if !r.within || !s.rtp() {
 		return nil
 	}
 	return s.ofMedia(name, value)
@@ -73,7 +73,7 @@ func (s *section) ofMedia(name, value string) error {
 // group keeps the mids of the first BUNDLE group (RFC 9143 §7).
 func (r *reader) group(value string) {
 	f := strings.Fields(value)
-	if r.media != nil || len(f) < 2 || f[0] != "BUNDLE" || r.d.Bundle != nil || len(f) > maxMedia+1 {
+	if r.within || len(f) < 2 || f[0] != "BUNDLE" || r.d.Bundle != nil || len(f) > maxMedia+1 {
 		return
 	}
 	r.d.Bundle = f[1:]

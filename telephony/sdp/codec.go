@@ -157,7 +157,11 @@ func (s *section) rtpmap(value string) error {
 
 // encoding reads name/rate, perhaps with /channels. The name is empty when that is not what it is.
 func encoding(text string) (name string, rate, channels int) {
-	parts := strings.Split(text, "/")
+	var room [4]string
+	parts := room[:0]
+	for part := range strings.SplitSeq(text, "/") {
+		parts = append(parts, part)
+	}
 	if len(parts) < 2 || len(parts) > 3 || !token(parts[0]) {
 		return "", 0, 0
 	}

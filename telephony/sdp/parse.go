@@ -27,7 +27,7 @@ func Parse(body []byte) (*Description, error) {
 	if len(body) > maxBytes {
 		return nil, fmt.Errorf("%w: it has %d bytes, %d are read", ErrMalformed, len(body), maxBytes)
 	}
-	var r reader
+	r := reader{d: &Description{}}
 	for number, rest := 1, string(body); rest != ""; number++ {
 		var line string
 		line, rest, _ = strings.Cut(rest, "\n")
@@ -45,16 +45,17 @@ func Parse(body []byte) (*Description, error) {
 	if err := r.endMedia(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	return &r.d, nil
+	return r.d, nil
 }
 
 // reader is the state of one Parse: the session's own lines come first, then those of each m= line.
 type reader struct {
-	d       Description
+	d       *Description
 	version bool // v= was read
 	origin  bool // o= was read
 	session section
-	media   *section // of the last m= line; nil before the first
+	media   section // of the last m= line
+	within  bool    // there is one
 }
 
 // section is what is being read, before it is put together.
@@ -93,15 +94,16 @@ func (r *reader) line(line string) error {
 
 // section returns what a line belongs to.
 func (r *reader) section() *section {
-	if r.media != nil {
-		return r.media
+	if r.within {
+		return &r.media
 	}
 	return &r.session
 }
 
 func (r *reader) readOrigin(value string) error {
-	f := strings.Fields(value)
-	if len(f) != 6 || r.origin || r.media != nil {
+	var room [7]string
+	f := fields(value, room[:0])
+	if len(f) != 6 || r.origin || r.within {
 		return fmt.Errorf("o=%s: want one, with six fields, before all m= lines", shorten(value))
 	}
 	session, err := number(f[1])
@@ -127,7 +129,8 @@ func number(s string) (uint64, error) {
 
 // connect reads the value of a c= line.
 func (s *section) connect(value string) (err error) {
-	f := strings.Fields(value)
+	var room [4]string
+	f := fields(value, room[:0])
 	if len(f) != 3 || f[0] != "IN" || f[1] != "IP4" && f[1] != "IP6" {
 		return fmt.Errorf("c=%s: want IN, IP4 or IP6, and an address", shorten(value))
 	}
@@ -157,7 +160,8 @@ func (r *reader) beginMedia(value string) error {
 	if len(r.d.Media) == maxMedia {
 		return fmt.Errorf("there are more than %d m= lines", maxMedia)
 	}
-	f := strings.Fields(value)
+	var room [24]string // more than most offer
+	f := fields(value, room[:0])
 	if len(f) < 4 {
 		return fmt.Errorf("m=%s: want kind, port, profile and formats", shorten(value))
 	}
@@ -172,22 +176,22 @@ func (r *reader) beginMedia(value string) error {
 	if several && many != "1" {
 		port = 0 // layers on several ports (RFC 8866 §5.14): refused like all that we do not know
 	}
-	m := r.session // with what the session says for all
+	r.media, r.within = r.session, true // with what the session says for all
+	m := &r.media
 	m.Kind, m.Profile, m.Format, m.port = strings.ToLower(f[0]), f[2], f[3], uint16(port)
 	if m.rtp() {
 		m.readFormats(f[3:])
 	}
-	r.media = &m
 	return nil
 }
 
 // endMedia puts a media line together once all of it has been read.
 func (r *reader) endMedia() error {
-	m := r.media
-	if m == nil {
+	if !r.within {
 		return nil
 	}
-	r.media = nil
+	r.within = false
+	m := &r.media
 	if m.port != 0 && !m.connected {
 		return fmt.Errorf("m=%s has no c= line", m.Kind)
 	}
@@ -210,6 +214,14 @@ func (r *reader) endMedia() error {
 	m.Codecs = slices.DeleteFunc(m.codecs, func(c Codec) bool { return c.Name == "" })
 	r.d.Media = append(r.d.Media, m.Media)
 	return nil
+}
+
+// fields cuts at white space, as strings.Fields does, into the room that is given.
+func fields(s string, room []string) []string {
+	for field := range strings.FieldsSeq(s) {
+		room = append(room, field)
+	}
+	return room
 }
 
 // shorten bounds what an error repeats of a description.

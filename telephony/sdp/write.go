@@ -38,8 +38,11 @@ func (s *Side) write(media []written, bundle []string) []byte {
 	return s.describe(version+1, media, bundle) // RFC 3264 §8
 }
 
+// usualSize is that of a description with some audio codecs, or with an SDES key.
+const usualSize = 512
+
 func (s *Side) describe(version uint64, media []written, bundle []string) []byte {
-	w := make(writer, 0, 1024)
+	w := make(writer, 0, usualSize)
 	addr := "IN IP4 "
 	if s.Local.Addr.Unmap().Is6() {
 		addr = "IN IP6 "
@@ -66,10 +69,14 @@ func (s *Side) describe(version uint64, media []written, bundle []string) []byte
 type writer []byte
 
 func (w *writer) line(parts ...string) {
+	w.text(parts...)
+	*w = append(*w, '\r', '\n')
+}
+
+func (w *writer) text(parts ...string) {
 	for _, p := range parts {
 		*w = append(*w, p...)
 	}
-	*w = append(*w, '\r', '\n')
 }
 
 func (w *writer) media(local *Local, m *written) {
@@ -78,9 +85,9 @@ func (w *writer) media(local *Local, m *written) {
 		w.attribute("mid", m.mid)
 		return
 	}
-	*w = append(*w, "m="+m.kind+" "+decimal(m.line.RTP)+" "+m.profile...)
+	w.text("m=", m.kind, " ", decimal(m.line.RTP), " ", m.profile)
 	for _, c := range m.codecs {
-		*w = append(*w, " "+decimal(c.Payload)...)
+		w.text(" ", decimal(c.Payload))
 	}
 	w.line()
 	for _, c := range m.codecs {
@@ -110,7 +117,11 @@ func (w *writer) media(local *Local, m *written) {
 
 func (w *writer) codec(c Codec) {
 	payload := decimal(c.Payload)
-	w.line("a=rtpmap:", payload, " ", c.String())
+	w.text("a=rtpmap:", payload, " ", c.Name, "/", strconv.Itoa(c.Rate))
+	if c.Channels > 1 {
+		w.text("/", strconv.Itoa(c.Channels))
+	}
+	w.line()
 	if c.Params != "" {
 		w.line("a=fmtp:", payload, " ", c.Params)
 	}

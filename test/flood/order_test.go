@@ -95,6 +95,10 @@ func (x *exchange) Register(_ context.Context, _ *registrar.Request, reply func(
 func (x *exchange) FlowClosed(registrar.Flow)                  {}
 func (x *exchange) Bindings(telephony.AoR) []registrar.Binding { return nil }
 
+func (x *exchange) Binding(telephony.AoR, func(*registrar.Binding) bool) (registrar.Binding, bool) {
+	return registrar.Binding{}, false
+}
+
 func (x *exchange) Authenticate(_ context.Context, c registrar.Credentials) registrar.Verdict {
 	return registrar.Verdict{
 		OK: true, User: registrar.Subscriber{Account: "acc", AoR: c.User}, Reply: registrar.Reply{Sender: registrar.Proven},
