@@ -40,6 +40,7 @@ type browser struct {
 	dtls, media chan []byte
 	seal, open  *srtp.Context
 	sequence    uint16
+	passive     bool // we are to begin the handshake
 }
 
 func (f *fixture) browser(withICE bool) *browser {
@@ -89,7 +90,7 @@ func (b *browser) agree(f *fixture, certificate []byte, remote netip.AddrPort) {
 	s := sdp.Stream{
 		Remote: remote, RemoteRTCP: remote, Mux: true, Direction: sdp.SendRecv,
 		Codec: sdp.Codec{Payload: 111, Name: "opus", Rate: 48000, Channels: 2}, Send: 111, Receive: 111, DTMFSend: 126, DTMFRecv: 126,
-		Protection: sdp.Protection{Fingerprints: []sdp.Fingerprint{fingerprintOf(certificate)}},
+		Protection: sdp.Protection{Fingerprints: []sdp.Fingerprint{fingerprintOf(certificate)}, Active: b.passive},
 	}
 	if b.agent != nil {
 		ufrag, pwd, err := b.agent.GetLocalUserCredentials()
@@ -169,9 +170,15 @@ func (b *browser) secure(ctx context.Context, f *fixture) error {
 	if want := fingerprintOf(ours.Raw); !strings.EqualFold(want.Value, b.local.Fingerprint.Value) {
 		b.t.Fatalf("the SDP says %s, the certificate has %s", b.local.Fingerprint.Value, want.Value)
 	}
-	conn, err := dtls.ClientWithOptions(&overMedia{b}, &net.UDPAddr{}, dtls.WithCertificates(b.certificate), dtls.WithRootCAs(roots),
-		dtls.WithFlightInterval(100*time.Millisecond),
-		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80, dtls.SRTP_AEAD_AES_128_GCM))
+	profiles := dtls.WithSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80, dtls.SRTP_AEAD_AES_128_GCM)
+	var conn *dtls.Conn
+	if b.passive {
+		conn, err = dtls.ServerWithOptions(&overMedia{b}, &net.UDPAddr{}, dtls.WithCertificates(b.certificate), profiles,
+			dtls.WithClientAuth(dtls.RequireAndVerifyClientCert), dtls.WithClientCAs(roots), dtls.WithFlightInterval(100*time.Millisecond))
+	} else {
+		conn, err = dtls.ClientWithOptions(&overMedia{b}, &net.UDPAddr{}, dtls.WithCertificates(b.certificate), profiles,
+			dtls.WithRootCAs(roots), dtls.WithFlightInterval(100*time.Millisecond))
+	}
 	if err != nil {
 		return err
 	}
@@ -185,7 +192,7 @@ func (b *browser) secure(ctx context.Context, f *fixture) error {
 	}
 	chosen, _ := conn.SelectedSRTPProtectionProfile()
 	c := srtp.Config{Profile: srtp.ProtectionProfile(chosen)}
-	if err := c.ExtractSessionKeysFromDTLS(&state, true); err != nil {
+	if err := c.ExtractSessionKeysFromDTLS(&state, !b.passive); err != nil {
 		return err
 	}
 	if b.seal, err = srtp.CreateContext(c.Keys.LocalMasterKey, c.Keys.LocalMasterSalt, c.Profile); err != nil {
@@ -271,13 +278,15 @@ func (b *browser) hear() (*rtp.Packet, []rtcp.Packet) {
 func TestABrowserTalksToEveryKindOfPhone(t *testing.T) {
 	t.Parallel()
 	for _, suite := range suites() {
-		for _, withICE := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s ice=%t", suite, withICE), func(t *testing.T) {
+		for n := range 4 {
+			withICE, passive := n&1 == 0, n&2 != 0
+			t.Run(fmt.Sprintf("%s ice=%t passive=%t", suite, withICE, passive), func(t *testing.T) {
 				t.Parallel()
 				f := start(t, nil)
 				ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 				defer cancel()
 				b := f.browser(withICE)
+				b.passive = passive
 				b.join(ctx, f)
 				p := f.call(setting{suite: suite, payload: 96, digits: 101})
 				f.media.Relay(b.id, p.id)
@@ -286,7 +295,7 @@ func TestABrowserTalksToEveryKindOfPhone(t *testing.T) {
 				}
 				wait(t, "our side has the keys too", func() bool { return f.media.Report(b.id).Suite != "" })
 				talk(t, b, p)
-				if r := f.media.Report(b.id); r.Security != "dtls" || r.Suite != "AEAD_AES_128_GCM" || r.Codec != "opus/48000/2" {
+				if r := f.media.Report(b.id); r.Security != "dtls" || r.Suite != map[bool]string{false: "AEAD_AES_128_GCM", true: "AES128_CM_HMAC_SHA1_80"}[passive] || r.Codec != "opus/48000/2" {
 					t.Errorf("report %+v", r)
 				}
 			})
@@ -340,18 +349,47 @@ func talk(t *testing.T, b *browser, p *phone) {
 
 func TestACertificateThatTheSDPDoesNotNameIsRefused(t *testing.T) {
 	t.Parallel()
+	for _, passive := range []bool{false, true} {
+		t.Run(fmt.Sprintf("passive=%t", passive), func(t *testing.T) {
+			t.Parallel()
+			f := start(t, nil)
+			ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+			defer cancel()
+			b := f.browser(true)
+			b.passive = passive
+			b.agree(f, selfSigned(t).Certificate[0], netip.MustParseAddrPort("192.0.2.1:9"))
+			b.connect(ctx)
+			if err := b.secure(ctx, f); err == nil {
+				t.Fatal("a stranger's certificate is taken")
+			}
+			wait(t, "it is told", func() bool { return len(f.told(telephony.SecurityFailed)) > 0 })
+			if e := f.told(telephony.SecurityFailed)[0]; e.ID != b.id || !strings.Contains(e.Text, "not the one of its SDP") {
+				t.Errorf("told %+v", e)
+			}
+		})
+	}
+}
+
+// TestAHandshakeOfOursIsBegunAgain has a phone that waits for it come late: the first ones meet nobody, or nonsense.
+func TestAHandshakeOfOursIsBegunAgain(t *testing.T) {
+	t.Parallel()
 	f := start(t, nil)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	defer cancel()
-	b := f.browser(true)
-	b.agree(f, selfSigned(t).Certificate[0], netip.MustParseAddrPort("192.0.2.1:9"))
-	b.connect(ctx)
-	if err := b.secure(ctx, f); err == nil {
-		t.Fatal("a stranger's certificate is taken")
+	b := f.browser(false)
+	b.passive = true
+	b.join(ctx, f)
+	hello := <-b.dtls
+	alert := append([]byte{21}, hello[1:11]...) // a fatal one, as anybody can forge it before there are keys
+	if _, err := b.conn.Write(append(alert, 0, 2, 2, 40)); err != nil {
+		t.Fatal(err)
 	}
-	wait(t, "it is told", func() bool { return len(f.told(telephony.SecurityFailed)) > 0 })
-	if e := f.told(telephony.SecurityFailed)[0]; e.ID != b.id || !strings.Contains(e.Text, "not the one of its SDP") {
-		t.Errorf("told %+v", e)
+	if err := b.secure(ctx, f); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "our side has the keys too", func() bool { return f.media.Report(b.id).Suite != "" })
+	if told := f.told(telephony.SecurityFailed); len(told) != 0 {
+		t.Errorf("told %+v", told)
 	}
 }
 

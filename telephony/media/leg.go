@@ -64,9 +64,6 @@ func (g *leg) partner() *leg {
 
 // agree takes over what offer and answer have settled.
 func (g *leg) agree(a sdp.Agreed) error {
-	if a.Security == sdp.DTLS && a.Audio.Active {
-		return fmt.Errorf("%w: the phone wants us to begin the DTLS handshake (a=setup:passive); let it offer actpass or active", ErrAgreed)
-	}
 	if a.Security == sdp.SDES {
 		if err := g.key(a); err != nil {
 			return err

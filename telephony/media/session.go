@@ -25,13 +25,14 @@ type session struct {
 	*tunnel
 	id       telephony.MediaID
 	stream   *stream
+	client   bool // we have begun it
 	expected []sdp.Fingerprint
 	suite    string // once it is there
 	cancel   context.CancelFunc
 }
 
-// handshake hands a datagram of DTLS to the line's session, which the first one begins. With ICE it must come from where a
-// check has come from; without it from where plain RTP would have to.
+// handshake hands a datagram of DTLS to the line's session, which the first one begins unless that is for us to do. With ICE it
+// must come from where a check has come from; without it from where plain RTP would have to.
 func (l *loop) handshake(k *socket, b []byte, from netip.AddrPort) {
 	s := k.stream
 	if k.control || !s.terms.open || s.leg.agreed.Security != sdp.DTLS || !l.reached(k, from) {
@@ -39,13 +40,35 @@ func (l *loop) handshake(k *socket, b []byte, from netip.AddrPort) {
 		return
 	}
 	if s.session == nil {
-		ctx, cancel := context.WithTimeout(l.serving, handshakeTime)
-		s.session = &session{
-			tunnel: newTunnel(k.fd, from), id: s.leg.id, stream: s, expected: slices.Clone(s.as.Fingerprints), cancel: cancel,
-		}
-		l.shake(ctx, s.session)
+		l.associate(s, from)
 	}
 	s.session.deliver(b)
+}
+
+// associate begins a session with a phone, in the role that was agreed on.
+func (l *loop) associate(s *stream, at netip.AddrPort) {
+	ctx, cancel := context.WithTimeout(l.serving, handshakeTime)
+	s.session = &session{
+		tunnel: newTunnel(s.media.fd, at), id: s.leg.id, stream: s, client: s.as.Active,
+		expected: slices.Clone(s.as.Fingerprints), cancel: cancel,
+	}
+	l.shake(ctx, s.session)
+}
+
+// initiate begins the handshake with a phone that waits for it (a=setup:passive), as soon as it is known where that is: with ICE
+// after its first check, else where its SDP says. One that has failed is begun again a second later.
+func (l *loop) initiate(s *stream) {
+	if !s.as.Active || !s.terms.open || s.session != nil || s.leg.agreed.Security != sdp.DTLS || l.serving == nil ||
+		s.terms.failures >= maxHandshakes {
+		return
+	}
+	at := s.media.place.target()
+	if s.as.RemoteUfrag != "" {
+		at = s.media.place.found
+	}
+	if at.IsValid() {
+		l.associate(s, at)
+	}
 }
 
 func (l *loop) reached(k *socket, from netip.AddrPort) bool {
@@ -74,11 +97,12 @@ func (l *loop) check(k *socket, b []byte, from netip.AddrPort) {
 		if s.session != nil {
 			s.session.aim(from)
 		}
+		l.initiate(s)
 	}
 	k.sendTo(answer, from)
 }
 
-// failed lets the phone begin another handshake. It is told when that is of no use: an alert without protection, which anybody can
+// failed lets another handshake begin. It is told when that is of no use: an alert without protection, which anybody can
 // send who forges an address, must not end a call.
 func (s *stream) failed(err error) {
 	s.session = nil
@@ -100,7 +124,11 @@ func (s *stream) end() {
 // associate does the handshake of a session, and holds its end for a while.
 func (m *Media) associate(ctx context.Context, s *session) {
 	defer s.cancel()
-	a, err := m.identity.Accept(ctx, s.tunnel, nobody{}, s.expected)
+	shake := m.identity.Accept
+	if s.client {
+		shake = m.identity.Connect
+	}
+	a, err := shake(ctx, s.tunnel, nobody{}, s.expected)
 	m.secured(s, a, err)
 	if err != nil {
 		return

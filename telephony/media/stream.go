@@ -23,7 +23,7 @@ type stream struct {
 	leg     *leg
 	control *socket
 	digits  rtp.Events
-	session *session // DTLS: begun or ended well; nil before the phone begins one
+	session *session // DTLS: begun or ended well; nil before
 	refused refused
 	there   there
 	as      sdp.Stream
@@ -95,6 +95,7 @@ func (s *stream) agree(as sdp.Stream, sameSecurity bool, signalled netip.Addr) {
 	s.terms.agree(as, security)
 	s.settle(s.media, newPlace(as.Remote, signalled))
 	s.settle(s.control, newPlace(as.RemoteRTCP, signalled))
+	s.leg.loop.initiate(s)
 	if turned {
 		s.heard = s.leg.loop.clock.now // the time-out begins
 		s.out.Break()

@@ -23,6 +23,7 @@ func (l *loop) second(wall time.Time) {
 			}
 			l.ripen(s.media)
 			l.ripen(s.control)
+			l.initiate(s)
 		})
 		l.watch(g)
 	}

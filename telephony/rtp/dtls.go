@@ -77,18 +77,42 @@ type Association struct {
 // Accept waits for the phone's handshake on conn, which carries DTLS and nothing else. The phone's certificate must have one of
 // the fingerprints of its SDP. Until Close it answers what the phone repeats.
 func (i *Identity) Accept(ctx context.Context, conn net.PacketConn, phone net.Addr, expected []sdp.Fingerprint) (*Association, error) {
-	c, err := dtls.ServerWithOptions(conn, phone,
-		dtls.WithCertificates(i.certificate), dtls.WithClientAuth(dtls.RequireAnyClientCert),
-		dtls.WithSRTPProtectionProfiles(dtlsProfiles()...),
-		dtls.WithVerifyPeerCertificate(func(raw [][]byte, _ [][]*x509.Certificate) error { return verify(raw, expected) }),
-	)
+	options := []dtls.ServerOption{dtls.WithClientAuth(dtls.RequireAnyClientCert)}
+	for _, o := range i.options(expected) {
+		options = append(options, o)
+	}
+	c, err := dtls.ServerWithOptions(conn, phone, options...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
+	return finish(ctx, c, false)
+}
+
+// Connect begins the handshake, with a phone that waits for ours. All else is as with Accept.
+func (i *Identity) Connect(ctx context.Context, conn net.PacketConn, phone net.Addr, expected []sdp.Fingerprint) (*Association, error) {
+	options := []dtls.ClientOption{dtls.WithInsecureSkipVerify(true)} // nobody has signed it: its fingerprint proves it
+	for _, o := range i.options(expected) {
+		options = append(options, o)
+	}
+	c, err := dtls.ClientWithOptions(conn, phone, options...)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
+	}
+	return finish(ctx, c, true)
+}
+
+func (i *Identity) options(expected []sdp.Fingerprint) []dtls.Option {
+	return []dtls.Option{
+		dtls.WithCertificates(i.certificate), dtls.WithSRTPProtectionProfiles(dtlsProfiles()...),
+		dtls.WithVerifyPeerCertificate(func(raw [][]byte, _ [][]*x509.Certificate) error { return verify(raw, expected) }),
+	}
+}
+
+func finish(ctx context.Context, c *dtls.Conn, client bool) (*Association, error) {
 	if err := c.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrHandshake, err), c.Close())
 	}
-	a, err := associate(c)
+	a, err := associate(c, client)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrHandshake, err), c.Close())
 	}
@@ -128,8 +152,8 @@ func hashNamed(name string) (crypto.Hash, bool) {
 	return 0, false // older ones can be forged
 }
 
-// associate draws the SRTP keys from the handshake (RFC 5764 §4.2). The phone is the client.
-func associate(c *dtls.Conn) (*Association, error) {
+// associate draws the SRTP keys from the handshake: those of the client come first (RFC 5764 §4.2).
+func associate(c *dtls.Conn, client bool) (*Association, error) {
 	chosen, ok := c.SelectedSRTPProtectionProfile()
 	if !ok {
 		return nil, errors.New("the phone's DTLS knows none of our SRTP suites")
@@ -152,11 +176,15 @@ func associate(c *dtls.Conn) (*Association, error) {
 		return nil, err
 	}
 	salts := all[2*keySize:]
-	theirs, err := newUnprotection(profile, all[:keySize], salts[:saltSize])
+	theirKey, theirSalt, ourKey, ourSalt := all[:keySize], salts[:saltSize], all[keySize:2*keySize], salts[saltSize:]
+	if client {
+		theirKey, theirSalt, ourKey, ourSalt = ourKey, ourSalt, theirKey, theirSalt
+	}
+	theirs, err := newUnprotection(profile, theirKey, theirSalt)
 	if err != nil {
 		return nil, err
 	}
-	ours, err := newProtection(profile, all[keySize:2*keySize], salts[saltSize:])
+	ours, err := newProtection(profile, ourKey, ourSalt)
 	if err != nil {
 		return nil, err
 	}
