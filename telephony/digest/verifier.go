@@ -111,7 +111,9 @@ func AppendChallenge(dst []byte, realm string, a Algorithm, nonce Nonce, stale b
 
 // Verify checks an answer against one HA1. It takes the same time whatever is wrong, so that a caller without a hash
 // passes an empty one: that matches nothing. A right answer uses its nonce count up.
-func (v *Verifier) Verify(method string, r Response, h Hash) Verdict { return v.VerifyAt(method, &r, h, v.now()) }
+func (v *Verifier) Verify(method string, r Response, h Hash) Verdict {
+	return v.VerifyAt(method, &r, h, v.now())
+}
 
 // VerifyAt is Verify at a time.
 func (v *Verifier) VerifyAt(method string, r *Response, h Hash, now time.Time) Verdict {
