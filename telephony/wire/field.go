@@ -1,5 +1,7 @@
 package wire
 
+import "bytes"
+
 // field is a header that the scan keeps.
 type field uint8
 
@@ -180,25 +182,59 @@ func lower(c byte) byte {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
-// isToken reports whether c may stand in a token (RFC 3261 §25.1): letters, digits and -.!%*_+`'~.
-func isToken(c byte) bool {
-	const low, high = 0x3ff6ca200000000, 0x47ffffff87fffffe // a bit for each character below 64, and below 128
-	switch {
-	case c < 64:
-		return low>>c&1 == 1
-	case c < 128:
-		return high>>(c-64)&1 == 1
+// class says what a byte may be part of: one look for each byte of a message.
+type class uint8
+
+const (
+	inToken   class = 1 << iota // a token (RFC 3261 §25.1): letters, digits and -.!%*_+`'~
+	inURI                       // an absolute URI, whatever its scheme
+	inLine                      // the Request-URI of a start line, where more is let through to be judged
+	inVisible                   // a part of a SIP URI, which no second '@' stands in
+)
+
+var classes = classify()
+
+func classify() (all [256]class) {
+	for i := range all {
+		c := byte(i)
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80
+		structure := c == '<' || c == '>' || c == '"'
+		if letter || '0' <= c && c <= '9' || bytes.IndexByte([]byte("-.!%*_+`'~"), c) >= 0 {
+			all[i] |= inToken
+		}
+		if c > ' ' && c < 0x7f && !structure {
+			all[i] |= inURI
+		}
+		if c != ' ' && c != '\t' && c != 0 && !structure {
+			all[i] |= inLine
+		}
+		if c > ' ' && c != 0x7f && c != '@' && !structure {
+			all[i] |= inVisible
+		}
 	}
-	return false
+	return all
 }
 
-func allToken(b []byte) bool {
+// all reports whether every byte is of the class.
+func all(b []byte, of class) bool {
 	for _, c := range b {
-		if !isToken(c) {
+		if classes[c]&of == 0 {
 			return false
 		}
 	}
-	return len(b) > 0
+	return true
+}
+
+func allToken(b []byte) bool { return len(b) > 0 && all(b, inToken) }
+
+// indexSpace returns where the first white space is, or -1.
+func indexSpace(b []byte) int {
+	for i, c := range b {
+		if isSpace(c) {
+			return i
+		}
+	}
+	return -1
 }
 
 // trim cuts linear white space off both ends.

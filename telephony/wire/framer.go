@@ -1,7 +1,5 @@
 package wire
 
-import "bytes"
-
 // Event is what a Framer found next in a stream.
 type Event uint8
 
@@ -136,7 +134,7 @@ func (f *Framer) between(b []byte) (Event, bool) {
 func (f *Framer) findHead(b []byte, m *Message) error {
 	window := b[:min(len(b), f.limits.Head)]
 	from := max(0, f.searched-3)
-	i := bytes.Index(window[from:], []byte("\r\n\r\n"))
+	i := headEnd(window[from:])
 	if i < 0 {
 		f.searched = len(window)
 		if len(b) >= f.limits.Head {
@@ -145,7 +143,7 @@ func (f *Framer) findHead(b []byte, m *Message) error {
 		}
 		return nil
 	}
-	head := from + i + 4
+	head := from + i
 	if err := m.scanHead(b[:head], f.limits); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"bytes"
 	"testing"
 
 	"demarc/telephony/wire"
@@ -61,6 +62,22 @@ func FuzzHeader(f *testing.F) {
 		}
 		if v, rest, ok := wire.ParseVia(b); ok && (len(v.SentBy) == 0 || len(rest) >= len(b)) {
 			t.Errorf("%q: sent-by %q, rest %q", b, v.SentBy, rest)
+		}
+	})
+}
+
+// The end of a head is where its four bytes stand first.
+func FuzzHeadEnd(f *testing.F) {
+	for _, s := range []string{"a\r\n\r\n", "\r\n\r\nx", "\n\r\n\r\n", "a\r\n\r", "\r\r\n\r\n\n", "a\n\r\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		want := bytes.Index(b, []byte("\r\n\r\n"))
+		if want >= 0 {
+			want += 4
+		}
+		if got := wire.HeadEnd(b); got != want {
+			t.Errorf("%q: %d, want %d", b, got, want)
 		}
 	})
 }

@@ -51,7 +51,7 @@ func (m *Message) Intact() bool { return m.fault == (Error{}) }
 // error the message holds what was found, so that it may be answered if Answerable says so.
 func (m *Message) Scan(b []byte, l Limits) error {
 	l = l.withDefaults()
-	end := bytes.Index(b[:min(len(b), l.Head)], []byte("\r\n\r\n"))
+	end := headEnd(b[:min(len(b), l.Head)])
 	if end < 0 {
 		m.reset()
 		if len(b) >= l.Head {
@@ -64,7 +64,7 @@ func (m *Message) Scan(b []byte, l Limits) error {
 		}
 		return Error{Malformed, "headers"}
 	}
-	head := b[:end+4]
+	head := b[:end]
 	if err := m.scanHead(head, l); err != nil {
 		return err
 	}
@@ -82,6 +82,20 @@ func (m *Message) Scan(b []byte, l Limits) error {
 	}
 	m.Body = rest[:m.ContentLength]
 	return nil
+}
+
+// headEnd returns where the empty line ends, or -1. From line to line it is found sooner than by looking for its four bytes,
+// which begin like the end of every other line.
+func headEnd(b []byte) int {
+	for at := 0; ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 || at+i+2 >= len(b) {
+			return -1
+		}
+		if at += i + 1; b[at] == '\r' && b[at+1] == '\n' && at >= 2 && b[at-2] == '\r' {
+			return at + 2
+		}
+	}
 }
 
 // scanHead reads a start line and headers that end with an empty line, and sets all but Body.
@@ -114,13 +128,16 @@ func (m *Message) lineEnd() {
 	m.seen = 0
 }
 
+// reset empties the message. What it holds of another one afterwards is marked as not read.
 func (m *Message) reset() {
-	*m = Message{
-		ContentLength: -1, MaxForwards: -1, Expires: -1,
-		Vias: m.Vias[:0], Contacts: m.Contacts[:0], Authorization: m.Authorization[:0], Path: m.Path[:0],
-		Route: m.Route[:0], Require: m.Require[:0], ProxyRequire: m.ProxyRequire[:0], Supported: m.Supported[:0],
-		ProxyAuthorization: m.ProxyAuthorization[:0],
-	}
+	m.Head, m.Body, m.Method, m.RequestURI, m.Status, m.Reason = nil, nil, nil, nil, 0, nil
+	m.From, m.To, m.CallID, m.CSeq, m.CSeqMethod = nil, nil, nil, 0, nil
+	m.UserAgent, m.ContentType, m.ContentLength, m.MaxForwards, m.Expires = nil, nil, -1, -1, -1
+	m.Vias, m.Contacts, m.Authorization, m.Path, m.Route = m.Vias[:0], m.Contacts[:0], m.Authorization[:0], m.Path[:0], m.Route[:0]
+	m.Require, m.ProxyRequire, m.Supported = m.Require[:0], m.ProxyRequire[:0], m.Supported[:0]
+	m.ProxyAuthorization = m.ProxyAuthorization[:0]
+	m.parts.forget()
+	m.seen, m.fault = 0, Error{}
 }
 
 func (m *Message) blame(f Fault, where string) {
@@ -149,7 +166,7 @@ func (m *Message) startLine(line []byte) bool {
 		return false
 	}
 	uri, version := rest[:sp], rest[sp+1:]
-	if len(version) < 5 || !EqualFold(version[:4], "SIP/") || bytes.ContainsAny(uri, " \t<>\"\x00") {
+	if len(version) < 5 || !EqualFold(version[:4], "SIP/") || !all(uri, inLine) {
 		return false
 	}
 	if !EqualFold(version, "SIP/2.0") {
@@ -222,20 +239,19 @@ func (m *Message) fields(b []byte, l Limits) {
 
 // field reads one unfolded header line.
 func (m *Message) field(line []byte) {
-	colon := bytes.IndexByte(line, ':')
-	if colon < 1 {
+	end := 0
+	for end < len(line) && classes[line[end]]&inToken != 0 {
+		end++
+	}
+	colon := end
+	for colon < len(line) && isSpace(line[colon]) {
+		colon++
+	}
+	if end == 0 || colon == len(line) || line[colon] != ':' {
 		m.blame(Malformed, "headers")
 		return
 	}
-	name := line[:colon]
-	for len(name) > 0 && isSpace(name[len(name)-1]) {
-		name = name[:len(name)-1]
-	}
-	if !allToken(name) {
-		m.blame(Malformed, "headers")
-		return
-	}
-	if f := fieldOf(name); f != other {
+	if f := fieldOf(line[:end]); f != other {
 		m.keep(f, trim(line[colon+1:]))
 	}
 }
@@ -317,7 +333,7 @@ func Seconds(value []byte) int {
 
 // cseq reads "number method" (RFC 3261 §20.16): the number is below 2**31 (§8.1.1.5).
 func (m *Message) cseq(value []byte) {
-	sp := bytes.IndexAny(value, " \t")
+	sp := indexSpace(value)
 	if sp < 0 {
 		m.blame(Malformed, cseq.String())
 		return
@@ -338,7 +354,7 @@ func (m *Message) check(l Limits) {
 			m.blame(Missing, f.String())
 		}
 	}
-	if m.seen&(1<<callID) != 0 && (len(m.CallID) == 0 || bytes.ContainsAny(m.CallID, " \t\x00")) {
+	if m.seen&(1<<callID) != 0 && (len(m.CallID) == 0 || indexSpace(m.CallID) >= 0 || bytes.IndexByte(m.CallID, 0) >= 0) {
 		m.blame(Malformed, callID.String())
 	}
 	if m.IsRequest() && m.seen&(1<<cseq) != 0 && !bytes.Equal(m.CSeqMethod, m.Method) {

@@ -103,14 +103,4 @@ func displayName(b []byte) bool {
 }
 
 // visibleURI takes any absolute URI; what a scheme other than sip means is for the caller to say.
-func visibleURI(b []byte) bool {
-	if len(Scheme(b)) == 0 {
-		return false
-	}
-	for _, c := range b {
-		if c <= ' ' || c >= 0x7f || c == '<' || c == '>' || c == '"' {
-			return false
-		}
-	}
-	return true
-}
+func visibleURI(b []byte) bool { return len(Scheme(b)) > 0 && all(b, inURI) }

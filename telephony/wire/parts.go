@@ -14,6 +14,11 @@ type parts struct {
 	uriRead, viaRead, fromRead, toRead, toAoRRead outcome
 }
 
+// forget marks all of it as not read.
+func (p *parts) forget() {
+	p.uriRead, p.viaRead, p.fromRead, p.toRead, p.toAoRRead = unread, unread, unread, unread, unread
+}
+
 // outcome tells how the reading of a part went.
 type outcome uint8
 

@@ -55,6 +55,9 @@ func (u *URI) scheme(b []byte) (rest []byte, ok bool) {
 
 // Scheme returns what stands before the colon, or nothing when that is no scheme (RFC 3986 §3.1).
 func Scheme(b []byte) []byte {
+	if i := usualScheme(b); i > 0 {
+		return b[:i]
+	}
 	i := bytes.IndexByte(b, ':')
 	if i < 1 || !allToken(b[:i]) || bytes.ContainsAny(b[:i], "!%*_`'~") {
 		return nil
@@ -62,16 +65,20 @@ func Scheme(b []byte) []byte {
 	return b[:i]
 }
 
+// usualScheme returns the length of the scheme where it is sip or sips.
+func usualScheme(b []byte) int {
+	switch {
+	case len(b) > 3 && b[3] == ':' && EqualFold(b[:3], "sip"):
+		return 3
+	case len(b) > 4 && b[4] == ':' && EqualFold(b[:4], "sips"):
+		return 4
+	}
+	return 0
+}
+
 // visible reports whether b could stand in a URI: no white space, control bytes, quotes, brackets of a name-addr, or a
 // second '@'.
-func visible(b []byte) bool {
-	for _, c := range b {
-		if c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"' || c == '@' {
-			return false
-		}
-	}
-	return true
-}
+func visible(b []byte) bool { return all(b, inVisible) }
 
 // escapes reports whether every '%' starts an escape.
 func escapes(b []byte) bool {

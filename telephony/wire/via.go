@@ -28,7 +28,7 @@ func ParseVia(line []byte) (v Via, rest []byte, ok bool) {
 	}
 	after := value[second+1:]
 	start := len(after) - len(bytes.TrimLeft(after, " \t"))
-	length := bytes.IndexAny(after[start:], " \t")
+	length := indexSpace(after[start:])
 	if length < 1 || !allToken(after[start:start+length]) {
 		return Via{}, nil, false
 	}
