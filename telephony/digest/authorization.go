@@ -40,17 +40,16 @@ func ParseAuthorization(value string) (Response, error) {
 	if !strings.EqualFold(s.token(), "Digest") || s.skipSpace() == 0 {
 		return Response{}, fmt.Errorf("%w: the scheme is not Digest", ErrMalformed)
 	}
-	var room [12]parameter
-	list := parameters(room[:0])
+	var list parameters
 	for {
 		p, err := s.parameter()
 		if err != nil {
 			return Response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
-		if _, again := list.find(p.name); again {
+		if !list.add(p) {
 			return Response{}, fmt.Errorf("%w: %s stands twice", ErrMalformed, p.name)
 		}
-		if list = append(list, p); len(list) > maxParameters {
+		if list.count > maxParameters {
 			return Response{}, fmt.Errorf("%w: more than %d parameters", ErrMalformed, maxParameters)
 		}
 		s.skipSpace()
@@ -62,35 +61,35 @@ func ParseAuthorization(value string) (Response, error) {
 		}
 		s.skipSpace()
 	}
-	r, err := newResponse(list)
+	r, err := newResponse(&list)
 	if err != nil {
 		return Response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return r, nil
 }
 
-func newResponse(list parameters) (Response, error) {
-	for _, name := range [...]string{"username", "realm", "nonce", "uri", "response"} {
-		if p, ok := list.find(name); !ok || !p.quoted {
-			return Response{}, fmt.Errorf("%s is missing or not quoted", name)
+func newResponse(list *parameters) (Response, error) {
+	for n := username; n <= response; n++ {
+		if !list.known[n].quoted {
+			return Response{}, fmt.Errorf("%s is missing or not quoted", names[n])
 		}
 	}
-	for _, name := range [...]string{"nonce", "uri", "cnonce"} {
-		if p, _ := list.find(name); p.escaped {
-			return Response{}, fmt.Errorf("%s with a backslash", name)
+	for _, n := range [...]name{nonceName, uri, cnonce} {
+		if list.known[n].escaped {
+			return Response{}, fmt.Errorf("%s with a backslash", names[n])
 		}
 	}
 	r := Response{
-		Username: list.value("username"), Realm: list.value("realm"), Nonce: list.value("nonce"), URI: list.value("uri"),
-		Response: list.value("response"), Algorithm: MD5,
+		Username: list.known[username].value, Realm: list.known[realm].value, Nonce: list.known[nonceName].value,
+		URI: list.known[uri].value, Response: list.known[response].value, Algorithm: MD5,
 	}
 	// userhash and username* are answers to offers that we never make (RFC 7616 §3.4.4).
-	if _, ok := list.find("username*"); ok || strings.EqualFold(list.value("userhash"), "true") {
+	if list.has(encodedUsername) || strings.EqualFold(list.known[userhash].value, "true") {
 		return Response{}, errors.New("hashed or encoded user name was not offered")
 	}
-	if p, ok := list.find("algorithm"); ok {
+	if list.has(algorithm) {
 		var err error
-		if r.Algorithm, err = ParseAlgorithm(p.value); err != nil {
+		if r.Algorithm, err = ParseAlgorithm(list.known[algorithm].value); err != nil {
 			return Response{}, err
 		}
 	}
@@ -101,27 +100,25 @@ func newResponse(list parameters) (Response, error) {
 }
 
 // readProtection reads qop with nc and cnonce, which come together or not at all (RFC 7616 §3.4).
-func (r *Response) readProtection(list parameters) error {
-	qop, hasQOP := list.find("qop")
-	nc, hasNC := list.find("nc")
-	cnonce, hasCNonce := list.find("cnonce")
-	if !hasQOP {
-		if hasNC {
+func (r *Response) readProtection(list *parameters) error {
+	if !list.has(qop) {
+		if list.has(nonceCount) {
 			return errors.New("nc without qop")
 		}
 		return nil // RFC 2069: Verify refuses it with its own verdict
 	}
-	if !strings.EqualFold(qop.value, "auth") {
-		return fmt.Errorf("qop %q was not offered", qop.value)
+	offered, nc, own := list.known[qop].value, list.known[nonceCount].value, list.known[cnonce].value
+	if !strings.EqualFold(offered, "auth") {
+		return fmt.Errorf("qop %q was not offered", offered)
 	}
-	if !hasNC || !hasCNonce || cnonce.value == "" {
+	if !list.has(nonceCount) || own == "" {
 		return errors.New("qop without nc or cnonce")
 	}
-	count, err := strconv.ParseUint(nc.value, 16, 32)
-	if err != nil || len(nc.value) != 8 || count == 0 {
+	count, err := strconv.ParseUint(nc, 16, 32)
+	if err != nil || len(nc) != 8 || count == 0 {
 		return errors.New("nc is not 8 hex digits from 00000001")
 	}
-	r.QOP, r.CNonce, r.NC, r.nc = qop.value, cnonce.value, uint32(count), nc.value
+	r.QOP, r.CNonce, r.NC, r.nc = offered, own, uint32(count), nc
 	return nil
 }
 
@@ -140,24 +137,87 @@ type parameter struct {
 	quoted, escaped bool
 }
 
-// parameters are those of one header: few, so that looking through them costs less than a map.
-type parameters []parameter
+// name is a parameter that is looked at.
+type name uint8
 
-// find returns a parameter by its name without regard to case.
-func (l parameters) find(name string) (parameter, bool) {
-	for i := range l {
-		p := &l[i]
-		if len(p.name) == len(name) && p.name[0]|0x20 == name[0]|0x20 && strings.EqualFold(p.name, name) {
-			return *p, true
+const (
+	username name = iota
+	realm
+	nonceName
+	uri
+	response // up to here every answer has them
+	algorithm
+	qop
+	nonceCount
+	cnonce
+	userhash
+	encodedUsername
+	unknown
+)
+
+var names = [unknown]string{"username", "realm", "nonce", "uri", "response", "algorithm", "qop", "nc", "cnonce", "userhash", "username*"}
+
+// nameOf finds a parameter by its name without regard to case.
+func nameOf(text string) name {
+	n := unknown
+	switch len(text) {
+	case 2:
+		n = nonceCount
+	case 3:
+		if n = uri; text[0]|0x20 == 'q' {
+			n = qop
+		}
+	case 5:
+		if n = realm; text[0]|0x20 == 'n' {
+			n = nonceName
+		}
+	case 6:
+		n = cnonce
+	case 8:
+		switch text[4] | 0x20 {
+		case 'n':
+			n = username
+		case 'h':
+			n = userhash
+		default:
+			n = response
+		}
+	case 9:
+		if n = algorithm; text[0]|0x20 == 'u' {
+			n = encodedUsername
 		}
 	}
-	return parameter{}, false
+	if n != unknown && !strings.EqualFold(text, names[n]) {
+		return unknown
+	}
+	return n
 }
 
-func (l parameters) value(name string) string {
-	p, _ := l.find(name)
-	return p.value
+// parameters are those of one header.
+type parameters struct {
+	known  [unknown]parameter // those without a name are not there
+	others []string           // names of the others
+	count  int
 }
+
+// add reports whether the parameter is the first of its name.
+func (l *parameters) add(p parameter) bool {
+	l.count++
+	if n := nameOf(p.name); n != unknown {
+		again := l.has(n)
+		l.known[n] = p
+		return !again
+	}
+	for _, other := range l.others {
+		if strings.EqualFold(other, p.name) {
+			return false
+		}
+	}
+	l.others = append(l.others, p.name)
+	return true
+}
+
+func (l *parameters) has(n name) bool { return l.known[n].name != "" }
 
 // scanner walks over a header value; it never goes back, so that its cost is linear.
 type scanner struct{ rest string }
@@ -186,7 +246,11 @@ func (s *scanner) parameter() (parameter, error) {
 // quoted reads up to the closing quote and takes escapes away (RFC 3261 §25.1 quoted-string).
 func (s *scanner) quoted() (value string, escaped, ok bool) {
 	var b strings.Builder
-	for i := 0; i < len(s.rest); i++ {
+	plain := 0
+	for plain < len(s.rest) && quotable(s.rest[plain]) {
+		plain++
+	}
+	for i := plain; i < len(s.rest); i++ {
 		switch c := s.rest[i]; {
 		case c == '"':
 			value = s.rest[:i]
@@ -213,6 +277,9 @@ func (s *scanner) quoted() (value string, escaped, ok bool) {
 	}
 	return "", false, false
 }
+
+// quotable reports whether c stands for itself in a quoted string: nearly all do.
+func quotable(c byte) bool { return c >= ' ' && c != '"' && c != '\\' && c != 0x7f }
 
 func (s *scanner) token() string {
 	i := 0

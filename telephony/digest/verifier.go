@@ -3,6 +3,8 @@ package digest
 import (
 	"crypto/sha512"
 	"crypto/subtle"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,6 +58,29 @@ type Verifier struct {
 	counts   *counts
 	lifetime time.Duration
 	now      func() time.Time
+	asked    [8]atomic.Pointer[request]
+}
+
+// request is what one right answer was about. Most phones of a domain ask for the same, so that its hash, H(A2), need not be
+// computed each time; it holds nothing of whoever asks.
+type request struct {
+	method, uri string
+	algorithm   Algorithm
+	hash        string
+}
+
+// place returns where a request like it is remembered.
+func (v *Verifier) place(r *Response) *atomic.Pointer[request] {
+	return &v.asked[len(r.URI)%len(v.asked)]
+}
+
+// appendA2 appends H(A2) (RFC 7616 §3.4.3) and reports whether it was remembered.
+func (v *Verifier) appendA2(dst []byte, method string, r *Response) (hash []byte, known bool) {
+	if q := v.place(r).Load(); q != nil && q.uri == r.URI && q.method == method && q.algorithm == r.Algorithm {
+		return append(dst, q.hash...), true
+	}
+	var text [256]byte // nearly always enough
+	return r.Algorithm.appendSum(dst, join(text[:0], method, r.URI)), false
 }
 
 // NewVerifier returns a Verifier that knows none of the nonces made before.
@@ -124,9 +149,14 @@ func (v *Verifier) VerifyAt(method string, r *Response, h Hash, now time.Time) V
 		return NoQOP
 	}
 	n, ours := v.signer.read(r.Nonce)
-	right := r.right(method, h)
+	var room [sha512.Size256 * 2]byte
+	a2, known := v.appendA2(room[:0], method, r)
+	right := r.right(h, a2)
 	if !right || h.Algorithm != r.Algorithm || h.Realm != r.Realm || len(h.HA1) != h.Algorithm.Size() {
 		return Wrong // without the last check anybody could answer for an empty HA1
+	}
+	if !known {
+		v.place(r).Store(&request{strings.Clone(method), strings.Clone(r.URI), r.Algorithm, string(a2)})
 	}
 	age := now.Sub(n.issued)
 	if !ours || age >= v.lifetime || age < -v.lifetime {
@@ -136,10 +166,9 @@ func (v *Verifier) VerifyAt(method string, r *Response, h Hash, now time.Time) V
 }
 
 // right reports whether the answer is that of one who knows the HA1 (RFC 7616 §3.4.1).
-func (r *Response) right(method string, h Hash) bool {
+func (r *Response) right(h Hash, a2 []byte) bool {
 	var text [512]byte // nearly always enough
-	var first, second [sha512.Size256 * 2]byte
-	a2 := r.Algorithm.appendSum(first[:0], join(text[:0], method, r.URI))
+	var second [sha512.Size256 * 2]byte
 	ha1 := h.HA1.Reveal()
 	if ha1 == "" {
 		ha1 = zeros[:r.Algorithm.Size()] // as much work as with a hash

@@ -43,7 +43,10 @@ func (e *Edge) learned(f *flow, c *caller, s registrar.Sender) {
 			f.user.Store(c.name)
 		}
 		f.prove()
-		e.standing.proven(c, e.cfg.Now())
+		now := e.cfg.Now()
+		if device := e.standing.device(c); !f.noted(device, now.Unix()) {
+			e.standing.proven(c, now)
+		}
 	case registrar.Wrong:
 		e.standing.wrong(c)
 	}

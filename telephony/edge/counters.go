@@ -35,39 +35,46 @@ type Counters struct {
 	TwiceOrLate uint64 // replies given a second time: a fault of the handler
 }
 
-// tally is a set of counters; its keys are few and bounded.
+// tally is a set of counters; its keys are few and bounded. Who counts takes no lock: the map is copied when a key is new.
 type tally[K comparable] struct {
-	mu sync.RWMutex
-	m  map[K]*atomic.Int64
+	mu sync.Mutex // held to add a key
+	m  atomic.Pointer[map[K]*atomic.Int64]
 }
 
-func (t *tally[K]) add(k K, n int64) {
-	t.mu.RLock()
-	c := t.m[k]
-	t.mu.RUnlock()
-	if c == nil {
-		c = t.create(k)
+func (t *tally[K]) add(k K, n int64) { t.of(k).Add(n) }
+
+// of returns the counter of a key.
+func (t *tally[K]) of(k K) *atomic.Int64 {
+	if m := t.m.Load(); m != nil {
+		if c := (*m)[k]; c != nil {
+			return c
+		}
 	}
-	c.Add(n)
+	return t.create(k)
 }
 
 func (t *tally[K]) create(k K) *atomic.Int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.m == nil {
-		t.m = make(map[K]*atomic.Int64)
+	larger := make(map[K]*atomic.Int64)
+	if m := t.m.Load(); m != nil {
+		if c := (*m)[k]; c != nil {
+			return c
+		}
+		maps.Copy(larger, *m)
 	}
-	if t.m[k] == nil {
-		t.m[k] = new(atomic.Int64)
-	}
-	return t.m[k]
+	larger[k] = new(atomic.Int64)
+	t.m.Store(&larger)
+	return larger[k]
 }
 
 func snapshot[K comparable, N int64 | uint64](t *tally[K]) map[K]N {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	out := make(map[K]N, len(t.m))
-	for k, c := range maps.All(t.m) {
+	m := t.m.Load()
+	if m == nil {
+		return make(map[K]N)
+	}
+	out := make(map[K]N, len(*m))
+	for k, c := range *m {
 		out[k] = N(c.Load())
 	}
 	return out

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -71,7 +70,7 @@ func (s *socket) serve(ctx context.Context, n int, m *wire.Message) {
 
 func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, m *wire.Message) {
 	defer s.edge.recovered("datagram")
-	if remote.Port() == 0 || len(bytes.Trim(b, "\r\n\x00")) == 0 {
+	if remote.Port() == 0 || isKeepAlive(b) {
 		s.edge.count.keepAlives.Add(1) // keeps NAT open, asks for nothing
 		return
 	}
@@ -97,6 +96,16 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 		return
 	}
 	s.edge.dispatch(ctx, f, m)
+}
+
+// isKeepAlive reports whether a datagram holds nothing.
+func isKeepAlive(b []byte) bool {
+	for _, c := range b {
+		if c != '\r' && c != '\n' && c != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // stun answers a keep-alive. The shortest request is 20 bytes, its answer 32 or 44: too much for an address that may be

@@ -79,7 +79,7 @@ func BenchmarkExchange(b *testing.B) {
 		b.Fatal(err)
 	}
 	feed := edge.Feed(e, r)
-	const atOnce = 16
+	const atOnce = 500
 	phones := make([]*benchPhone, 10_000)
 	for i := range phones {
 		user := fmt.Sprint(100_000 + i)

@@ -19,6 +19,8 @@ type flow struct {
 	timer   atomic.Int32          // the Flow-Timer that its peer was told, in seconds; 0: none
 	rearm   func()                // lets a stream look at both again; nil for UDP
 	user    atomic.Uint64         // who did last, by name in the books
+	device  atomic.Uint64         // that proved last who it is, by name in the books
+	proven  atomic.Int64          // when that went into the books, in Unix seconds
 	inHand  inHand                // requests without their reply
 	node    string                // that the phone's connection is at, when it is not this one
 	payer   atomic.Pointer[payer] // whose account the user's calls are
@@ -34,6 +36,19 @@ func (f *flow) prove() {
 		f.rearm()
 	}
 }
+
+// noted reports whether it stands in the books already that a device proved who it is on this flow: they are told once in a
+// while, for what they keep is good for a day.
+func (f *flow) noted(device uint64, now int64) bool {
+	if before := f.proven.Load(); f.device.Load() == device && now >= before && now-before < notedFor {
+		return true
+	}
+	f.device.Store(device)
+	f.proven.Store(now)
+	return false
+}
+
+const notedFor = 30 // seconds
 
 // time notes the Flow-Timer that the peer is told (RFC 5626 §5.4).
 func (f *flow) time(seconds int) {

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
@@ -75,7 +77,7 @@ func appendReply(dst []byte, r *registrar.Reply) []byte {
 		if r.FlowTimer > 0 {
 			dst = sip.AppendHeader(dst, "Flow-Timer", strconv.Itoa(r.FlowTimer))
 		}
-		dst = sip.AppendHeader(dst, "Supported", "path, outbound")
+		dst = append(dst, "Supported: path, outbound\r\n"...)
 	}
 	if r.Unknown != "" {
 		dst = sip.AppendHeader(dst, "Unsupported", r.Unknown)
@@ -84,10 +86,26 @@ func appendReply(dst []byte, r *registrar.Reply) []byte {
 		dst = sip.AppendHeader(dst, "Require", "outbound")
 	}
 	if !r.Date.IsZero() {
-		var room [len(dateForm)]byte
-		dst = sip.AppendHeader(dst, "Date", r.Date.UTC().AppendFormat(room[:0], dateForm))
+		dst = append(appendDate(append(dst, "Date: "...), r.Date), "\r\n"...)
 	}
 	return sip.AppendEnd(dst, nil)
+}
+
+// lastDate is the text of the second that was last written into an answer.
+var lastDate atomic.Pointer[writtenDate]
+
+type writtenDate struct {
+	second int64
+	text   string
+}
+
+func appendDate(dst []byte, t time.Time) []byte {
+	last := lastDate.Load()
+	if last == nil || last.second != t.Unix() {
+		last = &writtenDate{t.Unix(), t.UTC().Format(dateForm)}
+		lastDate.Store(last)
+	}
+	return append(dst, last.text...)
 }
 
 // dateForm is RFC 3261 §20.17's.

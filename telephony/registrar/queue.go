@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"demarc/telephony"
 )
@@ -31,23 +32,29 @@ type queue struct {
 	told   []telephony.RegistrationChange
 	ended  bool
 	wake   chan struct{}
+
+	// What most requests look at, without the lock: how much waits that goes before them, and whether something may come.
+	waiting atomic.Int64
+	shut    atomic.Bool
 }
 
 func newQueue(limit int) *queue { return &queue{limit: limit, wake: make(chan struct{}, 1)} }
 
 // open reports whether something may be pushed now.
 func (q *queue) open() bool {
+	if !q.shut.Load() && q.waiting.Load() == 0 {
+		return true
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return !q.ended && len(q.jobs) < q.limit
 }
 
 // idle reports whether nothing waits and something may come.
-func (q *queue) idle() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return !q.ended && len(q.jobs) == 0 && len(q.closed) == 0 && len(q.others) == 0
-}
+func (q *queue) idle() bool { return !q.shut.Load() && q.waiting.Load() == 0 }
+
+// count notes what waits. The lock is held.
+func (q *queue) count() { q.waiting.Store(int64(len(q.jobs) + len(q.closed) + len(q.others))) }
 
 // push reports whether there was room.
 func (q *queue) push(j *job) bool {
@@ -61,6 +68,7 @@ func (q *queue) push(j *job) bool {
 		return false
 	}
 	*line = append(*line, j)
+	q.count()
 	q.signal()
 	return true
 }
@@ -91,6 +99,7 @@ func (q *queue) close(flow uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = append(q.closed, flow)
+	q.count()
 	q.signal()
 }
 
@@ -109,6 +118,7 @@ func (q *queue) stale(aor telephony.AoR) {
 		q.others = make(map[telephony.AoR]struct{})
 	}
 	q.others[aor] = struct{}{}
+	q.count()
 	q.signal()
 }
 
@@ -117,6 +127,7 @@ func (q *queue) takeStale() []telephony.AoR {
 	defer q.mu.Unlock()
 	found := slices.Collect(maps.Keys(q.others))
 	q.others = nil
+	q.count()
 	return found
 }
 
@@ -151,6 +162,7 @@ func (q *queue) take() (jobs []*job, closed []uint64, ended bool) {
 	defer q.mu.Unlock()
 	jobs, closed = q.jobs, q.closed
 	q.jobs, q.closed = nil, nil
+	q.count()
 	return jobs, closed, q.ended
 }
 
@@ -159,6 +171,7 @@ func (q *queue) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ended = true
+	q.shut.Store(true)
 	q.signal()
 }
 
