@@ -85,6 +85,9 @@ func (g *Gateway) mediaPolicy(_ account.ID, way signal.Way) (sdp.Policy, sdp.Sec
 	if way.AoR.IsZero() {
 		return sdp.Policy(all), ""
 	}
+	if own, sure := g.telephony.registrar.SRTPAtOnce(way.AoR); sure {
+		return sdp.Policy(cmp.Or(own, all)), ""
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
 	defer cancel()
 	own, err := g.telephony.registrar.SRTP(ctx, way.AoR)

@@ -28,7 +28,7 @@ type history struct {
 // An answered call, a change and an end are in the store within some 50 ms: they are kept for soon at least, and fetched every
 // beat. A call that rings is not worth a write of its own before it has done so for a while.
 const (
-	beat      = 25 * time.Millisecond
+	beat      = 33 * time.Millisecond
 	soon      = 15 * time.Millisecond
 	ringing   = 250 * time.Millisecond
 	batch     = 500

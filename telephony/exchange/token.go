@@ -1,17 +1,17 @@
 package exchange
 
 import (
-	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"hash"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"demarc/internal/account"
@@ -31,46 +31,65 @@ type place struct {
 
 // tokens makes and reads the user parts of our Contacts: account, call and leg with a MAC, so that any node finds the call
 // of a request by its URI, and nobody makes one up.
-type tokens struct{ macs sync.Pool }
+//
+// The MAC is a CBC-MAC under AES (FIPS 113), which costs a tenth of an HMAC. It is sound because no body is the beginning of
+// another one: the first block says how long it is.
+type tokens struct{ block cipher.Block }
 
 func newTokens(key []byte) *tokens {
-	key = bytes.Clone(key)
-	return &tokens{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("demarc leg token\x00"))
+	block, err := aes.NewCipher(h.Sum(nil))
+	if err != nil {
+		panic(err) // SHA-256 has the length of an AES key
+	}
+	return &tokens{block}
 }
+
+// maxToken is the longest token, and rawToken what it holds.
+const (
+	maxToken = 256
+	rawToken = maxToken * 3 / 4
+)
 
 // seal returns the token of a leg.
 func (t *tokens) seal(acc account.ID, p place) string {
-	var raw [128]byte
-	body := raw[:0]
-	var id [idSize]byte
-	_, _ = hex.Decode(id[:], []byte(p.call)) // an id that we made
-	body = append(append(body, id[:]...), byte(p.leg))
-	body = append(body, acc...)
-	return base64.RawURLEncoding.EncodeToString(t.mac(body, body))
+	var raw [rawToken]byte
+	var text [maxToken]byte
+	var id [2 * idSize]byte
+	copy(id[:], p.call)
+	_, _ = hex.Decode(raw[:idSize], id[:]) // an id that we made
+	body := append(append(raw[:idSize], byte(p.leg)), acc...)
+	return string(base64.RawURLEncoding.AppendEncode(text[:0], t.mac(body, body)))
 }
 
 // mac appends the MAC of a body to b.
 func (t *tokens) mac(b, body []byte) []byte {
-	h := t.macs.Get().(hash.Hash)
-	defer t.macs.Put(h)
-	h.Reset()
-	h.Write([]byte("demarc leg token\x00"))
-	h.Write(body)
-	var sum [sha256.Size]byte
-	return append(b, h.Sum(sum[:0])[:macSize]...)
+	var sum [aes.BlockSize]byte
+	binary.BigEndian.PutUint64(sum[:], uint64(len(body)))
+	for t.block.Encrypt(sum[:], sum[:]); len(body) > 0; t.block.Encrypt(sum[:], sum[:]) {
+		body = body[subtle.XORBytes(sum[:], sum[:], body[:min(len(body), len(sum))]):]
+	}
+	return append(b, sum[:macSize]...)
 }
+
+// strictly refuses a second way to write the same token.
+var strictly = base64.RawURLEncoding.Strict()
 
 // open reads a token.
 func (t *tokens) open(token string) (account.ID, place, bool) {
-	if len(token) > 256 {
+	if len(token) > maxToken {
 		return "", place{}, false
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	var text [maxToken]byte
+	var room [rawToken]byte
+	raw, err := strictly.AppendDecode(room[:0], append(text[:0], token...))
 	if err != nil || len(raw) < idSize+1+macSize {
 		return "", place{}, false
 	}
 	body := raw[:len(raw)-macSize]
-	if !hmac.Equal(raw[len(body):], t.mac(nil, body)) {
+	var sum [macSize]byte
+	if !hmac.Equal(raw[len(body):], t.mac(sum[:0], body)) {
 		return "", place{}, false
 	}
 	return account.ID(body[idSize+1:]), place{telephony.CallID(hex.EncodeToString(body[:idSize])), int(body[idSize])}, true

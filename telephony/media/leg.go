@@ -1,7 +1,6 @@
 package media
 
 import (
-	"fmt"
 	"time"
 
 	"demarc/telephony"
@@ -16,7 +15,30 @@ type leg struct {
 	agreed sdp.Agreed
 	audio  *stream
 	video  *stream // nil: none was opened
+	first  stream  // audio's memory
 	told   told
+}
+
+// spareLegs are memory of legs that have ended and that nobody knows of any more.
+type spareLegs []*leg
+
+const mostSpare = 64 // legs
+
+func (s *spareLegs) take() *leg {
+	n := len(*s)
+	if n == 0 {
+		return &leg{}
+	}
+	g := (*s)[n-1]
+	(*s)[n-1], *s = nil, (*s)[:n-1]
+	return g
+}
+
+func (s *spareLegs) give(g *leg) {
+	if len(*s) < mostSpare {
+		*g = leg{}
+		*s = append(*s, g)
+	}
 }
 
 // told is what has been told of a leg.
@@ -120,10 +142,7 @@ func (g *leg) report() telephony.MediaReport {
 		r.Suite = s.session.suite
 	}
 	if c := g.agreed.Audio.Codec; c.Name != "" {
-		r.Codec = fmt.Sprintf("%s/%d", c.Name, c.Rate)
-		if c.Channels > 1 {
-			r.Codec += fmt.Sprintf("/%d", c.Channels)
-		}
+		r.Codec = c.String()
 	}
 	return r
 }

@@ -29,6 +29,7 @@ type Media struct {
 
 	mu      sync.Mutex // taken before a loop's
 	legs    map[telephony.MediaID]*leg
+	spare   spareLegs
 	stopped bool
 }
 
@@ -97,7 +98,8 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 	case m.legs[o.ID] != nil:
 		return sdp.Local{}, fmt.Errorf("%w: %d", ErrOpen, o.ID)
 	}
-	g := &leg{id: o.ID, local: sdp.Local{Addr: told, Fingerprint: m.identity.Fingerprint}}
+	g := m.spare.take()
+	g.id, g.local = o.ID, sdp.Local{Addr: told, Fingerprint: m.identity.Fingerprint}
 	g.local.Ufrag, g.local.Pwd = rtp.NewCredentials()
 	l := m.idlest()
 	if g.audio, g.local.Audio, err = m.line(l, g, bind, o.Open, true); err != nil {
@@ -133,7 +135,12 @@ func (m *Media) line(l *loop, g *leg, at netip.Addr, open, audio bool) (*stream,
 	if !open {
 		line.Keys = rtp.NewKeys()
 	}
-	return newStream(g, media, control, audio), line, nil
+	s := &g.first
+	if !audio {
+		s = &stream{}
+	}
+	*s = stream{leg: g, media: media, control: control, out: rtp.NewSender(audio)}
+	return s, line, nil
 }
 
 // coolDown closes every pair that a loop keeps, because no other port is free; false when there was none.
@@ -174,13 +181,17 @@ func (m *Media) Close(id telephony.MediaID) telephony.MediaReport {
 		return telephony.MediaReport{}
 	}
 	delete(m.legs, id)
-	g.loop.mu.Lock()
-	defer g.loop.mu.Unlock()
-	if g.loop.legs[id] == g {
-		delete(g.loop.legs, id)
-		g.close()
+	l := g.loop
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.legs[id] != g {
+		return g.report() // the media has been stopped
 	}
-	return g.report()
+	delete(l.legs, id)
+	g.close()
+	report := g.report()
+	m.spare.give(g)
+	return report
 }
 
 // Report says how a leg's audio is so far; of one that is not open it says nothing.

@@ -77,10 +77,6 @@ type there struct {
 	jitter, roundTrip time.Duration
 }
 
-func newStream(g *leg, media, control *socket, audio bool) *stream {
-	return &stream{leg: g, media: media, control: control, out: rtp.NewSender(audio)}
-}
-
 // agree takes over what a media line has settled.
 func (s *stream) agree(as sdp.Stream, sameSecurity bool, signalled netip.Addr) {
 	security, turned := s.leg.agreed.Security, as.Direction != s.as.Direction || !s.terms.open

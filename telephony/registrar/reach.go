@@ -103,6 +103,12 @@ func (r *Registrar) SRTP(ctx context.Context, aor telephony.AoR) (string, error)
 	return s.SRTP, err
 }
 
+// SRTPAtOnce is SRTP from memory; it is not sure of who has to be looked up first.
+func (r *Registrar) SRTPAtOnce(aor telephony.AoR) (setting string, sure bool) {
+	e, err := r.credentials.subscriber(context.Background(), aor, lookup{memory: true})
+	return e.subscriber.SRTP, err == nil
+}
+
 func (r *Registrar) subscriber(ctx context.Context, aor telephony.AoR) (Subscriber, error) {
 	e, err := r.credentials.subscriber(ctx, aor, lookup{})
 	switch {
