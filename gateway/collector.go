@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	garbage      = 64 << 20 // may pile up before it is collected, however little is in use
+	leastRoom    = 64 << 20 // may pile up before it is collected, however little is in use
+	mostRoom     = 256 << 20
 	mostGarbage  = 800      // percent of what is in use
 	collectorAge = 2 * time.Second
 	quiet        = 4 << 20  // bytes allocated in that time by a process that has nothing to do
@@ -17,9 +18,10 @@ const (
 )
 
 // collector lets a small process collect its garbage less often: with 10 MB in use it would be collected after every
-// 10 MB, many times in a second under load. With 64 MB and more in use that is left as it is. What a burst has left behind,
+// 10 MB, many times in a second under load. At least 64 MB may pile up, and more on a machine that has much memory. What a burst has left behind,
 // like thousands of handshakes after a cut line, goes back to the system when it is quiet again.
 type collector struct {
+	garbage   uint64 // that may pile up
 	percent   int
 	allocated uint64
 }
@@ -29,7 +31,7 @@ func (g *Gateway) tuneCollector() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	c := &collector{}
+	c := &collector{garbage: garbageOf(machine())}
 	g.every("garbage collector", collectorAge, func(context.Context) error {
 		c.look()
 		return nil
@@ -38,7 +40,7 @@ func (g *Gateway) tuneCollector() {
 
 func (c *collector) look() {
 	h := readHeap()
-	if percent := garbagePercent(h.live); percent != c.percent {
+	if percent := garbagePercent(h.live, c.garbage); percent != c.percent {
 		debug.SetGCPercent(percent)
 		c.percent = percent
 	}
@@ -49,8 +51,8 @@ func (c *collector) look() {
 	}
 }
 
-// garbagePercent is GOGC for so many bytes in use, in steps so that it rarely changes.
-func garbagePercent(live uint64) int {
+// garbagePercent is GOGC for so many bytes in use and of garbage, in steps so that it rarely changes.
+func garbagePercent(live, garbage uint64) int {
 	const step = 50
 	percent := mostGarbage
 	if live > 0 {

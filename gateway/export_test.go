@@ -18,6 +18,12 @@ func (u *unused) Close()                                { u.close() }
 // GarbagePercent is for the table of the collector's settings.
 var GarbagePercent = garbagePercent
 
+// Room and GarbageOf are for tables of what memory allows.
+var (
+	Room      = room
+	GarbageOf = garbageOf
+)
+
 // NewNotes, Run and Dropped are for tests of what is written behind calls.
 var NewNotes = newNotes
 

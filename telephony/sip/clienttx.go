@@ -386,7 +386,7 @@ func (t *clientTx) terminate() {
 
 // keep is UAS.keep's.
 func (u *UAC) keep(d time.Duration) time.Duration {
-	if 4*u.size.Load() > 3*int64(u.cfg.Limit) {
+	if crowded(u.size.Load(), u.cfg.Limit) {
 		return min(d, u.timers.T4)
 	}
 	return d

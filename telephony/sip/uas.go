@@ -218,14 +218,18 @@ func (u *UAS) Close() {
 	}
 }
 
-// keep shortens how long something is kept that only absorbs retransmissions, when room gets scarce: what is on its way in
-// the network arrives within T4.
+// keep shortens how long something is kept that only absorbs retransmissions.
 func (u *UAS) keep(d time.Duration) time.Duration {
-	if 4*u.size.Load() > 3*int64(u.cfg.Limit) {
+	if crowded(u.size.Load(), u.cfg.Limit) {
 		return min(d, u.timers.T4)
 	}
 	return d
 }
+
+// crowded reports whether there are so many transactions that those which only absorb retransmissions are kept for T4: what is on its
+// way in the network arrives within that, and who still sends does so every T2. Under load most transactions are such, and memory
+// that the garbage collector looks through in vain.
+func crowded(size int64, limit int) bool { return 8*size > int64(limit) }
 
 func (u *UAS) shard(m *wire.Message) *uasShard {
 	return &u.shards[maphash.Bytes(u.seed, m.CallID)%txShards]
