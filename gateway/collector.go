@@ -11,7 +11,7 @@ import (
 const (
 	leastRoom    = 64 << 20 // may pile up before it is collected, however little is in use
 	mostRoom     = 256 << 20
-	mostGarbage  = 800      // percent of what is in use
+	mostGarbage  = 800 // percent of what is in use
 	collectorAge = 2 * time.Second
 	quiet        = 4 << 20  // bytes allocated in that time by a process that has nothing to do
 	worthGiving  = 16 << 20 // unused bytes that are worth being given back to the system
