@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"time"
@@ -21,6 +22,7 @@ func profile(w http.ResponseWriter, r *http.Request) {
 	case "cpu":
 		profileCPU(w, r)
 	case "heap":
+		runtime.GC()                           // what is garbage is of no interest
 		_ = pprof.Lookup("heap").WriteTo(w, 0) // who asked has gone
 	case "goroutines":
 		_ = pprof.Lookup("goroutine").WriteTo(w, 0)

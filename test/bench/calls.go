@@ -35,9 +35,11 @@ type caller struct {
 type callSlot struct {
 	user, callee string
 	call         int  // counts
+	cseq         int  // of its INVITE
 	ended        bool // its BYE is under way
 	idle         bool // no call is under way
 	out          []byte
+	ok           []byte // the 200 to the INVITE of a call that lasts
 }
 
 // callee is one socket that answers for several users.
@@ -45,6 +47,7 @@ type callee struct {
 	conn   net.Conn
 	local  string
 	secure bool
+	asked  atomic.Int64 // when the last INVITE came, in nanoseconds since 1970
 	in     reader
 	out    []byte
 }
@@ -140,11 +143,19 @@ func sdpOf(secure bool, payloads, keyTag string) string {
 func (c *caller) invite(n int) error {
 	s := &c.slots[n]
 	s.call++
-	s.ended, s.idle = false, false
+	s.ended, s.idle, s.cseq = false, false, 0
+	return c.ask(n, "")
+}
+
+// ask sends the slot's INVITE, once more with credentials when it was challenged.
+func (c *caller) ask(n int, authorization string) error {
+	s := &c.slots[n]
+	s.cseq++
 	b := append(s.out[:0], "INVITE sip:"+s.callee+"@"+realm+" SIP/2.0\r\n"...)
-	b = c.appendTop(b, n, "i")
-	b = append(b, "To: <sip:"+s.callee+"@"+realm+">\r\nCSeq: 1 INVITE\r\nContact: <sip:"+s.user+"@"+c.local+">\r\nContent-Type: application/sdp\r\n"...)
-	b = append(b, "Content-Length: "...)
+	b = c.appendTop(b, n, "i"+strconv.Itoa(s.cseq))
+	b = append(b, "To: <sip:"+s.callee+"@"+realm+">\r\nCSeq: "...)
+	b = strconv.AppendInt(b, int64(s.cseq), 10)
+	b = append(b, " INVITE\r\nContact: <sip:"+s.user+"@"+c.local+">\r\n"+authorization+"Content-Type: application/sdp\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(c.offer)), 10)
 	s.out = append(append(b, "\r\n\r\n"...), c.offer...)
 	_, err := c.conn.Write(s.out)
@@ -172,8 +183,13 @@ func (c *caller) answered(ctx context.Context, m []byte) error {
 	if string(call) != s.user+"-"+strconv.Itoa(s.call) {
 		return nil // of an earlier call, once more
 	}
-	bye := bytes.HasSuffix(value(m, "CSeq"), []byte("BYE"))
+	cseq, method, _ := bytes.Cut(value(m, "CSeq"), []byte(" "))
+	bye := string(method) == "BYE"
 	switch status := string(m[8:11]); {
+	case !bye && string(cseq) != strconv.Itoa(s.cseq):
+		return nil // to the INVITE before the challenge, once more
+	case status == "407" && !bye && s.cseq == 1:
+		return c.prove(n, m)
 	case status[0] == '1', bye != s.ended:
 		return nil
 	case status != "200":
@@ -186,10 +202,23 @@ func (c *caller) answered(ctx context.Context, m []byte) error {
 		return c.invite(n)
 	}
 	s.ended = true
-	if err := c.within(n, m, "ACK", 1); err != nil {
+	if err := c.within(n, m, "ACK", s.cseq); err != nil {
 		return err
 	}
-	return c.within(n, m, "BYE", 2)
+	return c.within(n, m, "BYE", s.cseq+1)
+}
+
+// prove acknowledges a challenge and answers it.
+func (c *caller) prove(n int, challenge []byte) error {
+	s := &c.slots[n]
+	b := append(s.out[:0], "ACK sip:"+s.callee+"@"+realm+" SIP/2.0\r\n"...)
+	b = c.appendTop(b, n, "i1")
+	b = append(append(b, "To: "...), value(challenge, "To")...)
+	if _, err := c.conn.Write(append(b, "\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n"...)); err != nil {
+		return err
+	}
+	who := phone{user: s.user, ha1: md5hex(s.user + ":" + realm + ":p" + s.user)}
+	return c.ask(n, "Proxy-"+who.answer("INVITE", "sip:"+s.callee+"@"+realm, between(challenge, `nonce="`, `"`)))
 }
 
 // within sends a request of the dialog that a 200 has begun.
@@ -260,6 +289,7 @@ func (c *callee) run() error {
 		}
 		switch {
 		case bytes.HasPrefix(m, []byte("INVITE ")):
+			c.asked.Store(time.Now().UnixNano())
 			err = c.answer(m)
 		case bytes.HasPrefix(m, []byte("BYE ")):
 			err = c.respond(m, "200 OK", "")
@@ -378,25 +408,35 @@ func (c *calling) close() error {
 	return errors.Join(all...)
 }
 
-// calls compares whole calls through our B2BUA with Kamailio as a proxy. Nobody is challenged on either side.
+// calls compares whole calls through our B2BUA with Kamailio as a proxy. Nobody is challenged on either side, or callers are on both.
 func (b *bench) calls(s shape) func(context.Context, *table) error {
 	return func(ctx context.Context, rows *table) (err error) {
 		users := 2 * s.lanes * s.slots
-		ours, err := startDemarc(ctx, b.program, b.scratch(), setting{roles: "telephony", bindings: "memory", users: users, trusting: true})
+		ours, err := startDemarc(ctx, b.program, b.scratch(), setting{
+			roles: "telephony", bindings: "memory", users: users, trusting: !s.challenged,
+		})
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, ours.stop()) }()
 		all := []contestant{callingAt("demarc", ours.process, s, ours.udp, ours.tls, ours.clientTLS)}
 		if !b.alone {
-			theirs, err := startKamailio(ctx, b.scratch(), users, true, "")
+			var defines []string
+			if s.challenged {
+				defines = []string{"WITH_CALL_AUTH"}
+			}
+			theirs, err := startKamailio(ctx, b.scratch(), users, true, "", defines...)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, theirs.stop()) }()
 			all = append(all, callingAt("Kamailio", theirs.process, s, theirs.udp, theirs.tls, theirs.clientTLS))
 		}
-		return rows.compare(ctx, b.timing, "INVITE…BYE over "+s.name(), all...)
+		name := "INVITE…BYE over " + s.name()
+		if s.challenged {
+			name += ", the INVITE with digest"
+		}
+		return rows.compare(ctx, b.timing, name, all...)
 	}
 }
 

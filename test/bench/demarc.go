@@ -42,11 +42,15 @@ type setting struct {
 	node     string  // its name among several; empty: there is one
 	like     *demarc // whose keyset and authority it shares
 	trusting bool    // whoever has registered over a connection calls without a digest
+	patient  bool    // calls without sound are not ended
 }
 
 // lines are the settings of telephony that differ.
 func (s setting) lines() string {
 	lines := line("  bindings: ", s.bindings) + line("  node: ", s.node)
+	if s.patient {
+		lines += "  media: {timeout: 1h}\n"
+	}
 	if s.node != "" {
 		lines += line("  internal_listen: ", "127.0.0.1:0")
 	}
@@ -109,12 +113,15 @@ func (d *demarc) takeProfile(ctx context.Context, length time.Duration, into str
 		return err
 	}
 	seconds := strconv.Itoa(max(1, int(length.Seconds())))
-	cmd := exec.CommandContext(ctx, d.program, "--data-dir", d.dir, "profile", "cpu", "--seconds", seconds, "--output", file.Name())
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("profile: %w: %s", err, out)
+	return errors.Join(d.profiled(ctx, "cpu", "--seconds", seconds, "--output", file.Name()), file.Close())
+}
+
+func (d *demarc) profiled(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, d.program, append([]string{"--data-dir", d.dir, "profile"}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("profile: %w: %s", err, out)
 	}
-	return errors.Join(err, file.Close())
+	return nil
 }
 
 // calls says how callers are authenticated.

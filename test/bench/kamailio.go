@@ -28,7 +28,7 @@ type kamailio struct {
 
 // startKamailio starts it with users in memory; TLS and database when asked for. -x fm -X fm choose the plain allocator:
 // Debian's default is the debugging one, which doubles the cost.
-func startKamailio(ctx context.Context, dir string, users int, withTLS bool, database string) (*kamailio, error) {
+func startKamailio(ctx context.Context, dir string, users int, withTLS bool, database string, defines ...string) (*kamailio, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -51,6 +51,9 @@ func startKamailio(ctx context.Context, dir string, users int, withTLS bool, dat
 	}
 	if database != "" {
 		args = append(args, "-A", "WITH_PG")
+	}
+	for _, define := range defines {
+		args = append(args, "-A", define)
 	}
 	text := strings.NewReplacer("@UDP@", k.udp, "@TLS@", k.tls, "@DIR@", dir, "@MODULES@", filepath.Dir(modules[0])+"/",
 		"@DATABASE@", database, "@USERS@", strconv.Itoa(users)).Replace(kamailioConfig)

@@ -94,6 +94,7 @@ func (b *bench) parts() []part {
 		{"postgres", "Kamailio", b.committed},
 		{"sqlite", "Kamailio", b.onSQLite},
 		{"calls", "Kamailio", b.calls(shape{transport: "UDP", lanes: 8, slots: 8})},
+		{"callsdigest", "Kamailio", b.calls(shape{transport: "UDP", lanes: 8, slots: 8, challenged: true})},
 		{"callstls", "Kamailio", b.calls(shape{transport: "TLS", lanes: 100, slots: 1})},
 		{"fetch", "bare chi", b.fetch},
 		{"sync", "took", b.sync},
@@ -106,6 +107,8 @@ func (b *bench) parts() []part {
 		{"idlecalls", "media", b.idleCalls},
 		{"idle", "memory", b.idle},
 		{"bindings", "memory", b.bindings},
+		{"heldcalls", "memory", b.heldCalls},
+		{"setup", "set-up", b.setUp},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -115,8 +116,11 @@ func (b *bench) bindings(ctx context.Context, rows *table) (err error) {
 	return nil
 }
 
-// live reads the heap in use at the last garbage collection.
+// live reads the heap in use after a garbage collection.
 func (d *demarc) live(ctx context.Context) (float64, error) {
+	if err := d.profiled(ctx, "heap", "--output", filepath.Join(d.dir, "heap.pprof")); err != nil { // it collects before
+		return 0, err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.metrics+"/metrics", nil)
 	if err != nil {
 		return 0, err

@@ -99,9 +99,10 @@ func (l *lane) answered(reply []byte) error {
 }
 
 // sign answers a challenge (RFC 7616 §3.4.1); the client's nonce may be any.
-func (p *phone) sign(nonce string) string {
-	const uri = "sip:" + realm
-	response := md5hex(p.ha1 + ":" + nonce + ":00000001:0a4f113b:auth:" + md5hex("REGISTER:"+uri))
+func (p *phone) sign(nonce string) string { return p.answer("REGISTER", "sip:"+realm, nonce) }
+
+func (p *phone) answer(method, uri, nonce string) string {
+	response := md5hex(p.ha1 + ":" + nonce + ":00000001:0a4f113b:auth:" + md5hex(method+":"+uri))
 	return `Authorization: Digest username="` + p.user + `", realm="` + realm + `", nonce="` + nonce + `", uri="` + uri +
 		`", response="` + response + `", algorithm=MD5, cnonce="0a4f113b", qop=auth, nc=00000001` + "\r\n"
 }
@@ -219,6 +220,7 @@ type shape struct {
 	lanes, slots int    // slots per lane
 	phones       int    // per slot
 	first        int    // number of the first phone
+	challenged   bool   // callers prove with each INVITE who they are
 }
 
 // dial opens the lanes. first is the number of the first user.

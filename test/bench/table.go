@@ -57,6 +57,8 @@ func (t *table) print(out io.Writer) {
 		header = []string{t.title, "took", "CPU"}
 	case "media":
 		header = []string{"Media", "demarc", "rtpengine"}
+	case "set-up":
+		header = []string{"Set-up of a call", "demarc", "Kamailio"}
 	case "memory":
 		header = []string{"Memory", "demarc", "Kamailio"}
 	}
