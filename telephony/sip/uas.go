@@ -63,7 +63,7 @@ const (
 
 const (
 	txShards = 16
-	maxFree  = 256 // transactions that a shard keeps to be used again
+	maxFree  = 64 // transactions and messages that a shard keeps to be used again
 )
 
 // uasShard has the transactions of the Call-IDs that hash to it, so that all of a call has one lock.
