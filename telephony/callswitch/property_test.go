@@ -38,6 +38,9 @@ func TestNoOrderOfEventsBreaksACall(t *testing.T) {
 			}
 			return a
 		}
+		if rapid.Bool().Draw(r, "reliable") {
+			w.requires = "100rel"
+		}
 		w.invite(rapid.Bool().Draw(r, "offer"))
 		for range rapid.IntRange(0, 40).Draw(r, "events") {
 			w.anything(r)
@@ -53,7 +56,7 @@ func (w *world) anything(r *rapid.T) {
 	if at := w.call.Deadline(); !at.IsZero() && !at.After(w.now) {
 		w.fact(callswitch.Tick{})
 	}
-	switch rapid.IntRange(0, 13).Draw(r, "what") {
+	switch rapid.IntRange(0, 14).Draw(r, "what") {
 	case 0, 1, 2, 3:
 		w.someResponse(r)
 	case 4, 5:
@@ -71,7 +74,28 @@ func (w *world) anything(r *rapid.T) {
 		w.someJoin(r)
 	case 13:
 		w.someOther(r)
+	case 14:
+		w.somePrack(r)
 	}
+}
+
+func (w *world) somePrack(r *rapid.T) {
+	due := pending(w.servers, func(s *server) bool { return s.prackDue })
+	if len(due) == 0 {
+		return
+	}
+	tx := rapid.SampledFrom(due).Draw(r, "tx")
+	s, f := w.servers[tx], w.fars[w.servers[tx].leg]
+	var body []byte
+	switch rapid.IntRange(0, 2).Draw(r, "body") {
+	case 0:
+		body = f.offer(sdp.SendRecv)
+	case 1:
+		if s.offerLess && len(s.body) > 0 {
+			body = f.answerTo(s.body)
+		}
+	}
+	w.prack(tx, rapid.IntRange(0, 5).Draw(r, "missing") == 0, body)
 }
 
 func (w *world) someResponse(r *rapid.T) {
@@ -178,6 +202,9 @@ func (w *world) kept(r *rapid.T) {
 func (w *world) finish() {
 	w.fact(callswitch.Hangup{Cause: telephony.Cause{Who: telephony.Person, Code: 200, Text: "over"}})
 	for range 100 {
+		for _, tx := range pending(w.servers, func(s *server) bool { return s.held }) {
+			w.prack(tx, false, nil)
+		}
 		for _, tx := range pending(w.servers, func(s *server) bool { return s.ackDue }) {
 			w.ack(tx, false)
 		}

@@ -39,7 +39,7 @@ func (t *turn) reconcile() {
 func (t *turn) group() []*Leg {
 	group := t.few[:0]
 	for _, l := range t.Legs {
-		if l.talks() || l.open() && l.Session.State == Stable && l.State == Early {
+		if l.talks() || l.open() && l.Session.State == Stable && l.State == Early && (l.Session.Early || !l.Ours) {
 			group = append(group, l)
 		}
 	}

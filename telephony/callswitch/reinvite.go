@@ -141,7 +141,10 @@ func (t *turn) reoffered(l *Leg, r *signal.Request) ([]byte, *Refusal) {
 
 // reanswer answers with the codec in use while the phone still offers it; else with one that the other phone knows too.
 func (t *turn) reanswer(l *Leg) ([]byte, *Refusal) {
-	aim := t.aim(l, t.group())
+	aim := earlyAim
+	if l.State >= Answered {
+		aim = t.aim(l, t.group())
+	}
 	aim.Codec, aim.Music = "", false
 	w := sdp.Wanted{Video: t.videoFor(l)}
 	offered := l.Session.Offer.Audio()

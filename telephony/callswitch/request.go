@@ -27,6 +27,8 @@ func (t *turn) request(l *Leg, r *signal.Request) {
 		t.byeFrom(l, r)
 	case "UPDATE":
 		t.theirUpdate(l, r)
+	case "PRACK":
+		t.prackedWith(l, r)
 	case "INFO":
 		t.info(l, r)
 	case "REFER":

@@ -1,7 +1,6 @@
 package callswitch
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -76,25 +75,13 @@ func (t *turn) ringing(l *Leg, r *signal.Response) {
 	l.dialogFrom(r)
 	l.Who.Allow = allowOf(&r.Message)
 	t.move(l, Progress)
-	if len(r.Body) > 0 && l.Session.State == OfferSent && isSDP(r.ContentType) && t.branches() == 1 {
-		if t.settled(l, r.Body) == nil {
-			l.Session.Early = true
-		}
-	}
+	refused := t.early(l, r)
 	t.prack(l, r)
-	t.progress(l, r.Status)
-}
-
-// prack confirms a reliable provisional response (RFC 3262 §4).
-func (t *turn) prack(l *Leg, r *signal.Response) {
-	if r.RSeq == 0 || r.RSeq <= l.Invite.RSeq {
+	if refused != nil {
+		t.dropped(l, *refused, Hang)
 		return
 	}
-	l.Invite.RSeq = r.RSeq
-	o := t.start(l, "PRACK")
-	o.Headers = append(o.Headers, telephony.Header{Name: "RAck",
-		Value: strconv.FormatUint(uint64(r.RSeq), 10) + " " + strconv.FormatUint(uint64(l.Invite.Seq), 10) + " INVITE"})
-	t.send(l, o)
+	t.progress(l, r.Status)
 }
 
 // progress tells the caller that a phone rings: with early media from a sole phone, else without.
@@ -113,11 +100,12 @@ func (t *turn) progress(from *Leg, status int) {
 		return // told already
 	}
 	r.Headers = dialogHeaders(f)
-	if f.Invite.Reliable {
-		r.Headers = append(r.Headers, telephony.Header{Name: "Require", Value: "100rel"})
+	describe := t.answerWith
+	if f.offersFirst() {
+		describe = t.offerWith
 	}
-	if early {
-		body, refusal := t.answerWith(f, from)
+	if early || f.offersFirst() {
+		body, refusal := describe(f, from)
 		if refusal != nil {
 			t.closeFor(*refusal)
 			return
@@ -130,7 +118,7 @@ func (t *turn) progress(from *Leg, status int) {
 
 // answeredBy takes the first 2xx of a phone.
 func (t *turn) answeredBy(l *Leg, r *signal.Response) {
-	if l.Dialog.RemoteTag != r.ToTag && l.Session.Early {
+	if l.Dialog.RemoteTag != r.ToTag && l.Session.State == Stable {
 		l.Session.State, l.Session.Early = OfferSent, false // another phone behind the same target: its own answer counts
 	}
 	l.dialogFrom(r)
@@ -256,17 +244,18 @@ func (t *turn) connect(l *Leg) {
 
 // accept answers a leg's first INVITE with what another leg has agreed.
 func (t *turn) accept(f, with *Leg) *Refusal {
-	var body []byte
-	var refusal *Refusal
-	if f.Invite.Offered {
-		body, refusal = t.answerWith(f, with)
-	} else {
-		body, refusal = t.offerWith(f, with)
+	r := signal.Reply{Tx: f.Invite.Theirs, Status: 200, Headers: dialogHeaders(f)}
+	if !f.agreedEarly() {
+		describe := t.offerWith
+		if f.Invite.Offered {
+			describe = t.answerWith
+		}
+		body, refusal := describe(f, with)
+		if refusal != nil {
+			return refusal
+		}
+		r.ContentType, r.Body = "application/sdp", body
 	}
-	if refusal != nil {
-		return refusal
-	}
-	r := signal.Reply{Tx: f.Invite.Theirs, Status: 200, ContentType: "application/sdp", Body: body, Headers: dialogHeaders(f)}
 	r.Headers = append(r.Headers, t.timerTold(f, true)...)
 	f.Invite.Last, f.Invite.Theirs = f.Invite.Theirs, 0
 	f.Since.Answered = t.at

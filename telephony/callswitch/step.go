@@ -3,7 +3,6 @@ package callswitch
 import (
 	"time"
 
-	"demarc/telephony"
 	"demarc/telephony/signal"
 )
 
@@ -61,9 +60,8 @@ func (t *turn) signalled(e signal.Event, leg int) {
 			t.ackMissing(l)
 		}
 	case *signal.Pracked:
-		if l := t.server(e.Tx); l != nil && e.Missing {
-			t.refused(l, Refusal{Cause: telephony.Cause{Who: telephony.Network, Code: 504,
-				Text: "The caller never confirmed that the call rings (PRACK)."}})
+		if e.Missing {
+			t.prackMissing(e.Tx)
 		}
 	}
 }

@@ -49,6 +49,8 @@ type server struct {
 	method    string
 	final     int
 	ackDue    bool
+	prackDue  bool
+	held      bool // a 2xx that waits for the PRACK
 	offerLess bool
 	body      []byte
 }
@@ -274,11 +276,22 @@ func (w *world) replied(c callswitch.Reply) {
 		w.fault("a reply to nothing")
 	case s.final != 0:
 		w.fault("%s got %d after %d", s.method, c.Status, s.final)
-	case c.Status >= 200:
+	case c.Status < 200:
+		s.prackDue = s.prackDue || c.Reliable
+		if c.Reliable && len(c.Body) > 0 {
+			s.body = c.Body
+		}
+	default:
 		s.final = c.Status
 		if s.method == "INVITE" && c.Status < 300 {
-			s.ackDue, s.body = true, c.Body
+			s.held = s.prackDue
+			s.ackDue = !s.held
 			w.fars[s.leg].answered = true
+			if len(c.Body) > 0 {
+				s.body = c.Body
+			} else {
+				s.offerLess = false // it is agreed already
+			}
 		}
 	}
 }
@@ -402,6 +415,24 @@ func (w *world) ack(tx signal.TxID, missing bool) {
 		a.ContentType, a.Body = "application/sdp", w.fars[s.leg].answerTo(s.body)
 	}
 	w.step(callswitch.Event{Signal: a})
+}
+
+// prack confirms a reliable provisional response, perhaps with a description, or says that no PRACK comes.
+func (w *world) prack(tx signal.TxID, missing bool, body []byte) {
+	s := w.servers[tx]
+	s.prackDue = false
+	if missing {
+		if s.held { // the edge throws it away
+			s.final, s.held, w.fars[s.leg].answered = 0, false, false
+		}
+		w.step(callswitch.Event{Signal: &signal.Pracked{Tx: tx, RSeq: 1, Missing: true}})
+		return
+	}
+	s.ackDue, s.held = s.held, false
+	w.step(callswitch.Event{Signal: &signal.Pracked{Tx: tx, RSeq: 1}})
+	if len(body) > 0 && w.call.State != callswitch.Ended {
+		w.inDialog(w.fars[s.leg], "PRACK", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", body })
+	}
 }
 
 // pending returns the keys of a map in order, so that runs can be repeated.

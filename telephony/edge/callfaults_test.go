@@ -106,6 +106,12 @@ func TestPRACK(t *testing.T) {
 	s := newStub(func(s *edge.Signalling, ev signal.Event) {
 		switch ev := ev.(type) {
 		case *signal.Request:
+			if ev.Method == "PRACK" {
+				if string(ev.Body) == "v=0\r\n" {
+					s.Reply(signal.Reply{Tx: ev.Tx, Status: 488})
+				}
+				return
+			}
 			s.Reply(signal.Reply{Tx: ev.Tx, Status: 183, ToTag: "to", Reliable: true, ContentType: "application/sdp", Body: []byte("v=0")})
 			s.Reply(signal.Reply{Tx: ev.Tx, Status: 200, ToTag: "to"}) // waits
 		case *signal.Pracked:
@@ -138,6 +144,17 @@ func TestPRACK(t *testing.T) {
 	eventually(t, "the exchange is told", func() bool { return s.names() == "INVITE Pracked" })
 	if ev := s.events()[1].(*signal.Pracked); ev.RSeq != 1 || ev.Missing || ev.Tx != s.events()[0].(*signal.Request).Tx {
 		t.Errorf("%+v", ev)
+	}
+
+	// A PRACK with a description is the exchange's to answer.
+	offers := &dialogue{via: "TCP", callID: "offers", cseq: 1}
+	p.say(offers.request("INVITE", "11", "Require: 100rel"))
+	p.heard("183")
+	offers.cseq, offers.toTag = 2, "to"
+	p.say(strings.Replace(offers.request("PRACK", "12", "RAck: 1 1 INVITE", "Content-Type: application/sdp"),
+		"Content-Length: 0\r\n\r\n", "Content-Length: 5\r\n\r\nv=0\r\n", 1))
+	if got := p.heard("488"); !strings.Contains(got, "CSeq: 2 PRACK") {
+		t.Error(got)
 	}
 
 	other := r.party("udp")

@@ -209,7 +209,7 @@ func (e *Edge) cancel(f *flow, m *wire.Message) {
 	}
 }
 
-// prack answers a PRACK and tells of it (RFC 3262 §3).
+// prack answers a PRACK and tells of it (RFC 3262 §3). One with a body, an offer or an answer, is the exchange's to answer.
 func (e *Edge) prack(f *flow, m *wire.Message) {
 	s := e.signalling
 	if _, what := s.uas.Match(m, f.ID); what == sip.Absorbed {
@@ -219,8 +219,8 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 		s.relay.request(f, m, "PRACK", signal.Way{Node: node, Flow: f.Flow})
 		return
 	}
-	ev := &signal.Pracked{}
-	if bad := readMessage(&ev.Message, m); bad != "" {
+	req := &signal.Request{Method: "PRACK", URI: string(m.RequestURI), Hops: 70, Secure: f.Transport.Secure()}
+	if bad := readMessage(&req.Message, m); bad != "" {
 		e.answer(f, m, 400, bad)
 		return
 	}
@@ -229,17 +229,24 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 		e.answer(f, m, 400, "Bad RAck")
 		return
 	}
-	req := &signal.Request{Method: "PRACK"}
 	user, _ := aorOf(m.FromAddr())
+	if id := f.account(user); id != "" {
+		req.User, req.Account = user, id
+	}
 	way, _ := s.wayBack(f, user)
 	if !s.begin(f, m, req, way) {
 		return
 	}
+	ev := &signal.Pracked{RSeq: rseq}
 	if ev.Tx, ok = s.uas.Pracked(m, rseq, cseq); !ok {
 		s.Reply(signal.Reply{Tx: req.Tx, Status: 481})
 		return
 	}
-	ev.RSeq = rseq
+	if len(req.Body) > 0 {
+		s.hand(ev)
+		s.request(req)
+		return
+	}
 	s.Reply(signal.Reply{Tx: req.Tx, Status: 200})
 	s.hand(ev)
 }

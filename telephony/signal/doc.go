@@ -8,7 +8,8 @@
 //	2xx to INVITE until their ACK, of ACKs to 2xx
 //	ACK to a final non-2xx response                  ACK to a 2xx, with or without a body
 //	CANCEL only after a provisional response         to cancel
-//	RSeq, retransmission until PRACK, 200 to PRACK   that a provisional response is to be reliable
+//	RSeq, retransmission until PRACK                 that a provisional response is to be reliable
+//	200 to a PRACK that holds nothing                the response to one with a body, which is a Request too
 //	Via, Max-Forwards, Content-Length, challenges    all other headers
 //
 // It does nothing itself. No compatibility promise.

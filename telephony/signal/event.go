@@ -55,13 +55,12 @@ type Ack struct {
 // AckMissing says that a 2xx to INVITE was sent for 64*T1 and got no ACK: the dialog is to be ended (RFC 3261 §13.3.1.4).
 type AckMissing struct{ Tx TxID }
 
-// Pracked says that a reliable provisional response arrived (RFC 3262), with the body of the PRACK; or, when Missing, that
-// it was sent for 64*T1 without: the INVITE is to be refused.
+// Pracked says that a reliable provisional response arrived (RFC 3262); or, when Missing, that it was sent for 64*T1
+// without: the INVITE is to be refused. A PRACK with a body comes as a Request after that.
 type Pracked struct {
 	Tx      TxID // the INVITE's
 	RSeq    uint32
 	Missing bool
-	Message
 }
 
 func (*Request) event()    {}

@@ -110,11 +110,26 @@ func ask(method string, cseq int, body string) string {
 func pause(milliseconds int) string { return fmt.Sprintf(`<pause milliseconds="%d"/>`, milliseconds) }
 
 // invited is how every call begins: an INVITE, the challenge, and the INVITE again.
-func invited(body string) scenario {
+func invited(body string, headers ...string) scenario {
 	return scenario{
-		request("INVITE", 1, callee, body), maybe(100), `<recv response="407" auth="true"/>`, ackBack(1, 3),
-		untagged(request("INVITE", 2, callee, body, "[authentication]")), maybe(100),
+		request("INVITE", 1, callee, body, headers...), maybe(100), `<recv response="407" auth="true"/>`, ackBack(1, 3),
+		untagged(request("INVITE", 2, callee, body, append(headers, "[authentication]")...)), maybe(100),
 	}
+}
+
+// told waits for a response whose body holds something, or holds nothing.
+func told(status int, body string) string {
+	check := fmt.Sprintf(`regexp="%s" search_in="body" check_it="true"`, body)
+	if body == "" {
+		check = `regexp="m=" search_in="body" check_it_inverse="true"`
+	}
+	return fmt.Sprintf(`<recv response="%d" rrs="true"><action><ereg %s assign_to="3"/></action></recv><Reference variables="3"/>`,
+		status, check)
+}
+
+// pracks confirms the first reliable response to the INVITE of CSeq 2.
+func pracks(cseq int, body string) string {
+	return request("PRACK", cseq, "[next_url]", body, "RAck: 1 2 INVITE", "[routes]")
 }
 
 // sippRun starts sipp with a scenario on a port, for one call.

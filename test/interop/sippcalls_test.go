@@ -62,6 +62,22 @@ func TestSippCalls(t *testing.T) {
 			steps(invited(""), scenario{maybe(180), got(200), ack(2, plainSDP), pause(300)}, leaves(3)),
 			[]scenario{steps(answers, left)},
 		},
+		"an offer in a reliable 180, its answer in PRACK": { // and no description in the 200
+			steps(invited("", "Require: 100rel"), scenario{told(180, "m=audio [1-9]"), pracks(3, plainSDP), got(200),
+				told(200, ""), ack(2, ""), pause(300)}, leaves(4)),
+			[]scenario{steps(answers, left)},
+		},
+		"an offer in PRACK, its answer in the 200": {
+			steps(invited(plainSDP, "Require: 100rel"), scenario{told(183, "m=audio [1-9]"), pracks(3, holdSDP),
+				told(200, "a=recvonly"), told(200, ""), ack(2, ""), pause(300)}, leaves(4)),
+			[]scenario{steps(scenario{asked("INVITE"), response("183 Session Progress", plainSDP), pause(500),
+				response("200 OK", plainSDP), asked("ACK"), asked("INVITE"), reply("200 OK", plainSDP), asked("ACK")}, left)},
+		},
+		"a PRACK that never comes": {
+			steps(invited(plainSDP, "Require: 100rel"), scenario{got(180), `<recv response="504"/>`, ackBack(2, 4)}),
+			[]scenario{{asked("INVITE"), response("180 Ringing", ""), asked("CANCEL"), reply("200 OK", ""),
+				toINVITE(response("487 Request Terminated", "")), asked("ACK")}},
+		},
 		"CANCEL while it rings": {
 			steps(invited(plainSDP), cancels),
 			[]scenario{stops},
