@@ -31,6 +31,7 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g.telephony.media = m
 	g.telephony.notes = newNotes(storeprovisioning.New(g.db, g.sealer), g.log)
 	g.telephony.exchange = exchange.New(exchange.Config{
 		Node: t.Node, Key: key, Host: g.telephony.edge.Advertised, Policy: g.mediaPolicy, Ring: t.Calls.Ring, Logger: g.log, Now: g.now,

@@ -45,6 +45,9 @@ func (m metrics) Describe(ch chan<- *prometheus.Desc) {
 		callsLive, callsBegun, callHistory} {
 		ch <- d
 	}
+	for _, d := range mediaDescriptions {
+		ch <- d
+	}
 }
 
 // samples takes what is measured now.
@@ -81,6 +84,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	if m.g.telephony.exchange != nil {
 		m.calls(s)
+		m.media(s)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
 	"demarc/telephony/exchange"
+	"demarc/telephony/media"
 	"demarc/telephony/registrar"
 	"demarc/telephony/trace"
 )
@@ -32,6 +33,7 @@ type telephonyRole struct {
 	registrar *registrar.Registrar
 	events    *events.Service
 	exchange  *exchange.Exchange
+	media     *media.Media
 	between   between         // the way of calls to other nodes
 	notes     *notes          // what calls write into timelines
 	trace     *trace.Recorder // nil when nothing is remembered

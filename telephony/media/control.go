@@ -15,7 +15,7 @@ const reportEvery = 5
 func (l *loop) reports(k *socket, b []byte, from netip.AddrPort) {
 	s := k.stream
 	if !s.terms.open || !k.control && !s.as.Mux {
-		s.refuse(from)
+		s.refuse(unagreed, from)
 		return
 	}
 	if s.terms.plain {
@@ -24,12 +24,12 @@ func (l *loop) reports(k *socket, b []byte, from netip.AddrPort) {
 		}
 	} else {
 		if s.keys.unprotect == nil {
-			s.refuse(from)
+			s.refuse(keyless, from)
 			return
 		}
 		var err error
 		if b, err = s.keys.unprotect.RTCP(b); err != nil {
-			s.refuse(from)
+			s.refuse(forged, from)
 			return
 		}
 		l.learn(k, from)

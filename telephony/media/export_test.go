@@ -1,5 +1,7 @@
 package media
 
+import "demarc/telephony"
+
 // Certificate is what a browser is shown.
 func (m *Media) Certificate() []byte { return m.identity.DER() }
 
@@ -12,3 +14,12 @@ func (m *Media) Warm() (n int) {
 	}
 	return n
 }
+
+// Graded is a Quality that tests add to.
+type Graded struct{ Quality }
+
+// NewQuality returns an empty one.
+func NewQuality() *Graded { return &Graded{newQuality()} }
+
+// Add takes a leg that has ended.
+func (g *Graded) Add(r telephony.MediaReport) { g.add(r) }

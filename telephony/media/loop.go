@@ -31,6 +31,7 @@ type loop struct {
 	timeout time.Duration
 	name    string // CNAME
 	scratch *scratch
+	tally   tally
 	serving context.Context                 // of run
 	shake   func(context.Context, *session) // does a handshake in a goroutine of its own
 	stopped bool
@@ -156,7 +157,7 @@ func (l *loop) read(k *socket) {
 		from = name.get()
 	}
 	if n > rtp.MaxPacket {
-		k.stream.refuse(from)
+		k.stream.refuse(malformed, from)
 		return
 	}
 	l.datagram(k, l.scratch.in[:n], from)

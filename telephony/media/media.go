@@ -30,6 +30,7 @@ type Media struct {
 	mu      sync.Mutex // taken before a loop's
 	legs    map[telephony.MediaID]*leg
 	spare   spareLegs
+	quality Quality
 	stopped bool
 }
 
@@ -47,7 +48,7 @@ func New(c Config) (*Media, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Media{config: c, ports: newPool(c.Ports), identity: identity, sounds: sounds, legs: map[telephony.MediaID]*leg{}}
+	m := &Media{config: c, ports: newPool(c.Ports), identity: identity, sounds: sounds, legs: map[telephony.MediaID]*leg{}, quality: newQuality()}
 	begun := time.Now().Add(-time.Second)       // one clock for all: legs move between loops; 0 stands for never
 	name := fmt.Sprintf("%016x", rand.Uint64()) // says nothing of this machine (RFC 7022 §4.2)
 	for range c.Loops {
@@ -190,6 +191,7 @@ func (m *Media) Close(id telephony.MediaID) telephony.MediaReport {
 	delete(l.legs, id)
 	g.close()
 	report := g.report()
+	m.quality.add(report)
 	m.spare.give(g)
 	return report
 }

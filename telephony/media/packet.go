@@ -22,7 +22,7 @@ func (l *loop) datagram(k *socket, b []byte, from netip.AddrPort) {
 	case rtp.DTLS:
 		l.handshake(k, b, from)
 	default:
-		s.refuse(from)
+		s.refuse(malformed, from)
 	}
 }
 
@@ -30,26 +30,28 @@ func (l *loop) datagram(k *socket, b []byte, from netip.AddrPort) {
 func (l *loop) accept(k *socket, b []byte, from netip.AddrPort) (rtp.Packet, bool) {
 	s := k.stream
 	if k.control || !s.terms.open {
-		s.refuse(from)
+		s.refuse(unagreed, from)
 		return nil, false
 	}
 	var p rtp.Packet
-	ok := false
+	ok, fault := false, keyless
 	switch {
 	case s.terms.plain:
 		if k.age < grown && !l.admit(k, from) {
 			return nil, false
 		}
 		p, ok = rtp.Read(b)
+		fault = malformed
 	case s.keys.unprotect != nil:
 		var err error
+		fault = forged
 		if p, err = s.keys.unprotect.RTP(b); err == nil {
 			ok = true
 			l.learn(k, from)
 		}
 	}
 	if !ok {
-		s.refuse(from)
+		s.refuse(fault, from)
 		return nil, false
 	}
 	return p, true
@@ -59,7 +61,7 @@ func (l *loop) accept(k *socket, b []byte, from netip.AddrPort) (rtp.Packet, boo
 func (l *loop) admit(k *socket, from netip.AddrPort) bool {
 	ok, found := k.place.admits(from)
 	if !ok {
-		k.stream.refuse(from)
+		k.stream.refuse(elsewhere, from)
 	}
 	if found {
 		k.settle(k.stream.exclusive())
@@ -79,7 +81,8 @@ func (l *loop) learn(k *socket, from netip.AddrPort) {
 	k.settle(k.stream.exclusive())
 }
 
-func (s *stream) refuse(from netip.AddrPort) {
+func (s *stream) refuse(w why, from netip.AddrPort) {
+	s.leg.loop.tally.refused[w]++
 	s.refused.count++
 	s.refused.from = from
 }
@@ -125,6 +128,7 @@ func (l *loop) relay(s *stream, p rtp.Packet, number uint64, digit bool) {
 		return
 	}
 	p.SetPayloadType(payload)
+	l.tally.relayed++
 	l.transmit(to, p)
 }
 

@@ -36,7 +36,7 @@ type session struct {
 func (l *loop) handshake(k *socket, b []byte, from netip.AddrPort) {
 	s := k.stream
 	if k.control || !s.terms.open || s.leg.agreed.Security != sdp.DTLS || !l.reached(k, from) {
-		s.refuse(from)
+		s.refuse(unprompted, from)
 		return
 	}
 	if s.session == nil {
@@ -88,7 +88,7 @@ func (l *loop) check(k *socket, b []byte, from netip.AddrPort) {
 	lite := rtp.Lite{Ufrag: s.leg.local.Ufrag, Pwd: s.leg.local.Pwd}
 	answer, check, ok := lite.Answer(l.scratch.out[:0], b, from)
 	if !ok {
-		s.refuse(from)
+		s.refuse(unchecked, from)
 		return
 	}
 	if !check.Conflict && (check.Nominates || !k.place.found.IsValid()) && k.place.found != from {
@@ -108,6 +108,7 @@ func (s *stream) failed(err error) {
 	s.session = nil
 	s.terms.failures++
 	if errors.Is(err, rtp.ErrFingerprint) || errors.Is(err, context.DeadlineExceeded) || s.terms.failures == maxHandshakes {
+		s.leg.loop.tally.unsecured++
 		s.leg.loop.tell(telephony.MediaEvent{ID: s.leg.id, Kind: telephony.SecurityFailed, Text: err.Error()})
 	}
 }

@@ -54,25 +54,28 @@ func (l *loop) watch(g *leg) {
 	silent := l.clock.now - g.audio.heard
 	if silent >= l.timeout && l.clock.now-g.told.stopped >= l.timeout {
 		g.told.stopped = l.clock.now
+		l.tally.stopped++
 		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaStopped, Text: fmt.Sprintf("Nothing for %s.", silent.Round(time.Second))})
 	}
 	other := g.partner()
 	if silent >= oneWayAfter && !g.told.oneWay && other != nil && other.audio.talks() && l.clock.now-other.audio.heard < time.Second {
 		g.told.oneWay = true
-		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaOneWay, Text: g.audio.silence()})
+		cause, text := g.audio.silence()
+		l.tally.oneWay[cause]++
+		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaOneWay, Text: text})
 	}
 }
 
 func (s *stream) talks() bool { return s.terms.sends && s.terms.receives }
 
 // silence says why a phone is not heard.
-func (s *stream) silence() string {
+func (s *stream) silence() (mute, string) {
 	switch {
 	case s.refused.count == 0:
-		return "nothing comes from the phone: look at its firewall and at the address that it is told"
+		return silent, "nothing comes from the phone: look at its firewall and at the address that it is told"
 	case s.terms.plain:
-		return fmt.Sprintf("%d packets were refused: they come from %s, and not from %s as its SDP says",
+		return misplaced, fmt.Sprintf("%d packets were refused: they come from %s, and not from %s as its SDP says",
 			s.refused.count, s.refused.from, s.media.place.told)
 	}
-	return fmt.Sprintf("%d packets were refused: they are not protected with the key of its SDP, the last from %s", s.refused.count, s.refused.from)
+	return undeciphered, fmt.Sprintf("%d packets were refused: they are not protected with the key of its SDP, the last from %s", s.refused.count, s.refused.from)
 }

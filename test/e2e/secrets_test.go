@@ -112,7 +112,8 @@ func TestSecretsStaySecret(t *testing.T) {
 			}
 		}
 		c.absent("the log", contains(t, s.log.String(), "level=DEBUG", "path=/v1/sync", "directory loaded"))
-		c.absent("/metrics", contains(t, get(t, s.gateway.HealthURL()+"/metrics"), "demarc_registrar_bindings"))
+		c.absent("/metrics", contains(t, get(t, s.gateway.HealthURL()+"/metrics"), "demarc_registrar_bindings", `demarc_media_ports{state="free"}`,
+			`demarc_media_jitter_seconds_bucket{direction="from_phone",le="0.01"} 0`))
 		for who, replies := range strangers(s) {
 			c.absent("what "+who+" may read", replies)
 		}
