@@ -25,6 +25,11 @@ type Calls interface {
 	Binding(aor telephony.AoR, wanted func(*registrar.Binding) bool) (registrar.Binding, bool)
 }
 
+// Flows is what Calls may be too: then it hears of phones behind a proxy whose own flow has ended, as the proxy says by 430.
+type Flows interface {
+	FlowFailed(b registrar.Binding)
+}
+
 // Signalling is how calls are signalled: what telephony/signal says that the edge does. Its methods never block, and may be
 // called once the edge listens.
 type Signalling struct {
@@ -35,8 +40,10 @@ type Signalling struct {
 	uas    *sip.UAS
 	uac    *sip.UAC
 	asking *asking
+	opens  *openers
 	relay  *relay
 	nodes  Nodes // nil: there is no other node
+	flows  Flows // nil: nobody wants to know
 
 	linking sync.Mutex
 	links   map[string]*link // by node
@@ -57,7 +64,7 @@ func newSignalling(e *Edge) *Signalling {
 	s.uac = sip.NewUAC(sip.UACConfig{
 		Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Ways: ways{s}, Failed: s.failed,
 	})
-	s.asking = newAsking(s)
+	s.asking, s.opens = newAsking(s), newOpeners(s)
 	return s
 }
 
@@ -76,7 +83,9 @@ func (s *Signalling) listens() {
 func (s *Signalling) start(c Calls) {
 	s.calls = c
 	s.nodes, _ = c.(Nodes)
+	s.flows, _ = c.(Flows)
 	s.asking.start()
+	s.opens.start()
 	s.linking.Lock()
 	close(s.serves)
 	early := s.early
@@ -113,6 +122,7 @@ func (s *Signalling) served() bool {
 
 func (s *Signalling) stop() {
 	s.asking.stop()
+	s.opens.stop()
 	s.wheel.Close()
 	s.uas.Close()
 	s.uac.Close()
@@ -126,13 +136,24 @@ func (s *Signalling) Send(out signal.Outgoing) {
 		}
 		return
 	}
-	if err := s.uac.Send(&out); err != nil {
+	if !s.opens.take(&out) {
+		s.launch(&out)
+	}
+}
+
+// launch sends a request over the ways that are open.
+func (s *Signalling) launch(out *signal.Outgoing) {
+	if err := s.uac.Send(out); err != nil {
 		s.failed(sip.Failure{Tx: out.Tx, Method: out.Method, Status: 503, Reason: err.Error()})
 	}
 }
 
 // Cancel cancels an INVITE that was sent, with the value of a Reason header (RFC 3326).
-func (s *Signalling) Cancel(tx signal.TxID, reason string) { s.uac.Cancel(tx, reason) }
+func (s *Signalling) Cancel(tx signal.TxID, reason string) {
+	if !s.opens.cancel(tx, reason) {
+		s.uac.Cancel(tx, reason)
+	}
+}
 
 // Reply answers a Request.
 func (s *Signalling) Reply(r signal.Reply) {
@@ -245,6 +266,9 @@ func (s *Signalling) response(f *flow, m *wire.Message) bool {
 		return false
 	}
 	tx, way, what := s.uac.Receive(m, f.Flow)
+	if m.Status == 430 && way.Path != "" {
+		s.flowFailed(way)
+	}
 	if what != sip.Told {
 		return what == sip.Old
 	}
@@ -260,6 +284,18 @@ func (s *Signalling) response(f *flow, m *wire.Message) bool {
 	}
 	s.hand(r)
 	return true
+}
+
+// flowFailed tells that a proxy knows no way to a phone any more.
+func (s *Signalling) flowFailed(way signal.Way) {
+	if s.flows == nil {
+		return
+	}
+	for _, b := range s.phone(way) {
+		if b.Path == way.Path {
+			s.flows.FlowFailed(b)
+		}
+	}
 }
 
 // asking are the requests whose sender memory does not know: the directory is asked by a few workers, and what comes for

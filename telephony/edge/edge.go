@@ -68,7 +68,7 @@ type Edge struct {
 	sockets   []*socket
 
 	stopping   chan struct{}   // closed when no new message is taken
-	reaching   sync.Mutex      // held while a connection is opened
+	reaching   [16]sync.Mutex  // by address: held while a connection is opened
 	dialling   sync.Mutex      // so that no connection is begun once stopping is closed
 	work       context.Context // of what is served; nil before Serve
 	readers    sync.WaitGroup  // accept loops, readers and writers

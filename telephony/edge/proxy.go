@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net"
 	"net/netip"
 	"slices"
@@ -24,15 +25,14 @@ type NextHop interface {
 // errNoProxy says that a Route leads to nobody that we open connections to.
 var errNoProxy = errors.New("the way leads to no proxy of ours: its address is not among the configured ones")
 
-// toProxy returns a flow to the proxy that a request's topmost Route names, when the connection that the phone's REGISTER
+// toProxy returns a flow to the proxy that the topmost of Route's values names, when the connection that the phone's REGISTER
 // came over has closed: proxies close what is idle, and the phone behind them is still there (RFC 3327 §5.2). An open
 // connection of that proxy does, else one is opened. No other address is ever connected to.
-func (e *Edge) toProxy(ctx context.Context, gone registrar.Flow, r sip.Request) (*flow, error) {
-	route := slices.IndexFunc(r.Headers, func(h sip.Header) bool { return h.Name == "Route" })
-	if route < 0 || e.cfg.NextHop == nil || !e.isProxy(gone.Remote.Addr()) {
+func (e *Edge) toProxy(ctx context.Context, gone registrar.Flow, route string) (*flow, error) {
+	if route == "" || e.cfg.NextHop == nil || !e.isProxy(gone.Remote.Addr()) {
 		return nil, ErrFlowGone
 	}
-	value, _, _ := wire.NextValue([]byte(r.Headers[route].Value))
+	value, _, _ := wire.NextValue([]byte(route))
 	next, ok := wire.ParseNameAddr(value)
 	uri, fine := wire.ParseURI(next.URI)
 	if !ok || !fine {
@@ -113,8 +113,9 @@ func (e *Edge) reach(ctx context.Context, gone registrar.Flow, hop sip.Hop) (*fl
 	if i < 0 {
 		return nil, fmt.Errorf("it is reached over %s, and there is no such listener", hop.Transport)
 	}
-	e.reaching.Lock() // those who want the same one wait for it
-	defer e.reaching.Unlock()
+	reaching := &e.reaching[maphash.Comparable(e.tagSeed, hop.Address)%uint64(len(e.reaching))]
+	reaching.Lock() // those who want the same one wait for it
+	defer reaching.Unlock()
 	if f := e.openTo(hop.Address); f != nil {
 		return f, nil
 	}

@@ -21,6 +21,11 @@ import (
 // frontProxy is a proxy in front of phones: it takes connections and answers what it is to forward.
 func frontProxy(t *testing.T, config *tls.Config) (port string, taken func() int) {
 	t.Helper()
+	return frontProxyThat(t, config, sip.Answer{Status: 299, Reason: "By The Proxy"})
+}
+
+func frontProxyThat(t *testing.T, config *tls.Config, answer sip.Answer) (port string, taken func() int) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +43,7 @@ func frontProxy(t *testing.T, config *tls.Config) (port string, taken func() int
 				nc = tls.Server(nc, config)
 			}
 			conns <- sip.NewConn(nc, sip.Config{Transport: telephony.TCP, Handler: func(*wire.Message) sip.Answer {
-				return sip.Answer{Status: 299, Reason: "By The Proxy"}
+				return answer
 			}})
 		}
 	}()

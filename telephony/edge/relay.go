@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -84,6 +85,9 @@ func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way)
 	r.mu.Lock()
 	r.clients[one.client], r.servers[one.server] = one, one
 	r.mu.Unlock()
+	if i := slices.IndexFunc(out.Headers, func(h telephony.Header) bool { return h.Name == "Route" }); i >= 0 && way.Path == "" {
+		way.Path = out.Headers[i].Value // a phone behind a proxy
+	}
 	out.Tx, out.Ways = one.client, []signal.Way{way}
 	r.s.Send(out)
 }

@@ -23,7 +23,7 @@ const maxSent = 1 << 16
 func (e *Edge) Send(ctx context.Context, f registrar.Flow, r sip.Request) (*sip.Response, error) {
 	to, err := e.find(f)
 	if err != nil {
-		to, err = e.toProxy(ctx, f, r)
+		to, err = e.toProxy(ctx, f, routeOf(r))
 	}
 	if err != nil {
 		return nil, err
@@ -46,6 +46,16 @@ func (e *Edge) Send(ctx context.Context, f registrar.Flow, r sip.Request) (*sip.
 	}
 	e.count.sent.add(Message{f.Listener, r.Method, status}, 1)
 	return response, err
+}
+
+// routeOf returns the values of the first Route, or nothing.
+func routeOf(r sip.Request) string {
+	for _, h := range r.Headers {
+		if h.Name == "Route" {
+			return h.Value
+		}
+	}
+	return ""
 }
 
 // asked says whose phone a request goes to.
