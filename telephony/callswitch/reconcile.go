@@ -148,6 +148,9 @@ func (t *turn) paths(group []*Leg) {
 	var mix []telephony.MediaID
 	changed := false
 	for _, l := range group {
+		if len(group) > 2 && l.remains(group) {
+			continue
+		}
 		want := t.hears(l, group, mixed)
 		if want.Kind == HearsMix {
 			mix = append(mix, l.Session.Media)
@@ -160,6 +163,18 @@ func (t *turn) paths(group []*Leg) {
 	if changed {
 		t.do(Mix{Media: mix})
 	}
+}
+
+// remains reports whether the leg goes on hearing the one that it hears, because neither has a codec that can be mixed: until
+// a phone has agreed to one, two who talked with each other still do.
+func (l *Leg) remains(group []*Leg) bool {
+	if l.writable() || l.Session.Hears.Kind != HearsOther {
+		return false
+	}
+	return slices.ContainsFunc(group, func(o *Leg) bool {
+		return uint64(o.Session.Media) == l.Session.Hears.With && !o.writable() && l.sounds(o) &&
+			o.Session.Hears == Hears{Kind: HearsOther, With: uint64(l.Session.Media)}
+	})
 }
 
 func (t *turn) relay(a, b *Leg) {
