@@ -15,6 +15,7 @@ func Abandon(call *Call, at time.Time, commands []Command) []Command {
 	call.State, call.recorded, call.Attempt = Closing, true, nil
 	if call.Cause.Code == 0 {
 		call.Cause, call.Times.Ended = cause, at
+		t.noteFailure(cause)
 	}
 	for _, l := range call.Legs {
 		if l.open() {

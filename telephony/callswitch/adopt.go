@@ -52,7 +52,10 @@ func (t *turn) adopted(a Adopted) {
 	t.without(l, cause)
 }
 
-func (t *turn) mergeFailed(l *Leg, cause telephony.Cause) { t.notify(l, cause.Code, cause.Text, true) }
+func (t *turn) mergeFailed(l *Leg, cause telephony.Cause) {
+	t.notify(l, cause.Code, cause.Text, true)
+	t.noteTransfer(l, cause)
+}
 
 // adopt takes a leg that another call has released: in the place of one of ours, or as one more.
 func (t *turn) adopt(a Adopt) {
@@ -135,7 +138,7 @@ func (t *turn) stepIn(l *Leg) {
 	l.Part.Into = Into{}
 	old := t.Leg(into.Leg)
 	if old == nil || !old.open() || t.State >= Closing || !into.Place && !old.talks() || !old.is(into) {
-		t.refusedIn(l, 481, "The call that was to be taken over has ended.")
+		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 481, Text: "The call that was to be taken over has ended."})
 		return
 	}
 	with := t.partner(old)
@@ -144,14 +147,14 @@ func (t *turn) stepIn(l *Leg) {
 		return
 	}
 	if old.State < Answered { // RFC 3891 §3: an early dialog that the far end began is not to be taken over
-		t.refusedIn(l, 481, "The call that was to be taken over is not answered.")
+		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 481, Text: "The call that was to be taken over is not answered."})
 		return
 	}
 	if with == nil {
 		with = old
 	}
 	if refused := t.accept(l, with); refused != nil {
-		t.finish(l, refused.Cause, Refuse)
+		t.refusedIn(l, refused.Cause)
 		return
 	}
 	t.State = t.joinState()
@@ -175,12 +178,14 @@ func (t *turn) partner(l *Leg) *Leg {
 func (t *turn) pickUp(l *Leg) {
 	f := t.Leg(t.Attempt.For)
 	if refused := t.accept(l, f); refused != nil {
-		t.finish(l, refused.Cause, Refuse)
+		t.refusedIn(l, refused.Cause)
 		return
 	}
 	t.connect(l)
 }
 
-func (t *turn) refusedIn(l *Leg, code int, text string) {
-	t.finish(l, telephony.Cause{Who: telephony.Switch, Code: code, Text: text}, Refuse)
+// refusedIn refuses a leg that was to come into the call, which goes on as before.
+func (t *turn) refusedIn(l *Leg, cause telephony.Cause) {
+	t.do(Note{AoR: l.Who.AoR, Cause: cause, Text: "A call could not be taken over or joined."})
+	t.finish(l, cause, Refuse)
 }

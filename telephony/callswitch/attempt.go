@@ -65,7 +65,7 @@ func (t *turn) further() {
 		return
 	}
 	if a.Best.Code == 0 {
-		a.Best = Refusal{Cause: telephony.Cause{Who: telephony.Callee, Code: 480, Text: "No phone of the called user is registered."}}
+		a.Best = Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 480, Text: "No phone of the called user is registered."}}
 	}
 	if a.Depth++; a.Depth > maxDepth {
 		a.Best = Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 482, Text: "The call was forwarded too often."}}

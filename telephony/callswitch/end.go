@@ -2,6 +2,7 @@ package callswitch
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"demarc/telephony"
@@ -111,6 +112,9 @@ func (t *turn) refused(l *Leg, r Refusal, headers ...telephony.Header) {
 	}
 	t.finish(l, r.Cause, Refuse, headers...)
 	t.without(l, r.Cause)
+	if t.State < Closing { // it was to come into the call, which goes on
+		t.do(Note{AoR: l.Who.AoR, Cause: r.Cause, Text: "A call could not be taken over or joined."})
+	}
 }
 
 // closeFor ends the call because the leg that called gets nobody.
@@ -145,15 +149,36 @@ func (t *turn) close(cause telephony.Cause) {
 
 // noteFailure tells the timelines of both users why a call did not come about, or broke.
 func (t *turn) noteFailure(cause telephony.Cause) {
-	if cause.Code < 300 || cause.Code == 487 || cause.Code == 486 || cause.Code == 603 {
-		return
-	}
-	if cause.Who == telephony.Callee && cause.Code == 480 {
+	if !failure(cause) {
 		return
 	}
 	t.do(Note{AoR: t.Asked.Caller, Cause: cause, Text: "A call to " + t.Asked.Dialled + " failed."})
 	if callee := t.callee(); !callee.IsZero() && callee != t.Asked.Caller {
 		t.do(Note{AoR: callee, Cause: cause, Text: "A call from " + t.Asked.Caller.String() + " failed."})
+	}
+}
+
+// failure reports whether a cause is one that somebody should mend: not that people hang up, are busy, do not answer or do
+// not want to.
+func failure(c telephony.Cause) bool {
+	switch {
+	case c.Code < 300:
+		return false
+	case c.Code == 487:
+		return c.Who == telephony.Network
+	case c.Who == telephony.Callee:
+		return c.Code != 480 && c.Code != 486 && c.Code != 600 && c.Code != 603
+	}
+	return true
+}
+
+// noteBranches tells the timeline of who was called which of his phones failed, though another one has answered.
+func (t *turn) noteBranches(answered *Leg) {
+	for _, l := range t.Legs {
+		if l.Ours && l.Since.Answered.IsZero() && l.Who.AoR == answered.Who.AoR && failure(l.Cause) {
+			t.do(Note{AoR: l.Who.AoR, Cause: l.Cause, Text: "A call from " + t.Asked.Caller.String() + " was answered, but not everywhere: the phone " +
+				strings.TrimSpace(l.Who.Name+" "+l.Way.Flow.RemoteText()) + " failed."})
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ func (t *turn) prackedWith(l *Leg, r *signal.Request) {
 	case l.Session.State == Stable:
 		body, refused := t.reoffered(l, r)
 		if refused != nil {
-			refuse(refused.Code)
+			t.refuseChange(l, r, *refused)
 			return
 		}
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, ContentType: "application/sdp", Body: body})

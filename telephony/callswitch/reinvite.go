@@ -101,12 +101,18 @@ func (t *turn) theirInvite(l *Leg, r *signal.Request) {
 	l.refreshed(r)
 	body, refused := t.reoffered(l, r)
 	if refused != nil {
-		t.reply(l, signal.Reply{Tx: r.Tx, Status: refused.Code, Headers: dialogHeaders(l)})
+		t.refuseChange(l, r, *refused)
 		return
 	}
 	l.Invite.Last = r.Tx
 	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, Headers: append(dialogHeaders(l), t.timerTold(l, true)...),
 		ContentType: "application/sdp", Body: body})
+}
+
+// refuseChange refuses an offer within the dialog: what was agreed before stays.
+func (t *turn) refuseChange(l *Leg, r *signal.Request, refused Refusal) {
+	t.do(Note{AoR: l.Who.AoR, Cause: refused.Cause, Text: "The phone wanted to change a call, and was refused."})
+	t.reply(l, signal.Reply{Tx: r.Tx, Status: refused.Code, Headers: dialogHeaders(l)})
 }
 
 // refreshed takes a new remote target (RFC 3261 §12.2.2) and the way that the phone uses now.

@@ -97,7 +97,7 @@ func (t *turn) theirUpdate(l *Leg, r *signal.Request) {
 		}
 		body, refused := t.reoffered(l, r)
 		if refused != nil {
-			t.reply(l, signal.Reply{Tx: r.Tx, Status: refused.Code, Headers: dialogHeaders(l)})
+			t.refuseChange(l, r, *refused)
 			return
 		}
 		answer.ContentType, answer.Body = "application/sdp", body

@@ -229,6 +229,7 @@ func (t *turn) connect(l *Leg) {
 			t.finish(other, telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere}, Hang)
 		}
 	}
+	t.noteBranches(l)
 	t.State = NextCall(t.State, Connected)
 	if f.Invite.Theirs != 0 && f.State <= Early {
 		if refusal := t.accept(f, l); refusal != nil {

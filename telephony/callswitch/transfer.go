@@ -80,6 +80,7 @@ func (t *turn) referred(l *Leg, r *signal.Request) {
 		status = 403 // there is nobody, or more than one, to be transferred
 	}
 	if status != 202 {
+		t.noteTransfer(l, telephony.Cause{Who: telephony.Switch, Code: status, Text: refusedReferral[status]})
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: status, Headers: dialogHeaders(l)})
 		return
 	}
@@ -96,6 +97,20 @@ func (t *turn) referred(l *Leg, r *signal.Request) {
 		return
 	}
 	t.blind(l, other, uri)
+}
+
+// refusedReferral says why a REFER is refused.
+var refusedReferral = map[int]string{
+	400: "The phone does not say to whom (Refer-To).",
+	491: "Another transfer is under way, or the call is not answered yet.",
+	403: "There is nobody, or more than one, to be transferred.",
+}
+
+// noteTransfer tells the timeline of who transfers why it did not come about.
+func (t *turn) noteTransfer(l *Leg, cause telephony.Cause) {
+	if failure(cause) {
+		t.do(Note{AoR: l.Who.AoR, Cause: cause, Text: "A transfer failed."})
+	}
 }
 
 // farEnd is the only other leg that talks with this one, or nil.
@@ -123,10 +138,16 @@ func (t *turn) blind(l, other *Leg, uri string) {
 // transfer has the switch itself transfer, for a phone that cannot.
 func (t *turn) transfer(x Transfer) {
 	l := t.Leg(x.Leg)
-	if l == nil || t.Attempt != nil || l.State != Confirmed || !l.open() {
+	if l == nil || !l.open() {
 		return
 	}
-	if other := t.farEnd(l); other != nil {
+	other := t.farEnd(l)
+	switch {
+	case t.Attempt != nil || l.State != Confirmed:
+		t.noteTransfer(l, telephony.Cause{Who: telephony.Switch, Code: 491, Text: refusedReferral[491]})
+	case other == nil:
+		t.noteTransfer(l, telephony.Cause{Who: telephony.Switch, Code: 403, Text: refusedReferral[403]})
+	default:
 		t.blind(l, other, x.To)
 	}
 }
@@ -156,6 +177,7 @@ func (t *turn) notTransferred(a *Attempt, cause telephony.Cause) {
 		return
 	}
 	t.notify(l, cause.Code, cause.Text, true)
+	t.noteTransfer(l, cause)
 	l.Part.Aside = false
 }
 

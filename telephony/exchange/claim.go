@@ -36,14 +36,14 @@ func (x *Exchange) reclaim(c telephony.CallChange) {
 	if _, here := x.tables.calls.get(c.Record.ID); here {
 		return // it began since
 	}
-	call, err := callswitch.Decode(c.State)
 	if c.State == "" { // it was ringing: its callers have given up by now
-		x.history.add(telephony.CallChange{Record: closed(c.Record, x.now())})
+		x.closeLost(c.Record)
 		return
 	}
+	call, err := callswitch.Decode(c.State)
 	if err != nil {
 		x.log.Warn("a call of before the restart is closed without BYE", "call", string(c.Record.ID), "err", err)
-		x.history.add(telephony.CallChange{Record: closed(c.Record, x.now())})
+		x.closeLost(c.Record)
 		return
 	}
 	serial := x.serial.Add(1)
@@ -52,6 +52,12 @@ func (x *Exchange) reclaim(c telephony.CallChange) {
 	x.register(r)
 	x.count.live.Add(1)
 	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Lost{Cause: lost}}})
+}
+
+// closeLost ends a call of before that nobody can hang up.
+func (x *Exchange) closeLost(r telephony.CallRecord) {
+	x.history.add(telephony.CallChange{Record: closed(r, x.now())})
+	x.note(r.Account, r.Caller, "A call to "+r.Dialled+" failed.", lost)
 }
 
 // closed is the record of a call that ended with its node.

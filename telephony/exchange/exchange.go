@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
@@ -32,6 +34,7 @@ type Exchange struct {
 	count   counters
 	serial  atomic.Uint64
 	closed  atomic.Bool // no new calls
+	told    *rate.Limiter
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -76,7 +79,8 @@ type running struct {
 
 // New returns an exchange. Start begins its work.
 func New(cfg Config) *Exchange {
-	x := &Exchange{cfg: cfg, ports: cfg.Ports, tokens: newTokens(cfg.Key), log: cmp.Or(cfg.Logger, slog.Default()), now: cfg.Now}
+	x := &Exchange{cfg: cfg, ports: cfg.Ports, tokens: newTokens(cfg.Key), log: cmp.Or(cfg.Logger, slog.Default()), now: cfg.Now,
+		told: rate.NewLimiter(toldPerSecond, toldAtOnce)}
 	x.cfg.Limits = cfg.Limits.withDefaults()
 	if x.now == nil {
 		x.now = time.Now
@@ -212,8 +216,14 @@ func (x *Exchange) takeInvite(e *signal.Request) bool {
 		}
 		return x.takeReplacing(e, named, join)
 	}
-	if x.closed.Load() || x.count.live.Load() >= int64(x.cfg.Limits.Calls) {
+	if x.closed.Load() {
 		x.count.refused.Add(1)
+		x.turnedAway(e, stopping.Code, stopping.Text)
+		return false
+	}
+	if x.count.live.Load() >= int64(x.cfg.Limits.Calls) {
+		x.count.refused.Add(1)
+		x.turnedAway(e, 503, fullText)
 		return false
 	}
 	w := x.workers[uint64(e.Tx)%uint64(len(x.workers))]
@@ -224,6 +234,7 @@ func (x *Exchange) takeInvite(e *signal.Request) bool {
 		x.tables.servers.remove(e.Tx)
 		x.count.live.Add(-1)
 		x.count.refused.Add(1)
+		x.turnedAway(e, 503, fullText)
 		return false
 	}
 	return true
@@ -239,7 +250,13 @@ func (x *Exchange) takeReplacing(e *signal.Request, named string, join bool) boo
 	}
 	x.tables.servers.put(e.Tx, r)
 	fact := callswitch.Replacing{Leg: leg, Join: join, Named: who, Request: e}
-	return r.worker.postInside(item{to: r, event: callswitch.Event{Fact: fact}})
+	if !r.worker.postInside(item{to: r, event: callswitch.Event{Fact: fact}}) {
+		x.tables.servers.remove(e.Tx)
+		x.count.refused.Add(1)
+		x.turnedAway(e, 503, fullText)
+		return false
+	}
+	return true
 }
 
 // find returns the call and leg of a request within a dialog: by our Contact, or else by our tag.

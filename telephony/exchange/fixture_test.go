@@ -48,6 +48,7 @@ type site struct {
 	held     []telephony.CallChange // what Open tells
 	away     bool                   // the store
 	notes    []timeline.Entry
+	noted    map[telephony.AoR][]timeline.Entry
 	faults   []string
 	finals   map[signal.TxID]int
 	noPorts  bool
@@ -229,9 +230,13 @@ func (h history) Open(context.Context, string) ([]telephony.CallChange, error) {
 	return h.held, nil
 }
 
-func (s *site) Note(_ telephony.AoR, e timeline.Entry) {
+func (s *site) Note(aor telephony.AoR, e timeline.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.noted == nil {
+		s.noted = map[telephony.AoR][]timeline.Entry{}
+	}
+	s.noted[aor] = append(s.noted[aor], e)
 	s.notes = append(s.notes, e)
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"demarc/internal/timeline"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
 	"demarc/telephony/signal"
@@ -125,10 +124,7 @@ func (w *worker) executeRest(r *running, c callswitch.Command) {
 	case callswitch.Record:
 		w.write(r)
 	case callswitch.Note:
-		if x.ports.Timeline != nil {
-			x.ports.Timeline.Note(c.AoR, timeline.Entry{Account: r.account, At: x.now(), Kind: timeline.CallFailed, Code: c.Cause.Code,
-				Text: c.Text + " " + c.Cause.Text, Actor: string(c.Cause.Who)})
-		}
+		x.note(r.account, c.AoR, c.Text, c.Cause)
 	case callswitch.Seek:
 		w.seek(r, c)
 	case callswitch.Release:
@@ -276,6 +272,8 @@ func (w *worker) abandon(r *running) {
 			w.x.ports.Signalling.Cancel(c.Tx, c.Reason)
 		case callswitch.Close:
 			w.x.ports.Media.Close(c.Media)
+		case callswitch.Note:
+			w.x.note(r.account, c.AoR, c.Text, c.Cause)
 		}
 	}
 	w.write(r)

@@ -151,6 +151,7 @@ func (w *worker) first(i item) {
 		w.x.tables.servers.remove(r.Tx)
 		w.x.count.live.Add(-1)
 		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: 503})
+		w.x.turnedAway(r, stopping.Code, stopping.Text)
 		return
 	}
 	w.begin(i.to, r)
@@ -168,6 +169,9 @@ func (w *worker) nowhere(e signal.Event) {
 	if r, ok := e.(*signal.Request); ok {
 		w.x.tables.servers.remove(r.Tx)
 		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: 481})
+		if r.Method == "INVITE" && r.ToTag == "" {
+			w.x.turnedAway(r, 481, goneText)
+		}
 	}
 }
 
