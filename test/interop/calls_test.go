@@ -98,7 +98,7 @@ func TestCalls(t *testing.T) {
 	f := newCallFloor(t, true)
 	page := model{"page", "dtls", ""}
 	usual := []model{{"baresip", "sdes", ""}, {"linphone", "sdes", ""}, page}
-	others := []model{{"baresip", "dtls", ""}, {"linphone", "dtls", ""}, {"baresip", "plain", ""}}
+	others := []model{{"baresip", "dtls", ""}, {"linphone", "dtls", ""}, {"baresip", "plain", ""}, {"linphone", "plain", ""}}
 	for _, pair := range append(product(usual, usual), product(others, usual)...) {
 		t.Run(fmt.Sprintf("%s calls %s", pair[0], pair[1]), func(t *testing.T) {
 			t.Parallel()
