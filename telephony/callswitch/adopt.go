@@ -77,9 +77,8 @@ func (t *turn) adopt(a Adopt) {
 		refuse(481, "The other phone has not answered.")
 		return
 	}
-	l := a.Moved
-	was := l.ID
-	t.add(l, t.at)
+	was := a.Moved.ID
+	l := t.add(*a.Moved, t.at)
 	l.Since.Answered = t.at
 	l.Part, l.Session.Hears = Part{}, Hears{}
 	t.do(Adoption{From: a.From, Was: was, Leg: l.ID})

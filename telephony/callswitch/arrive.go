@@ -26,7 +26,7 @@ func (t *turn) arrive(r *signal.Request) {
 
 // called adds the leg of an INVITE that came in.
 func (t *turn) called(r *signal.Request) *Leg {
-	l := &Leg{Way: r.Way, Who: Person{AoR: r.User, Name: phoneName(r.Header("User-Agent")), Allow: allowOf(&r.Message)}}
+	l := Leg{Way: r.Way, Who: Person{AoR: r.User, Name: phoneName(r.Header("User-Agent")), Allow: allowOf(&r.Message)}}
 	l.Invite.Theirs = r.Tx
 	l.Invite.Reliable = r.Has("Require", "100rel")
 	l.Session.Terms.Secure, l.Session.Terms.Browser = r.Secure, r.Browser

@@ -95,7 +95,7 @@ func (t *turn) branch(target signal.Target) {
 		return
 	}
 	way := target.Ways[0]
-	l := t.add(&Leg{Ours: true, Way: way, Ways: target.Ways, Who: Person{AoR: t.Attempt.Callee, Name: phoneName(target.Name)}}, t.at)
+	l := t.add(Leg{Ours: true, Way: way, Ways: target.Ways, Who: Person{AoR: t.Attempt.Callee, Name: phoneName(target.Name)}}, t.at)
 	l.Dialog.Target, l.Dialog.Routes = target.URI, pathOf(way.Path)
 	l.Session.Terms.Secure = way.Flow.Transport.Secure()
 	l.Session.Terms.Browser = way.Flow.Transport == telephony.WS || way.Flow.Transport == telephony.WSS

@@ -32,6 +32,38 @@ type serials struct {
 	serial uint64
 	lastTx uint32
 	few    []*Leg // of group, used again
+	spare  *Spare // nil: legs are made
+}
+
+// Spare is memory of legs whose calls have ended. It belongs to one worker.
+type Spare struct{ legs []*Leg }
+
+const mostSpare = 256 // legs
+
+func (s *Spare) take() *Leg {
+	if s == nil || len(s.legs) == 0 {
+		return &Leg{}
+	}
+	l := s.legs[len(s.legs)-1]
+	s.legs = s.legs[:len(s.legs)-1]
+	return l
+}
+
+// Borrow lets a new call use the memory of others' legs.
+func (c *Call) Borrow(s *Spare) { c.spare = s }
+
+// Return gives the memory of a call's legs back, once nobody asks for them any more.
+func (c *Call) Return() {
+	if c.spare == nil || c.State != Ended {
+		return
+	}
+	for _, l := range c.Legs {
+		if len(c.spare.legs) < mostSpare {
+			*l = Leg{}
+			c.spare.legs = append(c.spare.legs, l)
+		}
+	}
+	c.Legs, c.few = nil, nil
 }
 
 // Asked is who called whom, as history tells it.
@@ -252,7 +284,9 @@ func (c *Call) Leg(id int) *Leg {
 	return nil
 }
 
-func (c *Call) add(l *Leg, at time.Time) *Leg {
+func (c *Call) add(leg Leg, at time.Time) *Leg {
+	l := c.spare.take()
+	*l = leg
 	c.LastLeg++
 	l.ID, l.Since.Started = c.LastLeg, at
 	c.Legs = append(c.Legs, l)

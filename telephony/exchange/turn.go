@@ -16,6 +16,7 @@ import (
 func (w *worker) begin(r *running, req *signal.Request) {
 	id := w.dice.callID(w.x.now())
 	r.call = callswitch.New(req.Account, id, w.x.cfg.Node, r.serial)
+	r.call.Borrow(&w.legs)
 	r.servers = append(r.servers, req.Tx)
 	w.x.register(r)
 	w.x.count.begun.Add(1)
@@ -183,7 +184,7 @@ func (w *worker) write(r *running) {
 	x := w.x
 	record := r.call.Record()
 	before := r.record.Load()
-	r.record.Store(&record)
+	r.record.Store(record)
 	if record.State == telephony.CallTalking && (before == nil || before.State != telephony.CallTalking) {
 		x.count.answered.Add(1)
 	}
@@ -192,7 +193,7 @@ func (w *worker) write(r *running) {
 	} else {
 		w.keep(r, soon)
 	}
-	x.join(r, &record)
+	x.join(r, record)
 	x.tell(r)
 }
 
@@ -230,6 +231,7 @@ func (x *Exchange) forget(r *running) {
 	for _, id := range r.media {
 		x.tables.media.remove(id)
 	}
+	r.call.Return()
 	x.leave(r)
 	x.tables.account.change(r.account, func(n int) (int, bool) { return n - 1, n > 1 })
 	x.count.live.Add(-1)

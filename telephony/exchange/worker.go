@@ -34,6 +34,7 @@ type worker struct {
 	state    []byte     // the last one that was encoded
 	unsaved  []*running // have changed since the history got them
 	saved    []*running // room for the next ones
+	legs     callswitch.Spare
 }
 
 func newWorker(x *Exchange) *worker { return &worker{x: x, wake: make(chan struct{}, 1)} }

@@ -20,10 +20,42 @@ const maxSources = 64
 // window is how late a packet may be, in packets (RFC 3711 §3.3.2 asks for 64 at least).
 const window = 64
 
+// master is a key from which a context is made with the first packet: many are agreed on and never used, as when nobody has spoken
+// before a call ends or its keys change.
+type master struct {
+	profile   srtp.ProtectionProfile
+	key, salt []byte
+	options   []srtp.ContextOption
+	made      *srtp.Context
+}
+
+func newMaster(profile srtp.ProtectionProfile, key, salt []byte, options ...srtp.ContextOption) (master, error) {
+	keySize, err := profile.KeyLen()
+	if err != nil {
+		return master{}, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	saltSize, err := profile.SaltLen()
+	if err != nil || len(key) != keySize || len(salt) != saltSize {
+		return master{}, fmt.Errorf("%w: its length is not that of the suite", ErrKey)
+	}
+	return master{profile: profile, key: key, salt: salt, options: options}, nil
+}
+
+func (m *master) context() (*srtp.Context, error) {
+	if m.made == nil {
+		made, err := srtp.CreateContext(m.key, m.salt, m.profile, m.options...)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrKey, err)
+		}
+		*m = master{made: made}
+	}
+	return m.made, nil
+}
+
 // Protection protects what is sent with one key.
 type Protection struct {
-	context *srtp.Context
-	header  pionrtp.Header
+	master
+	header pionrtp.Header
 }
 
 // Overhead is by how much a protected packet is longer at most, in bytes.
@@ -31,7 +63,7 @@ const Overhead = 20
 
 // NewProtection returns the protection by an SDES key.
 func NewProtection(k sdp.Key) (*Protection, error) {
-	s, key, salt, err := master(k)
+	s, key, salt, err := masterOf(k)
 	if err != nil {
 		return nil, err
 	}
@@ -39,26 +71,37 @@ func NewProtection(k sdp.Key) (*Protection, error) {
 }
 
 func newProtection(profile srtp.ProtectionProfile, key, salt []byte) (*Protection, error) {
-	context, err := srtp.CreateContext(key, salt, profile)
+	m, err := newMaster(profile, key, salt)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+		return nil, err
 	}
-	return &Protection{context: context}, nil
+	return &Protection{master: m}, nil
 }
 
 // RTP protects a packet into dst, whose capacity must be that of the packet and Overhead for it not to allocate.
 func (p *Protection) RTP(dst []byte, packet Packet) ([]byte, error) {
-	return p.context.EncryptRTP(dst, packet, &p.header)
+	c, err := p.context()
+	if err != nil {
+		return nil, err
+	}
+	return c.EncryptRTP(dst, packet, &p.header)
 }
 
 // RTCP protects a compound packet into dst.
 func (p *Protection) RTCP(dst, packet []byte) ([]byte, error) {
-	return p.context.EncryptRTCP(dst, packet, nil)
+	c, err := p.context()
+	if err != nil {
+		return nil, err
+	}
+	return c.EncryptRTCP(dst, packet, nil)
 }
+
+// noRepeats has a context refuse what came before.
+var noRepeats = []srtp.ContextOption{srtp.SRTPReplayProtection(window), srtp.SRTCPReplayProtection(window)}
 
 // Unprotection checks what comes in against one key, refuses repeats, and decrypts.
 type Unprotection struct {
-	context   *srtp.Context
+	master
 	header    pionrtp.Header
 	rtp, rtcp sources
 }
@@ -90,7 +133,7 @@ func (s *sources) add(ssrc uint32) {
 
 // NewUnprotection returns the unprotection by an SDES key.
 func NewUnprotection(k sdp.Key) (*Unprotection, error) {
-	s, key, salt, err := master(k)
+	s, key, salt, err := masterOf(k)
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +141,11 @@ func NewUnprotection(k sdp.Key) (*Unprotection, error) {
 }
 
 func newUnprotection(profile srtp.ProtectionProfile, key, salt []byte) (*Unprotection, error) {
-	context, err := srtp.CreateContext(key, salt, profile, srtp.SRTPReplayProtection(window), srtp.SRTCPReplayProtection(window))
+	m, err := newMaster(profile, key, salt, noRepeats...)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+		return nil, err
 	}
-	return &Unprotection{context: context}, nil
+	return &Unprotection{master: m}, nil
 }
 
 // RTP checks and decrypts in place. A packet that is refused leaves no state behind; its bytes are spoilt.
@@ -111,7 +154,11 @@ func (u *Unprotection) RTP(packet []byte) (Packet, error) {
 	if !ok || u.rtp.full(p.SSRC()) {
 		return nil, ErrNotAuthentic
 	}
-	plain, err := u.context.DecryptRTP(packet[:0], packet, &u.header)
+	c, err := u.context()
+	if err != nil {
+		return nil, ErrNotAuthentic
+	}
+	plain, err := c.DecryptRTP(packet[:0], packet, &u.header)
 	if err != nil {
 		return nil, ErrNotAuthentic
 	}
@@ -128,7 +175,11 @@ func (u *Unprotection) RTCP(packet []byte) ([]byte, error) {
 	if u.rtcp.full(ssrc) {
 		return nil, ErrNotAuthentic
 	}
-	plain, err := u.context.DecryptRTCP(packet[:0], packet, nil)
+	c, err := u.context()
+	if err != nil {
+		return nil, ErrNotAuthentic
+	}
+	plain, err := c.DecryptRTCP(packet[:0], packet, nil)
 	if err != nil {
 		return nil, ErrNotAuthentic
 	}

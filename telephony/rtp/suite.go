@@ -59,8 +59,8 @@ func NewKeys() []sdp.Key {
 	return keys
 }
 
-// master takes an SDES key apart (RFC 4568 §6.1). Some phones leave the padding of base64 away.
-func master(k sdp.Key) (s suite, key, salt []byte, err error) {
+// masterOf takes an SDES key apart (RFC 4568 §6.1). Some phones leave the padding of base64 away.
+func masterOf(k sdp.Key) (s suite, key, salt []byte, err error) {
 	if s, err = suiteNamed(k.Suite); err != nil {
 		return s, nil, nil, err
 	}
