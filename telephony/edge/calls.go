@@ -128,6 +128,20 @@ func (s *Signalling) stop() {
 	s.uac.Close()
 }
 
+// Hold lets what goes out over UDP wait for Release, or for a few more to go with it: for who is about to send several.
+func (s *Signalling) Hold() {
+	for _, socket := range s.edge.sockets {
+		socket.outgoing.hold()
+	}
+}
+
+// Release ends a Hold.
+func (s *Signalling) Release() {
+	for _, socket := range s.edge.sockets {
+		socket.outgoing.release()
+	}
+}
+
 // Send sends a request. It always ends with one final Response event; of an ACK nothing is told.
 func (s *Signalling) Send(out signal.Outgoing) {
 	if out.Method == "ACK" {

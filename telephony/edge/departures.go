@@ -9,14 +9,14 @@ import (
 // the work. It also bounds how long the first answer waits for the others.
 const batch = 32
 
-// departures is what a UDP socket has to send. While the socket's reader works on a batch, answers gather here, its own
-// and those of other goroutines; otherwise each goes out at once.
+// departures is what a UDP socket has to send. While the socket's reader works on a batch, or a worker of calls does, what is sent
+// gathers here, theirs and that of other goroutines; otherwise each goes out at once.
 type departures struct {
 	write func([]departure) (failed int) // sends all of them
 	lost  func()                         // told of each that the system would not take
 
 	mu   sync.Mutex
-	held bool
+	held int    // by so many
 	text []byte // of what waits; kept
 	wait []departure
 }
@@ -40,14 +40,14 @@ func newDepartures(write func([]departure) int, lost func()) *departures {
 func (d *departures) hold() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held = true
+	d.held++
 }
 
-// release sends what has gathered.
+// release sends what has gathered, whoever holds it still.
 func (d *departures) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held = false
+	d.held--
 	d.flush()
 }
 
@@ -55,7 +55,7 @@ func (d *departures) release() {
 func (d *departures) send(b []byte, to netip.AddrPort) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.held {
+	if d.held == 0 {
 		d.wait = append(d.wait, departure{b, to})
 		d.flush()
 		return

@@ -23,6 +23,7 @@ import (
 type Exchange struct {
 	cfg     Config
 	ports   Ports
+	gathers Gathering // Signalling, if it does that
 	tokens  *tokens
 	log     *slog.Logger
 	now     func() time.Time
@@ -98,6 +99,7 @@ func New(cfg Config) *Exchange {
 		people:  newIndex[telephony.AoR, []*running](func(a telephony.AoR) uint64 { return sum(a.User) ^ sum(a.Domain) }),
 		account: newIndex[account.ID, int](sum[account.ID]),
 	}
+	x.gathers, _ = cfg.Ports.Signalling.(Gathering)
 	x.history, x.wheel = newHistory(x), sip.NewWheel(sip.Timers{})
 	for range cmp.Or(cfg.Workers, runtime.GOMAXPROCS(0)) {
 		x.workers = append(x.workers, newWorker(x))

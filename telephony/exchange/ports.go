@@ -29,6 +29,12 @@ type Signalling interface {
 	Reply(signal.Reply)
 }
 
+// Gathering is what Signalling may be too: what is sent between Hold and Release may go out together.
+type Gathering interface {
+	Hold()
+	Release()
+}
+
 // Media has our side of each leg's media. Nothing of it blocks.
 type Media interface {
 	// Open takes ports and makes keys. ErrNoPorts: 503.

@@ -104,9 +104,7 @@ func (w *worker) run(ctx context.Context) {
 			w.hand()
 		}
 		if w.take() {
-			for i := range w.turning {
-				w.do(w.turning[i])
-			}
+			w.all(w.turning)
 			clear(w.turning)
 			if ctx.Err() != nil {
 				return
@@ -118,6 +116,17 @@ func (w *worker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// all does what was taken together, and has what that sends go out together.
+func (w *worker) all(items []item) {
+	if len(items) > 1 && w.x.gathers != nil {
+		w.x.gathers.Hold()
+		defer w.x.gathers.Release()
+	}
+	for i := range items {
+		w.do(items[i])
 	}
 }
 
