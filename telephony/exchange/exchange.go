@@ -101,7 +101,7 @@ func New(cfg Config) *Exchange {
 	}
 	x.gathers, _ = cfg.Ports.Signalling.(Gathering)
 	x.history, x.wheel = newHistory(x), sip.NewWheel(sip.Timers{})
-	for range cmp.Or(cfg.Workers, runtime.GOMAXPROCS(0)) {
+	for range cmp.Or(cfg.Workers, max(1, runtime.GOMAXPROCS(0)/2)) {
 		x.workers = append(x.workers, newWorker(x))
 	}
 	x.history.handed = make(chan []telephony.CallChange, len(x.workers))
