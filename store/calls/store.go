@@ -40,16 +40,15 @@ var partyTable = store.Table{
 
 // Write saves changes in one transaction; of several changes of one call the last counts.
 func (s *Store) Write(ctx context.Context, changes []telephony.CallChange) error {
-	changes = fold(changes)
-	rows := make([][]any, 0, len(changes))
-	var parties [][]any
-	for _, c := range changes {
+	last := fold(changes)
+	rows, parties := make([][]any, 0, len(last)), make([][]any, 0, 2*len(last))
+	for _, c := range last {
 		row, err := s.row(c)
 		if err != nil {
 			return err
 		}
 		rows = append(rows, row)
-		parties = append(parties, partiesOf(c.Record)...)
+		parties = appendParties(parties, &c.Record)
 	}
 	return s.db.Write(ctx, func(tx store.Tx) error {
 		if err := callTable.Write(ctx, tx, s.db.Dialect(), rows); err != nil {
@@ -59,33 +58,28 @@ func (s *Store) Write(ctx context.Context, changes []telephony.CallChange) error
 	})
 }
 
-type callKey struct {
-	account account.ID
-	id      telephony.CallID
-}
-
-func keyOf(r telephony.CallRecord) callKey { return callKey{r.Account, r.ID} }
-
-// fold keeps the last change of each call, in the order of keys: two writers never wait for each other in a circle.
-func fold(changes []telephony.CallChange) []telephony.CallChange {
-	last := make(map[callKey]int, len(changes))
-	for i, c := range changes {
-		last[keyOf(c.Record)] = i
+// fold returns the last change of each call, in the order of keys: two writers never wait for each other in a circle.
+func fold(changes []telephony.CallChange) []*telephony.CallChange {
+	all := make([]*telephony.CallChange, len(changes))
+	for i := range changes {
+		all[i] = &changes[i]
 	}
-	kept := make([]telephony.CallChange, 0, len(last))
-	for i, c := range changes {
-		if last[keyOf(c.Record)] == i {
+	slices.SortStableFunc(all, compare)
+	kept := all[:0]
+	for i, c := range all {
+		if i+1 == len(all) || compare(c, all[i+1]) != 0 {
 			kept = append(kept, c)
 		}
 	}
-	slices.SortFunc(kept, func(a, b telephony.CallChange) int {
-		return cmp.Or(cmp.Compare(a.Record.Account, b.Record.Account), cmp.Compare(a.Record.ID, b.Record.ID))
-	})
 	return kept
 }
 
-func (s *Store) row(c telephony.CallChange) ([]any, error) {
-	r := c.Record
+func compare(a, b *telephony.CallChange) int {
+	return cmp.Or(cmp.Compare(a.Record.Account, b.Record.Account), cmp.Compare(a.Record.ID, b.Record.ID))
+}
+
+func (s *Store) row(c *telephony.CallChange) ([]any, error) {
+	r := &c.Record
 	legs := appendLegs(make([]byte, 0, 512), r.Legs)
 	// A phone chooses some of these texts, and a call must not be lost for what one of them holds.
 	name, dialled, why := store.CleanText(r.CallerName), store.CleanText(r.Dialled), store.CleanText(r.Cause.Text)
@@ -106,22 +100,22 @@ func aad(id account.ID, call telephony.CallID) seal.AAD {
 	return seal.AAD{Account: string(id), Table: "call", Column: "held", Row: string(call)}
 }
 
-// partiesOf names everybody of the call once.
-func partiesOf(r telephony.CallRecord) [][]any {
-	seen := []string{}
+// appendParties appends a row for everybody of the call.
+func appendParties(rows [][]any, r *telephony.CallRecord) [][]any {
+	var room [8]string
+	seen := room[:0]
 	add := func(aor telephony.AoR) {
 		if who := store.CleanText(aorText(aor)); who != "" && !slices.Contains(seen, who) {
 			seen = append(seen, who)
 		}
 	}
 	add(r.Caller)
-	for _, l := range r.Legs {
-		add(l.AoR)
+	for i := range r.Legs {
+		add(r.Legs[i].AoR)
 	}
 	slices.Sort(seen)
-	rows := make([][]any, len(seen))
-	for i, who := range seen {
-		rows[i] = []any{string(r.Account), who, store.Millis(r.StartedAt), string(r.ID)}
+	for _, who := range seen {
+		rows = append(rows, []any{string(r.Account), who, store.Millis(r.StartedAt), string(r.ID)})
 	}
 	return rows
 }

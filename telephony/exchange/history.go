@@ -112,7 +112,11 @@ func (h *history) gather(ctx context.Context) bool {
 		select {
 		case changes := <-h.handed:
 			h.mu.Lock()
-			h.queue = append(h.queue, changes...)
+			if len(h.queue) == 0 {
+				h.queue = changes // nearly always
+			} else {
+				h.queue = append(h.queue, changes...)
+			}
 			h.mu.Unlock()
 			h.unsaved.Add(-int64(len(changes)))
 		case <-ctx.Done():
