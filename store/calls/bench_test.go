@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"demarc/internal/seal/sealtest"
 	"demarc/store"
 	"demarc/store/calls"
+	"demarc/store/storetest"
 	"demarc/telephony"
 )
 
@@ -19,21 +19,8 @@ import (
 // commit waits for the disk.
 func BenchmarkWrite(b *testing.B) {
 	const users, batch = 64, 100
-	db, err := store.Open(b.Context(), store.Config{URL: "sqlite:" + b.TempDir() + "/demarc.db"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	err = db.Write(b.Context(), func(tx store.Tx) error {
-		_, err := tx.Exec(b.Context(), `INSERT INTO account (account_id, domain, name, created_at) VALUES ('acct_1', 'example.org', '', 0)`)
-		return err
-	})
-	if err != nil {
-		b.Log(err)
-	}
+	db := storetest.SQLite(b)
+	id := storetest.Account(b, db, "example.org")
 	s := calls.New(db, sealtest.New(b))
 	before := used(b)
 	b.ReportAllocs()
@@ -41,7 +28,7 @@ func BenchmarkWrite(b *testing.B) {
 	for n := 0; n < b.N; n += batch {
 		all := make([]telephony.CallChange, 0, batch)
 		for i := n; i < n+batch; i++ {
-			c := ended(change("acct_1", callID(i), fmt.Sprintf("2%03d", i%users), i/1000), 200)
+			c := ended(change(id, fmt.Sprintf("%012x%012x", store.Millis(begin)+int64(i), rand.Uint64()>>16), fmt.Sprintf("2%03d", i%users), i/1000), 200)
 			c.Record.Caller = aor(fmt.Sprintf("1%03d", i%users))
 			c.Record.Legs[0].AoR = c.Record.Caller
 			all = append(all, c)
@@ -60,11 +47,4 @@ func used(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
-}
-
-func callID(i int) string {
-	if os.Getenv("ORDERED") != "" {
-		return fmt.Sprintf("%012x%012x", 1790000000000+i/2, rand.Uint64()>>16)
-	}
-	return fmt.Sprintf("%08x%016x", rand.Uint32(), rand.Uint64())
 }

@@ -88,3 +88,14 @@ func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [
 		}
 	}
 }
+
+// Departures is what a UDP socket has to send, for tests without one: written gets how many datagrams left together.
+type Departures struct{ d *departures }
+
+func NewDepartures(written func(n int)) Departures {
+	return Departures{newDepartures(func(all []departure) int { written(len(all)); return 0 }, func() {})}
+}
+
+func (d Departures) Hold()         { d.d.hold() }
+func (d Departures) Release()      { d.d.release() }
+func (d Departures) Send(b []byte) { d.d.send(b, netip.AddrPort{}) }

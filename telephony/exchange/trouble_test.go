@@ -77,6 +77,45 @@ func TestHistoryWaitsForTheStore(t *testing.T) {
 	s.ended()
 }
 
+// What is over before its change is fetched is written once, as it ended, without the state that only a call that lasts has.
+func TestACallThatIsOverIsWrittenOnce(t *testing.T) {
+	s := newSite(t)
+	away := func(is bool) {
+		s.mu.Lock()
+		s.away = is
+		s.mu.Unlock()
+	}
+	a, b := s.phone(alice), s.phone(bob)
+	call := func() {
+		caller, callee := s.talk(a, b)
+		caller.hangUp()
+		callee.bye()
+	}
+	away(true)
+	call()
+	s.untilFree("a failed attempt", func() bool { return s.x.Counters().Unwritten > 0 })
+	for range 3 { // while the first batch is tried again
+		call()
+	}
+	away(false)
+	s.allEnded(4)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows := map[telephony.CallID]int{}
+	for _, c := range s.written {
+		rows[c.Record.ID]++
+	}
+	once := 0
+	for _, c := range s.written {
+		if rows[c.Record.ID] == 1 && c.Record.State == telephony.CallEnded && c.State == "" && len(c.Record.Legs) == 2 {
+			once++
+		}
+	}
+	if once < 3 {
+		t.Errorf("%d of 3 calls were written once, as they ended: %d rows in all", once, len(s.written))
+	}
+}
+
 func TestFullHistoryDropsTheOldestAndCounts(t *testing.T) {
 	s := newSite(t, func(c *exchange.Config) { c.Limits.Changes = 1 })
 	s.mu.Lock()
