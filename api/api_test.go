@@ -234,7 +234,8 @@ func objects() []object {
 		path, one := "/v1/calls/"+call, call == "call_one"
 		all = append(all,
 			object{call, "GET", path, "", access.ReadCalls, false, one},
-			object{call, "DELETE", path, "", access.HangUp, false, one})
+			object{call, "DELETE", path, "", access.HangUp, false, one},
+			object{call, "POST", path + "/transfer", `{"leg":1,"to":"201"}`, access.TransferCall, false, one})
 	}
 	for verb, request := range map[access.Verb][3]string{
 		access.ReadMembers:   {"GET", "/v1/members", ""},

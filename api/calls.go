@@ -9,11 +9,13 @@ import (
 	"demarc/telephony"
 )
 
-// Calls knows an account's calls, those that last included, and ends them.
+// Calls knows an account's calls, those that last included, ends them, and transfers for phones that cannot.
 type Calls interface {
 	Calls(ctx context.Context, id account.ID, f telephony.CallFilter) (page []telephony.CallRecord, next string, err error)
 	Call(ctx context.Context, id account.ID, call telephony.CallID) (telephony.CallRecord, error)
 	Hangup(ctx context.Context, id account.ID, call telephony.CallID) error
+	// Transfer connects whoever talks with a leg with somebody else, and ends the leg when that was answered.
+	Transfer(ctx context.Context, id account.ID, call telephony.CallID, leg int, to telephony.AoR) error
 }
 
 type callsInput struct {
@@ -33,6 +35,14 @@ type callsOutput struct {
 
 type callInput struct {
 	CallID string `path:"callId" maxLength:"200"`
+}
+
+type transferInput struct {
+	CallID string `path:"callId" maxLength:"200"`
+	Body   struct {
+		Leg int    `json:"leg" minimum:"1" maximum:"255" doc:"The leg of who transfers: whoever talks with it is transferred"`
+		To  string `json:"to" minLength:"1" maxLength:"300" doc:"Extension or user@domain"`
+	}
 }
 
 type callOutput struct{ Body callBody }
@@ -88,6 +98,8 @@ func (s *server) callRoutes() {
 	handle(s, route("GET", "/v1/calls", "list-calls", "List calls, live and past", "Calls", 200, "session"), s.calls)
 	handle(s, route("GET", "/v1/calls/{callId}", "call", "Show one call with its legs", "Calls", 200, "session"), s.call)
 	handle(s, route("DELETE", "/v1/calls/{callId}", "hang-up", "Hang up a call that lasts", "Calls", 204, "session"), s.hangUp)
+	handle(s, route("POST", "/v1/calls/{callId}/transfer", "transfer", "Transfer a call for a phone that cannot", "Calls", 202, "session"),
+		s.transfer)
 }
 
 func (s *server) calls(ctx context.Context, in *callsInput) (*callsOutput, error) {
@@ -143,6 +155,18 @@ func (s *server) hangUp(ctx context.Context, in *callInput) (*struct{}, error) {
 		return nil, err
 	}
 	return nil, s.Calls.Hangup(ctx, p.Account, telephony.CallID(in.CallID))
+}
+
+func (s *server) transfer(ctx context.Context, in *transferInput) (*struct{}, error) {
+	p, _, err := s.may(ctx, access.TransferCall)
+	if err != nil {
+		return nil, err
+	}
+	to, err := s.party(ctx, p.Account, in.Body.To)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Calls.Transfer(ctx, p.Account, telephony.CallID(in.CallID), in.Body.Leg, to)
 }
 
 func describeCall(c telephony.CallRecord) callBody {

@@ -34,6 +34,14 @@ func (w *world) Hangup(_ context.Context, id account.ID, call telephony.CallID) 
 	return w.fail
 }
 
+func (w *world) Transfer(_ context.Context, id account.ID, call telephony.CallID, leg int, to telephony.AoR) error {
+	if w.callOf(id).ID != call {
+		return telephony.ErrNoCall
+	}
+	w.did("transfer %s %s leg %d to %s", id, call, leg, to)
+	return w.fail
+}
+
 func (w *world) callOf(id account.ID) telephony.CallRecord {
 	ann := telephony.AoR{User: "200", Domain: "one.example"}
 	return telephony.CallRecord{
@@ -64,6 +72,13 @@ func TestCalls(t *testing.T) {
 		}
 	}
 	op.want(op.do("account acc_one", "GET", "/v1/calls?after=bad", ""), 422, "invalid")
+	op.want(op.do("account acc_one", "POST", "/v1/calls/call_one/transfer", `{"leg":2,"to":"201"}`), 202, "")
+	if got := w.acts[len(w.acts)-1]; got != "transfer acc_one call_one leg 2 to 201@one.example" {
+		t.Errorf("did %s", got)
+	}
+	op.want(op.do("account acc_one", "POST", "/v1/calls/call_one/transfer", `{"leg":0,"to":"201"}`), 422, "invalid")
+	w.fail = telephony.ErrNoLeg
+	op.want(op.do("account acc_one", "POST", "/v1/calls/call_one/transfer", `{"leg":2,"to":"201"}`), 409, "no_leg")
 	w.fail = telephony.ErrCallAway
 	op.want(op.do("account acc_one", "DELETE", "/v1/calls/call_one", ""), 409, "other_node")
 }

@@ -92,6 +92,7 @@ func plain() []translation {
 		{store.ErrText, http.StatusUnprocessableEntity, "invalid"},
 		{telephony.ErrCallCursor, http.StatusUnprocessableEntity, "invalid"},
 		{telephony.ErrCallAway, http.StatusConflict, "other_node"},
+		{telephony.ErrNoLeg, http.StatusConflict, "no_leg"},
 		{provisioning.ErrConflict, http.StatusConflict, "conflict"},
 		{provisioning.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 		{provisioning.ErrMassLoss, http.StatusConflict, "mass_loss"},

@@ -19,19 +19,34 @@ func (g *Gateway) history() calls { return calls{storecalls.New(g.db, g.sealer),
 
 // Hangup ends a call of this node.
 func (c calls) Hangup(ctx context.Context, id account.ID, call telephony.CallID) error {
-	found, err := c.Call(ctx, id, call)
-	if err != nil {
+	if err := c.here(ctx, id, call); err != nil {
 		return err
-	}
-	if found.State == telephony.CallEnded {
-		return telephony.ErrNoCall
-	}
-	if found.Node != c.g.cfg.Telephony.Node || c.g.telephony.exchange == nil {
-		return telephony.ErrCallAway
 	}
 	return c.g.telephony.exchange.Hangup(id, call, telephony.Cause{
 		Who: telephony.Person, Code: 200, Text: "An operator or admin hung up.",
 	})
+}
+
+// Transfer transfers in a call of this node. How it goes on is seen in the call.
+func (c calls) Transfer(ctx context.Context, id account.ID, call telephony.CallID, leg int, to telephony.AoR) error {
+	if err := c.here(ctx, id, call); err != nil {
+		return err
+	}
+	return c.g.telephony.exchange.Transfer(id, call, leg, to)
+}
+
+// here fails for a call that has ended, or that another node has.
+func (c calls) here(ctx context.Context, id account.ID, call telephony.CallID) error {
+	found, err := c.Call(ctx, id, call)
+	switch {
+	case err != nil:
+		return err
+	case found.State == telephony.CallEnded:
+		return telephony.ErrNoCall
+	case found.Node != c.g.cfg.Telephony.Node || c.g.telephony.exchange == nil:
+		return telephony.ErrCallAway
+	}
+	return nil
 }
 
 // pruneCalls forgets calls that ended longer ago than history is kept.

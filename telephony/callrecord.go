@@ -72,6 +72,7 @@ type CallFilter struct {
 // What can be wrong with a question about calls.
 var (
 	ErrNoCall     = errors.New("there is no such call, or it has ended")
+	ErrNoLeg      = errors.New("the call has no such leg that talks with exactly one other: look at its legs")
 	ErrCallAway   = errors.New("another node has the call: ask there")
 	ErrCallCursor = errors.New("the cursor is not one that a page of calls gave: begin with the first page")
 )

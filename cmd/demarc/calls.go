@@ -234,3 +234,23 @@ func (c *hangupCmd) Run(ctx context.Context, r *root, _ io.Writer) error {
 	}
 	return op.call(ctx, "DELETE", "/v1/calls/"+url.PathEscape(c.ID), nil, nil)
 }
+
+type transferCmd struct {
+	onAccount
+	ID  string `arg:"" name:"CALL" help:"Id of the call, from \"demarc calls --live\"."`
+	Leg int    `arg:"" name:"LEG" help:"The leg of who transfers, from \"demarc call CALL\": whoever talks with it is transferred."`
+	To  string `arg:"" name:"TO" help:"Who is called: extension or user@domain."`
+}
+
+func (transferCmd) Help() string {
+	return "Has whoever talks with a leg talk with somebody else. The leg's phone is hung up when that one has answered; until then, and when " +
+		"nobody does, it stays in the call."
+}
+
+func (c *transferCmd) Run(ctx context.Context, r *root, _ io.Writer) error {
+	op, err := c.operator(r)
+	if err != nil {
+		return err
+	}
+	return op.call(ctx, "POST", "/v1/calls/"+url.PathEscape(c.ID)+"/transfer", map[string]any{"leg": c.Leg, "to": c.To}, nil)
+}

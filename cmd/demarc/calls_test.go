@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -12,8 +13,11 @@ import (
 	"demarc/telephony"
 )
 
-// history is three calls, the newest first, and what was hung up.
-type history struct{ hungUp telephony.CallID }
+// history is three calls, the newest first, and what was done to them.
+type history struct {
+	hungUp      telephony.CallID
+	transferred string
+}
 
 func (h *history) Calls(_ context.Context, _ account.ID, f telephony.CallFilter) ([]telephony.CallRecord, string, error) {
 	all := []telephony.CallRecord{record("call_3", telephony.CallTalking), record("call_2", telephony.CallEnded),
@@ -31,6 +35,11 @@ func (h *history) Call(_ context.Context, _ account.ID, id telephony.CallID) (te
 
 func (h *history) Hangup(_ context.Context, _ account.ID, id telephony.CallID) error {
 	h.hungUp = id
+	return nil
+}
+
+func (h *history) Transfer(_ context.Context, _ account.ID, id telephony.CallID, leg int, to telephony.AoR) error {
+	h.transferred = fmt.Sprint(id, " ", leg, " ", to)
 	return nil
 }
 
@@ -72,6 +81,9 @@ func TestCalls(t *testing.T) {
 				t.Errorf("%s: %q in %s", name, want, out.String())
 			}
 		}
+	}
+	if err := (&transferCmd{ID: "call_3", Leg: 2, To: "1003@pbx.test"}).Run(t.Context(), r, nil); err != nil || h.transferred != "call_3 2 1003@pbx.test" {
+		t.Errorf("%v %s", err, h.transferred)
 	}
 	if err := (&hangupCmd{ID: "call_3"}).Run(t.Context(), r, nil); err != nil || h.hungUp != "call_3" {
 		t.Errorf("%v %s", err, h.hungUp)

@@ -26,6 +26,7 @@ type root struct {
 	Calls    callsCmd    `cmd:"" help:"List calls, live and past, and why they ended."`
 	Call     callCmd     `cmd:"" help:"Show one call with its legs and how its media was."`
 	Hangup   hangupCmd   `cmd:"" help:"Hang up a call that lasts."`
+	Transfer transferCmd `cmd:"" help:"Transfer a call for a phone that cannot."`
 	Reach    reachCmd    `cmd:"" help:"Ask a user's phones for a sign of life."`
 	Trace    traceCmd    `cmd:"" help:"Show the last SIP messages of a phone or call."`
 	Profile  profileCmd  `cmd:"" help:"Write a profile of the running gateway: processor, memory or goroutines."`

@@ -48,6 +48,7 @@ const (
 	ReadTrace       Verb = "read_trace" // the SIP messages of the account's phones
 	ReadCalls       Verb = "read_calls"
 	HangUp          Verb = "hang_up"
+	TransferCall    Verb = "transfer_call"
 	RunSync         Verb = "run_sync"
 	ReadAccounts    Verb = "read_accounts"
 	CreateAccount   Verb = "create_account"
@@ -58,7 +59,7 @@ const (
 func Verbs() []Verb {
 	return []Verb{
 		ReadOwnDevice, FetchCredential, Report, Unenrol, ReadUsers, ChangeUsers, IssueCode, RevokeDevice, ReadMembers,
-		AddMember, NameAdmin, ReadLink, ChangeLink, ConnectLink, ReadSyncRuns, ReadTrace, ReadCalls, HangUp, RunSync,
+		AddMember, NameAdmin, ReadLink, ChangeLink, ConnectLink, ReadSyncRuns, ReadTrace, ReadCalls, HangUp, TransferCall, RunSync,
 		ReadAccounts, CreateAccount, IssueSignIn,
 	}
 }
@@ -84,7 +85,7 @@ func Allowed(a Actor, v Verb) Scope {
 		return pick(a, scopes{User: Own, Admin: All, Owner: All, Operator: All})
 	case ReadLink, ReadSyncRuns, ReadTrace, ReadCalls:
 		return pick(a, scopes{Support: All, Admin: All, Owner: All, Operator: All})
-	case ChangeUsers, ReadMembers, AddMember, ChangeLink, HangUp, RunSync:
+	case ChangeUsers, ReadMembers, AddMember, ChangeLink, HangUp, TransferCall, RunSync:
 		return pick(a, scopes{Admin: All, Owner: All, Operator: All})
 	case NameAdmin:
 		return pick(a, scopes{Owner: All, Operator: All})

@@ -279,7 +279,6 @@ func TestRefusalsWithoutACallSpeak(t *testing.T) {
 		to.sipfrag("SIP/2.0 100", false)
 		to.sipfrag("SIP/2.0 404", true)
 		s.tells(bob, 404, "Nobody here")
-		s.x.Transfer(acme, s.only(), 9, carol)
 		from.hangUp()
 		to.bye()
 		s.ended()

@@ -166,14 +166,30 @@ func (x *Exchange) Hangup(id account.ID, call telephony.CallID, cause telephony.
 	return nil
 }
 
-// Transfer connects whoever talks with a leg with somebody else, for a phone that cannot transfer.
+// Transfer connects whoever talks with a leg with somebody else, for a phone that cannot transfer. It is telephony.ErrNoCall when
+// this node has no such call, and telephony.ErrNoLeg when the leg does not talk with exactly one other.
 func (x *Exchange) Transfer(id account.ID, call telephony.CallID, leg int, to telephony.AoR) error {
 	r, err := x.call(id, call)
 	if err != nil {
 		return err
 	}
+	if record := r.record.Load(); record == nil || !talksWithOne(record, leg) {
+		return telephony.ErrNoLeg
+	}
 	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Transfer{Leg: leg, To: "sip:" + to.String()}}})
 	return nil
+}
+
+// talksWithOne reports whether a leg talks with exactly one other.
+func talksWithOne(record *telephony.CallRecord, leg int) bool {
+	there, talking := false, 0
+	for i := range record.Legs {
+		if l := &record.Legs[i]; !l.AnsweredAt.IsZero() && l.EndedAt.IsZero() {
+			there = there || l.Leg == leg
+			talking++
+		}
+	}
+	return there && talking == 2
 }
 
 // Merge has whoever talks with a leg of one call join another call of the same person: in the place of that person's leg

@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -63,6 +64,12 @@ func TestTransferorWhoDoesNotHangUpIsHungUp(t *testing.T) {
 	s := newSite(t)
 	a, b, c := s.phone(alice, "PCMA"), s.phone(bob, "PCMA"), s.phone(carol, "PCMA")
 	caller, _ := s.talk(a, b)
+	if err := s.x.Transfer(acme, s.only(), 3, carol); !errors.Is(err, telephony.ErrNoLeg) {
+		t.Errorf("a leg that is not there: %v", err)
+	}
+	if err := s.x.Transfer("acc_other", s.only(), 2, carol); !errors.Is(err, telephony.ErrNoCall) {
+		t.Errorf("another account: %v", err)
+	}
 	if err := s.x.Transfer(acme, s.only(), 2, carol); err != nil {
 		t.Fatal(err)
 	}
