@@ -192,18 +192,59 @@ func TestWhatConcernsOnePhoneIsAnsweredHere(t *testing.T) {
 	w.finish()
 }
 
-func TestHoldInTheOldWay(t *testing.T) {
-	w := talking(t)
-	old := func(r *signal.Request) {
-		r.ContentType = "application/sdp"
-		r.Body = bytes.ReplaceAll(w.fars[1].offer(sdp.SendRecv), []byte("IN IP4 192.0.2.9"), []byte("IN IP4 0.0.0.0"))
+// TestEveryWayOfHolding has phones hold by direction and by an address of zero, by re-INVITE and by UPDATE, and resume.
+func TestEveryWayOfHolding(t *testing.T) {
+	for name, c := range map[string]struct {
+		method    string
+		direction sdp.Direction
+		zero      bool   // the way of RFC 2543
+		answer    string // the direction that who holds is told
+	}{
+		"sendonly":            {"INVITE", sdp.SendOnly, false, "a=recvonly"},
+		"inactive":            {"INVITE", sdp.Inactive, false, "a=inactive"},
+		"0.0.0.0":             {"INVITE", sdp.SendRecv, true, "a=recvonly"},
+		"0.0.0.0, sendonly":   {"INVITE", sdp.SendOnly, true, "a=recvonly"},
+		"0.0.0.0, inactive":   {"INVITE", sdp.Inactive, true, "a=inactive"},
+		"sendonly, by UPDATE": {"UPDATE", sdp.SendOnly, false, "a=recvonly"},
+		"0.0.0.0, by UPDATE":  {"UPDATE", sdp.SendRecv, true, "a=recvonly"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := talking(t)
+			offer := func(d sdp.Direction, zero bool) {
+				w.inDialog(w.fars[1], c.method, func(r *signal.Request) {
+					r.ContentType, r.Body = "application/sdp", w.fars[1].offer(d)
+					if zero {
+						r.Body = bytes.ReplaceAll(r.Body, []byte("IN IP4 192.0.2.9"), []byte("IN IP4 0.0.0.0"))
+					}
+				})
+				for _, tx := range pending(w.servers, func(s *server) bool { return s.ackDue }) {
+					w.ack(tx, false)
+				}
+			}
+			held := func(want string) {
+				t.Helper()
+				out, k := w.sentTo(2, "INVITE")
+				if !bytes.Contains(k.out.Body, []byte(want)) {
+					t.Errorf("the other phone is offered\n%s\nwant %s", k.out.Body, want)
+				}
+				w.respond(out, 200, nil)
+			}
+			offer(c.direction, c.zero)
+			if r := w.reply(1, 200); !bytes.Contains(r.Body, []byte(c.answer)) {
+				t.Errorf("who holds is told\n%s\nwant %s", r.Body, c.answer)
+			}
+			held("a=sendonly")
+			if !w.call.Leg(1).Session.Holds || w.hears(2) != callswitch.HearsMusic || w.hears(1) != callswitch.HearsNothing {
+				t.Errorf("holds %t, the other phone hears %d, who holds %d", w.call.Leg(1).Session.Holds, w.hears(2), w.hears(1))
+			}
+			offer(sdp.SendRecv, false)
+			held("a=sendrecv")
+			if w.call.Leg(1).Session.Holds || w.hears(1) != callswitch.HearsOther || w.hears(2) != callswitch.HearsOther {
+				t.Errorf("still holds %t; they hear %d and %d", w.call.Leg(1).Session.Holds, w.hears(1), w.hears(2))
+			}
+			w.finish()
+		})
 	}
-	w.inDialog(w.fars[1], "INVITE", old)
-	_, k := w.sentTo(2, "INVITE")
-	if !bytes.Contains(k.out.Body, []byte("a=sendonly")) {
-		t.Errorf("who is held is offered\n%s", k.out.Body)
-	}
-	w.finish()
 }
 
 func TestReinvitesThatMeet(t *testing.T) {

@@ -1,13 +1,17 @@
 package exchange_test
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch"
+	"demarc/telephony/exchange"
 	"demarc/telephony/sdp"
 )
 
@@ -173,11 +177,24 @@ func TestConferenceOfThree(t *testing.T) {
 }
 
 func TestAForwardingPhoneIsFollowedOnItsUsersRights(t *testing.T) {
-	s := newSite(t)
+	asked := &asks{}
+	s := newSite(t, func(c *exchange.Config) { asked.contacts = c.Ports.Contacts; c.Ports.Next = asked })
 	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
 	a.dial("sip:" + bob.String())
 	b.rung().redirect("sip:nobody@acme.example")
 	a.reply(404)
+	if q := asked.last(); q.Why != callswitch.Forwarded || q.By != bob || q.Caller != alice || q.Last != bob {
+		t.Errorf("it is asked %+v, want on bob's rights", q)
+	}
+	asked.mu.Lock()
+	asked.forbids = carol // bob may not call her, whatever alice may
+	asked.mu.Unlock()
+	a.dial("sip:" + bob.String())
+	b.rung().redirect("sip:" + carol.String())
+	a.reply(403)
+	asked.mu.Lock()
+	asked.forbids = telephony.AoR{}
+	asked.mu.Unlock()
 
 	forward := a.dial("sip:" + bob.String())
 	d := b.rung()
@@ -187,7 +204,40 @@ func TestAForwardingPhoneIsFollowedOnItsUsersRights(t *testing.T) {
 	forward.answered()
 	forward.hangUp()
 	third.bye()
-	s.allEnded(2)
+	s.allEnded(3)
+}
+
+// asks decides where calls go as the exchange does by itself, but forbids bob somebody.
+type asks struct {
+	contacts exchange.Contacts
+	mu       sync.Mutex
+	all      []callswitch.Question
+	forbids  telephony.AoR
+}
+
+func (a *asks) last() callswitch.Question {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.all[len(a.all)-1]
+}
+
+func (a *asks) Next(ctx context.Context, q callswitch.Question) callswitch.Routed {
+	a.mu.Lock()
+	a.all = append(a.all, q)
+	forbidden := q.By == bob && q.Dialled == "sip:"+a.forbids.String()
+	a.mu.Unlock()
+	refused := func(code int, text string) callswitch.Routed {
+		return callswitch.Routed{Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: code, Text: text}}}
+	}
+	aor, _ := telephony.ParseAoR(strings.TrimPrefix(q.Dialled, "sip:"))
+	targets, err := a.contacts.Targets(ctx, q.Account, aor)
+	switch {
+	case forbidden:
+		return refused(403, "He may not call there.")
+	case err != nil:
+		return refused(404, "Nobody has that address.")
+	}
+	return callswitch.Routed{Callee: aor, Targets: targets}
 }
 
 func TestUsersWhoForwardToEachOtherAreStopped(t *testing.T) {
