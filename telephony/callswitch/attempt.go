@@ -134,7 +134,7 @@ func (t *turn) invite(l *Leg) {
 	if l.Invite.Insists {
 		o.Headers = append(o.Headers, telephony.Header{Name: "Require", Value: "100rel"})
 	}
-	o.Headers = append(o.Headers, telephony.Header{Name: "Session-Expires", Value: strconv.Itoa(max(sessionExpires, l.Timer.MinSE))},
+	o.Headers = append(o.Headers, telephony.Header{Name: "Session-Expires", Value: strconv.Itoa(max(t.interval(), l.Timer.MinSE))},
 		telephony.Header{Name: "Min-SE", Value: strconv.Itoa(max(minSE, l.Timer.MinSE))},
 		telephony.Header{Name: depthHeader, Value: strconv.Itoa(t.Asked.Depth + 1)})
 	o.Headers = append(o.Headers, t.Asked.Headers...)

@@ -22,6 +22,7 @@ type Call struct {
 	Attempt  *Attempt        // nil when nobody is being tried
 	Legs     []*Leg
 	LastLeg  int             // the highest number given
+	Interval int             // Session-Expires that is asked for, in seconds; 0: 1800. It is the process's, not part of the state
 	recorded bool            // the end was written
 	arrival  *signal.Request // within one turn: the INVITE whose leg is being prepared
 	serials

@@ -1,6 +1,7 @@
 package callswitch
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func (t *turn) timerAsked(l *Leg, m *signal.Message) bool {
 		every = minSE // who does not know the timer cannot be told with 422 (§8)
 	}
 	if asked == "" {
-		every = sessionExpires
+		every = t.interval()
 	}
 	// Whoever asks without saying who is to refresh does it himself; who does not ask, is refreshed by us.
 	byUs := asked == "" || !knows || refresher(asked) == "uas"
@@ -31,13 +32,16 @@ func (t *turn) timerAsked(l *Leg, m *signal.Message) bool {
 	return true
 }
 
+// interval is the session interval that is asked for.
+func (c *Call) interval() int { return cmp.Or(c.Interval, sessionExpires) }
+
 // timerAgreed takes what a 2xx says of session timers (§7.2). A phone that knows none is refreshed all the same: that is
 // how a phone is noticed that went away in silence.
 func (t *turn) timerAgreed(l *Leg, m *signal.Message) {
 	told := m.Header("Session-Expires")
 	every, ok := number(told)
 	if !ok || every < 2 {
-		t.timer(l, max(sessionExpires, l.Timer.MinSE), true)
+		t.timer(l, max(t.interval(), l.Timer.MinSE), true)
 		return
 	}
 	t.timer(l, every, refresher(told) != "uas")

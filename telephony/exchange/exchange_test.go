@@ -3,9 +3,12 @@ package exchange_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/exchange"
 	"demarc/telephony/sdp"
+	"demarc/telephony/signal"
 )
 
 func TestCallIsMadeAndEndedByEitherSide(t *testing.T) {
@@ -33,6 +36,25 @@ func TestCallIsMadeAndEndedByEitherSide(t *testing.T) {
 			s.until("all media closed", func() bool { return len(s.open) == 0 })
 		})
 	}
+}
+
+func TestSessionsLastAsConfigured(t *testing.T) {
+	s := newSite(t, func(c *exchange.Config) { c.Session = 2 * time.Minute })
+	a, b := s.phone(alice), s.phone(bob)
+	caller := a.raw(func(r *signal.Request) {
+		r.Headers = append(r.Headers, telephony.Header{Name: "Supported", Value: "timer"})
+	})
+	callee := b.rung()
+	if got := header(callee.incoming.Headers, "Session-Expires"); got != "120" {
+		t.Errorf("the callee is asked for %q seconds", got)
+	}
+	callee.pickUp()
+	if got := header(caller.answered().Headers, "Session-Expires"); got != "120;refresher=uas" {
+		t.Errorf("the caller is told %q", got)
+	}
+	caller.hangUp()
+	callee.bye()
+	s.ended()
 }
 
 func TestBothLegsAgreeOnOneCodec(t *testing.T) {

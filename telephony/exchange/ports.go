@@ -109,6 +109,7 @@ type Config struct {
 	Limits  Limits
 	Workers int // 0: one for each CPU
 	Ring    time.Duration
+	Session time.Duration // that is asked for with session timers (RFC 4028); 0: 30 minutes
 	Ports   Ports
 	Logger  *slog.Logger
 	Now     func() time.Time // nil: time.Now

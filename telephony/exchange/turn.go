@@ -17,6 +17,7 @@ func (w *worker) begin(r *running, req *signal.Request) {
 	id := w.dice.callID(w.x.now())
 	r.call = callswitch.New(req.Account, id, w.x.cfg.Node, r.serial)
 	r.call.Borrow(&w.legs)
+	r.call.Interval = int(w.x.cfg.Session.Seconds())
 	r.servers = append(r.servers, req.Tx)
 	w.x.register(r)
 	w.x.count.begun.Add(1)
