@@ -38,7 +38,7 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 		Limits: exchange.Limits{Calls: t.Calls.Node, AccountCalls: t.Calls.Account, UserCalls: t.Calls.User},
 		Ports: exchange.Ports{
 			Signalling: g.telephony.edge.Signalling(), Media: m, Paths: m, Contacts: contacts{g}, Timeline: g.telephony.notes,
-			History:  storecalls.New(g.db, g.sealer),
+			History: storecalls.New(g.db, g.sealer), Habits: storecalls.New(g.db, g.sealer),
 			Watchers: func(aor telephony.AoR) { g.telephony.events.Changed("dialog", aor) },
 		},
 	})

@@ -60,6 +60,15 @@ type CallChange struct {
 	State  account.Secret // holds SRTP keys
 }
 
+// MediaHabit is how a phone protects the media of the calls that it begins.
+type MediaHabit struct {
+	Account  account.ID
+	AoR      AoR
+	Device   string    // its instance, or else its Contact
+	Security string    // "none", "sdes" or "dtls"
+	SeenAt   time.Time // to the ms
+}
+
 // CallFilter chooses calls of an account.
 type CallFilter struct {
 	Party AoR       // only calls of this user; zero: all

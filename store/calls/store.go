@@ -120,11 +120,14 @@ func appendParties(rows [][]any, r *telephony.CallRecord) [][]any {
 	return rows
 }
 
-// Prune deletes calls that ended before a time, in milliseconds since 1970.
+// Prune deletes calls that ended, and habits that were seen last, before a time, in milliseconds since 1970.
 func (s *Store) Prune(ctx context.Context, before int64) error {
 	if err := s.db.Sweep(ctx, "call_party", "account_id, aor, started_at, call_id", `EXISTS (SELECT 1 FROM call c
 		WHERE c.account_id = t.account_id AND c.call_id = t.call_id AND c.state = 'ended' AND c.ended_at < $1)`,
 		before); err != nil {
+		return err
+	}
+	if err := s.db.Sweep(ctx, "media_habit", "account_id, aor, device", `t.seen_at < $1`, before); err != nil {
 		return err
 	}
 	return s.db.Sweep(ctx, "call", "account_id, call_id", `t.state = 'ended' AND t.ended_at < $1`, before)

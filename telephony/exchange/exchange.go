@@ -117,6 +117,9 @@ func (x *Exchange) Start(ctx context.Context) {
 	}
 	x.running.Go(func() { x.history.run(ctx) })
 	x.running.Go(func() { x.claim(ctx) })
+	if x.ports.Habits != nil {
+		x.running.Go(func() { x.keepHabits(ctx) })
+	}
 }
 
 // stopping is the cause of calls that a stop of the process ends.

@@ -2,8 +2,11 @@ package exchange
 
 import (
 	"cmp"
+	"context"
 	"sync"
+	"time"
 
+	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
@@ -11,60 +14,159 @@ import (
 
 // habits remember how phones protect the media of the calls that they begin, so that they are called in the same way: one
 // that knows nothing but DTLS would refuse all else. They live in memory, in a new and an old half: what was not used for
-// long is forgotten. The zero value is ready.
+// long is forgotten. What changes is kept in the store behind the calls' back, from where the other nodes take it, and this
+// one after a restart. The zero value is ready.
 type habits struct {
 	mu         sync.Mutex
-	fresh, old map[device]sdp.Security
+	fresh, old map[device]habit
+	unkept     map[device]habit // for the store
 }
 
 // device is one phone of a user, by its instance or else by its Contact.
 type device struct {
-	aor  telephony.AoR
-	name string
+	account account.ID
+	aor     telephony.AoR
+	name    string
 }
 
-// maxHabits is how many phones each half holds: 10 MB at most in all.
-const maxHabits = 25_000
+type habit struct {
+	security sdp.Security
+	seen     time.Time // as the store has it
+}
+
+const (
+	maxHabits   = 25_000         // that each half holds: 10 MB at most in all
+	habitAge    = 24 * time.Hour // after which the store is told again of one that has not changed
+	habitTurn   = 5 * time.Second
+	habitClocks = time.Minute // that the clocks of nodes may differ
+)
 
 // deviceOf is false for a far end that cannot be known again.
-func deviceOf(w signal.Way) (device, bool) {
-	d := device{w.AoR, cmp.Or(w.Instance, w.Contact)}
+func deviceOf(id account.ID, w signal.Way) (device, bool) {
+	d := device{id, w.AoR, cmp.Or(w.Instance, w.Contact)}
 	return d, !d.aor.IsZero() && d.name != ""
 }
 
 // learn keeps how a phone has offered.
-func (h *habits) learn(w signal.Way, s sdp.Security) {
-	d, ok := deviceOf(w)
+func (h *habits) learn(id account.ID, w signal.Way, s sdp.Security, now time.Time) {
+	d, ok := deviceOf(id, w)
 	if !ok {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.keep(d, s)
+	if known, ok := h.find(d); ok && known.security == s && now.Sub(known.seen) < habitAge {
+		return
+	}
+	fresh := habit{s, now.UTC().Truncate(time.Millisecond)}
+	h.keep(d, fresh)
+	if h.unkept == nil {
+		h.unkept = make(map[device]habit)
+	}
+	if len(h.unkept) < maxHabits { // else the store is away for long, and what is missing is told when the phone calls again
+		h.unkept[d] = fresh
+	}
 }
 
 // of returns how the phone last offered, or nothing.
-func (h *habits) of(w signal.Way) sdp.Security {
-	d, ok := deviceOf(w)
+func (h *habits) of(id account.ID, w signal.Way) sdp.Security {
+	d, ok := deviceOf(id, w)
 	if !ok {
 		return ""
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s, ok := h.fresh[d]; ok {
-		return s
-	}
-	s, ok := h.old[d]
-	if ok {
-		h.keep(d, s)
-	}
-	return s
+	known, _ := h.find(d)
+	return known.security
 }
 
-func (h *habits) keep(d device, s sdp.Security) {
-	if _, there := h.fresh[d]; h.fresh == nil || !there && len(h.fresh) >= maxHabits {
-		h.old, h.fresh = h.fresh, make(map[device]sdp.Security)
+// find returns what is known of a phone, and marks it used.
+func (h *habits) find(d device) (habit, bool) {
+	if known, ok := h.fresh[d]; ok {
+		return known, true
 	}
-	h.fresh[d] = s
+	known, ok := h.old[d]
+	if ok {
+		h.keep(d, known)
+	}
+	return known, ok
+}
+
+func (h *habits) keep(d device, known habit) {
+	if _, there := h.fresh[d]; h.fresh == nil || !there && len(h.fresh) >= maxHabits {
+		h.old, h.fresh = h.fresh, make(map[device]habit)
+	}
+	h.fresh[d] = known
 	delete(h.old, d)
+}
+
+// take returns what the store is to be told.
+func (h *habits) take() (all []telephony.MediaHabit) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for d, known := range h.unkept {
+		all = append(all, telephony.MediaHabit{Account: d.account, AoR: d.aor, Device: d.name, Security: string(known.security), SeenAt: known.seen})
+	}
+	h.unkept = nil
+	return all
+}
+
+// merge takes what the store says, unless something newer is known; again says that it is for the store.
+func (h *habits) merge(all []telephony.MediaHabit, again bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, m := range all {
+		d, told := device{m.Account, m.AoR, m.Device}, habit{sdp.Security(m.Security), m.SeenAt}
+		known, ok := h.fresh[d]
+		if !ok {
+			known = h.old[d]
+		}
+		if known.seen.Before(told.seen) {
+			h.keep(d, told)
+		}
+		if _, newer := h.unkept[d]; again && !newer {
+			if h.unkept == nil {
+				h.unkept = make(map[device]habit)
+			}
+			h.unkept[d] = told
+		}
+	}
+}
+
+// keepHabits exchanges habits with the store until ctx ends, and tells it the last ones then.
+func (x *Exchange) keepHabits(ctx context.Context) {
+	var read time.Time // up to when the store's are known
+	for {
+		began := x.now()
+		if x.writeHabits(ctx) == nil {
+			all, err := x.ports.Habits.Habits(ctx, read, maxHabits)
+			if err == nil {
+				x.habits.merge(all, false)
+				read = began.Add(-habitClocks)
+			} else if ctx.Err() == nil {
+				x.log.Warn("how phones protect their media is not known from the store, and is asked again", "err", err)
+			}
+		}
+		if !pause(ctx, habitTurn) {
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			_ = x.writeHabits(last) // which has logged it
+			return
+		}
+	}
+}
+
+// writeHabits tells the store what has changed; what it does not take is told later.
+func (x *Exchange) writeHabits(ctx context.Context) error {
+	all := x.habits.take()
+	if len(all) == 0 {
+		return nil
+	}
+	err := x.ports.Habits.KeepHabits(ctx, all)
+	if err != nil {
+		x.count.unwritten.Add(1)
+		x.log.Warn("how phones protect their media cannot be written, and is tried again", "phones", len(all), "err", err)
+		x.habits.merge(all, true)
+	}
+	return err
 }

@@ -1,9 +1,13 @@
 package exchange_test
 
 import (
+	"context"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"demarc/internal/account"
 	"demarc/telephony"
@@ -119,9 +123,63 @@ func TestPlainMediaIsRefusedWhereItMustBeEncrypted(t *testing.T) {
 	s.allEnded(2)
 }
 
+// shelf is a store of habits.
+type shelf struct {
+	mu   sync.Mutex
+	kept []telephony.MediaHabit
+	away bool
+}
+
+func (s *shelf) KeepHabits(_ context.Context, all []telephony.MediaHabit) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		s.away = false
+		return errAway
+	}
+	s.kept = append(s.kept, all...)
+	return nil
+}
+
+func (s *shelf) Habits(context.Context, time.Time, int) ([]telephony.MediaHabit, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.kept), nil
+}
+
+// TestHabitsOutliveTheProcess has one node learn how a phone calls, and another one call it.
+func TestHabitsOutliveTheProcess(t *testing.T) {
+	kept := &shelf{away: true} // at first
+	with := func(c *exchange.Config) { c.Ports.Habits = kept }
+	first := newSite(t, with)
+	first.phone(alice)
+	b := first.phone(bob)
+	b.instance = "urn:uuid:b"
+	b.offering(sdp.DTLS, alice).cancel("")
+	b.reply(487)
+	first.untilFree("it is kept", func() bool {
+		kept.mu.Lock()
+		defer kept.mu.Unlock()
+		return len(kept.kept) == 1
+	})
+
+	second := newSite(t, with)
+	a, again := second.phone(alice), second.phone(bob)
+	again.instance = "urn:uuid:b"
+	second.contacts[bob][0].Ways[0] = again.way()
+	second.untilFree("the phone is called as it calls", func() bool {
+		d := a.dial("sip:" + bob.String())
+		rung := again.rung()
+		rung.respond(486, nil)
+		a.reply(486)
+		_ = d
+		return strings.Contains(string(rung.incoming.Body), "UDP/TLS/RTP/SAVPF")
+	})
+}
+
 // TestHabitsAreBounded has more phones call than are remembered: the newest are.
 func TestHabitsAreBounded(t *testing.T) {
-	var h exchange.Habits
+	var h exchange.Memory
 	way := func(n int) signal.Way { return signal.Way{AoR: bob, Instance: strconv.Itoa(n)} }
 	for n := range 4 * exchange.MaxHabits {
 		h.Learn(way(n), sdp.DTLS)

@@ -79,12 +79,20 @@ type History interface {
 	Open(ctx context.Context, node string) ([]telephony.CallChange, error)
 }
 
+// Habits keeps how phones protect the media of the calls that they begin, for all nodes.
+type Habits interface {
+	// KeepHabits saves habits; an older one of the same phone changes nothing.
+	KeepHabits(context.Context, []telephony.MediaHabit) error
+	// Habits returns the newest limit of those that were seen at a time or later.
+	Habits(ctx context.Context, since time.Time, limit int) ([]telephony.MediaHabit, error)
+}
+
 // Timeline takes what happened to a user, without his id: the AoR names him. It does not block.
 type Timeline interface {
 	Note(telephony.AoR, timeline.Entry)
 }
 
-// Ports are what an exchange works with. Next, Waker, Timeline and Watchers may be nil.
+// Ports are what an exchange works with. Next, Waker, Habits, Timeline and Watchers may be nil.
 type Ports struct {
 	Signalling Signalling
 	Media      Media
@@ -93,6 +101,7 @@ type Ports struct {
 	Next       Next // nil: all phones of who was dialled
 	Waker      Waker
 	History    History
+	Habits     Habits // nil: they are forgotten with the process
 	Timeline   Timeline
 	Watchers   func(telephony.AoR) // the user's dialogs have changed; does not block
 }

@@ -120,7 +120,7 @@ func (w *worker) executeRest(r *running, c callswitch.Command) {
 	x := w.x
 	switch c := c.(type) {
 	case callswitch.Learn:
-		x.habits.learn(c.Way, c.Security)
+		x.habits.learn(r.account, c.Way, c.Security, x.now())
 	case callswitch.Wake:
 		w.wakeUp(r, c)
 	case callswitch.Record:
@@ -152,7 +152,7 @@ func (w *worker) prepare(r *running, c callswitch.Prepare) callswitch.Prepared {
 		p.Policy, p.Setting = x.cfg.Policy(r.account, c.Way)
 	}
 	if p.Setting == "" {
-		p.Setting = x.habits.of(c.Way)
+		p.Setting = x.habits.of(r.account, c.Way)
 	}
 	id := mediaID(r.serial, c.Leg)
 	local, err := x.ports.Media.Open(telephony.MediaOpening{ID: id, Listener: c.Way.Flow.Listener, Peer: c.Way.Flow.Remote.Addr(),
