@@ -3,6 +3,7 @@ package edge
 import (
 	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
@@ -36,14 +37,13 @@ func (e *Edge) later(f *flow, m *wire.Message) {
 }
 
 // learned keeps the books after a reply.
-func (e *Edge) learned(f *flow, c *caller, s registrar.Sender) {
+func (e *Edge) learned(f *flow, c *caller, s registrar.Sender, now time.Time) {
 	switch s {
 	case registrar.Proven:
 		if f.user.Load() != c.name {
 			f.user.Store(c.name)
 		}
 		f.prove()
-		now := e.cfg.Now()
 		if device := e.standing.device(c); !f.noted(device, now.Unix()) {
 			e.standing.proven(c, now)
 		}

@@ -129,7 +129,7 @@ func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who
 			s.ask(f, m, req, way, &question{req: req, as: as, who: who, flow: f})
 			return
 		}
-		s.edge.learned(f, &who, v.Reply.Sender)
+		s.edge.learned(f, &who, v.Reply.Sender, s.edge.cfg.Now())
 		if !v.OK {
 			r := refusal(v.Reply)
 			headers := make([]header, len(r.Headers))

@@ -402,7 +402,7 @@ func (a *asking) ask(q *question) {
 		}
 	}()
 	v := s.calls.Authenticate(a.life, q.as)
-	s.edge.learned(q.flow, &q.who, v.Reply.Sender)
+	s.edge.learned(q.flow, &q.who, v.Reply.Sender, s.edge.cfg.Now())
 	if !v.OK {
 		refused := refusal(v.Reply)
 		refused.Tx = q.req.Tx

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"demarc/internal/account"
 	"demarc/telephony"
@@ -26,6 +27,7 @@ type flow struct {
 	payer   atomic.Pointer[payer] // whose account the user's calls are
 	serving atomic.Int32          // requests of calls without their final response
 	carried atomic.Bool           // a request of a call went out over it
+	heard   time.Time             // when its last message came; its reader's own
 	handed  bool                  // the handler has heard of it; its reader's own
 	gone    chan struct{}         // closed when a stream takes nothing more; nil for UDP
 }

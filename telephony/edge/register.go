@@ -5,6 +5,7 @@ import (
 	"context"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
@@ -64,17 +65,17 @@ func (e *Edge) registerAtOnce(ctx context.Context, r *registering) (later func(f
 func (e *Edge) replied(f *flow, m *wire.Message, who *caller, r *registrar.Reply) {
 	out := e.buffers.get()
 	defer e.buffers.put(out)
-	if e.concluded(f, who, r) {
+	if e.concluded(f, who, r, f.heard) {
 		var tag [16]byte
 		b := sip.AppendStatus((*out)[:0], r.Status, r.Reason)
 		b = sip.AppendFrame(b, m, f.Remote, sip.AppendTag(tag[:0], e.tagSeed, m))
 		*out = appendReply(b, r)
-		e.dispatchReply(f, who, len(m.Head)+len(m.Body), *out, r.Status)
+		e.dispatchReply(f, who, len(m.Head)+len(m.Body), *out, r.Status, f.heard)
 	}
 }
 
 // concluded draws conclusions from a reply, and reports whether it is to be sent.
-func (e *Edge) concluded(f *flow, who *caller, r *registrar.Reply) bool {
+func (e *Edge) concluded(f *flow, who *caller, r *registrar.Reply, now time.Time) bool {
 	if r.Drop {
 		e.count.messages.add(Message{f.Listener, "REGISTER", 0}, 1)
 		return false
@@ -82,15 +83,15 @@ func (e *Edge) concluded(f *flow, who *caller, r *registrar.Reply) bool {
 	if r.Status < 200 || r.Status > 699 { // a fault of the handler
 		*r = registrar.Reply{Status: 500}
 	}
-	e.learned(f, who, r.Sender)
+	e.learned(f, who, r.Sender, now)
 	f.time(r.FlowTimer)
 	return true
 }
 
 // dispatchReply sends an answer to a request of a size.
-func (e *Edge) dispatchReply(f *flow, who *caller, size int, answer []byte, status int) {
+func (e *Edge) dispatchReply(f *flow, who *caller, size int, answer []byte, status int, now time.Time) {
 	if e.fits(f, size, len(answer)) {
-		e.tapAnswer(f, who.aor, answer)
+		e.tapAnswer(f, who.aor, answer, now)
 		f.writer.send(answer)
 	} else {
 		e.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
@@ -135,12 +136,13 @@ func (p *pending) reply(r registrar.Reply) {
 	defer p.edge.inHand.end()
 	defer p.flow.inHand.end()
 	defer p.edge.buffers.put(p.frame)
-	if !p.edge.concluded(p.flow, &p.who, &r) {
+	now := p.edge.cfg.Now()
+	if !p.edge.concluded(p.flow, &p.who, &r, now) {
 		return
 	}
 	out := p.edge.buffers.get()
 	*out = appendReply(append(sip.AppendStatus((*out)[:0], r.Status, r.Reason), *p.frame...), &r)
-	p.edge.dispatchReply(p.flow, &p.who, p.size, *out, r.Status)
+	p.edge.dispatchReply(p.flow, &p.who, p.size, *out, r.Status, now)
 	p.edge.buffers.put(out)
 }
 

@@ -35,7 +35,7 @@ func (e *Edge) answerAs(f *flow, m *wire.Message, status int, reason, tag string
 	*out = b
 	if e.fits(f, size, len(b)) {
 		if e.cfg.Trace != nil {
-			e.tapAnswer(f, phoneOf(m), b)
+			e.tapAnswer(f, phoneOf(m), b, e.cfg.Now())
 		}
 		f.writer.send(b)
 	} else {

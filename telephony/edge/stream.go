@@ -79,7 +79,7 @@ type stream struct {
 	cfg    Listener
 	beside *Listener // that it may turn out to belong to
 	raw    net.Conn
-	nc     net.Conn   // raw, or TLS over it
+	nc     net.Conn   // what is read from and written to: raw in some way, or TLS over it
 	web    *webSocket // for ws and wss
 	flow   *flow
 	ticket *ticket
@@ -98,7 +98,7 @@ type stream struct {
 }
 
 func newStream(e *Edge, l Listener, nc net.Conn, t *ticket) *stream {
-	s := &stream{edge: e, cfg: l, raw: nc, nc: nc, ticket: t}
+	s := &stream{edge: e, cfg: l, raw: nc, nc: newDirect(nc), ticket: t}
 	s.out.buffers = &e.buffers
 	s.out.flush = s.flushStream
 	s.out.cut = s.abandon
@@ -143,7 +143,7 @@ func (s *stream) handshake(ctx context.Context) (ok bool) {
 	defer cancel()
 	s.edge.passing("handshake")
 	if s.cfg.Transport.Secure() {
-		tc := tls.Server(s.raw, s.cfg.TLS)
+		tc := tls.Server(s.nc, s.cfg.TLS)
 		if err := tc.HandshakeContext(ctx); err != nil {
 			s.edge.handshakeFailed(s.flow.Flow, err)
 			return false

@@ -76,7 +76,7 @@ func (p *pendingSubscribe) reply(r events.Reply) {
 	if r.Status < 200 || r.Status > 699 { // a fault of the handler
 		r = events.Reply{Status: 500, Expires: -1}
 	}
-	p.edge.learned(p.flow, &p.who, r.Sender)
+	p.edge.learned(p.flow, &p.who, r.Sender, p.edge.cfg.Now())
 	dst := append(sip.AppendStatus(make([]byte, 0, len(p.frame)+256), r.Status, r.Reason), p.frame...)
 	for _, c := range r.Challenges {
 		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)

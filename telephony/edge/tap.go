@@ -2,6 +2,7 @@ package edge
 
 import (
 	"slices"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/trace"
@@ -13,10 +14,11 @@ type Tracer interface{ Record(m trace.Message) }
 
 // tapped shows a message that came in to the tracer.
 func (e *Edge) tapped(f *flow, m *wire.Message) {
+	f.heard = e.cfg.Now()
 	if e.cfg.Trace == nil {
 		return
 	}
-	e.show(f, phoneOf(m), trace.Message{Inbound: true, Text: whole(m), Plain: isPlain(m)})
+	e.show(f, phoneOf(m), trace.Message{At: f.heard, Inbound: true, Text: whole(m), Plain: isPlain(m)})
 }
 
 // whole returns a message as it came. Its body nearly always follows its head in the same buffer.
@@ -39,12 +41,12 @@ func isPlain(m *wire.Message) bool {
 
 // tap shows a message to or from a phone.
 func (e *Edge) tap(f *flow, aor telephony.AoR, inbound bool, text []byte) {
-	e.show(f, aor, trace.Message{Inbound: inbound, Text: text})
+	e.show(f, aor, trace.Message{At: e.cfg.Now(), Inbound: inbound, Text: text})
 }
 
 // tapAnswer shows an answer of ours that has no body. Answers hold no credentials.
-func (e *Edge) tapAnswer(f *flow, aor telephony.AoR, text []byte) {
-	e.show(f, aor, trace.Message{Text: text, Plain: true})
+func (e *Edge) tapAnswer(f *flow, aor telephony.AoR, text []byte, at time.Time) {
+	e.show(f, aor, trace.Message{At: at, Text: text, Plain: true})
 }
 
 // show completes a message and gives it to the tracer.
@@ -53,7 +55,7 @@ func (e *Edge) show(f *flow, aor telephony.AoR, m trace.Message) {
 		return
 	}
 	defer e.recovered("trace") // who only watches must not end what is watched
-	m.At, m.AoR, m.Known, m.Transport, m.Local, m.Remote = e.cfg.Now(), aor, f.known.Load(), f.Transport, f.local, f.Remote
+	m.AoR, m.Known, m.Transport, m.Local, m.Remote = aor, f.known.Load(), f.Transport, f.local, f.Remote
 	e.cfg.Trace.Record(m)
 }
 

@@ -141,7 +141,8 @@ type question struct {
 // once; that costs one lookup whether the user exists or not.
 func (r *Registrar) verify(ctx context.Context, method string, req *Request, answer *digest.Response, q question, l lookup,
 	id *identity) {
-	var to, signer entry
+	var to, other entry
+	var signer *entry
 	var verdict digest.Verdict
 	var why string
 	for _, again := range [...]bool{false, true} {
@@ -153,12 +154,12 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 			l.asOf = r.now()
 		}
 		var err error
-		if to, signer, err = r.lookUp(ctx, req.To, answer.Username, l); err != nil {
+		if signer, err = r.lookUp(ctx, req.To, answer.Username, l, &to, &other); err != nil {
 			r.away(id, err)
 			return
 		}
 		var hash digest.Hash
-		hash, why = selectHash(&signer, answer, q.realm, q.offered)
+		hash, why = selectHash(signer, answer, q.realm, q.offered)
 		if verdict = r.verifier.VerifyAt(method, answer, hash, q.now); verdict != digest.Wrong {
 			break
 		}
@@ -191,20 +192,20 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 	}
 }
 
-// lookUp returns whose AoR it is and whose name the answer is signed with. The second lookup depends on the request
-// alone, never on who exists.
-func (r *Registrar) lookUp(ctx context.Context, aor telephony.AoR, username string, l lookup) (to, signer entry,
+// lookUp finds out whose AoR it is, and returns whose name the answer is signed with: the same or the other. The second lookup
+// depends on the request alone, never on who exists.
+func (r *Registrar) lookUp(ctx context.Context, aor telephony.AoR, username string, l lookup, to, other *entry) (signer *entry,
 	err error) {
-	if to, err = r.credentials.subscriber(ctx, aor, l); err != nil || username == aor.User {
-		return to, to, err
+	if *to, err = r.credentials.subscriber(ctx, aor, l); err != nil || username == aor.User {
+		return to, err
 	}
-	if signer, err = r.credentials.subscriber(ctx, telephony.NewAoR(username, aor.Domain), l); err != nil {
-		return to, signer, err
+	if *other, err = r.credentials.subscriber(ctx, telephony.NewAoR(username, aor.Domain), l); err != nil {
+		return other, err
 	}
 	if to.found && to.subscriber.AuthUsername == username {
-		return to, to, nil
+		return to, nil
 	}
-	return to, signer, nil
+	return other, nil
 }
 
 // authorize lets a user register their own AoR only (RFC 3261 §10.3 steps 4 and 5).

@@ -1,4 +1,9 @@
 package trace
 
-// ParameterEnds returns where the quick look at a parameter and the close one find its end.
-func ParameterEnds(b []byte) (usual, close int) { return usualEnd(b), closeEnd(b) }
+// Parameters returns what the quick look at a parameter finds, and what the close one does.
+func Parameters(b []byte) (usual, any [3]string, ok bool) {
+	key, value, rest, ok := usualParameter(b)
+	usual = [3]string{string(key), string(value), string(rest)}
+	key, value, rest = anyParameter(b)
+	return usual, [3]string{string(key), string(value), string(rest)}, ok
+}

@@ -5,6 +5,7 @@ package trace
 type memory struct {
 	slabs [][]byte // made as they are needed
 	next  []int32  // of each block: the one after it in its chain, or none
+	count []uint16 // of each block that a record begins in: how many the record has
 	free  int32    // begins the chain of unused ones
 }
 
@@ -35,6 +36,7 @@ func (m *memory) take() int32 {
 func (m *memory) grow() {
 	first := int32(len(m.next))
 	m.slabs = append(m.slabs, make([]byte, slabBlocks*blockSize))
+	m.count = append(m.count, make([]uint16, slabBlocks)...)
 	for n := first; n < first+slabBlocks; n++ {
 		m.next = append(m.next, n+1)
 	}
@@ -51,6 +53,7 @@ func (m *memory) put(text []byte) (first, last int32, blocks int) {
 		m.next[last], last = n, n
 		text = text[copy(m.block(n), text):]
 	}
+	m.count[first] = uint16(blocks) // records are cut long before that overflows
 	return first, last, blocks
 }
 
@@ -70,6 +73,3 @@ func (m *memory) append(dst []byte, first int32, size int) (text []byte, after i
 func (m *memory) give(first, last int32) {
 	m.next[last], m.free = m.free, first
 }
-
-// blocksOf returns how many blocks so many bytes take.
-func blocksOf(size int) int { return max(1, (size+blockSize-1)/blockSize) }

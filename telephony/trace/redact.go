@@ -80,14 +80,13 @@ func appendAuthorization(out, line []byte) []byte {
 	out = append(out, scheme...)
 	separator := " "
 	for len(parameters) > 0 {
-		var p []byte
-		p, parameters = nextParameter(parameters)
-		key, v, _ := bytes.Cut(bytes.TrimSpace(p), []byte("="))
+		var key, v []byte
+		key, v, parameters = nextParameter(parameters)
 		if len(key) == 0 {
 			continue
 		}
 		out = append(append(append(out, separator...), key...), '=')
-		if isPublic(bytes.TrimSpace(key)) {
+		if isPublic(key) {
 			out = append(out, v...)
 		} else {
 			out = append(out, hidden...)
@@ -118,55 +117,62 @@ func isPublic(key []byte) bool {
 	return name != "" && bytes.EqualFold(key, []byte(name))
 }
 
-// nextParameter cuts at the first comma outside of quotes.
-func nextParameter(b []byte) (p, rest []byte) {
-	end := usualEnd(b)
-	if end < 0 {
-		end = closeEnd(b)
+// nextParameter cuts at the first comma outside of quotes. What has no value has nothing to show.
+func nextParameter(b []byte) (key, value, rest []byte) {
+	if key, value, rest, ok := usualParameter(b); ok {
+		return key, value, rest
 	}
-	return b[:end], b[min(end+1, len(b)):]
+	return anyParameter(b)
 }
 
-// closeEnd returns where the first parameter ends, however it is quoted.
-func closeEnd(b []byte) int {
-	quoted := false
-	for i := 0; i < len(b); i++ {
+// anyParameter cuts however it is quoted.
+func anyParameter(b []byte) (key, value, rest []byte) {
+	end, quoted := len(b), false
+	for i := 0; i < end; i++ {
 		switch {
 		case quoted && b[i] == '\\':
 			i++
 		case b[i] == '"':
 			quoted = !quoted
 		case b[i] == ',' && !quoted:
-			return i
+			end = i
 		}
 	}
-	return len(b)
+	key, value, _ = bytes.Cut(bytes.TrimSpace(b[:end]), []byte("="))
+	return bytes.TrimSpace(key), value, b[min(end+1, len(b)):]
 }
 
-// usualEnd returns the same for a parameter with at most one quoted string, and -1 when it takes a closer look.
-func usualEnd(b []byte) int {
-	end := indexFrom(b, 0, ',')
-	open := bytes.IndexByte(b[:end], '"')
-	if open < 0 {
-		return end
+// usualParameter is anyParameter for name=token and name="text". ok is false when it takes a closer look.
+func usualParameter(b []byte) (key, value, rest []byte, ok bool) {
+	equals := bytes.IndexByte(b, '=')
+	if equals < 0 {
+		return nil, nil, nil, false
 	}
-	closed := indexFrom(b, open+1, '"')
-	if closed == len(b) || bytes.IndexByte(b[open:closed], '\\') >= 0 {
-		return -1
+	for _, c := range b[:equals] {
+		if c == ',' || c == '"' {
+			return nil, nil, nil, false
+		}
 	}
-	end = indexFrom(b, closed+1, ',')
-	if bytes.IndexByte(b[closed+1:end], '"') >= 0 {
-		return -1
+	key, value = bytes.TrimSpace(b[:equals]), b[equals+1:]
+	if len(value) > 0 && (value[0] <= ' ' || value[0] >= 0x80) {
+		return nil, nil, nil, false
 	}
-	return end
-}
-
-// indexFrom returns where c stands first from a place on, or the length.
-func indexFrom(b []byte, from int, c byte) int {
-	if i := bytes.IndexByte(b[from:], c); i >= 0 {
-		return from + i
+	text := 0
+	if len(value) > 0 && value[0] == '"' {
+		closing := bytes.IndexByte(value[1:], '"')
+		if closing < 0 || bytes.IndexByte(value[1:1+closing], '\\') >= 0 {
+			return nil, nil, nil, false
+		}
+		text = closing + 2
 	}
-	return len(b)
+	end := text
+	for end < len(value) && value[end] != ',' {
+		if text > 0 || value[end] == '"' {
+			return nil, nil, nil, false
+		}
+		end++
+	}
+	return key, bytes.TrimSpace(value[:end]), value[min(end+1, len(value)):], true
 }
 
 func isKey(line []byte) bool { return keyOf(line) != "" }

@@ -108,7 +108,7 @@ func (s *shard) push(k *ring, text []byte) {
 
 // forgetOldest gives up a ring's oldest record, which is not its only one.
 func (s *shard) forgetOldest(k *ring) {
-	blocks := blocksOf(sizeOf(s.memory.block(k.first)))
+	blocks := int(s.memory.count[k.first])
 	first, last := k.first, k.first
 	for range blocks - 1 {
 		last = s.memory.next[last]
