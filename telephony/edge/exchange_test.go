@@ -42,14 +42,29 @@ type benchPhone struct {
 	user, ha1 string
 	cseq      int
 	nonce     []byte
+
+	parameters string // of its Contact
+	more       string // header lines
+}
+
+func newBenchPhone(user string) *benchPhone {
+	sum := md5.Sum([]byte(user + ":example.com:" + user))
+	return &benchPhone{user: user, ha1: hex.EncodeToString(sum[:]), more: "User-Agent: bench\r\n"}
+}
+
+// learn takes the nonce out of a challenge.
+func (p *benchPhone) learn(challenge []byte) {
+	_, nonce, _ := bytes.Cut(challenge, []byte(`nonce="`))
+	nonce, _, _ = bytes.Cut(nonce, []byte(`"`))
+	p.nonce = bytes.Clone(nonce)
 }
 
 func (p *benchPhone) request(authorization string) []byte {
 	p.cseq++
 	return fmt.Appendf(nil, "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bK%s%d\r\n"+
 		"Max-Forwards: 70\r\nFrom: <sip:%[1]s@example.com>;tag=t%[1]s\r\nTo: <sip:%[1]s@example.com>\r\nCall-ID: 7-%[1]s\r\n"+
-		"CSeq: %[2]d REGISTER\r\nContact: <sip:%[1]s@192.0.2.1:5060>\r\nExpires: 600\r\nUser-Agent: bench\r\n%[3]sContent-Length: 0\r\n\r\n",
-		p.user, p.cseq, authorization)
+		"CSeq: %[2]d REGISTER\r\nContact: <sip:%[1]s@192.0.2.1:5060>%[5]s\r\nExpires: 600\r\n%[4]s%[3]sContent-Length: 0\r\n\r\n",
+		p.user, p.cseq, authorization, p.more, p.parameters)
 }
 
 func (p *benchPhone) signed() []byte {
@@ -82,9 +97,7 @@ func BenchmarkExchange(b *testing.B) {
 	const atOnce = 500
 	phones := make([]*benchPhone, 10_000)
 	for i := range phones {
-		user := fmt.Sprint(100_000 + i)
-		sum := md5.Sum([]byte(user + ":example.com:" + user))
-		phones[i] = &benchPhone{user: user, ha1: hex.EncodeToString(sum[:])}
+		phones[i] = newBenchPhone(fmt.Sprint(100_000 + i))
 	}
 	source := netip.MustParseAddrPort("192.0.2.1:5060")
 	exchange := func(group []*benchPhone, timed bool) {
@@ -110,11 +123,7 @@ func BenchmarkExchange(b *testing.B) {
 		for i, p := range group {
 			messages[i] = p.request("")
 		}
-		send("401", func(i int, answer []byte) {
-			_, nonce, _ := bytes.Cut(answer, []byte(`nonce="`))
-			nonce, _, _ = bytes.Cut(nonce, []byte(`"`))
-			group[i].nonce = bytes.Clone(nonce)
-		})
+		send("401", func(i int, answer []byte) { group[i].learn(answer) })
 		for i, p := range group {
 			messages[i] = p.signed()
 		}
