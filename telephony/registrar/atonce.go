@@ -32,6 +32,7 @@ func (s *shard) decideAtOnce(req *Request, who *identity) (Decision, bool) {
 		s.mu.Unlock()
 		return Decision{Reply: refreshed(&s.r.rules, req, &bindings[0], now, who.reply), Outcome: Refreshed}, true
 	}
+	req.nameContacts()
 	decision := Decide(s.r.rules, state, req, now)
 	if decision.Reply.Status != 200 || decision.Outcome == Fetched || decision.Outcome == Retransmission {
 		return Decision{}, false

@@ -32,13 +32,13 @@ func (r *Registrar) RegisterAtOnce(ctx context.Context, req *Request, reply *Rep
 		s.finish(&who, who.outcome, reply)
 		return nil
 	}
-	req.nameContacts()
 	if who.ok {
 		req.To = who.subscriber.AoR // the same, but in memory that is kept anyway
 		if s.serveAtOnce(req, &who, reply) {
 			return nil
 		}
 	}
+	req.nameContacts()
 	return s.later(req.Own(), who)
 }
 

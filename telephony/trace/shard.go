@@ -10,6 +10,7 @@ type shard struct {
 	index   map[uint64]int32 // by the hash of an AoR: its ring
 	rings   []ring           // the first two stand between the newest and the oldest of each class
 	unused  []int32          // rings
+	last    int32            // ring that was written to
 	classes [2]class
 	text    []byte // of the record that is being written
 }
@@ -41,12 +42,15 @@ func (s *shard) init(budget int) {
 }
 
 func (s *shard) keep(hash uint64, m *Message, seq uint64) {
-	n, ok := s.index[hash]
-	if !ok {
-		n = s.newRing(hash)
-	} else {
-		s.unlink(n)
+	n := s.last
+	if s.rings[n].hash != hash || n < 2 { // an answer follows its request
+		var ok bool
+		if n, ok = s.index[hash]; !ok {
+			n = s.newRing(hash)
+		}
+		s.last = n
 	}
+	s.unlink(n)
 	k := &s.rings[n]
 	if m.Known && k.class == 0 { // it authenticated: out of the strangers' part
 		s.classes[0].used -= k.size()
@@ -83,7 +87,7 @@ func (s *shard) newRing(hash uint64) int32 {
 		n = int32(len(s.rings))
 		s.rings = append(s.rings, ring{})
 	}
-	s.rings[n] = ring{hash: hash, first: none, last: none}
+	s.rings[n] = ring{hash: hash, first: none, last: none, previous: n, next: n}
 	s.classes[0].used += ringSize
 	s.index[hash] = n
 	return n
@@ -128,6 +132,9 @@ func (s *shard) drop(n int32) {
 	s.classes[k.class].used -= k.size()
 	delete(s.index, k.hash)
 	s.unused = append(s.unused, n)
+	if s.last == n {
+		s.last = 0
+	}
 }
 
 // link makes the ring the one of its class that was heard of last.
