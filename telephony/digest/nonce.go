@@ -9,6 +9,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -34,6 +35,21 @@ type signer struct {
 	block cipher.Block
 	last  *atomic.Uint64 // number given out
 	text  *base64.Encoding
+	rooms *sync.Pool // of *nonceRoom
+}
+
+// nonceRoom is where a nonce is worked on: through the cipher's interface it would be garbage each time.
+type nonceRoom struct {
+	raw  [nonceLength]byte
+	mac  [aes.BlockSize]byte
+	text [nonceText]byte
+}
+
+func (s signer) room() *nonceRoom {
+	if r, ok := s.rooms.Get().(*nonceRoom); ok {
+		return r
+	}
+	return new(nonceRoom)
 }
 
 // newSigner derives the key of one node's one life: a nonce of another node or of an earlier life is unknown here,
@@ -48,14 +64,16 @@ func newSigner(key []byte, node string) signer {
 	if err != nil {
 		panic(err) // SHA-256 has the length of an AES key
 	}
-	s := signer{block: block, last: new(atomic.Uint64), text: base64.RawURLEncoding.Strict()}
+	s := signer{block: block, last: new(atomic.Uint64), text: base64.RawURLEncoding.Strict(), rooms: new(sync.Pool)}
 	s.last.Store(binary.BigEndian.Uint64(life)) // anywhere: the number tells nothing of how many came before
 	return s
 }
 
 // appendNonce appends a new nonce.
 func (s signer) appendNonce(dst []byte, now time.Time) []byte {
-	var b [nonceLength]byte
+	r := s.room()
+	defer s.rooms.Put(r)
+	b := &r.raw
 	binary.BigEndian.PutUint64(b[:], uint64(now.UnixMilli()))
 	binary.BigEndian.PutUint64(b[8:], s.last.Add(1))
 	s.block.Encrypt(b[nonceBody:], b[:nonceBody])
@@ -67,14 +85,14 @@ func (s signer) read(text string) (nonce, bool) {
 	if len(text) != nonceText {
 		return nonce{}, false
 	}
-	var room [nonceText]byte
-	var b [nonceLength]byte
-	if _, err := s.text.Decode(b[:], append(room[:0], text...)); err != nil {
+	r := s.room()
+	defer s.rooms.Put(r)
+	b := &r.raw
+	if _, err := s.text.Decode(b[:], append(r.text[:0], text...)); err != nil {
 		return nonce{}, false
 	}
-	var mac [aes.BlockSize]byte
-	s.block.Encrypt(mac[:], b[:nonceBody])
-	if subtle.ConstantTimeCompare(mac[:], b[nonceBody:]) != 1 {
+	s.block.Encrypt(r.mac[:], b[:nonceBody])
+	if subtle.ConstantTimeCompare(r.mac[:], b[nonceBody:]) != 1 {
 		return nonce{}, false
 	}
 	return nonce{

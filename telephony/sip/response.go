@@ -143,7 +143,10 @@ func appendTopVia(dst []byte, req *wire.Message, src netip.AddrPort) []byte {
 		if !more {
 			break
 		}
-		whole := bytes.TrimRight(params[:len(params)-len(next)], " \t")
+		whole := params[:len(params)-len(next)]
+		for len(whole) > 0 && (whole[len(whole)-1] == ' ' || whole[len(whole)-1] == '\t') {
+			whole = whole[:len(whole)-1]
+		}
 		switch {
 		case wire.EqualFold(name, "received"):
 		case wire.EqualFold(name, "rport"):

@@ -81,3 +81,18 @@ func FuzzHeadEnd(f *testing.F) {
 		}
 	})
 }
+
+// A list is cut at the same place whether or not a quote stands after it.
+func FuzzUntil(f *testing.F) {
+	for _, s := range []string{"<a,b>,c", "a<b,>,<,", "<<a,>,b", ">,<", ",", "<a;b>;c", "a,b"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if bytes.IndexByte(b, '"') >= 0 {
+			return
+		}
+		if fast, slow := wire.Until(b, ','); fast != slow {
+			t.Errorf("%q: %d or %d", b, fast, slow)
+		}
+	})
+}

@@ -27,6 +27,9 @@ func until(b []byte, stop byte) int {
 	if bytes.IndexByte(b[:at], '"') < 0 && bytes.IndexByte(b[:at], '<') < 0 { // mostly
 		return at
 	}
+	if bytes.IndexByte(b, '"') < 0 {
+		return untilUnquoted(b, stop)
+	}
 	quoted, angle := false, false
 	for i := 0; i < len(b); i++ {
 		c := b[i]
@@ -45,6 +48,25 @@ func until(b []byte, stop byte) int {
 		}
 	}
 	return len(b)
+}
+
+// untilUnquoted is until for text without quotes.
+func untilUnquoted(b []byte, stop byte) int {
+	for from := 0; ; {
+		at := bytes.IndexByte(b[from:], stop)
+		if at < 0 {
+			return len(b)
+		}
+		open := bytes.IndexByte(b[from:from+at], '<')
+		if open < 0 {
+			return from + at
+		}
+		closing := bytes.IndexByte(b[from+open:], '>')
+		if closing < 0 {
+			return len(b)
+		}
+		from += open + closing + 1
+	}
 }
 
 // NextParam cuts the first ";name" or ";name=value" off a parameter list. A quoted value is given without its quotes,

@@ -27,7 +27,10 @@ func ParseVia(line []byte) (v Via, rest []byte, ok bool) {
 		return Via{}, nil, false
 	}
 	after := value[second+1:]
-	start := len(after) - len(bytes.TrimLeft(after, " \t"))
+	start := 0
+	for start < len(after) && isSpace(after[start]) {
+		start++
+	}
 	length := indexSpace(after[start:])
 	if length < 1 || !allToken(after[start:start+length]) {
 		return Via{}, nil, false
