@@ -1,0 +1,197 @@
+package digest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// parameter is one name=value of the header.
+type parameter struct {
+	name, value     string
+	quoted, escaped bool
+}
+
+// name is a parameter that is looked at.
+type name uint8
+
+const (
+	username name = iota
+	realm
+	nonceName
+	uri
+	response // up to here every answer has them
+	algorithm
+	qop
+	nonceCount
+	cnonce
+	userhash
+	encodedUsername
+	unknown
+)
+
+var names = [unknown]string{"username", "realm", "nonce", "uri", "response", "algorithm", "qop", "nc", "cnonce", "userhash", "username*"}
+
+// nameOf finds a parameter by its name without regard to case.
+func nameOf(text string) name {
+	n := unknown
+	switch len(text) {
+	case 2:
+		n = nonceCount
+	case 3:
+		if n = uri; text[0]|0x20 == 'q' {
+			n = qop
+		}
+	case 5:
+		if n = realm; text[0]|0x20 == 'n' {
+			n = nonceName
+		}
+	case 6:
+		n = cnonce
+	case 8:
+		switch text[4] | 0x20 {
+		case 'n':
+			n = username
+		case 'h':
+			n = userhash
+		default:
+			n = response
+		}
+	case 9:
+		if n = algorithm; text[0]|0x20 == 'u' {
+			n = encodedUsername
+		}
+	}
+	if n != unknown && !strings.EqualFold(text, names[n]) {
+		return unknown
+	}
+	return n
+}
+
+// parameters are those of one header.
+type parameters struct {
+	known  [unknown]parameter // those without a name are not there
+	others []string           // names of the others
+	count  int
+}
+
+// add reports whether the parameter is the first of its name.
+func (l *parameters) add(p parameter) bool {
+	l.count++
+	if n := nameOf(p.name); n != unknown {
+		again := l.has(n)
+		l.known[n] = p
+		return !again
+	}
+	for _, other := range l.others {
+		if strings.EqualFold(other, p.name) {
+			return false
+		}
+	}
+	l.others = append(l.others, p.name)
+	return true
+}
+
+func (l *parameters) has(n name) bool { return l.known[n].name != "" }
+
+// scanner walks over a header value; it never goes back, so that its cost is linear.
+type scanner struct{ rest string }
+
+func (s *scanner) parameter() (parameter, error) {
+	p := parameter{name: s.token()}
+	s.skipSpace()
+	if p.name == "" || !s.accept('=') {
+		return p, errors.New("a parameter is not name=value")
+	}
+	s.skipSpace()
+	if !s.accept('"') {
+		if p.value = s.token(); p.value == "" {
+			return p, fmt.Errorf("%s has no value", p.name)
+		}
+		return p, nil
+	}
+	p.quoted = true
+	var ok bool
+	if p.value, p.escaped, ok = s.quoted(); !ok {
+		return p, fmt.Errorf("%s has a bad quoted string", p.name)
+	}
+	return p, nil
+}
+
+// quoted reads up to the closing quote and takes escapes away (RFC 3261 §25.1 quoted-string).
+func (s *scanner) quoted() (value string, escaped, ok bool) {
+	var b strings.Builder
+	plain := 0
+	for plain < len(s.rest) && quotable(s.rest[plain]) {
+		plain++
+	}
+	for i := plain; i < len(s.rest); i++ {
+		switch c := s.rest[i]; {
+		case c == '"':
+			value = s.rest[:i]
+			if escaped {
+				value = b.String()
+			}
+			s.rest = s.rest[i+1:]
+			return value, escaped, true
+		case c == '\\':
+			if i+1 == len(s.rest) || s.rest[i+1] < ' ' {
+				return "", false, false
+			}
+			if !escaped {
+				b.WriteString(s.rest[:i])
+				escaped = true
+			}
+			i++
+			b.WriteByte(s.rest[i])
+		case c < ' ' && c != '\t' || c == 0x7f:
+			return "", false, false
+		case escaped:
+			b.WriteByte(c)
+		}
+	}
+	return "", false, false
+}
+
+// quotable reports whether c stands for itself in a quoted string: nearly all do.
+func quotable(c byte) bool { return c >= ' ' && c != '"' && c != '\\' && c != 0x7f }
+
+func (s *scanner) token() string {
+	i := 0
+	for i < len(s.rest) && tokenByte(s.rest[i]) {
+		i++
+	}
+	t := s.rest[:i]
+	s.rest = s.rest[i:]
+	return t
+}
+
+func (s *scanner) accept(c byte) bool {
+	if s.rest == "" || s.rest[0] != c {
+		return false
+	}
+	s.rest = s.rest[1:]
+	return true
+}
+
+// skipSpace skips linear white space and returns how much there was. Folded lines arrive unfolded.
+func (s *scanner) skipSpace() int {
+	n := 0
+	for n < len(s.rest) && (s.rest[n] == ' ' || s.rest[n] == '\t') {
+		n++
+	}
+	s.rest = s.rest[n:]
+	return n
+}
+
+// tokenByte reports whether c may stand in a token (RFC 3261 §25.1).
+func tokenByte(c byte) bool {
+	const low, high = 0x3ff6ca200000000, 0x47ffffff87fffffe // a bit for each character below 64, and below 128
+	switch {
+	case c < 64:
+		return low>>c&1 == 1
+	case c < 128:
+		return high>>(c-64)&1 == 1
+	}
+	return false
+}
