@@ -89,6 +89,16 @@ func dialogHeaders(l *Leg) []telephony.Header {
 		telephony.Header{Name: "Supported", Value: supported})
 }
 
+// formingHeaders are those of a response that forms a dialog: a proxy that recorded itself must stand in the caller's
+// route too (RFC 3261 §12.1.1).
+func formingHeaders(l *Leg) []telephony.Header {
+	headers := dialogHeaders(l)
+	for _, r := range l.Dialog.Routes {
+		headers = append(headers, telephony.Header{Name: "Record-Route", Value: r})
+	}
+	return headers
+}
+
 // reason is a Reason header's value (RFC 3326); empty for an ordinary end.
 func reason(c telephony.Cause) string {
 	if c.Code == 200 && c.Text != elsewhere {

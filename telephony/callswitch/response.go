@@ -99,7 +99,7 @@ func (t *turn) progress(from *Leg, status int) {
 	if f.State == Early && !(early && f.Session.State != Stable) {
 		return // told already
 	}
-	r.Headers = dialogHeaders(f)
+	r.Headers = formingHeaders(f)
 	describe := t.answerWith
 	if f.offersFirst() {
 		describe = t.offerWith
@@ -245,7 +245,7 @@ func (t *turn) connect(l *Leg) {
 
 // accept answers a leg's first INVITE with what another leg has agreed.
 func (t *turn) accept(f, with *Leg) *Refusal {
-	r := signal.Reply{Tx: f.Invite.Theirs, Status: 200, Headers: dialogHeaders(f)}
+	r := signal.Reply{Tx: f.Invite.Theirs, Status: 200, Headers: formingHeaders(f)}
 	if !f.agreedEarly() {
 		describe := t.offerWith
 		if f.Invite.Offered {

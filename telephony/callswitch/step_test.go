@@ -3,6 +3,7 @@ package callswitch_test
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -591,5 +592,32 @@ func TestMediaThatStopsEndsTheCallUnlessHeld(t *testing.T) {
 	if w.call.Cause.Code != 0 {
 		t.Errorf("a held call ended by %v", w.call.Cause)
 	}
+	w.finish()
+}
+
+// A proxy in front of the caller learns from the response alone that it is in the dialog (RFC 3261 §12.1.1).
+func TestResponsesThatFormADialogNameWhoRecordedTheRoute(t *testing.T) {
+	w := newWorld(t.Fatalf)
+	recorded := []string{"<sip:192.0.2.20;lr>", "<sip:192.0.2.21;transport=tls;lr>"}
+	w.change = func(r *signal.Request) { r.RecordRoute = recorded }
+	tx := w.invite(true)
+	out, _ := w.sentTo(2, "INVITE")
+	w.respond(out, 180, nil)
+	w.respond(out, 200, nil)
+	if len(w.told) != 2 {
+		t.Fatalf("the caller got %d responses", len(w.told))
+	}
+	for _, r := range w.told {
+		var told []string
+		for _, h := range r.Headers {
+			if h.Name == "Record-Route" {
+				told = append(told, h.Value)
+			}
+		}
+		if !slices.Equal(told, recorded) {
+			t.Errorf("the %d has Record-Route %q", r.Status, told)
+		}
+	}
+	w.ack(tx, false)
 	w.finish()
 }
