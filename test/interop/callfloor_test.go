@@ -5,10 +5,12 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
-	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"demarc/internal/config"
 )
 
 // caller is a phone that makes and takes calls. What is done is done to its newest call.
@@ -41,7 +43,7 @@ const (
 	theirPassword = "everybody-has-the-same"
 )
 
-func newCallFloor(t *testing.T, withBrowser bool) *callFloor {
+func newCallFloor(t *testing.T, withBrowser bool, change ...func(*config.Config)) *callFloor {
 	t.Helper()
 	users := strings.Builder{}
 	users.WriteString("pbx: {domain: " + domain + ", realm: " + domain + "}\nusers:\n")
@@ -49,7 +51,7 @@ func newCallFloor(t *testing.T, withBrowser bool) *callFloor {
 		fmt.Fprintf(&users, "  - {extension: \"%d\", name: Person %d, email: p%d@pbx.test, password: %s}\n",
 			firstPerson+n, n, n, theirPassword)
 	}
-	f := &callFloor{system: newGatewayOf(t, users.String())}
+	f := &callFloor{system: newGatewayOf(t, users.String(), change...)}
 	f.system.admin.open(f.system.signInLink())
 	f.system.admin.press("", nil)
 	if withBrowser {
@@ -84,28 +86,47 @@ func (m model) String() string {
 	return m.program + "-" + m.media
 }
 
+func (m model) transport() string {
+	if m.media == "plain" {
+		return "udp"
+	}
+	return "tls"
+}
+
 // person returns the extension of somebody who has no phone yet.
 func (f *callFloor) person() string { return fmt.Sprint(firstPerson - 1 + int(f.people.Add(1))) }
 
 // seat starts a phone of a model for a person who has no other one, and waits until it is registered.
 func (f *callFloor) seat(t *testing.T, m model, hertz int) seat {
 	t.Helper()
+	if m.program != "page" {
+		return f.seatAt(t, f.system.sip(m.transport()), m, hertz)
+	}
 	extension := f.person()
-	s := seat{extension: extension, hertz: float64(hertz)}
+	server := fmt.Sprintf("wss://localhost:%d/sip", f.system.sip("wss").Port())
+	return f.sits(t, extension, hertz, newWebphone(t, f.browser, f.pages, server, float64(hertz), extension, theirPassword))
+}
+
+// seatAt starts a phone whose server is another one than the gateway, a proxy in front of it.
+func (f *callFloor) seatAt(t *testing.T, server netip.AddrPort, m model, hertz int) seat {
+	t.Helper()
+	extension := f.person()
 	switch m.program {
 	case "baresip":
-		s.caller = f.baresip(t, m, extension, hertz)
+		return f.sits(t, extension, hertz, f.baresip(t, server, m, extension, hertz))
 	case "linphone":
-		s.caller = f.linphone(t, m, extension, hertz)
-	case "page":
-		server := fmt.Sprintf("wss://localhost:%d/sip", f.system.sip("wss").Port())
-		s.caller = newWebphone(t, f.browser, f.pages, server, float64(hertz), extension, theirPassword)
-	default:
-		t.Fatalf("%s is no program of the test's", m.program)
+		return f.sits(t, extension, hertz, f.linphone(t, server, m, extension, hertz))
 	}
+	t.Fatalf("%s is no program of the test's", m.program)
+	return seat{}
+}
+
+// sits waits until a phone is registered.
+func (f *callFloor) sits(t *testing.T, extension string, hertz int, phone caller) seat {
+	t.Helper()
 	f.tell(t, extension)
-	s.awaitRegistered()
-	return s
+	phone.awaitRegistered()
+	return seat{caller: phone, extension: extension, hertz: float64(hertz)}
 }
 
 // tell logs the messages of a person's phones when the test fails.
@@ -114,41 +135,33 @@ func (f *callFloor) tell(t *testing.T, extension string) {
 		if !t.Failed() {
 			return
 		}
-		var trace struct {
-			Messages []struct {
-				Inbound bool
-				Text    string
-			}
-		}
-		f.system.admin.call(http.MethodGet, "/v1/trace?of="+extension+"@"+domain, nil, &trace)
-		for _, m := range trace.Messages {
+		for _, m := range f.messages(extension) {
 			t.Logf("%s, from the phone: %v\n%s", extension, m.Inbound, m.Text)
 		}
 	})
 }
 
-func (f *callFloor) baresip(t *testing.T, m model, extension string, hertz int) caller {
-	transport, encryption := "tls", map[string]string{"sdes": "srtp-mand", "dtls": "dtls_srtp"}[m.media]
-	if m.media == "plain" {
-		transport = "udp"
-	}
+func (f *callFloor) baresip(t *testing.T, server netip.AddrPort, m model, extension string, hertz int) caller {
+	encryption := map[string]string{"sdes": "srtp-mand", "dtls": "dtls_srtp"}[m.media]
 	account := fmt.Sprintf("<sip:%[1]s@%[2]s;transport=%[3]s>;auth_user=%[1]s;auth_pass=%[4]s;"+
-		"outbound=\"sip:%[5]s;transport=%[3]s\";sipnat=outbound;regint=60;mediaenc=%[6]s",
-		extension, domain, transport, theirPassword, f.system.sip(transport), encryption)
+		"outbound=\"sip:%[5]s;transport=%[3]s\";regint=60;mediaenc=%[6]s",
+		extension, domain, m.transport(), theirPassword, server, encryption)
+	if server == f.system.sip(m.transport()) { // not every proxy has connections of the phone's own (RFC 5626)
+		account += ";sipnat=outbound"
+	}
 	if m.codecs != "" {
 		account += ";audio_codecs=" + m.codecs
 	}
 	return newBarephone(t, hertz, account, "sip_listen 127.0.0.1:0", "sip_cafile "+f.system.caFile)
 }
 
-func (f *callFloor) linphone(t *testing.T, m model, extension string, hertz int) caller {
-	transport, encryption := "tls", map[string]string{"sdes": "srtp", "dtls": "dtls", "plain": "none"}[m.media]
-	mandatory := 1
+func (f *callFloor) linphone(t *testing.T, at netip.AddrPort, m model, extension string, hertz int) caller {
+	encryption, mandatory := map[string]string{"sdes": "srtp", "dtls": "dtls", "plain": "none"}[m.media], 1
 	if m.media == "plain" {
-		transport, mandatory = "udp", 0 // it drops all plain packets, its own too, where protected ones are mandatory
+		mandatory = 0 // it drops all plain packets, its own too, where protected ones are mandatory
 	}
 	hash := md5.Sum([]byte(extension + ":" + domain + ":" + theirPassword))
-	server := fmt.Sprintf("sip:localhost:%d;transport=%s", f.system.sip(transport).Port(), transport)
+	server := fmt.Sprintf("sip:localhost:%d;transport=%s", at.Port(), m.transport())
 	return newLinecaller(t, float64(hertz), fmt.Sprintf("sip_port=-1\nsip_tcp_port=-1\nroot_ca=%s\ndefault_proxy=0\n"+
 		"media_encryption=%s\nmedia_encryption_mandatory=%d", f.system.caFile, encryption, mandatory),
 		fmt.Sprintf("[proxy_0]\nreg_proxy=<%[1]s>\nreg_route=<%[1]s;lr>\nreg_identity=sip:%[2]s@%[3]s\nrealm=%[3]s\n"+

@@ -19,18 +19,25 @@ import (
 // kamailio starts a Path-adding proxy in front of a listener of the gateway, and returns where phones reach it.
 func kamailio(t *testing.T, upstream string) netip.AddrPort {
 	t.Helper()
+	return kamailioOf(t, "kamailio-path.cfg", nil, "UPSTREAM", upstream)
+}
+
+// kamailioOf starts one from a file of testdata, in which words are replaced by others.
+func kamailioOf(t *testing.T, file string, args []string, words ...string) netip.AddrPort {
+	t.Helper()
 	modules, err := filepath.Glob("/usr/lib/*/kamailio/modules/path.so")
 	if err != nil || len(modules) == 0 {
 		t.Fatal("kamailio is not installed: run test/setup/packages")
 	}
-	text, err := os.ReadFile("testdata/kamailio-path.cfg")
+	text, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	port, dir := freePort(t), t.TempDir()
-	cfg := write(t, dir, "kamailio.cfg", strings.NewReplacer("PORT", port, "UPSTREAM", upstream, "MODULES", filepath.Dir(modules[0])).
-		Replace(string(text)))
-	start(t, dir, "kamailio", "-DD", "-E", "-f", cfg, "-Y", dir, "-w", dir)
+	words = append(words, "PORT", port, "MODULES", filepath.Dir(modules[0]))
+	cfg := write(t, dir, "kamailio.cfg", strings.NewReplacer(words...).Replace(string(text)))
+	args = append([]string{"-DD", "-E", "-x", "fm", "-X", "fm", "-f", cfg, "-Y", dir, "-w", dir}, args...)
+	start(t, dir, "kamailio", args...)
 	n, _ := strconv.Atoi(port)
 	address := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(n))
 	eventually(t, "kamailio listens", func() (bool, any) {

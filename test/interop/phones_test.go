@@ -95,17 +95,18 @@ func modules(t *testing.T) string {
 // sipp runs one scenario of testdata once, with further keywords, and returns how it ended.
 func sipp(t *testing.T, scenario string, server netip.AddrPort, user, domain, password string, keys ...string) error {
 	t.Helper()
-	return sippOn(t, freeUDPPort(t), scenario, server, user, domain, password, keys...)
+	return sippAt(t, "127.0.0.1:"+freeUDPPort(t), scenario, server, user, domain, password, keys...)
 }
 
-// sippOn does that from a port.
-func sippOn(t *testing.T, port, scenario string, server netip.AddrPort, user, domain, password string, keys ...string) error {
+// sippAt does that from an address and port.
+func sippAt(t *testing.T, local, scenario string, server netip.AddrPort, user, domain, password string, keys ...string) error {
 	t.Helper()
+	address, port, _ := net.SplitHostPort(local)
 	path, err := filepath.Abs(filepath.Join("testdata", scenario))
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{server.String(), "-sf", path, "-m", "1", "-t", "u1", "-i", "127.0.0.1", "-p", port, "-s", user,
+	args := []string{server.String(), "-sf", path, "-m", "1", "-t", "u1", "-i", address, "-p", port, "-s", user,
 		"-au", user, "-ap", password, "-key", "domain", domain, "-nostdin", "-trace_err", "-timeout", "30s", "-timeout_error"}
 	for i := 0; i+1 < len(keys); i += 2 {
 		args = append(args, "-key", keys[i], keys[i+1])
@@ -116,7 +117,13 @@ func sippOn(t *testing.T, port, scenario string, server netip.AddrPort, user, do
 // freeUDPPort returns a port that was free a moment ago, for a program that would take 5060 otherwise.
 func freeUDPPort(t *testing.T) string {
 	t.Helper()
-	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	return freePortAt(t, "127.0.0.1")
+}
+
+// freePortAt does that for another address.
+func freePortAt(t *testing.T, address string) string {
+	t.Helper()
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(address)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -135,9 +136,15 @@ func pracks(cseq int, body string) string {
 // sippRun starts sipp with a scenario on a port, for one call.
 func (f *callFloor) sippRun(t *testing.T, s scenario, extension, callee, port string) *program {
 	t.Helper()
+	return f.sippRunAt(t, "127.0.0.1", s, extension, callee, port)
+}
+
+// sippRunAt does that at another address of this host. What it sends and gets is in messages.log.
+func (f *callFloor) sippRunAt(t *testing.T, address string, s scenario, extension, callee, port string) *program {
+	t.Helper()
 	dir := t.TempDir()
 	path := write(t, dir, "scenario.xml", s.text())
-	args := []string{f.system.sip("udp").String(), "-sf", path, "-m", "1", "-t", "u1", "-i", "127.0.0.1", "-p", port, "-s", extension,
+	args := []string{f.system.sip("udp").String(), "-sf", path, "-m", "1", "-t", "u1", "-i", address, "-p", port, "-s", extension,
 		"-au", extension, "-ap", theirPassword, "-key", "domain", domain, "-key", "callee", callee, "-nostdin", "-aa",
 		"-trace_err", "-trace_msg", "-message_file", filepath.Join(dir, "messages.log"), "-timeout", "60s", "-timeout_error"}
 	return start(t, dir, "sipp", args...)
@@ -146,11 +153,16 @@ func (f *callFloor) sippRun(t *testing.T, s scenario, extension, callee, port st
 // sippCallee registers a person on a port and waits there for a call with a scenario.
 func (f *callFloor) sippCallee(t *testing.T, extension string, s scenario) *program {
 	t.Helper()
-	port := freeUDPPort(t)
-	if err := sippOn(t, port, "register.xml", f.system.sip("udp"), extension, domain, theirPassword); err != nil {
+	return f.sippCalleeAt(t, "127.0.0.1", extension, s)
+}
+
+func (f *callFloor) sippCalleeAt(t *testing.T, address, extension string, s scenario) *program {
+	t.Helper()
+	port := freePortAt(t, address)
+	if err := sippAt(t, net.JoinHostPort(address, port), "register.xml", f.system.sip("udp"), extension, domain, theirPassword); err != nil {
 		t.Fatalf("sipp does not register: %v", err)
 	}
-	return f.sippRun(t, s, extension, "", port)
+	return f.sippRunAt(t, address, s, extension, "", port)
 }
 
 // sippCaller calls somebody with a scenario.
