@@ -225,7 +225,7 @@ func TestForgedPacketsAtAPortCostNoMemory(t *testing.T) {
 	f := start(t, nil)
 	a, b := f.call(setting{suite: "AES_CM_128_HMAC_SHA1_80"}), f.call(setting{})
 	f.media.Relay(a.id, b.id)
-	const many, ahead = 100_000, 150 // fewer than a socket's queue holds
+	const many, ahead = 1_000_000, 150 // fewer than a socket's queue holds
 	before := heap()
 	forger, forged := listenUDP(t), make([]byte, 182)
 	forged[0] = 0x80
