@@ -108,6 +108,17 @@ func TestSippCalls(t *testing.T) {
 			steps(invited(plainSDP), answered, storm(3, 50), leaves(53)),
 			[]scenario{steps(answers, left)},
 		},
+		"UPDATE, with an offer and without": {
+			steps(invited(plainSDP), answered, scenario{request("UPDATE", 3, "[next_url]", "", "[routes]"), got(200),
+				request("UPDATE", 4, "[next_url]", plainSDP, "[routes]"), got(200)}, leaves(5)),
+			[]scenario{steps(answers, left)},
+		},
+		"the caller insists on PRACK": {
+			steps(invited(plainSDP)[:4], scenario{untagged(request("INVITE", 2, callee, plainSDP, "[authentication]", "Require: 100rel")),
+				maybe(100), got(180), request("PRACK", 3, "[next_url]", "", "[routes]", "RAck: 1 2 INVITE"), got(200), got(200),
+				ack(2, "")}, leaves(4)),
+			[]scenario{steps(answers, left)},
+		},
 		"the ACK is lost": { // the 200 comes again for 32 s, and then both are hung up
 			steps(invited(plainSDP), scenario{maybe(180), got(200)}, left),
 			[]scenario{steps(answers, left)},
