@@ -20,16 +20,41 @@ type counts struct {
 	floor int64       // nonces issued up to here have been forgotten; Unix milliseconds
 }
 
-// countSlot holds the used nonces that were issued from a moment on. It has no pointers, for there are many.
+// countSlot holds the used nonces that were issued from a moment on. There are many, nearly all of them used once, with the
+// count 1, and numbered in turn: a bit is enough for one of those.
 type countSlot struct {
 	from   int64
-	nonces map[uint64]window
+	size   int               // nonces
+	once   map[uint64]uint64 // by number/64: those with the count 1
+	nonces map[uint64]window // those with others
+}
+
+func newCountSlot(from int64) countSlot {
+	return countSlot{from: from, once: make(map[uint64]uint64), nonces: make(map[uint64]window)}
+}
+
+func (s *countSlot) find(id uint64) (w window, known bool) {
+	if w, known = s.nonces[id]; known {
+		return w, true
+	}
+	if s.once[id/64]>>(id%64)&1 == 1 {
+		return window{top: 1, used: 1}, true
+	}
+	return window{}, false
+}
+
+func (s *countSlot) put(id uint64, w window) {
+	if w == (window{top: 1, used: 1}) {
+		s.once[id/64] |= 1 << (id % 64)
+		return
+	}
+	s.nonces[id] = w
 }
 
 func newCounts(lifetime time.Duration, limit int) *counts {
 	return &counts{
 		width: max(lifetime.Milliseconds()/countSlots, 1), limit: limit,
-		slots: []countSlot{{nonces: make(map[uint64]window)}}, floor: -1,
+		slots: []countSlot{newCountSlot(0)}, floor: -1,
 	}
 }
 
@@ -49,13 +74,14 @@ func (c *counts) use(n nonce, nc uint32, now time.Time, lifetime time.Duration) 
 	for c.slots[at].from > issued {
 		at--
 	}
-	nonces := c.slots[at].nonces
-	w, known := nonces[n.id]
+	slot := &c.slots[at]
+	w, known := slot.find(n.id)
 	if !w.use(nc) {
 		return Replayed
 	}
-	nonces[n.id] = w
+	slot.put(n.id, w)
 	if !known {
+		slot.size++
 		c.size++
 	}
 	return OK
@@ -65,9 +91,9 @@ func (c *counts) use(n nonce, nc uint32, now time.Time, lifetime time.Duration) 
 // this one may be in the old slot already.
 func (c *counts) begin(now int64) {
 	last := c.slots[len(c.slots)-1]
-	full := len(last.nonces) >= max(1, c.limit/countSlots) || c.size >= c.limit
+	full := last.size >= max(1, c.limit/countSlots) || c.size >= c.limit
 	if now >= last.from && (full || now-last.from >= c.width) {
-		c.slots = append(c.slots, countSlot{from: now + 1, nonces: make(map[uint64]window)})
+		c.slots = append(c.slots, newCountSlot(now+1))
 	}
 	for c.size >= c.limit && len(c.slots) > 1 {
 		c.forgetOldest()
@@ -76,7 +102,7 @@ func (c *counts) begin(now int64) {
 
 // forgetOldest drops a slot. The floor rises with it, so that a clock set back brings no nonce to life again.
 func (c *counts) forgetOldest() {
-	c.size -= len(c.slots[0].nonces)
+	c.size -= c.slots[0].size
 	c.slots = append(c.slots[:0], c.slots[1:]...)
 	c.floor = c.slots[0].from - 1
 }

@@ -1,67 +1,55 @@
 package registrar
 
 import (
+	"math"
 	"time"
-
-	"demarc/telephony"
 )
 
 // alarmStep is how finely bindings end.
 const alarmStep = 250 * time.Millisecond
 
-// alarm knows which AoR to look at when. An AoR stands in it once: at its earliest end as of the time it was set, so
-// that a refresh costs nothing here.
+// alarm knows which slot to look at when. A slot stands in it once: at the earliest time that was set, so that a refresh costs
+// nothing here. Nothing is taken out: who is looked at too early, or is somebody else by then, is set again.
 type alarm struct {
 	began time.Time
 	last  int64 // steps that have been looked at
-	steps map[int64][]telephony.AoR
-	next  map[telephony.AoR]int64
+	steps map[int64][]uint32
+	next  []uint32 // by slot: its step and 1, or 0
 }
 
 func newAlarm(now time.Time) alarm {
-	return alarm{began: now, last: -1, steps: make(map[int64][]telephony.AoR), next: make(map[telephony.AoR]int64)}
+	return alarm{began: now, last: -1, steps: make(map[int64][]uint32)}
 }
 
-// set makes the AoR due when the first of the bindings has to be looked at.
-func (a *alarm) set(aor telephony.AoR, bindings []Binding, node string, now time.Time) {
-	if len(bindings) == 0 {
+// at makes a slot due at a time, or leaves it due at an earlier one.
+func (a *alarm) at(slot uint32, t time.Time) {
+	step := min(max(a.step(t)+1, a.last+1), math.MaxUint32-1)
+	for int(slot) >= len(a.next) {
+		a.next = append(a.next, 0)
+	}
+	if set := int64(a.next[slot]); set != 0 && set-1 <= step {
 		return
 	}
-	first := bindings[0].endsAt(node, now)
-	for i := range bindings[1:] {
-		if ends := bindings[1+i].endsAt(node, now); ends.Before(first) {
-			first = ends
-		}
-	}
-	a.at(aor, first)
+	a.next[slot] = uint32(step + 1)
+	a.steps[step] = append(a.steps[step], slot)
 }
 
-// at makes the AoR due at a time, or leaves it due at an earlier one.
-func (a *alarm) at(aor telephony.AoR, t time.Time) {
-	step := max(a.step(t)+1, a.last+1)
-	if at, ok := a.next[aor]; ok && at <= step {
-		return
-	}
-	a.next[aor] = step
-	a.steps[step] = append(a.steps[step], aor)
-}
-
-// due takes out up to limit AoRs whose time has come.
-func (a *alarm) due(now time.Time, limit int) []telephony.AoR {
+// due takes out up to limit slots whose time has come.
+func (a *alarm) due(now time.Time, limit int) []uint32 {
 	current := a.step(now)
 	if current < a.last { // the clock was set back
 		a.last = current
 		return nil
 	}
-	var found []telephony.AoR
+	var found []uint32
 	for step := a.last + 1; step <= current && len(a.steps) > 0; step++ {
 		waiting := a.steps[step]
 		for len(waiting) > 0 && len(found) < limit {
-			aor := waiting[0]
+			slot := waiting[0]
 			waiting = waiting[1:]
-			if a.next[aor] == step {
-				delete(a.next, aor)
-				found = append(found, aor)
+			if int64(a.next[slot]) == step+1 {
+				a.next[slot] = 0
+				found = append(found, slot)
 			}
 		}
 		if len(waiting) > 0 {

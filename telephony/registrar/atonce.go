@@ -24,26 +24,29 @@ func (s *shard) decideAtOnce(req *Request, who *identity) (Decision, bool) {
 	if !s.queue.idle() {
 		return Decision{}, false
 	}
-	now, bindings := s.r.now(), s.bindings[req.To]
-	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: bindings}
+	s.before = s.locations.appendOf(s.before[:0], req.To)
+	now := s.r.now()
+	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: s.before}
 	if until, ok := refresh(&s.r.rules, &state, req, now); ok {
+		b := &s.before[0]
+		b.CSeq, b.RefreshedAt, b.Expires = req.CSeq, now, until
 		s.mu.Lock()
-		bindings[0].CSeq, bindings[0].RefreshedAt, bindings[0].Expires = req.CSeq, now, until
+		s.locations.prolong(b)
 		s.mu.Unlock()
-		return Decision{Reply: refreshed(&s.r.rules, req, &bindings[0], now, who.reply), Outcome: Refreshed}, true
+		return Decision{Reply: refreshed(&s.r.rules, req, b, now, who.reply), Outcome: Refreshed}, true
 	}
 	req.nameContacts()
 	decision := Decide(s.r.rules, state, req, now)
 	if decision.Reply.Status != 200 || decision.Outcome == Fetched || decision.Outcome == Retransmission {
 		return Decision{}, false
 	}
-	s.note(req.To, decision.Bindings)
+	s.note(s.before, decision.Bindings)
 	if len(decision.Changes) > 0 {
 		s.owe(decision.Changes)
 		s.notePush(decision.Changes)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(req.To, decision.Bindings)
+	s.put(req.To, s.before, decision.Bindings)
 	return decision, true
 }

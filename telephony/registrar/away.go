@@ -22,7 +22,7 @@ func (s *shard) fromMemory(j *job) (a answer) {
 			a = answer{j, Reply{Status: 500}, Failed}
 		}
 	}()
-	before := s.bindings[j.req.To]
+	before := s.locations.of(j.req.To)
 	decision, ok := s.consider(before, j.req, &j.who)
 	switch {
 	case !ok:
@@ -35,7 +35,7 @@ func (s *shard) fromMemory(j *job) (a answer) {
 		return answer{j, s.r.unavailable(), StoreAway}
 	}
 	d := s.newDraft()
-	d.set(j.req.To, decision.Bindings)
+	d.set(j.req.To, before, decision.Bindings)
 	d.changes = decision.Changes
 	s.keepUnsaved(d)
 	shorten(decision.Reply.Bindings, decision.Bindings, now)
@@ -70,11 +70,11 @@ func shorten(replies []ReplyBinding, bindings []Binding, now time.Time) {
 
 // keepUnsaved applies a draft to memory and remembers what the store has missed.
 func (s *shard) keepUnsaved(d *draft) {
-	for aor, bindings := range d.bindings {
-		for _, b := range bindings {
+	for _, of := range d.bindings {
+		for _, b := range of.after {
 			s.unsaved[b.ID()] = struct{}{}
 		}
-		for _, b := range s.bindings[aor] {
+		for _, b := range of.before {
 			s.unsaved[b.ID()] = struct{}{}
 		}
 	}

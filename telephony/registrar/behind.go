@@ -15,8 +15,7 @@ import (
 func (s *shard) behind() bool { return s.r.volatile && !s.r.storeAway() }
 
 // note remembers which bindings of an AoR the store does not know as they are going to be.
-func (s *shard) note(aor telephony.AoR, after []Binding) {
-	before := s.bindings[aor]
+func (s *shard) note(before, after []Binding) {
 	for i := range after {
 		if old := indexKey(before, after[i].Key); old < 0 || !refreshes(&after[i], &before[old]) {
 			s.unsaved[after[i].ID()] = struct{}{}

@@ -3,19 +3,18 @@ package registrar
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
 	"demarc/telephony"
-	"demarc/telephony/digest"
 )
 
 const (
 	maxKnown   = 100_000 // subscribers whose hashes are held in memory
 	maxUnknown = 10_000  // names that are not in the directory, remembered so that guessing costs no lookup each time
 	maxDomains = 1_000
-	rereads    = 3 // lookups of one AoR in a second that wrong answers cause; drop ends what they miss
+	maxAgain   = 10_000 // AoRs that wrong answers look up again in a second
+	rereads    = 3      // lookups of one AoR in a second that wrong answers cause; drop ends what they miss
 )
 
 // lookup says how far to look.
@@ -36,30 +35,33 @@ type credentials struct {
 
 	mu         sync.Mutex
 	generation int64
-	known      map[telephony.AoR]entry
-	unknown    map[telephony.AoR]entry
+	known      *wallet
+	unknown    map[telephony.AoR]time.Time // when the directory was asked
 	domains    map[string]domainEntry
+	again      budget
 }
 
 type entry struct {
 	subscriber Subscriber
 	found      bool
 	read       time.Time // when the directory was asked
-	again      budget
 }
 
-// budget counts lookups within one second.
+// budget counts the lookups of each AoR within one second.
 type budget struct {
 	since time.Time
-	spent int
+	spent map[telephony.AoR]int
 }
 
-func (b *budget) take(now time.Time) bool {
-	if now.Sub(b.since) >= time.Second {
-		*b = budget{since: now}
+func (b *budget) take(aor telephony.AoR, now time.Time) bool {
+	if since := now.Sub(b.since); b.spent == nil || since >= time.Second || since < 0 {
+		*b = budget{since: now, spent: make(map[telephony.AoR]int)}
 	}
-	b.spent++
-	return b.spent <= rereads
+	if len(b.spent) >= maxAgain {
+		return false
+	}
+	b.spent[aor]++
+	return b.spent[aor] <= rereads
 }
 
 type domainEntry struct {
@@ -78,8 +80,8 @@ func (c *credentials) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation++
-	c.known = make(map[telephony.AoR]entry)
-	c.unknown = make(map[telephony.AoR]entry)
+	c.known = newWallet(c.now())
+	c.unknown = make(map[telephony.AoR]time.Time)
 	c.domains = make(map[string]domainEntry)
 }
 
@@ -89,18 +91,16 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, l looku
 	if len(aor.User) > maxUser || !storable(aor.User) {
 		return entry{}, nil // nobody can have that name
 	}
-	c.mu.Lock()
-	e, ok := c.known[aor]
-	if !ok {
-		e, ok = c.unknown[aor]
-	}
-	generation := c.generation
-	c.mu.Unlock()
 	away, now := c.away(), l.now
 	if now.IsZero() {
 		now = c.now()
 	}
-	if ok && (away || !e.read.Before(l.asOf) || !e.again.take(now)) {
+	c.mu.Lock()
+	e, ok := c.find(aor)
+	enough := ok && (away || !e.read.Before(l.asOf) || !c.again.take(aor, now))
+	generation := c.generation
+	c.mu.Unlock()
+	if enough {
 		return e, nil
 	}
 	switch {
@@ -115,7 +115,7 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, l looku
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return entry{}, err
 	}
-	e = entry{subscriber: s, found: err == nil, read: now, again: e.again}
+	e = entry{subscriber: s, found: err == nil, read: now}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.generation == generation {
@@ -124,46 +124,25 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, l looku
 	return e, nil
 }
 
+func (c *credentials) find(aor telephony.AoR) (e entry, ok bool) {
+	if e, ok = c.known.find(aor); !ok {
+		e.read, ok = c.unknown[aor]
+	}
+	return e, ok
+}
+
 func (c *credentials) keep(aor telephony.AoR, e entry) {
-	delete(c.known, aor)
+	c.known.remove(aor)
 	delete(c.unknown, aor)
-	if e.found {
-		makeRoom(c.known, maxKnown)
-		c.share(&e.subscriber)
-		if e.subscriber.AoR == aor {
-			aor = e.subscriber.AoR
-		}
-		c.known[aor] = e
+	if !e.found {
+		makeRoom(c.unknown, maxUnknown)
+		c.unknown[aor] = e.read
 		return
 	}
-	makeRoom(c.unknown, maxUnknown)
-	c.unknown[aor] = e
-}
-
-// share lets a subscriber have the texts in memory once that all of a domain have, or that stand in it twice: there may be
-// a hundred thousand.
-func (c *credentials) share(s *Subscriber) {
-	d := c.domains[s.AoR.Domain].domain
-	s.Account, s.AuthUsername = same(s.Account, d.Account), same(s.AuthUsername, s.AoR.User)
-	for _, policy := range [...]string{"required", "preferred", "off"} {
-		s.SRTP = same(s.SRTP, policy)
+	c.known.makeRoom(maxKnown)
+	if e.subscriber.AoR == aor {
+		c.known.keep(e.subscriber, e.read, c.domains[aor.Domain].domain.Realm)
 	}
-	s.Hashes = slices.Clone(s.Hashes)
-	for i := range s.Hashes {
-		h := &s.Hashes[i]
-		h.Realm = same(h.Realm, d.Realm)
-		for _, a := range [...]digest.Algorithm{digest.MD5, digest.SHA256, digest.SHA512256} {
-			h.Algorithm = same(h.Algorithm, a)
-		}
-	}
-}
-
-// same returns the other text when both are the same: its memory is kept anyway.
-func same[T ~string](own, other T) T {
-	if own == other {
-		return other
-	}
-	return own
 }
 
 func (c *credentials) domain(ctx context.Context, name string, l lookup) (Domain, bool, error) {

@@ -10,9 +10,12 @@ import (
 // draft is what a shard is about to save: bindings over those in memory, and what to tell of.
 type draft struct {
 	shard    *shard
-	bindings map[telephony.AoR][]Binding // nil while there are none
+	bindings map[telephony.AoR]drafted // nil while there are none
 	changes  []telephony.RegistrationChange
 }
+
+// drafted is what becomes of one AoR's bindings.
+type drafted struct{ before, after []Binding }
 
 func (s *shard) newDraft() *draft {
 	return &draft{shard: s}
@@ -24,17 +27,23 @@ func (d *draft) clone() *draft {
 
 // of returns an AoR's bindings as they will be; the slice is not to be written to.
 func (d *draft) of(aor telephony.AoR) []Binding {
-	if b, ok := d.bindings[aor]; ok {
-		return b
+	if of, ok := d.bindings[aor]; ok {
+		return of.after
 	}
-	return d.shard.bindings[aor]
+	return d.shard.locations.of(aor)
 }
 
-func (d *draft) set(aor telephony.AoR, bindings []Binding) {
+// set drafts what becomes of an AoR's bindings, which of has returned.
+func (d *draft) set(aor telephony.AoR, before, after []Binding) {
 	if d.bindings == nil {
-		d.bindings = make(map[telephony.AoR][]Binding)
+		d.bindings = make(map[telephony.AoR]drafted)
 	}
-	d.bindings[aor] = bindings
+	of, ok := d.bindings[aor]
+	if !ok {
+		of.before = before
+	}
+	of.after = after
+	d.bindings[aor] = of
 }
 
 // batch is the difference to what is saved, one entry per key.
@@ -43,13 +52,12 @@ func (d *draft) batch() Batch {
 	for i := range b.Changes {
 		b.Changes[i].Node = b.Node
 	}
-	for aor, bindings := range d.bindings {
-		before := d.shard.bindings[aor]
-		for i := range bindings {
-			d.write(&b, &bindings[i], before)
+	for _, of := range d.bindings {
+		for i := range of.after {
+			d.write(&b, &of.after[i], of.before)
 		}
-		for _, o := range before {
-			if indexKey(bindings, o.Key) < 0 {
+		for _, o := range of.before {
+			if indexKey(of.after, o.Key) < 0 {
 				b.Remove = append(b.Remove, Removal{o.ID(), o.Node})
 			}
 		}
@@ -141,12 +149,13 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 			a = answer{j, Reply{Status: 500}, Failed}
 		}
 	}()
-	decision, ok := s.consider(d.of(j.req.To), j.req, &j.who)
+	before := d.of(j.req.To)
+	decision, ok := s.consider(before, j.req, &j.who)
 	if !ok {
 		return answer{j, j.who.reply, j.who.outcome}
 	}
 	if decision.Outcome != Fetched && decision.Outcome != Retransmission || len(decision.Changes) > 0 {
-		d.set(j.req.To, decision.Bindings)
+		d.set(j.req.To, before, decision.Bindings)
 	}
 	d.changes = append(d.changes, decision.Changes...)
 	s.notePush(decision.Changes)

@@ -20,7 +20,7 @@ const (
 	probeTimeout = 5 * time.Second
 	maxMisses    = 3     // probes without an answer, one after the other, before a phone counts as unreachable
 	maxProbes    = 4096  // under way at the same time
-	maxProbed    = 1_000 // AoRs that one turn probes
+	maxProbed    = 1_000 // bindings that one turn probes
 )
 
 // probed is what came of one probe.
@@ -62,17 +62,17 @@ func (b Binding) outboundUDP() bool {
 	return b.Flow.Transport == telephony.UDP && b.Reachable && b.Path == "" && b.Instance != "" && b.RegID > 0
 }
 
-// scheduleProbe makes an AoR due for its first probe, at a random moment so that a restart's phones spread out.
-func (s *shard) scheduleProbe(aor telephony.AoR, bindings []Binding) {
-	if s.r.prober == nil || !slices.ContainsFunc(bindings, s.keeps) {
+// scheduleProbe makes a binding due for its first probe, at a random moment so that a restart's phones spread out.
+func (s *shard) scheduleProbe(slot uint32, b *Binding, now time.Time) {
+	if s.r.prober == nil || !s.keeps(b) {
 		return
 	}
 	every := s.r.probeEvery
-	s.probes.at(aor, s.r.now().Add(every/2+rand.N(every/2)))
+	s.probes.at(slot, now.Add(every/2+rand.N(every/2)))
 }
 
 // keeps reports whether this node has to hold the way to the phone open, or to see whether it still is.
-func (s *shard) keeps(b Binding) bool {
+func (s *shard) keeps(b *Binding) bool {
 	return b.Node == s.r.node && (b.behindNAT() || b.outboundUDP())
 }
 
@@ -82,17 +82,10 @@ func (s *shard) probe(ctx context.Context) {
 		return
 	}
 	now := s.r.now()
-	for _, aor := range s.probes.due(now, maxProbed) {
-		found := false
-		for _, b := range s.bindings[aor] {
-			if !s.keeps(b) {
-				continue
-			}
-			found = true
+	for _, slot := range s.probes.due(now, maxProbed) {
+		if b, ok := s.locations.in(slot); ok && s.keeps(&b) {
 			s.probeOne(ctx, b)
-		}
-		if found {
-			s.probes.at(aor, now.Add(s.r.probeEvery))
+			s.probes.at(slot, now.Add(s.r.probeEvery))
 		}
 	}
 }
@@ -115,7 +108,8 @@ func (s *shard) probeOne(ctx context.Context, b Binding) {
 func (s *shard) judge(d *draft) {
 	now := s.r.now()
 	for _, p := range s.queue.takeProbed() {
-		bindings := slices.Clone(d.of(p.id.AoR))
+		before := d.of(p.id.AoR)
+		bindings := slices.Clone(before)
 		i := indexKey(bindings, p.id.Key)
 		failed := i >= 0 && !p.failed.IsZero() && p.failed.Equal(bindings[i].RefreshedAt)
 		if i < 0 || bindings[i].Flow.Remote != p.flow.Remote || !bindings[i].Reachable || p.err == nil && !failed {
@@ -133,7 +127,7 @@ func (s *shard) judge(d *draft) {
 		} else if bindings[i].Asleep() {
 			kind = telephony.BindingAsleep
 		}
-		d.set(p.id.AoR, bindings)
+		d.set(p.id.AoR, before, bindings)
 		d.changes = append(d.changes, bindings[i].change(kind, now))
 	}
 }

@@ -45,7 +45,7 @@ func (r *Registrar) join(ctx context.Context) (heads map[string]int64, err error
 	}
 	for _, b := range all {
 		if s := r.shard(b.AoR); b.Node != r.node {
-			s.put(b.AoR, append(slices.Clone(s.bindings[b.AoR]), b))
+			s.add(b)
 		}
 	}
 	return heads, nil
@@ -114,7 +114,8 @@ func (s *shard) reread(ctx context.Context) {
 		}
 		s.mu.Lock()
 		for _, aor := range chunk {
-			s.put(aor, s.merge(s.bindings[aor], stored, aor))
+			before := s.locations.of(aor)
+			s.put(aor, before, s.merge(before, stored, aor))
 		}
 		s.mu.Unlock()
 		s.r.announceAoRs(chunk)

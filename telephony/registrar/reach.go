@@ -29,7 +29,7 @@ func (r *Registrar) Bindings(aor telephony.AoR) []Binding {
 	s, now := r.shard(aor), r.now()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.DeleteFunc(slices.Clone(s.bindings[aor]), func(b Binding) bool { return b.over(r.node, now) })
+	return slices.DeleteFunc(s.locations.of(aor), func(b Binding) bool { return b.over(r.node, now) })
 }
 
 // Binding returns the first binding of the AoR that has not ended and is as wanted, if there is one. What is asked must not change it,
@@ -38,10 +38,9 @@ func (r *Registrar) Binding(aor telephony.AoR, wanted func(*Binding) bool) (Bind
 	s, now := r.shard(aor), r.now()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all := s.bindings[aor]
-	for i := range all {
-		if b := &all[i]; !b.over(r.node, now) && wanted(b) {
-			return *b, true
+	for slot := range s.locations.slots(aor) {
+		if b, ok := s.locations.in(slot); ok && !b.over(r.node, now) && wanted(&b) {
+			return b, true
 		}
 	}
 	return Binding{}, false

@@ -168,8 +168,7 @@ func (r *Registrar) load(ctx context.Context) error {
 	}
 	now := r.now()
 	for _, b := range loaded {
-		s := r.shard(b.AoR)
-		s.put(b.AoR, append(slices.Clone(s.bindings[b.AoR]), b))
+		r.shard(b.AoR).add(b)
 	}
 	for _, s := range r.shards {
 		if err := s.recount(ctx, now); err != nil {
@@ -183,8 +182,9 @@ func (r *Registrar) load(ctx context.Context) error {
 // how long they were refreshed is not known any more.
 func (s *shard) recount(ctx context.Context, now time.Time) error {
 	d := s.newDraft()
-	for aor, loaded := range s.bindings {
-		bindings, changes := expire(loaded, s.r.node, now)
+	for aor := range s.locations.all() {
+		before := s.locations.of(aor)
+		bindings, changes := expire(before, s.r.node, now)
 		if s.r.volatile {
 			for _, b := range bindings {
 				changes = append(changes, b.change(telephony.BindingExpired, now))
@@ -200,7 +200,7 @@ func (s *shard) recount(ctx context.Context, now time.Time) error {
 		if len(changes) == 0 {
 			continue
 		}
-		d.set(aor, bindings)
+		d.set(aor, before, bindings)
 		d.changes = append(d.changes, changes...)
 		if len(d.changes) >= maxBackground {
 			if err := s.save(ctx, d); err != nil {
@@ -283,13 +283,18 @@ func (r *Registrar) announceAoRs(aors []telephony.AoR) {
 func (r *Registrar) Each(visit func(Binding)) {
 	for _, s := range r.shards {
 		s.mu.RLock()
-		all := make([]Binding, 0, len(s.bindings))
-		for _, bindings := range s.bindings {
-			all = append(all, bindings...)
-		}
+		all := s.locations.snapshot()
 		s.mu.RUnlock()
-		for _, b := range all {
-			visit(b)
+		for some := range slices.Chunk(all, chunkSlots) {
+			bindings := make([]Binding, len(some))
+			s.mu.RLock()
+			for i := range some {
+				s.locations.unpack(&some[i], &bindings[i])
+			}
+			s.mu.RUnlock()
+			for _, b := range bindings {
+				visit(b)
+			}
 		}
 	}
 }
@@ -300,9 +305,7 @@ func (r *Registrar) Counters() Counters {
 	c.StoreAway = r.storeAway()
 	for _, s := range r.shards {
 		s.mu.RLock()
-		for _, bindings := range s.bindings {
-			c.Bindings += len(bindings)
-		}
+		c.Bindings += s.locations.len()
 		s.mu.RUnlock()
 	}
 	return c

@@ -26,14 +26,15 @@ type shard struct {
 	working  sync.Mutex
 	refusals refusals
 
-	mu       sync.RWMutex // held to write bindings, and by readers of other goroutines
-	bindings map[telephony.AoR][]Binding
-	flows    map[uint64]map[telephony.AoR]struct{} // who registered over a stream
-	alarm    alarm
-	closing  []uint64 // closed flows yet to be told of
-	serving  []*job   // of this turn
-	probes   alarm    // who is to be kept reachable behind NAT
-	misses   map[Key]int
+	mu        sync.RWMutex // held to write locations, and by readers of other goroutines
+	locations *locations
+	flows     flowUsers // who registered over a stream
+	alarm     alarm
+	closing   []uint64 // closed flows yet to be told of
+	serving   []*job   // of this turn
+	probes    alarm    // who is to be kept reachable behind NAT
+	misses    map[Key]int
+	before    []Binding // of who is served at once
 
 	// What memory knows and the store does not: from when it was away, or since volatile bindings were saved.
 	unsaved map[Key]struct{}
@@ -43,8 +44,7 @@ type shard struct {
 
 func newShard(r *Registrar, limit int, now time.Time) *shard {
 	return &shard{
-		r: r, queue: newQueue(limit), bindings: make(map[telephony.AoR][]Binding),
-		flows: make(map[uint64]map[telephony.AoR]struct{}), alarm: newAlarm(now), unsaved: make(map[Key]struct{}),
+		r: r, queue: newQueue(limit), locations: newLocations(now), flows: newFlowUsers(), alarm: newAlarm(now), unsaved: make(map[Key]struct{}),
 		probes: newAlarm(now), misses: make(map[Key]int),
 	}
 }
@@ -174,8 +174,8 @@ func (s *shard) commit(ctx context.Context, background *draft, jobs []*job) {
 	answers := s.decide(d, jobs)
 	var err error
 	if s.behind() {
-		for aor, bindings := range d.bindings {
-			s.note(aor, bindings)
+		for _, of := range d.bindings {
+			s.note(of.before, of.after)
 		}
 		s.owe(d.changes)
 	} else {
@@ -246,13 +246,14 @@ func (s *shard) apply(d *draft) {
 	s.r.departed.note(d.changes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for aor, bindings := range d.bindings {
-		s.put(aor, bindings)
+	for aor, of := range d.bindings {
+		s.put(aor, of.before, of.after)
 	}
 }
 
-func (s *shard) put(aor telephony.AoR, bindings []Binding) {
-	before := s.bindings[aor]
+// put replaces an AoR's bindings, which are as they were before, by those after.
+func (s *shard) put(aor telephony.AoR, before, bindings []Binding) {
+	user := s.locations.hash(aor)
 	for i := range before {
 		b := &before[i]
 		if len(s.misses) > 0 && indexKey(bindings, b.Key) < 0 {
@@ -261,31 +262,34 @@ func (s *shard) put(aor telephony.AoR, bindings []Binding) {
 		if !b.Flow.Transport.Stream() || b.Node != s.r.node || sharesFlow(bindings, b) {
 			continue
 		}
-		if users := s.flows[b.Flow.ID]; users != nil {
-			if delete(users, aor); len(users) == 0 {
-				delete(s.flows, b.Flow.ID)
-			}
-		}
+		s.flows.leave(b.Flow.ID, user)
 	}
-	if len(bindings) == 0 {
-		delete(s.bindings, aor)
-		return
-	}
-	s.bindings[aor] = bindings
+	s.locations.put(aor, bindings)
 	for i := range bindings {
 		b := &bindings[i]
 		if !b.ownsStream() || b.Node != s.r.node || sharesFlow(before, b) {
 			continue
 		}
-		users := s.flows[b.Flow.ID]
-		if users == nil {
-			users = make(map[telephony.AoR]struct{})
-			s.flows[b.Flow.ID] = users
-		}
-		users[aor] = struct{}{}
+		s.flows.join(b.Flow.ID, user)
 	}
-	s.alarm.set(aor, bindings, s.r.node, s.r.now())
-	s.scheduleProbe(aor, bindings)
+	s.schedule(aor, bindings)
+}
+
+// add puts a binding that was loaded beside the others of its AoR.
+func (s *shard) add(b Binding) {
+	before := s.locations.of(b.AoR)
+	s.put(b.AoR, before, append(slices.Clone(before), b))
+}
+
+// schedule sees to it that an AoR's bindings are looked at in time.
+func (s *shard) schedule(aor telephony.AoR, bindings []Binding) {
+	now, i := s.r.now(), 0
+	for slot := range s.locations.slots(aor) {
+		b := &bindings[i]
+		s.alarm.at(slot, b.endsAt(s.r.node, now))
+		s.scheduleProbe(slot, b, now)
+		i++
+	}
 }
 
 // ownsStream reports whether the phone is gone when the connection is. One behind a proxy is not: the connection is the
@@ -309,32 +313,45 @@ func (s *shard) closeFlows(d *draft) {
 	for len(s.closing) > 0 && len(d.changes) < maxBackground {
 		flow := s.closing[0]
 		s.closing = s.closing[1:]
-		for aor := range s.flows[flow] {
-			bindings := slices.Clone(d.of(aor))
-			for i, b := range bindings {
-				if b.Flow.ID == flow && b.ownsStream() && b.Node == s.r.node {
-					bindings[i].Reachable = false
-					d.changes = append(d.changes, bindings[i].change(bindings[i].ended(), now))
-				}
+		for _, user := range s.flows.of(flow) {
+			for _, aor := range s.locations.sharing(user) {
+				s.closeFlow(d, flow, aor, now)
 			}
-			d.set(aor, bindings)
 		}
 	}
+}
+
+func (s *shard) closeFlow(d *draft, flow uint64, aor telephony.AoR, now time.Time) {
+	before := d.of(aor)
+	bindings := slices.Clone(before)
+	for i, b := range bindings {
+		if b.Flow.ID == flow && b.ownsStream() && b.Node == s.r.node {
+			bindings[i].Reachable = false
+			d.changes = append(d.changes, bindings[i].change(bindings[i].ended(), now))
+		}
+	}
+	d.set(aor, before, bindings)
 }
 
 // sweep ends the bindings whose time has come.
 func (s *shard) sweep(d *draft) {
 	now := s.r.now()
-	for _, aor := range s.alarm.due(now, maxBackground) {
-		live, changes := expire(d.of(aor), s.r.node, now)
+	for _, slot := range s.alarm.due(now, maxBackground) {
+		due, ok := s.locations.in(slot)
+		if !ok {
+			continue
+		}
+		aor := due.AoR
+		before := d.of(aor)
+		live, changes := expire(before, s.r.node, now)
 		if slices.ContainsFunc(live, func(b Binding) bool { return !b.Expires.After(now) }) {
 			s.queue.stale(aor) // another node's, that may have been refreshed
 		}
 		if len(changes) == 0 {
-			s.alarm.set(aor, live, s.r.node, now) // refreshed since the alarm was set
+			s.alarm.at(slot, due.endsAt(s.r.node, now)) // refreshed since the alarm was set, or another one's
 			continue
 		}
-		d.set(aor, live)
+		d.set(aor, before, live)
 		d.changes = append(d.changes, changes...)
 	}
 }

@@ -124,6 +124,19 @@ func (d *demarc) profiled(ctx context.Context, args ...string) error {
 	return nil
 }
 
+// takeHeap writes a profile of the heap into a file of its own in the directory.
+func (d *demarc) takeHeap(ctx context.Context, into string) error {
+	file, err := os.CreateTemp(into, "heap-*.pprof")
+	if err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, d.program, "--data-dir", d.dir, "profile", "heap", "--output", file.Name()).CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("profile: %w: %s", err, out)
+	}
+	return errors.Join(err, file.Close())
+}
+
 // calls says how callers are authenticated.
 func (s setting) calls() string {
 	if s.trusting {

@@ -108,9 +108,17 @@ func (b *bench) bindings(ctx context.Context, rows *table) (err error) {
 	if err := w.run(running); err != nil {
 		return err
 	}
+	if err := pause(ctx, 8*time.Second, nil); err != nil {
+		return err
+	}
 	after, err := ours.live(ctx)
 	if err != nil {
 		return err
+	}
+	if b.timing.profiles != "" {
+		if err := ours.takeHeap(ctx, b.timing.profiles); err != nil {
+			return err
+		}
 	}
 	rows.line(fmt.Sprintf("live heap with %d bindings (%.1f MB without)", phones, before/1e6), fmt.Sprintf("%.1f MB", after/1e6), "–")
 	return nil

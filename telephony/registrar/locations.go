@@ -1,0 +1,153 @@
+package registrar
+
+import (
+	"hash/maphash"
+	"iter"
+	"strings"
+	"time"
+
+	"demarc/telephony"
+)
+
+// locations is the location service of a shard (RFC 3261 §6, §10): the bindings of its AoRs, in little memory. Reading does not
+// change it, so that many may read at the same time.
+type locations struct {
+	epoch  time.Time
+	seed   maphash.Seed
+	slab   slab[packed]
+	agents agents
+	room   []byte // of the text that is being written
+}
+
+func newLocations(now time.Time) *locations {
+	return &locations{epoch: now, seed: maphash.MakeSeed()}
+}
+
+// hash names an AoR. Nobody can choose two of the same, and the bindings of two that have it all the same are told apart.
+func (l *locations) hash(aor telephony.AoR) uint64 { return maphash.Comparable(l.seed, aor) }
+
+// len returns how many bindings there are.
+func (l *locations) len() int { return l.slab.used }
+
+// of returns the bindings of an AoR in a slice that is the caller's.
+func (l *locations) of(aor telephony.AoR) []Binding { return l.appendOf(nil, aor) }
+
+// appendOf appends the bindings of an AoR to dst.
+func (l *locations) appendOf(dst []Binding, aor telephony.AoR) []Binding {
+	for n := range l.slots(aor) {
+		dst = append(dst, Binding{})
+		l.unpack(&l.slab.at(n).value, &dst[len(dst)-1])
+	}
+	return dst
+}
+
+// slots visits the slots of an AoR's bindings, in their order.
+func (l *locations) slots(aor telephony.AoR) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for n := l.slab.first(uint32(l.hash(aor))); n != 0; {
+			following := l.slab.after(n)
+			if l.slab.at(n).value.aor() == aor && !yield(n) {
+				return
+			}
+			n = following
+		}
+	}
+}
+
+// put replaces the bindings of an AoR.
+func (l *locations) put(aor telephony.AoR, bindings []Binding) {
+	for n := range l.slots(aor) {
+		if len(bindings) == 0 {
+			l.slab.remove(n)
+			continue
+		}
+		kept := &l.slab.at(n).value
+		*kept = l.pack(&bindings[0], kept)
+		bindings = bindings[1:]
+	}
+	for i := range bindings {
+		l.slab.add(uint32(l.hash(aor)), l.pack(&bindings[i], nil))
+	}
+}
+
+// prolong notes the refresh of an AoR's only binding, of which nothing but the times and CSeq differ.
+func (l *locations) prolong(b *Binding) {
+	for n := range l.slots(b.AoR) {
+		l.slab.at(n).value.times(l, b)
+	}
+}
+
+// in returns the binding in a slot; ok is false when it is empty.
+func (l *locations) in(n uint32) (b Binding, ok bool) {
+	p := &l.slab.at(n).value
+	if p.text == "" {
+		return Binding{}, false
+	}
+	l.unpack(p, &b)
+	return b, true
+}
+
+// sharing returns the AoRs of a hash: nearly always one, or none.
+func (l *locations) sharing(hash uint64) (found []telephony.AoR) {
+	for n := l.slab.first(uint32(hash)); n != 0; n = l.slab.after(n) {
+		if aor := l.slab.at(n).value.aor(); l.hash(aor) == hash && (len(found) == 0 || found[len(found)-1] != aor) {
+			found = append(found, aor)
+		}
+	}
+	return found
+}
+
+// all visits every AoR. Meanwhile bindings of those that were visited may be put, but none of new ones.
+func (l *locations) all() iter.Seq[telephony.AoR] {
+	return func(yield func(telephony.AoR) bool) {
+		for n := uint32(1); n <= l.slab.slots(); n++ {
+			if l.slab.at(n).value.text == "" {
+				continue
+			}
+			aor := l.slab.at(n).value.aor()
+			for first := range l.slots(aor) {
+				if first == n && !yield(aor) {
+					return
+				}
+				break
+			}
+		}
+	}
+}
+
+// snapshot returns what is kept now, to be unpacked later.
+func (l *locations) snapshot() []packed {
+	kept := make([]packed, 0, l.len())
+	for n := uint32(1); n <= l.slab.slots(); n++ {
+		if p := &l.slab.at(n).value; p.text != "" {
+			kept = append(kept, *p)
+		}
+	}
+	return kept
+}
+
+// agents knows the first User-Agents that came: phones are of few kinds. Some phones write their own number into it, so that
+// it has a bound.
+type agents struct {
+	names   []string // by number, from 1
+	numbers map[string]byte
+}
+
+const maxAgents = 255
+
+// number returns the agent's number, or 0 when there are too many.
+func (a *agents) number(name string) byte {
+	if n, ok := a.numbers[name]; ok {
+		return n
+	}
+	if len(a.names) == maxAgents {
+		return 0
+	}
+	if a.numbers == nil {
+		a.numbers = make(map[string]byte)
+	}
+	name = strings.Clone(name)
+	a.names = append(a.names, name)
+	a.numbers[name] = byte(len(a.names))
+	return byte(len(a.names))
+}

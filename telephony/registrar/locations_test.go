@@ -1,0 +1,214 @@
+package registrar
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+	"demarc/telephony/digest"
+)
+
+var epoch = time.Unix(1_700_000_000, 0)
+
+// drawBinding returns any binding; its times are such as the store keeps.
+func drawBinding(t *rapid.T, aor telephony.AoR, key string) Binding {
+	text := rapid.SampledFrom([]string{"", "a", "sip:1001@10.0.0.1:5060", "ü\x01 long " + fmt.Sprint(key)})
+	millis := rapid.Int64Range(-1e12, 1e12)
+	refreshed := epoch.Add(time.Duration(millis.Draw(t, "refreshed")) * time.Millisecond)
+	b := Binding{
+		Account: account.ID(text.Draw(t, "account")), Node: text.Draw(t, "node"), AoR: aor, Key: key,
+		Contact: text.Draw(t, "contact"), Instance: text.Draw(t, "instance"), RegID: rapid.IntRange(0, 1<<31).Draw(t, "reg-id"),
+		Q: rapid.IntRange(0, 1000).Draw(t, "q"), CallID: text.Draw(t, "call"), CSeq: rapid.Uint32().Draw(t, "cseq"),
+		Flow: Flow{ID: rapid.Uint64().Draw(t, "flow"), Listener: text.Draw(t, "listener"),
+			Transport: rapid.SampledFrom([]telephony.Transport{telephony.UDP, telephony.TLS, telephony.WSS}).Draw(t, "transport"),
+			Remote: rapid.SampledFrom([]netip.AddrPort{{}, netip.MustParseAddrPort("10.0.0.1:5060"),
+				netip.MustParseAddrPort("[2001:db8::1]:65535"), netip.MustParseAddrPort("[fe80::1%eth0]:1")}).Draw(t, "remote")},
+		Path: text.Draw(t, "path"), Reachable: rapid.Bool().Draw(t, "reachable"), UserAgent: text.Draw(t, "agent"),
+		RegisteredAt: epoch.Add(time.Duration(millis.Draw(t, "registered")) * time.Millisecond), RefreshedAt: refreshed,
+		Expires: refreshed.Add(time.Duration(rapid.Uint32().Draw(t, "lasts")) * time.Second), Row: rapid.Int64().Draw(t, "row"),
+	}
+	if rapid.Bool().Draw(t, "usual") { // what contactKey makes of contact and instance
+		b.Key = contactKey(Contact{URI: b.Contact, Instance: b.Instance, RegID: b.RegID}, rapid.Bool().Draw(t, "outbound"))
+	}
+	return b
+}
+
+// TestLocationsAreWhatWasPut runs random histories beside a plain map.
+func TestLocationsAreWhatWasPut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l, model := newLocations(epoch), map[telephony.AoR][]Binding{}
+		agents := rapid.IntRange(0, 2*maxAgents).Draw(t, "agents")
+		for i := range agents {
+			l.agents.number(fmt.Sprint("agent ", i))
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			aor := telephony.AoR{User: fmt.Sprint(rapid.IntRange(0, 30).Draw(t, "user")),
+				Domain: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "domain")}
+			var bindings []Binding
+			for i := range rapid.IntRange(0, 3).Draw(t, "bindings") {
+				bindings = append(bindings, drawBinding(t, aor, fmt.Sprint("key ", i)))
+			}
+			l.put(aor, bindings)
+			if model[aor] = bindings; len(bindings) == 0 {
+				delete(model, aor)
+			}
+			checkLocations(t, l, model)
+		}
+	})
+}
+
+func checkLocations(t *rapid.T, l *locations, model map[telephony.AoR][]Binding) {
+	seen, count := map[telephony.AoR]bool{}, 0
+	for aor := range l.all() {
+		if seen[aor] {
+			t.Fatalf("%v is visited twice", aor)
+		}
+		seen[aor] = true
+	}
+	for aor, want := range model {
+		if got := l.of(aor); !slices.Equal(got, want) {
+			t.Fatalf("%v\nhas  %+v\nwant %+v", aor, got, want)
+		}
+		if !slices.Contains(l.sharing(l.hash(aor)), aor) {
+			t.Fatalf("%v is not found by its hash", aor)
+		}
+		count += len(want)
+	}
+	if len(seen) != len(model) || l.len() != count || len(l.snapshot()) != count {
+		t.Fatalf("%d AoRs, %d bindings, want %d and %d", len(seen), l.len(), len(model), count)
+	}
+}
+
+// TestSlabTellsValuesOfOneHashApart has few hashes and many values.
+func TestSlabTellsValuesOfOneHashApart(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s slab[int]
+		model := map[uint32][]int{}
+		for i := range rapid.IntRange(1, 400).Draw(t, "steps") {
+			hash := rapid.Uint32Range(0, 7).Draw(t, "hash") * 64
+			if values := model[hash]; len(values) > 0 && rapid.IntRange(0, 2).Draw(t, "remove") == 0 {
+				s.remove(s.first(hash))
+				model[hash] = values[1:]
+			} else {
+				s.add(hash, i)
+				model[hash] = append(values, i)
+			}
+			var got []int
+			for n := s.first(hash); n != 0; n = s.after(n) {
+				got = append(got, s.at(n).value)
+			}
+			if !slices.Equal(got, model[hash]) {
+				t.Fatalf("%v, want %v", got, model[hash])
+			}
+		}
+	})
+}
+
+func TestFlowUsers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f, model := newFlowUsers(), map[uint64]map[uint64]bool{}
+		for range rapid.IntRange(1, 100).Draw(t, "steps") {
+			flow, user := rapid.Uint64Range(1, 3).Draw(t, "flow"), rapid.Uint64Range(1, 4).Draw(t, "user")
+			if model[flow] == nil {
+				model[flow] = map[uint64]bool{}
+			}
+			if rapid.Bool().Draw(t, "join") {
+				f.join(flow, user)
+				model[flow][user] = true
+			} else {
+				f.leave(flow, user)
+				delete(model[flow], user)
+			}
+			got := f.of(flow)
+			for _, u := range got {
+				if !model[flow][u] {
+					t.Fatalf("%d is still at the flow: %v", u, got)
+				}
+			}
+			if len(got) != len(model[flow]) {
+				t.Fatalf("%v, want %v", got, model[flow])
+			}
+		}
+	})
+}
+
+// TestWalletKeepsSubscribers holds what is found beside what was kept.
+func TestWalletKeepsSubscribers(t *testing.T) {
+	w := newWallet(epoch)
+	var kept []Subscriber
+	for i, algorithms := range [][]digest.Algorithm{{digest.MD5}, {digest.SHA256, digest.MD5}, {digest.SHA512256}, nil} {
+		s := Subscriber{Account: "acc_1", AoR: telephony.NewAoR(fmt.Sprint(i), "d"), AuthUsername: fmt.Sprint("auth", i), SRTP: "off"}
+		if i == 0 {
+			s.AuthUsername, s.SRTP = s.AoR.User, ""
+		}
+		for j, a := range algorithms {
+			s.Hashes = append(s.Hashes, digest.NewHash(a, s.AuthUsername, fmt.Sprint("realm", j), "pw"))
+		}
+		kept = append(kept, s)
+	}
+	odd := kept[0]
+	odd.AoR.Domain, odd.Hashes = "e", []digest.Hash{{Algorithm: digest.MD5, Realm: "realm0", HA1: "NOT HEX"}}
+	for _, s := range append(kept, odd) {
+		w.keep(s, epoch.Add(time.Second), "realm0")
+	}
+	for _, s := range append(kept, odd) {
+		e, ok := w.find(s.AoR)
+		if !ok || !e.found || e.subscriber.AuthUsername != s.AuthUsername || e.subscriber.AoR != s.AoR || e.subscriber.SRTP != s.SRTP ||
+			e.subscriber.Account != s.Account || !slices.Equal(e.subscriber.Hashes, s.Hashes) || !e.read.Equal(epoch.Add(time.Second)) {
+			t.Errorf("%+v, want %+v", e, s)
+		}
+	}
+	w.remove(kept[0].AoR)
+	if _, ok := w.find(kept[0].AoR); ok {
+		t.Error("a removed subscriber is found")
+	}
+	if _, ok := w.find(odd.AoR); !ok {
+		t.Error("one of another domain went along")
+	}
+}
+
+// TestManyPhonesTakeLittleMemory is the promise of docs/performance.md, for what the registrar itself holds of them.
+func TestManyPhonesTakeLittleMemory(t *testing.T) {
+	const phones, most = 50_000, 300 // bytes for each
+	before := heapInUse()
+	l, w, a := newLocations(epoch), newWallet(epoch), newAlarm(epoch)
+	for i := range phones {
+		user := fmt.Sprint(100_000 + i)
+		aor := telephony.AoR{User: user, Domain: "perf.example"}
+		contact := "sip:" + user + "@192.168.100.200:50600"
+		b := Binding{
+			Account: "acc_1", Node: "n1", AoR: aor, Key: contactKey(Contact{URI: contact}, false), Contact: contact, Q: 1000,
+			CallID: "0123456789abcdef@" + user, CSeq: 1e6, UserAgent: "Desk Phone 1.2.3", RegisteredAt: epoch, RefreshedAt: epoch,
+			Expires: epoch.Add(time.Hour), Reachable: true,
+			Flow: Flow{Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("192.168.100.200:50600")},
+		}
+		l.put(aor, []Binding{b})
+		for slot := range l.slots(aor) {
+			a.at(slot, b.Expires)
+		}
+		w.keep(Subscriber{Account: "acc_1", AoR: aor, AuthUsername: user,
+			Hashes: []digest.Hash{digest.NewHash(digest.MD5, user, "perf.example", "pw")}}, epoch, "perf.example")
+	}
+	each := (heapInUse() - before) / phones
+	t.Logf("%d bytes for each phone", each)
+	if l.len() != phones || w.slab.used != phones || each > most {
+		t.Errorf("%d bytes for each of %d phones, at most %d", each, phones, most)
+	}
+	runtime.KeepAlive(l)
+	runtime.KeepAlive(w)
+	runtime.KeepAlive(a)
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

@@ -1,0 +1,155 @@
+package registrar
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"hash/maphash"
+	"slices"
+	"time"
+	"unique"
+
+	"demarc/internal/account"
+	"demarc/telephony"
+	"demarc/telephony/digest"
+)
+
+// wallet keeps the subscribers that are known, in little memory: there may be a hundred thousand.
+type wallet struct {
+	epoch time.Time
+	seed  maphash.Seed
+	slab  slab[credential]
+	room  []byte // of the text that is being written
+}
+
+// credential is a subscriber as memory keeps it: what many have in common stands in memory once, all the rest is one text.
+type credential struct {
+	common unique.Handle[house]
+	text   account.Secret
+}
+
+// house is what the subscribers of one domain have in common.
+type house struct {
+	account             account.ID
+	domain, realm, srtp string
+}
+
+// What stands in the text: the user behind its length; when the directory was asked, in milliseconds since the epoch; the user
+// name for digests, empty where it is the user; then the hashes, each with its kind, its realm where that is not the house's, and
+// its HA1: bytes when it is hex, as it nearly always is.
+const (
+	kindOfHash  = 0x0f // its algorithm's place among the algorithms
+	isText      = 1 << 4
+	hasOwnRealm = 1 << 5
+)
+
+var algorithms = [...]digest.Algorithm{digest.MD5, digest.SHA256, digest.SHA512256}
+
+func newWallet(now time.Time) *wallet { return &wallet{epoch: now, seed: maphash.MakeSeed()} }
+
+func (w *wallet) slot(aor telephony.AoR) (n, hash uint32) {
+	hash = uint32(maphash.Comparable(w.seed, aor))
+	for n = w.slab.first(hash); n != 0; n = w.slab.after(n) {
+		c := &w.slab.at(n).value
+		r := reader{c.text.Reveal()}
+		if r.text() == aor.User && c.common.Value().domain == aor.Domain {
+			break
+		}
+	}
+	return n, hash
+}
+
+// find returns a subscriber, and when the directory spoke of it.
+func (w *wallet) find(aor telephony.AoR) (e entry, ok bool) {
+	n, _ := w.slot(aor)
+	if n == 0 {
+		return entry{}, false
+	}
+	c := &w.slab.at(n).value
+	common, r := c.common.Value(), reader{c.text.Reveal()}
+	s := &e.subscriber
+	*s = Subscriber{Account: common.account, AoR: telephony.AoR{User: r.text(), Domain: common.domain}, SRTP: common.srtp}
+	e.found, e.read = true, w.epoch.Add(time.Duration(r.signed())*time.Millisecond)
+	if s.AuthUsername = r.text(); s.AuthUsername == "" {
+		s.AuthUsername = s.AoR.User
+	}
+	s.Hashes = make([]digest.Hash, 0, 1) // nearly always enough
+	for r.rest != "" {
+		s.Hashes = append(s.Hashes, r.hash(common.realm))
+	}
+	return e, true
+}
+
+// keep puts a subscriber in the place of what was known of it. The realm is that of the domain.
+func (w *wallet) keep(s Subscriber, read time.Time, realm string) {
+	w.room = w.appendText(w.room[:0], s, read, realm)
+	c := credential{common: unique.Make(house{s.Account, s.AoR.Domain, realm, s.SRTP}), text: account.Secret(w.room)}
+	clear(w.room) // it holds the HA1
+	if n, hash := w.slot(s.AoR); n != 0 {
+		w.slab.at(n).value = c
+	} else {
+		w.slab.add(hash, c)
+	}
+}
+
+func (w *wallet) appendText(dst []byte, s Subscriber, read time.Time, realm string) []byte {
+	dst = appendText(dst, s.AoR.User)
+	dst = binary.AppendVarint(dst, read.Sub(w.epoch).Milliseconds())
+	if s.AuthUsername == s.AoR.User {
+		dst = appendText(dst, "")
+	} else {
+		dst = appendText(dst, s.AuthUsername)
+	}
+	for _, h := range s.Hashes {
+		if h.Algorithm.Size() == 0 {
+			continue // nobody can answer with it
+		}
+		dst = appendHash(dst, h, realm)
+	}
+	return dst
+}
+
+func appendHash(dst []byte, h digest.Hash, realm string) []byte {
+	ha1 := h.HA1.Reveal()
+	kind := byte(slices.Index(algorithms[:], h.Algorithm))
+	start := len(dst)
+	dst = append(dst, kind)
+	if h.Realm != realm {
+		dst[start] |= hasOwnRealm
+		dst = appendText(dst, h.Realm)
+	}
+	if raw, err := hex.AppendDecode(dst, []byte(ha1)); err == nil && len(ha1) == h.Algorithm.Size() && hex.EncodeToString(raw[len(dst):]) == ha1 {
+		return raw
+	}
+	dst[start] |= isText
+	return appendText(dst, ha1)
+}
+
+// hash reads what appendHash wrote.
+func (r *reader) hash(realm string) digest.Hash {
+	kind := r.byte()
+	h := digest.Hash{Algorithm: algorithms[kind&kindOfHash], Realm: realm}
+	if kind&hasOwnRealm != 0 {
+		h.Realm = r.text()
+	}
+	if kind&isText != 0 {
+		h.HA1 = account.Secret(r.text())
+		return h
+	}
+	var room [64]byte
+	h.HA1 = account.Secret(hex.AppendEncode(room[:0], []byte(r.take(h.Algorithm.Size()/2))))
+	return h
+}
+
+// remove forgets a subscriber.
+func (w *wallet) remove(aor telephony.AoR) {
+	if n, _ := w.slot(aor); n != 0 {
+		w.slab.remove(n)
+	}
+}
+
+// makeRoom drops any one of so many.
+func (w *wallet) makeRoom(limit int) {
+	if w.slab.used >= limit {
+		w.slab.remove(w.slab.any())
+	}
+}
