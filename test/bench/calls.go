@@ -421,11 +421,7 @@ func (b *bench) calls(s shape) func(context.Context, *table) error {
 		defer func() { err = errors.Join(err, ours.stop()) }()
 		all := []contestant{callingAt("demarc", ours.process, s, ours.udp, ours.tls, ours.clientTLS)}
 		if !b.alone {
-			var defines []string
-			if s.challenged {
-				defines = []string{"WITH_CALL_AUTH"}
-			}
-			theirs, err := startKamailio(ctx, b.scratch(), users, true, "", defines...)
+			theirs, err := startKamailio(ctx, b.scratch(), kamailioSetting{users: users, tls: true, challenging: s.challenged})
 			if err != nil {
 				return err
 			}

@@ -36,7 +36,7 @@ func (b *bench) inMemory(c shape) func(context.Context, *table) error {
 		defer func() { err = errors.Join(err, ours.stop()) }()
 		all = append(all, registering(ours, c, nil))
 		if !b.alone {
-			theirs, err := startKamailio(ctx, b.scratch(), registerUsers, true, "")
+			theirs, err := startKamailio(ctx, b.scratch(), kamailioSetting{users: registerUsers, tls: true})
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ func (b *bench) newConnections(ctx context.Context, rows *table) (err error) {
 	defer func() { err = errors.Join(err, ours.stop()) }()
 	all := []contestant{{name: "demarc", server: ours.process, prepare: connecting(ours.tls, ours.clientTLS)}}
 	if !b.alone {
-		theirs, err := startKamailio(ctx, b.scratch(), newPhones, true, "")
+		theirs, err := startKamailio(ctx, b.scratch(), kamailioSetting{users: newPhones, tls: true})
 		if err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (b *bench) committedByBoth(ctx context.Context, rows *table, name string, c
 	if err != nil {
 		return err
 	}
-	theirs, err := startKamailio(ctx, b.scratch(), registerUsers, false, url)
+	theirs, err := startKamailio(ctx, b.scratch(), kamailioSetting{users: registerUsers, database: url})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ type demarc struct {
 	*process
 	program, dir, config            string
 	udp, tls, https, cloud, metrics string
+	internal                        string // between nodes, when it has a name
 }
 
 // build makes the program to measure.
@@ -46,13 +47,13 @@ type setting struct {
 }
 
 // lines are the settings of telephony that differ.
-func (s setting) lines() string {
+func (s setting) lines(internal string) string {
 	lines := line("  bindings: ", s.bindings) + line("  node: ", s.node)
 	if s.patient {
 		lines += "  media: {timeout: 1h}\n"
 	}
 	if s.node != "" {
-		lines += line("  internal_listen: ", "127.0.0.1:0")
+		lines += line("  internal_listen: ", internal)
 	}
 	return lines
 }
@@ -65,13 +66,13 @@ func startDemarc(ctx context.Context, program, dir string, s setting) (*demarc, 
 	if err := os.WriteFile(users, usersFile(s.users), 0o600); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(5)
+	ports, err := freePorts(6)
 	if err != nil {
 		return nil, err
 	}
 	d := &demarc{
 		program: program, dir: filepath.Join(dir, "data"), udp: ports[0], tls: ports[1], https: ports[2], cloud: ports[3],
-		metrics: ports[4],
+		metrics: ports[4], internal: ports[5],
 	}
 	file := filepath.Join(dir, "demarc.yaml")
 	d.config = file
@@ -86,7 +87,7 @@ telephony:
 %s  listeners:
   - {name: udp, transport: udp, address: %[10]q%[12]s}
   - {name: tls, transport: tls, address: %[11]q%[12]s}
-`, s.roles, d.dir, realm, s.store, d.https, d.metrics, d.cloud, users, s.lines(), d.udp, d.tls,
+`, s.roles, d.dir, realm, s.store, d.https, d.metrics, d.cloud, users, s.lines(d.internal), d.udp, d.tls,
 		s.calls())),
 		0o600); err != nil {
 		return nil, err

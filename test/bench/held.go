@@ -112,7 +112,7 @@ func (b *bench) setUp(ctx context.Context, rows *table) (err error) {
 	}
 	other := "–"
 	if !b.alone {
-		theirs, err := startKamailio(ctx, b.scratch(), 2, true, "")
+		theirs, err := startKamailio(ctx, b.scratch(), kamailioSetting{users: 2, tls: true})
 		if err != nil {
 			return err
 		}

@@ -26,9 +26,18 @@ type kamailio struct {
 	udp, tls, ca string
 }
 
-// startKamailio starts it with users in memory; TLS and database when asked for. -x fm -X fm choose the plain allocator:
+// kamailioSetting says with how many users in memory it starts, and what else.
+type kamailioSetting struct {
+	users       int
+	tls         bool
+	mutual      bool   // clients are to show a certificate
+	challenging bool   // callers are asked for a digest
+	database    string // URL; empty: none
+}
+
+// startKamailio starts it. -x fm -X fm choose the plain allocator:
 // Debian's default is the debugging one, which doubles the cost.
-func startKamailio(ctx context.Context, dir string, users int, withTLS bool, database string, defines ...string) (*kamailio, error) {
+func startKamailio(ctx context.Context, dir string, s kamailioSetting) (*kamailio, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -43,20 +52,20 @@ func startKamailio(ctx context.Context, dir string, users int, withTLS bool, dat
 	k := &kamailio{udp: ports[0], tls: ports[1], ca: filepath.Join(dir, "pki", "ca.pem")}
 	args := []string{"-x", "fm", "-X", "fm", "-m", "2048", "-M", "16", "-DD", "-E", "-w", dir, "-f",
 		filepath.Join(dir, "kamailio.cfg"), "-P", filepath.Join(dir, "pid"), "-Y", dir}
-	if withTLS {
+	if s.tls {
 		args = append(args, "-A", "WITH_TLS")
-		if err := certify(dir); err != nil {
+		if err := certify(dir, s.mutual); err != nil {
 			return nil, err
 		}
 	}
-	if database != "" {
+	if s.database != "" {
 		args = append(args, "-A", "WITH_PG")
 	}
-	for _, define := range defines {
-		args = append(args, "-A", define)
+	if s.challenging {
+		args = append(args, "-A", "WITH_CALL_AUTH")
 	}
 	text := strings.NewReplacer("@UDP@", k.udp, "@TLS@", k.tls, "@DIR@", dir, "@MODULES@", filepath.Dir(modules[0])+"/",
-		"@DATABASE@", database, "@USERS@", strconv.Itoa(users)).Replace(kamailioConfig)
+		"@DATABASE@", s.database, "@USERS@", strconv.Itoa(s.users)).Replace(kamailioConfig)
 	if err := os.WriteFile(filepath.Join(dir, "kamailio.cfg"), []byte(text), 0o644); err != nil {
 		return nil, err
 	}
@@ -93,13 +102,17 @@ func (k *kamailio) answers(ctx context.Context) error {
 func (k *kamailio) clientTLS() (*tls.Config, error) { return trust(k.ca) }
 
 // certify gives Kamailio the same kind of certificate that demarc makes for itself.
-func certify(dir string) error {
+func certify(dir string, mutual bool) error {
 	path := filepath.Join(dir, "pki")
 	if _, err := pki.LoadOrCreate(path, []string{"localhost"}, time.Now()); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "tls.cfg"), []byte("[server:default]\nmethod = TLSv1.2+\n"+
-		"verify_certificate = no\nrequire_certificate = no\nprivate_key = "+filepath.Join(path, "server.key")+
+	clients := "verify_certificate = no\nrequire_certificate = no\n"
+	if mutual {
+		clients = "verify_certificate = yes\nrequire_certificate = yes\nca_list = " + filepath.Join(path, "ca.pem") + "\n"
+	}
+	return os.WriteFile(filepath.Join(dir, "tls.cfg"), []byte("[server:default]\nmethod = TLSv1.2+\n"+clients+
+		"private_key = "+filepath.Join(path, "server.key")+
 		"\ncertificate = "+filepath.Join(path, "server.pem")+"\n"), 0o644)
 }
 

@@ -91,6 +91,7 @@ func (b *bench) parts() []part {
 		{"udp", "Kamailio", b.inMemory(overUDP(64))},
 		{"tls", "Kamailio", b.inMemory(overTLS())},
 		{"connections", "Kamailio", b.newConnections},
+		{"mutual", "Kamailio", b.mutual},
 		{"postgres", "Kamailio", b.committed},
 		{"sqlite", "Kamailio", b.onSQLite},
 		{"calls", "Kamailio", b.calls(shape{transport: "UDP", lanes: 8, slots: 8})},

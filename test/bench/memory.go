@@ -37,7 +37,7 @@ func (b *bench) idle(ctx context.Context, rows *table) error {
 	}
 	other := "–"
 	if !b.alone {
-		theirs, err := startKamailio(ctx, b.scratch(), phones, true, "")
+		theirs, err := startKamailio(ctx, b.scratch(), kamailioSetting{users: phones, tls: true})
 		if err != nil {
 			return err
 		}
