@@ -42,6 +42,7 @@ type setting struct {
 	users    int
 	node     string  // its name among several; empty: there is one
 	like     *demarc // whose keyset and authority it shares
+	untraced bool    // remembers no messages for demarc trace
 	trusting bool    // whoever has registered over a connection calls without a digest
 	patient  bool    // calls without sound are not ended
 }
@@ -51,6 +52,9 @@ func (s setting) lines(internal string) string {
 	lines := line("  bindings: ", s.bindings) + line("  node: ", s.node)
 	if s.patient {
 		lines += "  media: {timeout: 1h}\n"
+	}
+	if s.untraced {
+		lines += line("  trace_memory: ", "0")
 	}
 	if s.node != "" {
 		lines += line("  internal_listen: ", internal)

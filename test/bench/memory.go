@@ -77,51 +77,61 @@ func holdIdle(ctx context.Context, server *process, address string, trusted func
 	return fmt.Sprintf("%.1f kB", float64(after-before)/float64(phones)/1000), err
 }
 
-// bindings measures the live heap with many registered phones: what the garbage collector found in use, all of the
-// server included.
-func (b *bench) bindings(ctx context.Context, rows *table) (err error) {
+// bindings measures the live heap with many registered phones: what the garbage collector found in use, all of the server
+// included; once as shipped, and once without the SIP trace, whose memory does not grow with the phones.
+func (b *bench) bindings(ctx context.Context, rows *table) error {
 	phones := heldBindings
 	if b.quick {
 		phones = 9984
 	}
-	ours, err := startDemarc(ctx, b.program, b.scratch(), setting{roles: "telephony", bindings: "memory", users: phones})
+	for _, untraced := range []bool{false, true} {
+		before, after, err := b.heapWith(ctx, phones, untraced)
+		if err != nil {
+			return err
+		}
+		name := fmt.Sprintf("live heap with %d bindings (%.1f MB without)", phones, before/1e6)
+		if untraced {
+			name += ", trace_memory 0"
+		}
+		rows.line(name, fmt.Sprintf("%.1f MB", after/1e6), "–")
+	}
+	return nil
+}
+
+// heapWith returns the live heap in bytes before the first phone came and with all of them.
+func (b *bench) heapWith(ctx context.Context, phones int, untraced bool) (before, after float64, err error) {
+	ours, err := startDemarc(ctx, b.program, b.scratch(),
+		setting{roles: "telephony", bindings: "memory", users: phones, untraced: untraced})
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, ours.stop()) }()
-	// What reading the users has left is collected once it is quiet.
-	if err := pause(ctx, 8*time.Second, nil); err != nil {
-		return err
+	if before, err = ours.quiet(ctx); err != nil {
+		return 0, 0, err
 	}
-	before, err := ours.live(ctx)
-	if err != nil {
-		return err
-	}
-	// Settling lets everybody register; then as much again, so that collections see them all.
+	// Settling lets everybody register; then some of them again.
 	w, end, err := phonesOf(shape{transport: "UDP", lanes: 8, slots: 8, phones: phones / 64}, ours.udp, ours.clientTLS)(ctx)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, end()) }()
 	running, cancel := context.WithTimeout(ctx, b.timing.warm+b.timing.window)
 	defer cancel()
 	if err := w.run(running); err != nil {
-		return err
+		return 0, 0, err
 	}
+	if after, err = ours.quiet(ctx); err == nil && b.timing.profiles != "" {
+		err = ours.takeHeap(ctx, b.timing.profiles)
+	}
+	return before, after, err
+}
+
+// quiet lets what was going on end and be collected, and returns the live heap.
+func (d *demarc) quiet(ctx context.Context) (float64, error) {
 	if err := pause(ctx, 8*time.Second, nil); err != nil {
-		return err
+		return 0, err
 	}
-	after, err := ours.live(ctx)
-	if err != nil {
-		return err
-	}
-	if b.timing.profiles != "" {
-		if err := ours.takeHeap(ctx, b.timing.profiles); err != nil {
-			return err
-		}
-	}
-	rows.line(fmt.Sprintf("live heap with %d bindings (%.1f MB without)", phones, before/1e6), fmt.Sprintf("%.1f MB", after/1e6), "–")
-	return nil
+	return d.live(ctx)
 }
 
 // live reads the heap in use after a garbage collection.
