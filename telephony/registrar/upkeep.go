@@ -1,0 +1,113 @@
+package registrar
+
+import (
+	"slices"
+	"time"
+
+	"demarc/telephony"
+)
+
+// put replaces an AoR's bindings, which are as they were before, by those after.
+func (s *shard) put(aor telephony.AoR, before, bindings []Binding) {
+	user := s.locations.hash(aor)
+	for i := range before {
+		b := &before[i]
+		if len(s.misses) > 0 && indexKey(bindings, b.Key) < 0 {
+			delete(s.misses, b.ID()) // nobody asks for that one any more
+		}
+		if !b.Flow.Transport.Stream() || b.Node != s.r.node || sharesFlow(bindings, b) {
+			continue
+		}
+		s.flows.leave(b.Flow.ID, user)
+	}
+	s.locations.put(aor, bindings)
+	for i := range bindings {
+		b := &bindings[i]
+		if !b.ownsStream() || b.Node != s.r.node || sharesFlow(before, b) {
+			continue
+		}
+		s.flows.join(b.Flow.ID, user)
+	}
+	s.schedule(aor, bindings)
+}
+
+// add puts a binding that was loaded beside the others of its AoR.
+func (s *shard) add(b Binding) {
+	before := s.locations.of(b.AoR)
+	s.put(b.AoR, before, append(slices.Clone(before), b))
+}
+
+// schedule sees to it that an AoR's bindings are looked at in time.
+func (s *shard) schedule(aor telephony.AoR, bindings []Binding) {
+	now, i := s.r.now(), 0
+	for slot := range s.locations.slots(aor) {
+		b := &bindings[i]
+		s.alarm.at(slot, b.endsAt(s.r.node, now))
+		s.scheduleProbe(slot, b, now)
+		i++
+	}
+}
+
+// ownsStream reports whether the phone is gone when the connection is. One behind a proxy is not: the connection is the
+// proxy's, who carries many phones over it, closes it when nothing is to be said, and is found by the Path (RFC 3327 §5.2).
+func (b *Binding) ownsStream() bool { return b.Reachable && b.Flow.Transport.Stream() && b.Path == "" }
+
+// sharesFlow reports whether one of the bindings has the same open flow.
+func sharesFlow(bindings []Binding, b *Binding) bool {
+	for i := range bindings {
+		o := &bindings[i]
+		if o.Flow.ID == b.Flow.ID && o.Node == b.Node && o.ownsStream() {
+			return true
+		}
+	}
+	return false
+}
+
+// closeFlows marks the bindings of closed connections; the rest waits for the next turn.
+func (s *shard) closeFlows(d *draft) {
+	now := s.r.now()
+	for len(s.closing) > 0 && len(d.changes) < maxBackground {
+		flow := s.closing[0]
+		s.closing = s.closing[1:]
+		for _, user := range s.flows.of(flow) {
+			for _, aor := range s.locations.sharing(user) {
+				s.closeFlow(d, flow, aor, now)
+			}
+		}
+	}
+}
+
+func (s *shard) closeFlow(d *draft, flow uint64, aor telephony.AoR, now time.Time) {
+	before := d.of(aor)
+	bindings := slices.Clone(before)
+	for i, b := range bindings {
+		if b.Flow.ID == flow && b.ownsStream() && b.Node == s.r.node {
+			bindings[i].Reachable = false
+			d.changes = append(d.changes, bindings[i].change(bindings[i].ended(), now))
+		}
+	}
+	d.set(aor, before, bindings)
+}
+
+// sweep ends the bindings whose time has come.
+func (s *shard) sweep(d *draft) {
+	now := s.r.now()
+	for _, slot := range s.alarm.due(now, maxBackground) {
+		due, ok := s.locations.in(slot)
+		if !ok {
+			continue
+		}
+		aor := due.AoR
+		before := d.of(aor)
+		live, changes := expire(before, s.r.node, now)
+		if slices.ContainsFunc(live, func(b Binding) bool { return !b.Expires.After(now) }) {
+			s.queue.stale(aor) // another node's, that may have been refreshed
+		}
+		if len(changes) == 0 {
+			s.alarm.at(slot, due.endsAt(s.r.node, now)) // refreshed since the alarm was set, or another one's
+			continue
+		}
+		d.set(aor, before, live)
+		d.changes = append(d.changes, changes...)
+	}
+}
