@@ -17,8 +17,9 @@ type alarm struct {
 	next  []uint32 // by slot: its step and 1, or 0
 }
 
+// newAlarm goes by the wall clock, as the bindings' times do.
 func newAlarm(now time.Time) alarm {
-	return alarm{began: now, last: -1, steps: make(map[int64][]uint32)}
+	return alarm{began: now.Round(0), last: -1, steps: make(map[int64][]uint32)}
 }
 
 // at makes a slot due at a time, or leaves it due at an earlier one.

@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"iter"
 	"strings"
-	"time"
 
 	"demarc/telephony"
 )
@@ -12,16 +11,13 @@ import (
 // locations is the location service of a shard (RFC 3261 §6, §10): the bindings of its AoRs, in little memory. Reading does not
 // change it, so that many may read at the same time.
 type locations struct {
-	epoch  time.Time
 	seed   maphash.Seed
 	slab   slab[packed]
 	agents agents
 	room   []byte // of the text that is being written
 }
 
-func newLocations(now time.Time) *locations {
-	return &locations{epoch: now, seed: maphash.MakeSeed()}
-}
+func newLocations() *locations { return &locations{seed: maphash.MakeSeed()} }
 
 // hash names an AoR. Nobody can choose two of the same, and the bindings of two that have it all the same are told apart.
 func (l *locations) hash(aor telephony.AoR) uint64 { return maphash.Comparable(l.seed, aor) }
@@ -73,7 +69,7 @@ func (l *locations) put(aor telephony.AoR, bindings []Binding) {
 // prolong notes the refresh of an AoR's only binding, of which nothing but the times and CSeq differ.
 func (l *locations) prolong(b *Binding) {
 	for n := range l.slots(b.AoR) {
-		l.slab.at(n).value.times(l, b)
+		l.slab.at(n).value.times(b)
 	}
 }
 

@@ -43,7 +43,7 @@ func drawBinding(t *rapid.T, aor telephony.AoR, key string) Binding {
 // TestLocationsAreWhatWasPut runs random histories beside a plain map.
 func TestLocationsAreWhatWasPut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l, model := newLocations(epoch), map[telephony.AoR][]Binding{}
+		l, model := newLocations(), map[telephony.AoR][]Binding{}
 		agents := rapid.IntRange(0, 2*maxAgents).Draw(t, "agents")
 		for i := range agents {
 			l.agents.number(fmt.Sprint("agent ", i))
@@ -178,7 +178,7 @@ func TestWalletKeepsSubscribers(t *testing.T) {
 func TestManyPhonesTakeLittleMemory(t *testing.T) {
 	const phones, most = 50_000, 300 // bytes for each
 	before := heapInUse()
-	l, w, a := newLocations(epoch), newWallet(epoch), newAlarm(epoch)
+	l, w, a := newLocations(), newWallet(epoch), newAlarm(epoch)
 	for i := range phones {
 		user := fmt.Sprint(100_000 + i)
 		aor := telephony.AoR{User: user, Domain: "perf.example"}

@@ -17,7 +17,7 @@ import (
 type packed struct {
 	common    unique.Handle[common]
 	text      string
-	refreshed int64  // milliseconds since the epoch of the locations
+	refreshed int64  // Unix milliseconds
 	lasts     uint32 // whole seconds from then until it ends
 	cseq      uint32
 }
@@ -52,7 +52,7 @@ const (
 // pack returns a binding as it is kept. What is the same as in the old one, if there is one, stays the same in memory.
 func (l *locations) pack(b *Binding, old *packed) packed {
 	var p packed
-	p.times(l, b)
+	p.times(b)
 	shared := common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport}
 	if old != nil && old.common.Value() == shared {
 		p.common = old.common
@@ -69,8 +69,8 @@ func (l *locations) pack(b *Binding, old *packed) packed {
 }
 
 // times takes over what a refresh changes.
-func (p *packed) times(l *locations, b *Binding) {
-	p.refreshed, p.cseq = l.millis(b.RefreshedAt), b.CSeq
+func (p *packed) times(b *Binding) {
+	p.refreshed, p.cseq = b.RefreshedAt.UnixMilli(), b.CSeq
 	p.lasts = uint32(min(max(0, b.Expires.Sub(b.RefreshedAt)/time.Second), math.MaxUint32))
 }
 
@@ -95,7 +95,7 @@ func (l *locations) appendText(dst []byte, b *Binding) []byte {
 	dst = binary.AppendUvarint(dst, uint64(b.RegID))
 	dst = binary.AppendUvarint(dst, b.Flow.ID)
 	dst = appendRemote(dst, b.Flow.Remote)
-	dst = binary.AppendVarint(dst, l.millis(b.RegisteredAt))
+	dst = binary.AppendVarint(dst, b.RegisteredAt.UnixMilli())
 	if b.Row != 0 {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(b.Row))
 	}
@@ -127,11 +127,11 @@ func (l *locations) unpack(p *packed, b *Binding) {
 	flags := r.byte()
 	*b = Binding{
 		Account: shared.account, Node: shared.node, AoR: aor, Reachable: flags&isReachable != 0,
-		RefreshedAt: l.time(p.refreshed), Expires: l.time(p.refreshed + int64(p.lasts)*1000), CSeq: p.cseq,
+		RefreshedAt: time.UnixMilli(p.refreshed), Expires: time.UnixMilli(p.refreshed + int64(p.lasts)*1000), CSeq: p.cseq,
 		Q: int(r.number()), RegID: int(r.number()),
 	}
 	b.Flow = Flow{ID: r.number(), Listener: shared.listener, Transport: shared.transport, Remote: r.remote()}
-	b.RegisteredAt = l.time(r.signed())
+	b.RegisteredAt = time.UnixMilli(r.signed())
 	if flags&hasRow != 0 {
 		b.Row = int64(binary.LittleEndian.Uint64([]byte(r.take(8))))
 	}
@@ -219,18 +219,4 @@ func (r *reader) text() string { return r.take(int(r.number())) }
 func (r *reader) remote() (a netip.AddrPort) {
 	_ = a.UnmarshalBinary([]byte(r.text())) // what was marshalled
 	return a
-}
-
-// millis and time turn times into milliseconds since the epoch and back.
-func (l *locations) millis(t time.Time) int64 {
-	d := t.Sub(l.epoch)
-	ms := d.Milliseconds()
-	if time.Duration(ms)*time.Millisecond > d { // before the epoch
-		ms--
-	}
-	return ms
-}
-
-func (l *locations) time(ms int64) time.Time {
-	return l.epoch.Add(time.Duration(ms) * time.Millisecond)
 }

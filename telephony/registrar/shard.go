@@ -43,7 +43,7 @@ type shard struct {
 
 func newShard(r *Registrar, limit int, now time.Time) *shard {
 	return &shard{
-		r: r, queue: newQueue(limit), locations: newLocations(now), flows: newFlowUsers(), alarm: newAlarm(now), unsaved: make(map[Key]struct{}),
+		r: r, queue: newQueue(limit), locations: newLocations(), flows: newFlowUsers(), alarm: newAlarm(now), unsaved: make(map[Key]struct{}),
 		probes: newAlarm(now), misses: make(map[Key]int),
 	}
 }
