@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
@@ -126,7 +127,7 @@ func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who
 	default:
 		v, sure := s.calls.AuthenticateAtOnce(as)
 		if !sure {
-			s.ask(f, m, req, way, &question{req: req, as: as, who: who, flow: f})
+			s.ask(f, m, req, way, &question{req: req, as: as, who: who, flow: f, came: time.Now()})
 			return
 		}
 		s.edge.learned(f, &who, v.Reply.Sender, s.edge.cfg.Now())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
@@ -331,6 +332,7 @@ type question struct {
 	as    registrar.Credentials
 	who   caller
 	flow  *flow
+	came  time.Time
 	later []signal.Event
 }
 
@@ -406,8 +408,10 @@ func (a *asking) ask(q *question) {
 	if !v.OK {
 		refused := refusal(v.Reply)
 		refused.Tx = q.req.Tx
-		s.Reply(refused)
-		a.done(q, false)
+		s.edge.refusing(v.Reply.Sender, q.came, func() {
+			s.Reply(refused)
+			a.done(q, false)
+		})
 		return
 	}
 	q.req.Account, q.req.User = v.User.Account, v.User.AoR

@@ -115,13 +115,15 @@ type pending struct {
 	frame *[]byte // Via to CSeq of the response: the receive buffer is used for other things by then
 	size  int     // of the request
 	who   caller
+	came  time.Time
 	done  atomic.Bool
 }
 
 func (e *Edge) newPending(f *flow, m *wire.Message, who caller) *pending {
 	e.inHand.begin()
 	f.inHand.begin()
-	return &pending{edge: e, flow: f, frame: e.frame(f, m), size: len(m.Head) + len(m.Body), who: who}
+	return &pending{edge: e, flow: f, frame: e.frame(f, m), size: len(m.Head) + len(m.Body), who: who,
+		came: time.Now()}
 }
 
 // reply sends the answer, the first time it is called.
@@ -130,15 +132,20 @@ func (p *pending) reply(r registrar.Reply) {
 		p.edge.count.twiceOrLate.Add(1)
 		return
 	}
-	defer p.edge.inHand.end()
-	defer p.flow.inHand.end()
-	defer p.edge.buffers.put(p.frame)
-	now := p.edge.cfg.Now()
-	if !p.edge.concluded(p.flow, &p.who, &r, now) {
-		return
-	}
+	send := p.edge.concluded(p.flow, &p.who, &r, p.edge.cfg.Now())
+	p.edge.refusing(r.Sender, p.came, func() {
+		defer p.edge.inHand.end()
+		defer p.flow.inHand.end()
+		defer p.edge.buffers.put(p.frame)
+		if send {
+			p.write(&r)
+		}
+	})
+}
+
+func (p *pending) write(r *registrar.Reply) {
 	out := p.edge.buffers.get()
-	*out = appendReply(append(sip.AppendStatus((*out)[:0], r.Status, r.Reason), *p.frame...), &r)
-	p.edge.dispatchReply(p.flow, &p.who, p.size, *out, r.Status, now)
+	*out = appendReply(append(sip.AppendStatus((*out)[:0], r.Status, r.Reason), *p.frame...), r)
+	p.edge.dispatchReply(p.flow, &p.who, p.size, *out, r.Status, p.edge.cfg.Now())
 	p.edge.buffers.put(out)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
@@ -45,7 +46,8 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 	req.LocalTag = sip.Tag(e.tagSeed, m)
 	e.inHand.begin()
 	f.inHand.begin()
-	p := &pendingSubscribe{edge: e, flow: f, frame: *e.frame(f, m), tx: tx, size: len(m.Head) + len(m.Body), who: who}
+	p := &pendingSubscribe{edge: e, flow: f, frame: *e.frame(f, m), tx: tx, size: len(m.Head) + len(m.Body), who: who,
+		came: time.Now()}
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("Subscribe", r)
@@ -63,6 +65,7 @@ type pendingSubscribe struct {
 	tx    *sip.ServerTx
 	size  int // of the request
 	who   caller
+	came  time.Time
 	done  atomic.Bool
 }
 
@@ -71,12 +74,18 @@ func (p *pendingSubscribe) reply(r events.Reply) {
 		p.edge.count.twiceOrLate.Add(1)
 		return
 	}
-	defer p.edge.inHand.end()
-	defer p.flow.inHand.end()
 	if r.Status < 200 || r.Status > 699 { // a fault of the handler
 		r = events.Reply{Status: 500, Expires: -1}
 	}
 	p.edge.learned(p.flow, &p.who, r.Sender, p.edge.cfg.Now())
+	p.edge.refusing(r.Sender, p.came, func() {
+		defer p.edge.inHand.end()
+		defer p.flow.inHand.end()
+		p.write(r)
+	})
+}
+
+func (p *pendingSubscribe) write(r events.Reply) {
 	dst := append(sip.AppendStatus(make([]byte, 0, len(p.frame)+256), r.Status, r.Reason), p.frame...)
 	for _, c := range r.Challenges {
 		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)
