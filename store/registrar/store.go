@@ -26,13 +26,26 @@ var (
 // New returns a Store on an open, migrated database.
 func New(db *store.DB, sealer *seal.Sealer) *Store { return &Store{db: db, sealer: sealer} }
 
-// Domain returns the account and realm of a SIP domain.
-func (s *Store) Domain(ctx context.Context, name string) (registrar.Domain, error) {
-	var d registrar.Domain
+// Domains returns the account and realm of every SIP domain.
+func (s *Store) Domains(ctx context.Context) (map[string]registrar.Domain, error) {
+	domains := map[string]registrar.Domain{}
 	err := s.db.Read(ctx, func(q store.Tx) error {
-		return q.QueryRow(ctx, `SELECT account_id, realm FROM pbx WHERE domain = $1`, name).Scan(&d.Account, &d.Realm)
+		rows, err := q.Query(ctx, `SELECT domain, account_id, realm FROM pbx`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			var d registrar.Domain
+			if err := rows.Scan(&name, &d.Account, &d.Realm); err != nil {
+				return err
+			}
+			domains[name] = d
+		}
+		return rows.Err()
 	})
-	return d, lookupError(err)
+	return domains, away(err)
 }
 
 // Subscriber returns who may register as the AoR.

@@ -20,11 +20,8 @@ import (
 // ownPassword is a directory in which each name of its domain has itself as password, and a store that takes everything.
 type ownPassword struct{ domain string }
 
-func (d ownPassword) Domain(_ context.Context, name string) (registrar.Domain, error) {
-	if name != d.domain {
-		return registrar.Domain{}, registrar.ErrUnknown
-	}
-	return registrar.Domain{Account: "acc_1", Realm: name}, nil
+func (d ownPassword) Domains(context.Context) (map[string]registrar.Domain, error) {
+	return map[string]registrar.Domain{d.domain: {Account: "acc_1", Realm: d.domain}}, nil
 }
 
 func (d ownPassword) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Subscriber, error) {

@@ -104,11 +104,7 @@ func (id identity) admitted() bool { return id.ok || id.replayed }
 // authenticate serves steps 3 to 5 of RFC 3261 §10.3. It fills the identity in, which is to be empty.
 func (r *Registrar) authenticate(ctx context.Context, method string, req *Request, l lookup, id *identity) {
 	l.now = r.now()
-	domain, served, err := r.credentials.domain(ctx, req.To.Domain, l)
-	if err != nil {
-		r.away(id, err)
-		return
-	}
+	domain, served := r.credentials.domain(req.To.Domain)
 	realm := domain.Realm
 	if !served {
 		realm = hostText(req.To.Domain)

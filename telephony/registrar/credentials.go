@@ -12,9 +12,8 @@ import (
 const (
 	maxKnown   = 100_000 // subscribers whose hashes are held in memory
 	maxUnknown = 10_000  // names that are not in the directory, remembered so that guessing costs no lookup each time
-	maxDomains = 1_000
-	maxAgain   = 10_000 // AoRs that wrong answers look up again in a second
-	rereads    = 3      // lookups of one AoR in a second that wrong answers cause; drop ends what they miss
+	maxAgain   = 10_000  // AoRs that wrong answers look up again in a second
+	rereads    = 3       // lookups of one AoR in a second that wrong answers cause; drop ends what they miss
 )
 
 // lookup says how far to look.
@@ -37,7 +36,7 @@ type credentials struct {
 	generation int64
 	known      *wallet
 	unknown    map[telephony.AoR]time.Time // when the directory was asked
-	domains    map[string]domainEntry
+	domains    map[string]Domain           // all that are served
 	again      budget
 }
 
@@ -64,25 +63,19 @@ func (b *budget) take(aor telephony.AoR, now time.Time) bool {
 	return b.spent[aor] <= rereads
 }
 
-type domainEntry struct {
-	domain Domain
-	found  bool
-}
-
 func newCredentials(d Directory, timeout time.Duration, now func() time.Time, away func() bool) *credentials {
 	c := &credentials{directory: d, timeout: timeout, now: now, away: away}
 	c.drop()
 	return c
 }
 
-// drop forgets everything. Lookups on their way are not kept.
+// drop forgets all subscribers. Lookups on their way are not kept.
 func (c *credentials) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation++
 	c.known = newWallet(c.now())
 	c.unknown = make(map[telephony.AoR]time.Time)
-	c.domains = make(map[string]domainEntry)
 }
 
 // subscriber returns who owns the AoR, as the directory said at l.asOf or later; only when it was asked too often within
@@ -141,53 +134,31 @@ func (c *credentials) keep(aor telephony.AoR, e entry) {
 	}
 	c.known.makeRoom(maxKnown)
 	if e.subscriber.AoR == aor {
-		c.known.keep(e.subscriber, e.read, c.domains[aor.Domain].domain.Realm)
+		c.known.keep(e.subscriber, e.read, c.domains[aor.Domain].Realm)
 	}
 }
 
-func (c *credentials) domain(ctx context.Context, name string, l lookup) (Domain, bool, error) {
-	c.mu.Lock()
-	e, ok := c.domains[name]
-	generation := c.generation
-	c.mu.Unlock()
-	if ok {
-		return e.domain, e.found, nil
-	}
-	switch {
-	case hostText(name) != name:
-		return Domain{}, false, nil
-	case l.memory:
-		return Domain{}, false, errNotInMemory
-	case c.away():
-		return Domain{}, false, errNotAsked
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	d, err := c.directory.Domain(ctx, name)
-	if err != nil && !errors.Is(err, ErrUnknown) {
-		return Domain{}, false, err
-	}
+// domain returns a domain that is served. It answers from memory alone, and so in the same time for any other.
+func (c *credentials) domain(name string) (Domain, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.generation == generation {
-		c.makeDomainRoom()
-		c.domains[name] = domainEntry{domain: d, found: err == nil}
-	}
-	return d, err == nil, nil
+	d, served := c.domains[name]
+	return d, served
 }
 
-// makeDomainRoom drops a name that is not served before one that is: strangers may send any number of names.
-func (c *credentials) makeDomainRoom() {
-	if len(c.domains) < maxDomains {
-		return
+// load reads which domains are served, and forgets what the directory said of subscribers before.
+func (c *credentials) load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	domains, err := c.directory.Domains(ctx)
+	if err != nil {
+		return err
 	}
-	for name, e := range c.domains {
-		if !e.found {
-			delete(c.domains, name)
-			return
-		}
-	}
-	makeRoom(c.domains, maxDomains)
+	c.drop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.domains = domains
+	return nil
 }
 
 // makeRoom drops any one entry of a full map: Go's map order is random enough for a cache.

@@ -15,12 +15,7 @@ import (
 // watched counts what the directory is asked.
 type watched struct {
 	*memory
-	domains, subscribers atomic.Int64
-}
-
-func (w *watched) Domain(ctx context.Context, name string) (registrar.Domain, error) {
-	w.domains.Add(1)
-	return w.memory.Domain(ctx, name)
+	subscribers atomic.Int64
 }
 
 func (w *watched) Subscriber(ctx context.Context, aor telephony.AoR) (registrar.Subscriber, error) {

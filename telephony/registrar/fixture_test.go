@@ -38,16 +38,13 @@ func newMemory() *memory {
 	}
 }
 
-func (m *memory) Domain(_ context.Context, name string) (registrar.Domain, error) {
+func (m *memory) Domains(context.Context) (map[string]registrar.Domain, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.away {
-		return registrar.Domain{}, registrar.ErrStoreAway
+		return nil, registrar.ErrStoreAway
 	}
-	if name != alice.Domain {
-		return registrar.Domain{}, registrar.ErrUnknown
-	}
-	return registrar.Domain{Account: "acc_1", Realm: name}, nil
+	return map[string]registrar.Domain{alice.Domain: {Account: "acc_1", Realm: alice.Domain}}, nil
 }
 
 func (m *memory) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Subscriber, error) {

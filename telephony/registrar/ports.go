@@ -34,10 +34,11 @@ type Subscriber struct {
 	SRTP         string // required, preferred or off: whether media of the phones is encrypted; empty: as for all
 }
 
-// Directory knows domains and subscribers. Both lookups return ErrUnknown for what is not there; any other error means
-// that nobody can tell, and is answered with 503.
+// Directory knows domains and subscribers.
 type Directory interface {
-	Domain(ctx context.Context, name string) (Domain, error)
+	// Domains returns all that are served, by name: they are few, and asking for one would take longer than knowing it.
+	Domains(ctx context.Context) (map[string]Domain, error)
+	// Subscriber returns ErrUnknown for who is not there; any other error means that nobody can tell, and is answered with 503.
 	Subscriber(ctx context.Context, aor telephony.AoR) (Subscriber, error)
 	// Version differs after every change of the directory.
 	Version(ctx context.Context) (int64, error)

@@ -141,6 +141,9 @@ func (r *Registrar) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("registrar: directory: %w", err)
 	}
+	if err := r.credentials.load(ctx); err != nil {
+		return fmt.Errorf("registrar: domains: %w", err)
+	}
 	if err := r.load(ctx); err != nil {
 		return fmt.Errorf("registrar: bindings: %w", err)
 	}
@@ -340,12 +343,20 @@ func (r *Registrar) watch(ctx context.Context, version int64) {
 			r.storeFailed("directory", err)
 		default:
 			r.storeBack()
-			if current != version {
-				r.credentials.drop()
+			if current != version && r.reload(ctx) {
 				version = current
 			}
 		}
 	}
+}
+
+// reload forgets what the directory said before it changed. Until that is done, the old word counts.
+func (r *Registrar) reload(ctx context.Context) bool {
+	err := r.safely(func() error { return r.credentials.load(ctx) })
+	if err != nil && ctx.Err() == nil {
+		r.storeFailed("directory", err)
+	}
+	return err == nil
 }
 
 func (r *Registrar) storeAway() bool { return r.failedAt.Load() != 0 }

@@ -404,7 +404,9 @@ func TestFullQueue(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Add(1)
-		f.Register(t.Context(), f.phone("1001", "one", 1).request(), func(r registrar.Reply) {
+		req := f.phone("1001", "one", 1).request()
+		req.Authorize = []string{authorization("1001", alice.Domain, "guess", "nonce", 1)}
+		f.Register(t.Context(), req, func(r registrar.Reply) {
 			mu.Lock()
 			defer mu.Unlock()
 			if got[r.Status]++; r.Status == 503 && r.RetryAfter == 0 {

@@ -13,18 +13,18 @@ import (
 	"demarc/telephony/registrar"
 )
 
-// slow is a directory that takes its time about domains that are not served.
+// slow is a directory that takes its time about who is not there.
 type slow struct{ *memory }
 
-func (s slow) Domain(ctx context.Context, name string) (registrar.Domain, error) {
-	d, err := s.memory.Domain(ctx, name)
+func (s slow) Subscriber(ctx context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
+	d, err := s.memory.Subscriber(ctx, aor)
 	if errors.Is(err, registrar.ErrUnknown) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return d, err
 }
 
-// Strangers ask for domains that nobody has heard of, each of which costs a look into the directory: phones that are known
+// Strangers guess at users that nobody has heard of, each of which costs a look into the directory: phones that are known
 // do not wait behind them, and all strangers are answered in the end.
 func TestStrangersDoNotStandBeforeKnownPhones(t *testing.T) {
 	m := newMemory()
@@ -35,9 +35,10 @@ func TestStrangersDoNotStandBeforeKnownPhones(t *testing.T) {
 	var answered, refused atomic.Int32
 	var all sync.WaitGroup
 	for i := range strangers {
-		aor := telephony.NewAoR("1", fmt.Sprintf("d%d.test", i))
+		aor := telephony.NewAoR(fmt.Sprint("7", i), alice.Domain)
 		all.Add(1)
-		f.Register(t.Context(), &registrar.Request{Flow: flow(9), To: aor, From: aor, CallID: "c", CSeq: 1, Expires: -1},
+		f.Register(t.Context(), &registrar.Request{Flow: flow(9), To: aor, From: aor, CallID: "c", CSeq: 1, Expires: -1,
+			Authorize: []string{authorization(aor.User, aor.Domain, "guess", "nonce", 1)}},
 			func(r registrar.Reply) {
 				defer all.Done()
 				answered.Add(1)
