@@ -69,10 +69,8 @@ func newCredentials(d Directory, timeout time.Duration, now func() time.Time, aw
 	return c
 }
 
-// drop forgets all subscribers. Lookups on their way are not kept.
+// drop forgets all subscribers. Lookups on their way are not kept. The lock is the caller's.
 func (c *credentials) drop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.generation++
 	c.known = newWallet(c.now())
 	c.unknown = make(map[telephony.AoR]time.Time)
@@ -154,9 +152,9 @@ func (c *credentials) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.drop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.drop()
 	c.domains = domains
 	return nil
 }
