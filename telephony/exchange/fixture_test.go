@@ -84,10 +84,13 @@ func (s *site) stop() {
 	}
 }
 
+// patience is how long a test waits for what must come: far more than two turns of whatever is told the store by turns.
+const patience = time.Minute
+
 // until polls under a generous deadline.
 func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		s.mu.Lock()
 		done := ok()
 		s.mu.Unlock()
@@ -103,7 +106,7 @@ func (s *site) until(what string, ok func() bool) {
 // untilFree polls without the site's lock.
 func (s *site) untilFree(what string, ok func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if ok() {
 			return
 		}
