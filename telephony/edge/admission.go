@@ -5,15 +5,16 @@ import (
 	"strconv"
 	"time"
 
+	"demarc/telephony/edge/guard"
 	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
 
 // admitted holds a request that means work against the budgets, before any digest is computed. Who guessed too much is met
 // with silence; when there is too much work, strangers are told to come back later and known devices are served.
-func (e *Edge) admitted(f *flow, m *wire.Message, c *caller) bool {
-	known := f.user.Load() == c.name
-	if c.answers && !known && !e.standing.mayGuess(c) {
+func (e *Edge) admitted(f *flow, m *wire.Message, c *guard.Caller) bool {
+	known := f.user.Load() == c.Name
+	if c.Answers && !known && !e.standing.MayGuess(c) {
 		e.count.rejects.add(Reject{f.Listener, "guesses"}, 1)
 		return false
 	}
@@ -23,7 +24,7 @@ func (e *Edge) admitted(f *flow, m *wire.Message, c *caller) bool {
 	}
 	known = known || f.known.Load()
 	busy := int(e.inHand.n.Load()) >= e.cfg.Limits.Waiting
-	if e.standing.admit(known) && (known || !busy) || !known && e.standing.recognises(c) {
+	if e.standing.Admit(known) && (known || !busy) || !known && e.standing.Recognises(c) {
 		return true
 	}
 	e.count.rejects.add(Reject{f.Listener, "overload"}, 1)
@@ -36,25 +37,35 @@ func (e *Edge) later(f *flow, m *wire.Message) {
 	e.answer(f, m, 503, "", header{"Retry-After", strconv.Itoa(5 + rand.IntN(10))})
 }
 
+// callerOf returns who a REGISTER says it is from.
+func (e *Edge) callerOf(req *registrar.Request) guard.Caller {
+	c := e.standing.Caller(req.To, req.Flow.Remote.Addr())
+	c.CallID, c.Answers = req.CallID, len(req.Authorize) > 0
+	if len(req.Contacts) > 0 {
+		c.Instance = req.Contacts[0].Instance
+	}
+	return c
+}
+
 // learned keeps the books after a reply.
-func (e *Edge) learned(f *flow, c *caller, s registrar.Sender, now time.Time) {
+func (e *Edge) learned(f *flow, c *guard.Caller, s registrar.Sender, now time.Time) {
 	switch s {
 	case registrar.Proven:
-		if f.user.Load() != c.name {
-			f.user.Store(c.name)
+		if f.user.Load() != c.Name {
+			f.user.Store(c.Name)
 		}
 		f.prove()
-		if device := e.standing.device(c); !f.noted(device, now.Unix()) {
-			e.standing.proven(c, now)
+		if device := e.standing.Device(c); !f.noted(device, now.Unix()) {
+			e.standing.Proven(c, now)
 		}
 	case registrar.Wrong:
-		e.standing.wrong(c)
+		e.standing.Wrong(c)
 	}
 }
 
 // silent reports whether a flow's source is banned. A flow on which somebody proved who they are never is.
 func (e *Edge) silent(f *flow) bool {
-	return !f.known.Load() && e.standing.isBanned(source(f.Remote.Addr()))
+	return !f.known.Load() && e.standing.Banned(f.Remote.Addr())
 }
 
 // fits reports whether an answer may go to where a datagram came from: an address that nobody proved anything from may be

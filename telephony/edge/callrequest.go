@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/edge/guard"
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -73,8 +74,8 @@ func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method str
 		return
 	}
 	user, _ := aorOf(m.FromAddr())
-	who := e.standing.caller(user, source(f.Remote.Addr()))
-	who.callID, who.answers = string(m.CallID), len(m.ProxyAuthorization) > 0
+	who := e.standing.Caller(user, f.Remote.Addr())
+	who.CallID, who.Answers = string(m.CallID), len(m.ProxyAuthorization) > 0
 	if !e.admitted(f, m, &who) {
 		return
 	}
@@ -110,20 +111,20 @@ func hasToTag(m *wire.Message) bool {
 }
 
 // identify finds out who sent a request. Refusals leave no state behind: their ACK is absorbed.
-func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who caller, inside bool) {
-	as := registrar.Credentials{Method: req.Method, Flow: f.Flow, User: who.aor}
+func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who guard.Caller, inside bool) {
+	as := registrar.Credentials{Method: req.Method, Flow: f.Flow, User: who.AoR}
 	for _, value := range m.ProxyAuthorization {
 		as.Authorize = append(as.Authorize, string(value))
 	}
-	way, bound := s.wayBack(f, who.aor)
+	way, bound := s.wayBack(f, who.AoR)
 	switch {
 	case inside && len(as.Authorize) == 0:
 		// Whose dialog it is and whether this flow may speak in it is the exchange's to say.
-		if id := f.account(who.aor); id != "" {
-			req.User, req.Account = who.aor, id
+		if id := f.account(who.AoR); id != "" {
+			req.User, req.Account = who.AoR, id
 		}
 	case bound && !inside && s.trusts[f.Listener]:
-		req.User, req.Account = who.aor, f.account(who.aor)
+		req.User, req.Account = who.AoR, f.account(who.AoR)
 	default:
 		v, sure := s.calls.AuthenticateAtOnce(as)
 		if !sure {
@@ -142,7 +143,7 @@ func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who
 		}
 		req.User, req.Account = v.User.AoR, v.User.Account
 		f.note(req.User, req.Account)
-		way, _ = s.wayBack(f, who.aor)
+		way, _ = s.wayBack(f, who.AoR)
 	}
 	if s.begin(f, m, req, way) {
 		s.request(req)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/edge/guard"
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -330,7 +331,7 @@ type asking struct {
 type question struct {
 	req   *signal.Request
 	as    registrar.Credentials
-	who   caller
+	who   guard.Caller
 	flow  *flow
 	came  time.Time
 	later []signal.Event

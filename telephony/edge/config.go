@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/edge/guard"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -127,6 +128,15 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// guard returns the part that the books on strangers keep to.
+func (l Limits) guard() guard.Limits {
+	return guard.Limits{
+		Connections: l.Connections, SourceConnections: l.SourceConnections, HalfOpen: l.HalfOpen, SourceHalfOpen: l.SourceHalfOpen,
+		Patience: l.Patience, Admission: l.Admission, Guesses: l.Guesses, GuessRefill: l.GuessRefill, SourceWrong: l.SourceWrong,
+		SourceRequests: l.SourceRequests, Window: l.Window, Ban: l.Ban, Trust: l.Trust,
+	}
+}
+
 // ErrConfig is wrapped by what New says about a bad Config.
 var ErrConfig = errors.New("edge: configuration")
 
@@ -177,18 +187,4 @@ func (l Listener) validate() error {
 		}
 	}
 	return nil
-}
-
-// source is what per-address limits count: an IPv4 address or an IPv6 /64, since a host has as many of those as it
-// likes.
-func source(a netip.Addr) netip.Addr {
-	a = a.Unmap()
-	if !a.Is6() {
-		return a
-	}
-	p, err := a.WithZone("").Prefix(64)
-	if err != nil {
-		return a
-	}
-	return p.Addr()
 }

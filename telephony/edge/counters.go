@@ -102,10 +102,10 @@ func (e *Edge) Counters() Counters {
 		Handshakes:  snapshot[Reject, uint64](&e.count.handshakes),
 		Accepted:    snapshot[string, uint64](&e.count.accepted),
 		Open:        snapshot[string, int64](&e.count.open),
-		HalfOpen:    e.guard.halfOpen(),
+		HalfOpen:    e.guard.HalfOpen(),
 		UDPFlows:    make(map[string]int),
 		KeepAlives:  e.count.keepAlives.Load(),
-		Bans:        e.standing.bans.Load(),
+		Bans:        e.standing.Bans(),
 		Panics:      e.count.panics.Load(),
 		TwiceOrLate: e.count.twiceOrLate.Load(),
 	}

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"demarc/internal/bounded"
+	"demarc/telephony/edge/guard"
 	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
@@ -21,7 +23,7 @@ type socket struct {
 	incoming *datagrams
 	outgoing *departures
 	flows    remotes
-	budget   *generations[netip.Addr, *rate.Limiter] // replies to addresses that never authenticated
+	budget   *bounded.Map[netip.Addr, *rate.Limiter] // replies to addresses that never authenticated
 }
 
 const (
@@ -38,7 +40,7 @@ func newSocket(e *Edge, l Listener, conn *net.UDPConn) (*socket, error) {
 	return &socket{
 		edge: e, cfg: l, conn: conn, incoming: d, outgoing: newDepartures(d.write, func() { e.reject(l, "write") }),
 		flows:  newRemotes(e.cfg.Limits.UDPFlows),
-		budget: newGenerations[netip.Addr, *rate.Limiter](budgetSources),
+		budget: bounded.NewMap[netip.Addr, *rate.Limiter](budgetSources),
 	}, nil
 }
 
@@ -75,7 +77,7 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 		return
 	}
 	f, known := s.flows.find(remote)
-	if !known && s.edge.standing.isBanned(source(remote.Addr())) {
+	if !known && s.edge.standing.Banned(remote.Addr()) {
 		s.edge.reject(s.cfg, "banned")
 		return
 	}
@@ -135,8 +137,8 @@ func (s *socket) recognises(remote netip.AddrPort, m *wire.Message) bool {
 	if readRegister(&r.req, registrar.Flow{Remote: remote}, m) != "" {
 		return false
 	}
-	who := s.edge.standing.callerOf(&r.req)
-	return s.edge.standing.recognises(&who)
+	who := s.edge.callerOf(&r.req)
+	return s.edge.standing.Recognises(&who)
 }
 
 // flow returns the flow of a remote, remembered or new.
@@ -150,7 +152,7 @@ func (s *socket) flow(remote netip.AddrPort) *flow {
 // little out of it.
 func (s *socket) afford(a netip.Addr) bool {
 	perSecond := s.edge.cfg.Limits.UDPReplies
-	return s.budget.use(source(a), func() *rate.Limiter {
+	return s.budget.Use(guard.Source(a), func() *rate.Limiter {
 		return rate.NewLimiter(rate.Limit(perSecond), burstSeconds*perSecond)
 	}).Allow()
 }
@@ -167,24 +169,24 @@ func (d datagramSender) send(b []byte) { d.socket.outgoing.send(b, d.remote) }
 // remotes is the flow table of a socket, bounded twice, so that a flood of strangers cannot push out the remotes that
 // authenticated.
 type remotes struct {
-	strangers, known *generations[netip.AddrPort, *flow]
+	strangers, known *bounded.Map[netip.AddrPort, *flow]
 }
 
 func newRemotes(limit int) remotes {
 	return remotes{
-		strangers: newGenerations[netip.AddrPort, *flow](limit / 2), known: newGenerations[netip.AddrPort, *flow](limit / 2),
+		strangers: bounded.NewMap[netip.AddrPort, *flow](limit / 2), known: bounded.NewMap[netip.AddrPort, *flow](limit / 2),
 	}
 }
 
 // find returns the flow of a remote if there is one, and whether somebody proved who they are on it.
 func (r remotes) find(remote netip.AddrPort) (f *flow, known bool) {
-	if f, ok := r.known.find(remote); ok {
+	if f, ok := r.known.Find(remote); ok {
 		return f, true
 	}
-	f, ok := r.strangers.find(remote)
+	f, ok := r.strangers.Find(remote)
 	if ok && f.known.Load() {
-		r.known.set(remote, f)
-		r.strangers.remove(remote)
+		r.known.Set(remote, f)
+		r.strangers.Remove(remote)
 		return f, true
 	}
 	return f, false
@@ -194,13 +196,13 @@ func (r remotes) of(remote netip.AddrPort, create func() *flow) *flow {
 	if f, ok := r.find(remote); ok {
 		return f
 	}
-	return r.strangers.use(remote, create)
+	return r.strangers.Use(remote, create)
 }
 
 // resume takes a remote in that proved who it is before.
 func (r remotes) resume(remote netip.AddrPort, f *flow) {
 	f.prove()
-	r.known.set(remote, f)
+	r.known.Set(remote, f)
 }
 
-func (r remotes) len() int { return r.strangers.len() + r.known.len() }
+func (r remotes) len() int { return r.strangers.Len() + r.known.Len() }

@@ -33,7 +33,7 @@ func (e *Edge) refuse(f *flow, m *wire.Message, err error) {
 	}
 	e.count.rejects.add(Reject{f.Listener, fault.Fault.String()}, 1)
 	if !f.known.Load() {
-		e.standing.asked(source(f.Remote.Addr()))
+		e.standing.Asked(f.Remote.Addr())
 	}
 	if m.Answerable() {
 		e.tapped(f, m)
@@ -60,7 +60,7 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 		return
 	}
 	if !f.known.Load() {
-		e.standing.asked(source(f.Remote.Addr()))
+		e.standing.Asked(f.Remote.Addr())
 	}
 	if m.Is("ACK") {
 		e.ack(f, m)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"demarc/telephony"
+	"demarc/telephony/edge/guard"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
@@ -56,8 +57,8 @@ type Edge struct {
 	handler   Handler
 	atOnce    AtOnce // the handler, when it is one
 	tagSeed   maphash.Seed
-	guard     *guard
-	standing  *standing
+	guard     *guard.Connections
+	standing  *guard.Standing
 	count     counters
 	buffers   buffers
 	messages  sync.Pool // of *wire.Message, for streams
@@ -98,7 +99,8 @@ func New(cfg Config) (*Edge, error) {
 	}
 	e := &Edge{
 		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), faultRate: rate.NewLimiter(5, 50), tagSeed: maphash.MakeSeed(),
-		guard: newGuard(cfg.Limits), standing: newStanding(cfg), stopping: make(chan struct{}), inHand: newInHand(),
+		guard: guard.NewConnections(cfg.Limits.guard()), standing: guard.NewStanding(cfg.Limits.guard(), cfg.Proxies, cfg.Now),
+		stopping: make(chan struct{}), inHand: newInHand(),
 		clients: sip.NewClients(cfg.Timers, maxSent), servers: sip.NewTransactions(cfg.Timers, maxServed), allow: allow,
 	}
 	// Flow numbers go on where an earlier life cannot have come to: no two flows of a node ever share one.
@@ -276,9 +278,9 @@ func (e *Edge) close() {
 // for what others there do, and the device comes before strangers.
 func (e *Edge) Remember(f registrar.Flow, aor telephony.AoR, instance, callID string, at time.Time) {
 	if e.cfg.Now().Sub(at) < e.cfg.Limits.Trust {
-		c := e.standing.caller(aor, source(f.Remote.Addr()))
-		c.instance, c.callID = instance, callID
-		e.standing.proven(&c, at)
+		c := e.standing.Caller(aor, f.Remote.Addr())
+		c.Instance, c.CallID = instance, callID
+		e.standing.Proven(&c, at)
 	}
 }
 

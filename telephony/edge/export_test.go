@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"demarc/internal/bounded"
 	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
@@ -50,7 +51,7 @@ func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [
 	var answers [][]byte
 	came := make(chan struct{}, 1)
 	s := &socket{edge: e, cfg: e.cfg.Listeners[0], flows: newRemotes(1000),
-		budget: newGenerations[netip.Addr, *rate.Limiter](budgetSources)}
+		budget: bounded.NewMap[netip.Addr, *rate.Limiter](budgetSources)}
 	s.outgoing = newDepartures(func(all []departure) int {
 		mu.Lock()
 		defer mu.Unlock()

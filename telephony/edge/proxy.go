@@ -150,7 +150,7 @@ func (e *Edge) dial(ctx context.Context, l Listener, hop sip.Hop) (*flow, error)
 		}
 		nc = tc
 	}
-	t, full := e.guard.admit(hop.Address.Addr(), func() { _ = raw.Close() })
+	t, full := e.guard.Admit(hop.Address.Addr(), func() { _ = raw.Close() })
 	if t == nil {
 		return nil, errors.Join(fmt.Errorf("too many connections (%s)", full), raw.Close())
 	}
@@ -161,7 +161,7 @@ func (e *Edge) dial(ctx context.Context, l Listener, hop sip.Hop) (*flow, error)
 	s.flow.prove()
 	s.first()
 	if !e.start(s) {
-		e.guard.leave(t)
+		e.guard.Leave(t)
 		return nil, errors.Join(ErrFlowGone, raw.Close())
 	}
 	return s.flow, nil
@@ -177,7 +177,7 @@ func (e *Edge) start(s *stream) bool {
 	e.count.open.add(s.cfg.Name, 1)
 	e.live.Store(s.flow.ID, s.flow)
 	e.readers.Go(func() {
-		defer e.guard.leave(s.ticket)
+		defer e.guard.Leave(s.ticket)
 		defer e.count.open.add(s.cfg.Name, -1)
 		s.serve(e.work)
 	})

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"demarc/telephony/edge/guard"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
@@ -31,7 +32,7 @@ func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
 		e.answer(f, m, 400, bad)
 		return
 	}
-	who := e.standing.callerOf(&r.req)
+	who := e.callerOf(&r.req)
 	if !e.admitted(f, m, &who) {
 		return
 	}
@@ -59,7 +60,7 @@ func (e *Edge) registerAtOnce(ctx context.Context, r *registering) (later func(f
 }
 
 // replied answers a REGISTER at once.
-func (e *Edge) replied(f *flow, m *wire.Message, who *caller, r *registrar.Reply) {
+func (e *Edge) replied(f *flow, m *wire.Message, who *guard.Caller, r *registrar.Reply) {
 	out := e.buffers.get()
 	defer e.buffers.put(out)
 	if e.concluded(f, who, r, f.heard) {
@@ -72,7 +73,7 @@ func (e *Edge) replied(f *flow, m *wire.Message, who *caller, r *registrar.Reply
 }
 
 // concluded draws conclusions from a reply, and reports whether it is to be sent.
-func (e *Edge) concluded(f *flow, who *caller, r *registrar.Reply, now time.Time) bool {
+func (e *Edge) concluded(f *flow, who *guard.Caller, r *registrar.Reply, now time.Time) bool {
 	if r.Drop {
 		e.count.messages.add(Message{f.Listener, "REGISTER", 0}, 1)
 		return false
@@ -86,9 +87,9 @@ func (e *Edge) concluded(f *flow, who *caller, r *registrar.Reply, now time.Time
 }
 
 // dispatchReply sends an answer to a request of a size.
-func (e *Edge) dispatchReply(f *flow, who *caller, size int, answer []byte, status int, now time.Time) {
+func (e *Edge) dispatchReply(f *flow, who *guard.Caller, size int, answer []byte, status int, now time.Time) {
 	if e.fits(f, size, len(answer)) {
-		e.tapAnswer(f, who.aor, answer, now)
+		e.tapAnswer(f, who.AoR, answer, now)
 		f.writer.send(answer)
 	} else {
 		e.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
@@ -97,8 +98,8 @@ func (e *Edge) dispatchReply(f *flow, who *caller, size int, answer []byte, stat
 }
 
 // registerLater lets ask find out the reply, which is written when it comes.
-func (e *Edge) registerLater(f *flow, m *wire.Message, who caller, ask func(func(registrar.Reply))) {
-	p := e.newPending(f, m, e.standing.own(who))
+func (e *Edge) registerLater(f *flow, m *wire.Message, who guard.Caller, ask func(func(registrar.Reply))) {
+	p := e.newPending(f, m, e.standing.Own(who))
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("Register", r)
@@ -114,12 +115,12 @@ type pending struct {
 	flow  *flow
 	frame *[]byte // Via to CSeq of the response: the receive buffer is used for other things by then
 	size  int     // of the request
-	who   caller
+	who   guard.Caller
 	came  time.Time
 	done  atomic.Bool
 }
 
-func (e *Edge) newPending(f *flow, m *wire.Message, who caller) *pending {
+func (e *Edge) newPending(f *flow, m *wire.Message, who guard.Caller) *pending {
 	e.inHand.begin()
 	f.inHand.begin()
 	return &pending{edge: e, flow: f, frame: e.frame(f, m), size: len(m.Head) + len(m.Body), who: who,

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"demarc/internal/bounded"
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -17,7 +18,7 @@ import (
 type relay struct {
 	s      *Signalling
 	serial atomic.Uint64
-	homes  *generations[string, string] // Call-ID → node
+	homes  *bounded.Map[string, string] // Call-ID → node
 
 	mu      sync.Mutex
 	clients map[signal.TxID]*relayed // by what was sent on
@@ -39,7 +40,7 @@ const (
 
 func newRelay(s *Signalling) *relay {
 	return &relay{
-		s: s, homes: newGenerations[string, string](maxHomes), clients: make(map[signal.TxID]*relayed),
+		s: s, homes: bounded.NewMap[string, string](maxHomes), clients: make(map[signal.TxID]*relayed),
 		servers: make(map[signal.TxID]*relayed),
 	}
 }
@@ -48,10 +49,10 @@ func isRelayed(tx signal.TxID) bool { return tx>>62 == relayMark>>62 }
 
 // home returns the node that has the call of a request within a dialog, if this node carries it for another one.
 func (r *relay) home(m *wire.Message) (node string, ok bool) {
-	if r.homes.empty() {
+	if r.homes.Empty() {
 		return "", false
 	}
-	return r.homes.find(string(m.CallID))
+	return r.homes.Find(string(m.CallID))
 }
 
 // request takes a request and sends it on over a way.
@@ -93,7 +94,7 @@ func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way)
 }
 
 // carries notes that the call of a message is at another node.
-func (r *relay) carries(m *wire.Message, node string) { r.homes.set(string(m.CallID), node) }
+func (r *relay) carries(m *wire.Message, node string) { r.homes.Set(string(m.CallID), node) }
 
 // forwarded makes of a request what is sent on.
 func forwarded(m *wire.Message, method string) (signal.Outgoing, bool) {

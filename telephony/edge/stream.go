@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/edge/guard"
 	"demarc/telephony/wire"
 )
 
@@ -47,12 +48,12 @@ func (a *acceptor) accept(ctx context.Context) {
 func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
 	e := a.edge
 	remote := nc.RemoteAddr().(*net.TCPAddr).AddrPort()
-	if e.standing.isBanned(source(remote.Addr())) {
+	if e.standing.Banned(remote.Addr()) {
 		e.reject(a.cfg, "banned")
 		_ = nc.Close()
 		return
 	}
-	ticket, full := e.guard.admit(remote.Addr(), func() {
+	ticket, full := e.guard.Admit(remote.Addr(), func() {
 		e.reject(a.cfg, "displaced")
 		_ = nc.Close()
 	})
@@ -64,7 +65,7 @@ func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
 	e.count.accepted.add(a.cfg.Name, 1)
 	e.count.open.add(a.cfg.Name, 1)
 	e.readers.Go(func() {
-		defer e.guard.leave(ticket)
+		defer e.guard.Leave(ticket)
 		defer e.count.open.add(a.cfg.Name, -1)
 		s := newStream(e, a.cfg, nc, ticket)
 		s.flow = e.newFlow(a.cfg, remote, &s.out)
@@ -82,7 +83,7 @@ type stream struct {
 	nc     net.Conn   // what is read from and written to: raw in some way, or TLS over it
 	web    *webSocket // for ws and wss
 	flow   *flow
-	ticket *ticket
+	ticket *guard.Ticket
 	begun  bool // its first message came
 
 	dialled bool // we opened it, to a proxy
@@ -97,7 +98,7 @@ type stream struct {
 	out       outbox
 }
 
-func newStream(e *Edge, l Listener, nc net.Conn, t *ticket) *stream {
+func newStream(e *Edge, l Listener, nc net.Conn, t *guard.Ticket) *stream {
 	s := &stream{edge: e, cfg: l, raw: nc, nc: newDirect(nc), ticket: t}
 	s.out.buffers = &e.buffers
 	s.out.flush = s.flushStream
@@ -236,7 +237,7 @@ func (s *stream) drain(ctx context.Context, framer *wire.Framer) (whole, ok bool
 func (s *stream) first() {
 	if !s.begun {
 		s.begun = true
-		s.edge.guard.first(s.ticket)
+		s.edge.guard.First(s.ticket)
 	}
 }
 

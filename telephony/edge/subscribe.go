@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"demarc/telephony/edge/guard"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
@@ -27,13 +28,13 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 		e.answer(f, m, 400, bad)
 		return
 	}
-	who := e.standing.caller(req.User, source(f.Remote.Addr()))
-	who.callID, who.answers = req.CallID, len(req.Authorize) > 0
+	who := e.standing.Caller(req.User, f.Remote.Addr())
+	who.CallID, who.Answers = req.CallID, len(req.Authorize) > 0
 	if !e.admitted(f, m, &who) {
 		return
 	}
 	tx, fresh, err := e.servers.Receive(m, f.ID, f.Transport.Stream(), func(b []byte) {
-		e.tap(f, who.aor, false, b)
+		e.tap(f, who.AoR, false, b)
 		f.writer.send(b)
 	})
 	if err != nil {
@@ -64,7 +65,7 @@ type pendingSubscribe struct {
 	frame []byte
 	tx    *sip.ServerTx
 	size  int // of the request
-	who   caller
+	who   guard.Caller
 	came  time.Time
 	done  atomic.Bool
 }

@@ -18,15 +18,15 @@ var floors = []struct {
 	floor    int
 	packages []string
 }{
-	{0, []string{"docs/examples", "internal/account", "internal/timeline", "internal/lease", "cloudlink", "telephony", "telephony/digest",
-		"telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
+	{0, []string{"docs/examples", "internal/account", "internal/bounded", "internal/timeline", "internal/lease", "cloudlink", "telephony",
+		"telephony/digest", "telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
 	{1, []string{"connector", "cloudlink/oauth", "provisioning", "pushrelay", "internal/access", "internal/audit", "telephony/registrar", "telephony/events",
 		"telephony/directory", "telephony/callswitch", "telephony/features", "telephony/trunk", "telephony/zone"}},
 	{2, []string{"telephony/sip", "telephony/rtp", "telephony/exchange", "internal/pki", "internal/seal", "internal/config",
 		"internal/qrcode", "internal/requestlog",
 		"internal/notify", "store"}},
-	{3, []string{"telephony/edge", "telephony/nodes", "telephony/media", "cloudlink/client", "cloudlink/server", "cloudlink/pbx/*", "pushrelay/*",
-		"store/*", "api", "portal", "softphone"}},
+	{3, []string{"telephony/edge", "telephony/edge/*", "telephony/nodes", "telephony/media", "cloudlink/client", "cloudlink/server", "cloudlink/pbx/*",
+		"pushrelay/*", "store/*", "api", "portal", "softphone"}},
 	{4, []string{"gateway"}},
 	{5, []string{"cmd/demarc", "test/*"}},
 }
@@ -133,6 +133,8 @@ func TestBreachesAreSeen(t *testing.T) {
 		{"softphone", "demarc/provisioning", false},
 		{"softphone", "demarc/telephony/sip", true},
 		{"telephony/edge", "github.com/emiago/sipgo/sip", false},
+		{"telephony/edge", "demarc/telephony/edge/guard", true},
+		{"telephony/edge/guard", "demarc/telephony/media", false},
 		{"telephony/sip", "demarc/telephony/registrar", false},
 		{"gateway", "demarc/cmd/demarc", false},
 		{"store/registrar", "demarc/store", true},

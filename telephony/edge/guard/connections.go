@@ -1,4 +1,4 @@
-package edge
+package guard
 
 import (
 	"container/list"
@@ -7,36 +7,38 @@ import (
 	"time"
 )
 
-// guard counts connections per source and in total. Connections that have not sent a message yet are half open; when
+// Connections counts connections per source and in total. Connections that have not sent a message yet are half open; when
 // there are too many of those, the oldest is closed for the newest: a good phone needs milliseconds to get through,
 // and silent sockets only displace each other. One that is younger than Limits.Patience is left alone and the newest
 // refused: when all phones come back at once, handshakes under way must come to their end.
-type guard struct {
+type Connections struct {
 	limits Limits
 
 	mu      sync.Mutex
 	total   int
 	sources map[netip.Addr]*visitor
-	half    list.List // of *ticket, oldest first
+	half    list.List // of *Ticket, oldest first
 }
 
 type visitor struct{ open, half int }
 
-// ticket is one admitted connection.
-type ticket struct {
+// Ticket is one admitted connection.
+type Ticket struct {
 	source netip.Addr
 	close  func()
 	since  time.Time
 	half   *list.Element // nil once the first message came
 }
 
-func newGuard(l Limits) *guard {
-	return &guard{limits: l, sources: make(map[netip.Addr]*visitor)}
+// NewConnections returns the count of no connection yet.
+func NewConnections(l Limits) *Connections {
+	return &Connections{limits: l, sources: make(map[netip.Addr]*visitor)}
 }
 
-// admit lets a connection in, or says which limit is reached. closeIt is called at most once, to displace it.
-func (g *guard) admit(from netip.Addr, closeIt func()) (*ticket, string) {
-	t := &ticket{source: source(from), close: closeIt, since: time.Now()}
+// Admit lets a connection in, or says which limit is reached, in a word for the counters. closeIt is called at most once, to
+// displace it, by whoever admits another one then.
+func (g *Connections) Admit(from netip.Addr, closeIt func()) (*Ticket, string) {
+	t := &Ticket{source: Source(from), close: closeIt, since: time.Now()}
 	g.mu.Lock()
 	if g.total >= g.limits.Connections {
 		g.mu.Unlock()
@@ -71,33 +73,33 @@ func (g *guard) admit(from netip.Addr, closeIt func()) (*ticket, string) {
 }
 
 // tooMany returns the half open connection that has to go before another one comes, if any has.
-func (g *guard) tooMany(from netip.Addr, v *visitor) *ticket {
+func (g *Connections) tooMany(from netip.Addr, v *visitor) *Ticket {
 	switch {
 	case v.half >= g.limits.SourceHalfOpen:
 		return g.oldest(from)
 	case g.half.Len() >= g.limits.HalfOpen:
-		return g.half.Front().Value.(*ticket)
+		return g.half.Front().Value.(*Ticket)
 	}
 	return nil
 }
 
-func (g *guard) oldest(from netip.Addr) *ticket {
+func (g *Connections) oldest(from netip.Addr) *Ticket {
 	for e := g.half.Front(); e != nil; e = e.Next() {
-		if t := e.Value.(*ticket); t.source == from {
+		if t := e.Value.(*Ticket); t.source == from {
 			return t
 		}
 	}
 	return nil
 }
 
-// first says that the connection sent something whole: it is half open no more.
-func (g *guard) first(t *ticket) {
+// First says that the connection sent something whole: it is half open no more.
+func (g *Connections) First(t *Ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.opened(t)
 }
 
-func (g *guard) opened(t *ticket) {
+func (g *Connections) opened(t *Ticket) {
 	if t.half != nil {
 		g.half.Remove(t.half)
 		t.half = nil
@@ -105,8 +107,8 @@ func (g *guard) opened(t *ticket) {
 	}
 }
 
-// leave says that the connection is closed.
-func (g *guard) leave(t *ticket) {
+// Leave says that the connection is closed. It must be called once for each that was admitted.
+func (g *Connections) Leave(t *Ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.opened(t)
@@ -117,7 +119,8 @@ func (g *guard) leave(t *ticket) {
 	}
 }
 
-func (g *guard) halfOpen() int {
+// HalfOpen returns how many connections have sent nothing whole yet.
+func (g *Connections) HalfOpen() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.half.Len()
