@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -43,3 +44,11 @@ func (s *stream) sort() bool {
 	}
 	return patient
 }
+
+// connWith is a connection that is read through r.
+type connWith struct {
+	net.Conn
+	r io.Reader
+}
+
+func (c connWith) Read(b []byte) (int, error) { return c.r.Read(b) }

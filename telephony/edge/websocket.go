@@ -4,75 +4,65 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"time"
-	"unicode/utf8"
 
-	"github.com/coder/websocket"
-
+	"demarc/telephony/edge/websocket"
 	"demarc/telephony/wire"
 )
 
 // webSocket is a stream whose messages come in WebSocket messages, one in each (RFC 7118 §4.2).
 type webSocket struct {
-	stream *stream
-	conn   *websocket.Conn
-	frame  bytes.Buffer // the message under way
-	code   websocket.StatusCode
-	reason string
-
+	stream    *stream
+	conn      *websocket.Conn
 	stopPings context.CancelFunc
+}
+
+// upgrade turns the stream into a WebSocket, or answers why not and returns a word for the counters.
+func upgrade(ctx context.Context, s *stream) (*webSocket, string) {
+	s.edge.passing("upgrade")
+	deadline, _ := ctx.Deadline()
+	if !s.readUntil(deadline) {
+		return nil, "closed"
+	}
+	w, limits := &webSocket{stream: s}, s.edge.cfg.Limits
+	conn, refused := websocket.Upgrade(s.nc, deadline, websocket.Options{
+		Path: s.cfg.Path, Origins: s.cfg.Origins, MaxMessage: int64(limits.Message.Size()),
+		Write: limits.Write, Ping: limits.Ping, Pong: limits.Pong, Heard: w.heard,
+	})
+	w.conn = conn
+	return w, refused
 }
 
 // read takes messages in order until the peer leaves, breaks a rule, or the edge stops.
 func (w *webSocket) read(ctx context.Context) {
 	s := w.stream
-	s.out.flush = w.flush
-	w.code, w.reason = websocket.StatusGoingAway, "" // unless something else is found
-	limits := s.edge.cfg.Limits
-	w.conn.SetReadLimit(int64(limits.Message.Size()))
+	s.out.flush = w.conn.Write
 	pings, stop := context.WithCancel(ctx)
 	w.stopPings = stop
 	s.out.writers.Go(func() { w.pings(pings) })
 	var m wire.Message
 	for s.await() {
-		kind, reader, err := w.conn.Reader(context.Background()) // the deadlines are the connection's
-		if err != nil {
+		if err := w.conn.Next(); err != nil {
 			w.ended(err, false)
 			return
 		}
-		if !s.readUntil(time.Now().Add(limits.MessageTime)) {
+		if !s.readUntil(time.Now().Add(s.edge.cfg.Limits.MessageTime)) {
 			return
 		}
-		if err := w.fill(reader); err != nil {
+		b, err := w.conn.Read()
+		if err != nil {
 			w.ended(err, true)
 			return
 		}
-		if !w.message(ctx, kind, &m) || s.edge.isStopping() {
+		if !w.message(ctx, b, &m) || s.edge.isStopping() {
 			return
 		}
 	}
 }
 
-// fill reads one message. A large one must not hold its memory for the life of the connection.
-func (w *webSocket) fill(r io.Reader) error {
-	if w.frame.Reset(); w.frame.Cap() > keptFrame {
-		w.frame = bytes.Buffer{}
-	}
-	_, err := w.frame.ReadFrom(r)
-	return err
-}
-
-const keptFrame = 8 << 10
-
 // message serves one message; it reports whether the connection may live on.
-func (w *webSocket) message(ctx context.Context, kind websocket.MessageType, m *wire.Message) bool {
-	s, b := w.stream, w.frame.Bytes()
-	if kind == websocket.MessageText && !utf8.Valid(b) { // RFC 6455 §8.1
-		s.edge.reject(s.cfg, "utf8")
-		w.code, w.reason = websocket.StatusInvalidFramePayloadData, "text is not UTF-8"
-		return false
-	}
+func (w *webSocket) message(ctx context.Context, b []byte, m *wire.Message) bool {
+	s := w.stream
 	if len(bytes.Trim(b, "\r\n")) == 0 { // RFC 7118 §6 leaves this to those who want it
 		s.edge.count.keepAlives.Add(1)
 		if len(b) >= len("\r\n\r\n") {
@@ -91,74 +81,32 @@ func (w *webSocket) message(ctx context.Context, kind websocket.MessageType, m *
 	}
 	if err != nil {
 		s.edge.refuse(s.flow, m, err)
-		w.code, w.reason = websocket.StatusPolicyViolation, "not one whole SIP message"
+		w.conn.Refuse("not one whole SIP message")
 		return false
 	}
 	s.edge.dispatch(ctx, s.flow, m)
 	return true
 }
 
-// flush writes each message in a WebSocket message of its own: text where it is text, since that is what browsers'
-// libraries read best.
-func (w *webSocket) flush(b []byte, ends []int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), w.stream.edge.cfg.Limits.Write)
-	defer cancel()
-	_ = w.stream.nc.SetWriteDeadline(time.Now().Add(w.stream.edge.cfg.Limits.Write))
-	begin := 0
-	for _, end := range ends {
-		kind := websocket.MessageText
-		if !utf8.Valid(b[begin:end]) {
-			kind = websocket.MessageBinary
-		}
-		if err := w.conn.Write(ctx, kind, b[begin:end]); err != nil {
-			return err
-		}
-		begin = end
-	}
-	return nil
-}
-
-// pings asks the peer for a sign of life, which also keeps proxies on the way from closing: a browser cannot send pings
-// by itself. One that does not answer is gone.
+// pings ends the stream of a peer that is gone.
 func (w *webSocket) pings(ctx context.Context) {
 	defer w.stream.edge.recovered("ping")
-	limits := w.stream.edge.cfg.Limits
-	tick := time.NewTicker(limits.Ping)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		_ = w.stream.nc.SetWriteDeadline(time.Now().Add(limits.Write))
-		bounded, cancel := context.WithTimeout(ctx, limits.Pong)
-		err := w.conn.Ping(bounded)
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			if errors.Is(err, context.DeadlineExceeded) {
-				w.stream.edge.reject(w.stream.cfg, "no_pong")
-			}
-			w.stream.abandon()
-			return
-		}
+	err := w.conn.Pings(ctx)
+	if err == nil {
+		return
 	}
+	if errors.Is(err, websocket.ErrNoPong) {
+		w.stream.edge.reject(w.stream.cfg, "no_pong")
+	}
+	w.stream.abandon()
 }
 
-// pinged runs in the reader, while it waits for a message.
-func (w *webSocket) pinged(context.Context, []byte) bool {
-	w.stream.edge.count.keepAlives.Add(1)
-	_ = w.stream.nc.SetWriteDeadline(time.Now().Add(w.stream.edge.cfg.Limits.Write))
-	return w.alive()
-}
-
-func (w *webSocket) ponged(context.Context, []byte) { w.alive() }
-
-// alive extends the idle time of a peer that has begun; nothing extends the time of a message under way.
-func (w *webSocket) alive() bool {
+// heard extends the idle time of a peer that has begun; nothing extends the time of a message under way. It runs in the reader,
+// while that waits for a message.
+func (w *webSocket) heard(ping bool) (alive bool) {
+	if ping {
+		w.stream.edge.count.keepAlives.Add(1)
+	}
 	if !w.stream.waiting || !w.stream.begun {
 		return true
 	}
@@ -166,11 +114,14 @@ func (w *webSocket) alive() bool {
 }
 
 func (w *webSocket) ended(err error, inMessage bool) {
-	if errors.Is(err, websocket.ErrMessageTooBig) {
+	switch {
+	case errors.Is(err, websocket.ErrText):
+		w.stream.edge.reject(w.stream.cfg, "utf8")
+	case errors.Is(err, websocket.ErrTooLarge):
 		w.stream.edge.reject(w.stream.cfg, wire.BodyTooLarge.String())
-		return
+	default:
+		w.stream.ended(err, inMessage)
 	}
-	w.stream.ended(err, inMessage)
 }
 
 // goodbye says why we go. It does not wait for the peer's own goodbye for long.
@@ -179,5 +130,5 @@ func (w *webSocket) goodbye() {
 	w.stream.deadlines.Lock()
 	_ = w.stream.nc.SetDeadline(soon)
 	w.stream.deadlines.Unlock()
-	_ = w.conn.Close(w.code, w.reason)
+	w.conn.Close()
 }

@@ -102,46 +102,20 @@ func TestWebSocketCarriesOneMessageInEach(t *testing.T) {
 	}
 }
 
-func TestWebSocketUpgradeIsRefused(t *testing.T) {
+// telephony/edge/websocket knows what is refused; here it is counted.
+func TestWebSocketRefusalsAreCounted(t *testing.T) {
 	r := start(t, &fake{}, edge.Limits{})
-	good := "GET /sip HTTP/1.1\r\nHost: pbx\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
-		"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: sip\r\nOrigin: https://phone.example.org\r\n\r\n"
-	for name, c := range map[string]struct{ old, new, status, counted string }{
-		"good":           {"", "", "101", ""},
-		"own origin":     {"https://phone.example.org", "https://pbx", "101", ""},
-		"no origin":      {"Origin: https://phone.example.org\r\n", "", "101", ""},
-		"one of several": {"Protocol: sip", "Protocol: chat, SIP", "101", ""},
-		"foreign origin": {"https://phone.example.org", "https://example.net", "403", "origin"},
-		"null origin":    {"https://phone.example.org", "null", "403", "origin"},
-		"path":           {"/sip", "/", "404", "http_404"},
-		"no subprotocol": {"Sec-WebSocket-Protocol: sip\r\n", "", "400", "http_400"},
-		"other protocol": {"Protocol: sip", "Protocol: sipx", "400", "http_400"},
-		"no upgrade":     {"Upgrade: websocket\r\n", "", "426", "http_426"},
-		"version":        {"Version: 13", "Version: 8", "400", "http_400"},
-		"method":         {"GET", "POST", "405", "http_405"},
-		"too long":       {"Host: pbx", "Host: pbx\r\nX: " + strings.Repeat("x", 9000), "", "http_too_long"},
-		"not HTTP":       {"GET /sip HTTP/1.1", "REGISTER sip:a SIP/2.0", "", "not_http"},
+	for reason, request := range map[string]string{
+		"http_404": "GET / HTTP/1.1\r\nHost: pbx\r\n\r\n",
+		"not_http": "REGISTER sip:a SIP/2.0\r\n\r\n",
 	} {
-		t.Run(name, func(t *testing.T) {
-			before := r.Counters().Handshakes[edge.Reject{Listener: "ws", Reason: c.counted}]
-			nc, err := net.Dial("tcp", r.Addr("ws").String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = nc.Close() }()
-			_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
-			_, _ = io.WriteString(nc, strings.Replace(good, c.old, c.new, 1))
-			line, _ := bufio.NewReader(nc).ReadString('\n')
-			if c.status == "" && line != "" || c.status != "" && !strings.HasPrefix(line, "HTTP/1.1 "+c.status+" ") {
-				t.Errorf("%q, want %s", line, c.status)
-			}
-			if c.counted == "" {
-				return
-			}
-			eventually(t, "it is counted", func() bool {
-				return r.Counters().Handshakes[edge.Reject{Listener: "ws", Reason: c.counted}] == before+1
-			})
-		})
+		nc, err := net.Dial("tcp", r.Addr("ws").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(nc, request)
+		eventually(t, reason, func() bool { return r.Counters().Handshakes[edge.Reject{Listener: "ws", Reason: reason}] == 1 })
+		_ = nc.Close()
 	}
 }
 

@@ -43,6 +43,7 @@ var forbidden = map[int][]string{
 // owners lists outside packages that one place alone may import.
 var owners = map[string][]string{
 	"github.com/emiago/sipgo/sip": {"telephony/sip"},
+	"github.com/coder/websocket":  {"telephony/edge/websocket"},
 	"github.com/pion/srtp/v3":     {"telephony/rtp"},
 	"github.com/pion/dtls/v3":     {"telephony/rtp"},
 	"github.com/pion/rtp":         {"telephony/rtp"},
@@ -135,6 +136,7 @@ func TestBreachesAreSeen(t *testing.T) {
 		{"telephony/edge", "github.com/emiago/sipgo/sip", false},
 		{"telephony/edge", "demarc/telephony/edge/guard", true},
 		{"telephony/edge/guard", "demarc/telephony/media", false},
+		{"telephony/edge/guard", "demarc/telephony/edge/websocket", false},
 		{"telephony/sip", "demarc/telephony/registrar", false},
 		{"gateway", "demarc/cmd/demarc", false},
 		{"store/registrar", "demarc/store", true},

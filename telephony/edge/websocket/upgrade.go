@@ -1,4 +1,4 @@
-package edge
+package websocket
 
 import (
 	"bufio"
@@ -27,36 +27,31 @@ const (
 // subprotocol must be asked for and is answered (RFC 7118 §4.1).
 const subprotocol = "sip"
 
-// upgrade turns the connection into a WebSocket, or answers why not and returns a word for the counters.
-func upgrade(ctx context.Context, s *stream) (*webSocket, string) {
-	s.edge.passing("upgrade")
-	deadline, _ := ctx.Deadline()
-	_ = s.nc.SetWriteDeadline(deadline)
-	if !s.readUntil(deadline) {
-		return nil, "closed"
-	}
-	limited := &io.LimitedReader{R: s.nc, N: maxUpgrade}
-	u := &upgrading{
-		nc: connWith{s.nc, limited}, header: make(http.Header), buffered: bufio.NewReaderSize(limited, readAhead),
-	}
+// Upgrade turns a connection into a WebSocket, or answers why not and returns a word for the counters. Both must be done by the
+// deadline, which the caller has set on the connection for reads.
+func Upgrade(nc net.Conn, deadline time.Time, o Options) (*Conn, string) {
+	_ = nc.SetWriteDeadline(deadline)
+	limited := &io.LimitedReader{R: nc, N: maxUpgrade}
+	u := &upgrading{nc: nc, header: make(http.Header), buffered: bufio.NewReaderSize(limited, readAhead)}
 	req, err := http.ReadRequest(u.buffered)
 	if err != nil {
 		return nil, unread(err, deadline, limited.N)
 	}
-	if status, text := s.cfg.welcomes(req); status != 0 {
+	if status, text := o.welcomes(req); status != 0 {
 		http.Error(u, text, status)
 		return nil, u.refuse()
 	}
-	w := &webSocket{stream: s}
-	w.conn, err = websocket.Accept(u, req, &websocket.AcceptOptions{
-		Subprotocols: []string{subprotocol}, OriginPatterns: s.cfg.Origins, OnPingReceived: w.pinged,
-		OnPongReceived: w.ponged,
+	c := &Conn{nc: nc, options: o, code: websocket.StatusGoingAway}
+	c.conn, err = websocket.Accept(u, req, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol}, OriginPatterns: o.Origins,
+		OnPingReceived: c.pinged, OnPongReceived: func(context.Context, []byte) { o.Heard(false) },
 	})
 	if err != nil {
 		return nil, u.refuse()
 	}
 	limited.N = math.MaxInt64 // from here on the limits of messages hold
-	return w, ""
+	c.conn.SetReadLimit(o.MaxMessage)
+	return c, ""
 }
 
 // unread says why an upgrade could not be read. The error alone does not: the reader calls half a line malformed.
@@ -73,11 +68,11 @@ func unread(err error, deadline time.Time, left int64) string {
 }
 
 // welcomes holds an upgrade against what only we ask for; the rest is the library's.
-func (l Listener) welcomes(req *http.Request) (status int, text string) {
+func (o Options) welcomes(req *http.Request) (status int, text string) {
 	offered := strings.Split(strings.Join(req.Header.Values("Sec-Websocket-Protocol"), ","), ",")
 	switch {
-	case l.Path != "" && req.URL.Path != l.Path:
-		return http.StatusNotFound, "SIP is spoken at " + l.Path
+	case o.Path != "" && req.URL.Path != o.Path:
+		return http.StatusNotFound, "SIP is spoken at " + o.Path
 	case req.Header.Get("Upgrade") == "":
 		return 0, ""
 	case !slices.ContainsFunc(offered, func(p string) bool { return strings.EqualFold(strings.TrimSpace(p), subprotocol) }):
@@ -124,11 +119,3 @@ func (u *upgrading) refuse() string {
 	}
 	return fmt.Sprintf("http_%d", u.status)
 }
-
-// connWith is a connection that is read through r.
-type connWith struct {
-	net.Conn
-	r io.Reader
-}
-
-func (c connWith) Read(b []byte) (int, error) { return c.r.Read(b) }
