@@ -11,6 +11,7 @@ import (
 
 	"demarc/internal/bounded"
 	"demarc/telephony/edge/guard"
+	"demarc/telephony/edge/stun"
 	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
@@ -81,7 +82,7 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 		s.edge.reject(s.cfg, "banned")
 		return
 	}
-	if isSTUN(b) {
+	if stun.Is(b) {
 		s.stun(remote, b, known)
 		return
 	}
@@ -114,7 +115,7 @@ func isKeepAlive(b []byte) bool {
 // forged. Phones ask on flows that they have registered over (RFC 5626 §4.4.2); strangers have to write more than they get.
 func (s *socket) stun(remote netip.AddrPort, b []byte, known bool) {
 	s.edge.passing("STUN")
-	reply := stunReply(b, remote)
+	reply := stun.Reply(b, remote)
 	switch {
 	case reply == nil, !known && !s.afford(remote.Addr()):
 		s.edge.reject(s.cfg, "stun")

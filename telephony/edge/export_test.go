@@ -35,9 +35,6 @@ func (e *Edge) FailAt(point string) {
 // ReadSubscribe lets the tests reach the reader without a socket.
 var ReadSubscribe = readSubscribe
 
-// STUNReply lets the tests reach the STUN reader without a socket.
-var STUNReply = stunReply
-
 // Transactions returns how many server transactions there are.
 func (e *Edge) Transactions() int { return e.servers.Len() }
 
