@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"strings"
+	"time"
 
 	"demarc/telephony"
 )
@@ -11,13 +12,17 @@ import (
 // locations is the location service of a shard (RFC 3261 §6, §10): the bindings of its AoRs, in little memory. Reading does not
 // change it, so that many may read at the same time.
 type locations struct {
-	seed   maphash.Seed
-	slab   slab[packed]
-	agents agents
-	room   []byte // of the text that is being written
+	seed    maphash.Seed
+	epoch   int64 // Unix milliseconds; times near it are short
+	slab    slab[packed]
+	commons shared[common]
+	agents  agents
+	room    []byte // of the text that is being written
 }
 
-func newLocations() *locations { return &locations{seed: maphash.MakeSeed()} }
+func newLocations() *locations {
+	return &locations{seed: maphash.MakeSeed(), epoch: time.Now().UnixMilli(), commons: newShared[common]()}
+}
 
 // hash names an AoR. Nobody can choose two of the same, and the bindings of two that have it all the same are told apart.
 func (l *locations) hash(aor telephony.AoR) uint64 { return maphash.Comparable(l.seed, aor) }
@@ -42,7 +47,7 @@ func (l *locations) slots(aor telephony.AoR) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for n := l.slab.first(uint32(l.hash(aor))); n != 0; {
 			following := l.slab.after(n)
-			if l.slab.at(n).value.aor() == aor && !yield(n) {
+			if l.aor(&l.slab.at(n).value) == aor && !yield(n) {
 				return
 			}
 			n = following
@@ -54,15 +59,17 @@ func (l *locations) slots(aor telephony.AoR) iter.Seq[uint32] {
 func (l *locations) put(aor telephony.AoR, bindings []Binding) {
 	for n := range l.slots(aor) {
 		if len(bindings) == 0 {
+			l.commons.release(l.slab.at(n).value.common)
 			l.slab.remove(n)
 			continue
 		}
-		kept := &l.slab.at(n).value
-		*kept = l.pack(&bindings[0], kept)
+		l.pack(&bindings[0], &l.slab.at(n).value)
 		bindings = bindings[1:]
 	}
 	for i := range bindings {
-		l.slab.add(uint32(l.hash(aor)), l.pack(&bindings[i], nil))
+		var p packed
+		l.pack(&bindings[i], &p)
+		l.slab.add(uint32(l.hash(aor)), p)
 	}
 }
 
@@ -76,7 +83,7 @@ func (l *locations) prolong(b *Binding) {
 // in returns the binding in a slot; ok is false when it is empty.
 func (l *locations) in(n uint32) (b Binding, ok bool) {
 	p := &l.slab.at(n).value
-	if p.text == "" {
+	if p.text.empty() {
 		return Binding{}, false
 	}
 	l.unpack(p, &b)
@@ -86,7 +93,7 @@ func (l *locations) in(n uint32) (b Binding, ok bool) {
 // sharing returns the AoRs of a hash: nearly always one, or none.
 func (l *locations) sharing(hash uint64) (found []telephony.AoR) {
 	for n := l.slab.first(uint32(hash)); n != 0; n = l.slab.after(n) {
-		if aor := l.slab.at(n).value.aor(); l.hash(aor) == hash && (len(found) == 0 || found[len(found)-1] != aor) {
+		if aor := l.aor(&l.slab.at(n).value); l.hash(aor) == hash && (len(found) == 0 || found[len(found)-1] != aor) {
 			found = append(found, aor)
 		}
 	}
@@ -97,10 +104,10 @@ func (l *locations) sharing(hash uint64) (found []telephony.AoR) {
 func (l *locations) all() iter.Seq[telephony.AoR] {
 	return func(yield func(telephony.AoR) bool) {
 		for n := uint32(1); n <= l.slab.slots(); n++ {
-			if l.slab.at(n).value.text == "" {
+			if l.slab.at(n).value.text.empty() {
 				continue
 			}
-			aor := l.slab.at(n).value.aor()
+			aor := l.aor(&l.slab.at(n).value)
 			for first := range l.slots(aor) {
 				if first == n && !yield(aor) {
 					return
@@ -111,15 +118,17 @@ func (l *locations) all() iter.Seq[telephony.AoR] {
 	}
 }
 
-// snapshot returns what is kept now, to be unpacked later.
-func (l *locations) snapshot() []packed {
-	kept := make([]packed, 0, l.len())
-	for n := uint32(1); n <= l.slab.slots(); n++ {
-		if p := &l.slab.at(n).value; p.text != "" {
-			kept = append(kept, *p)
+// from returns the bindings in the next slots from n on, and where to go on: at 0 when that was all.
+func (l *locations) from(n uint32) (found []Binding, next uint32) {
+	for end := min(n+chunkSlots, l.slab.slots()+1); n < end; n++ {
+		if b, ok := l.in(n); ok {
+			found = append(found, b)
 		}
 	}
-	return kept
+	if n > l.slab.slots() {
+		return found, 0
+	}
+	return found, n
 }
 
 // agents knows the first User-Agents that came: phones are of few kinds. Some phones write their own number into it, so that

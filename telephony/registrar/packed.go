@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unique"
 
 	"demarc/internal/account"
 	"demarc/telephony"
@@ -15,11 +14,11 @@ import (
 // packed is a binding as memory keeps it: there may be a hundred thousand. What a refresh changes stands in fields of their own,
 // what many bindings share stands in memory once, and all the rest is one text. Times are kept to the millisecond, as in the store.
 type packed struct {
-	common    unique.Handle[common]
-	text      string
+	text      kept
 	refreshed int64  // Unix milliseconds
 	lasts     uint32 // whole seconds from then until it ends
 	cseq      uint32
+	common    uint32 // its number
 }
 
 // common is what the bindings of one domain at one listener have in common.
@@ -29,14 +28,27 @@ type common struct {
 	node      string
 	listener  string
 	transport telephony.Transport
+	flows     uint64 // the flow's number without its last flowBits
 }
 
-// What stands in the text: the user behind its length; flags (1 byte); Q, RegID, the flow's number, the remote, when it was
-// registered and the row; then texts, each behind its length: Key with Contact, Call-ID, and what the flags name.
+func (c common) own() common {
+	c.account, c.domain, c.node = account.ID(strings.Clone(string(c.account))), strings.Clone(c.domain), strings.Clone(c.node)
+	c.listener, c.transport = strings.Clone(c.listener), telephony.Transport(strings.Clone(string(c.transport)))
+	return c
+}
+
+// flowBits is how much of the flow's number stands with the binding. A node counts its flows from a large number on.
+const flowBits = 20
+
+// What stands in the text: flags (1 byte); the length of the user, and the user itself, unless the Contact names it; Key with
+// Contact; Call-ID; the flow's number; the remote; when it was registered, in milliseconds since the epoch; then what the flags
+// name. Texts stand behind their lengths.
 const (
 	isReachable = 1 << iota
-	hasInstance // it is not part of Key
+	hasUser     // it is not the user of Contact
 	hasContact  // it does not begin with what Key says
+	hasRank     // Q and RegID are not 1000 and 0
+	hasInstance // it is not part of Key
 	hasPath
 	hasAgent // it is not one of the known agents, whose number stands there else
 	hasRow
@@ -49,23 +61,20 @@ const (
 	regIDKey    = ";reg-id="
 )
 
-// pack returns a binding as it is kept. What is the same as in the old one, if there is one, stays the same in memory.
-func (l *locations) pack(b *Binding, old *packed) packed {
-	var p packed
+// pack writes a binding over the old one in its place, or over nothing. What is the same stays the same in memory.
+func (l *locations) pack(b *Binding, p *packed) {
+	now := common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport, b.Flow.ID >> flowBits}
+	switch {
+	case p.text.empty():
+		p.common = l.commons.hold(now)
+	case *l.commons.at(p.common) != now:
+		l.commons.release(p.common)
+		p.common = l.commons.hold(now)
+	}
 	p.times(b)
-	shared := common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport}
-	if old != nil && old.common.Value() == shared {
-		p.common = old.common
-	} else {
-		p.common = unique.Make(shared)
+	if l.room = l.appendText(l.room[:0], b); p.text.text() != string(l.room) {
+		p.text = keep(l.room)
 	}
-	l.room = l.appendText(l.room[:0], b)
-	if old != nil && old.text == string(l.room) {
-		p.text = old.text
-	} else {
-		p.text = string(l.room)
-	}
-	return p
 }
 
 // times takes over what a refresh changes.
@@ -75,29 +84,11 @@ func (p *packed) times(b *Binding) {
 }
 
 func (l *locations) appendText(dst []byte, b *Binding) []byte {
-	tail, isURI := strings.CutPrefix(b.Key, uriKey)
-	inKey := instanceOf(b.Key) == b.Instance
 	agent := l.agents.number(b.UserAgent)
-	flags := byte(0)
-	for _, f := range [...]struct {
-		flag byte
-		set  bool
-	}{
-		{isReachable, b.Reachable}, {hasInstance, !inKey}, {hasContact, !isURI || !strings.HasPrefix(b.Contact, tail)},
-		{hasPath, b.Path != ""}, {hasAgent, agent == 0}, {hasRow, b.Row != 0},
-	} {
-		if f.set {
-			flags |= f.flag
-		}
-	}
-	dst = append(appendText(dst, b.AoR.User), flags)
-	dst = binary.AppendUvarint(dst, uint64(b.Q))
-	dst = binary.AppendUvarint(dst, uint64(b.RegID))
-	dst = binary.AppendUvarint(dst, b.Flow.ID)
-	dst = appendRemote(dst, b.Flow.Remote)
-	dst = binary.AppendVarint(dst, b.RegisteredAt.UnixMilli())
-	if b.Row != 0 {
-		dst = binary.LittleEndian.AppendUint64(dst, uint64(b.Row))
+	flags := b.flags(agent != 0)
+	dst = binary.AppendUvarint(append(dst, flags), uint64(len(b.AoR.User)))
+	if flags&hasUser != 0 {
+		dst = append(dst, b.AoR.User...)
 	}
 	if flags&hasContact == 0 { // the key is read out of it
 		dst = binary.AppendUvarint(dst, uint64(len(b.Key)))
@@ -107,6 +98,12 @@ func (l *locations) appendText(dst []byte, b *Binding) []byte {
 		dst = appendText(appendText(dst, b.Key), b.Contact)
 	}
 	dst = appendText(dst, b.CallID)
+	dst = binary.AppendUvarint(dst, b.Flow.ID&(1<<flowBits-1))
+	dst = appendRemote(dst, b.Flow.Remote)
+	dst = binary.AppendVarint(dst, b.RegisteredAt.UnixMilli()-l.epoch)
+	if flags&hasRank != 0 {
+		dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(b.Q)), uint64(b.RegID))
+	}
 	if flags&hasInstance != 0 {
 		dst = appendText(dst, b.Instance)
 	}
@@ -114,39 +111,53 @@ func (l *locations) appendText(dst []byte, b *Binding) []byte {
 		dst = appendText(dst, b.Path)
 	}
 	if flags&hasAgent != 0 {
-		return appendText(dst, b.UserAgent)
+		dst = appendText(dst, b.UserAgent)
+	} else {
+		dst = append(dst, agent)
 	}
-	return append(dst, agent)
+	if flags&hasRow != 0 {
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(b.Row))
+	}
+	return dst
+}
+
+// flags says what stands in the text of a binding.
+func (b *Binding) flags(knownAgent bool) (flags byte) {
+	tail, isURI := strings.CutPrefix(b.Key, uriKey)
+	for _, f := range [...]struct {
+		flag byte
+		set  bool
+	}{
+		{isReachable, b.Reachable}, {hasUser, !strings.HasPrefix(afterScheme(b.Contact), b.AoR.User)},
+		{hasContact, !isURI || !strings.HasPrefix(b.Contact, tail)}, {hasRank, b.Q != 1000 || b.RegID != 0},
+		{hasInstance, instanceOf(b.Key) != b.Instance}, {hasPath, b.Path != ""}, {hasAgent, !knownAgent}, {hasRow, b.Row != 0},
+	} {
+		if f.set {
+			flags |= f.flag
+		}
+	}
+	return flags
 }
 
 // unpack fills in a binding, whose texts are those that are kept.
 func (l *locations) unpack(p *packed, b *Binding) {
-	shared := p.common.Value()
-	r := reader{p.text}
-	aor := telephony.AoR{User: r.text(), Domain: shared.domain}
-	flags := r.byte()
+	common, r := l.commons.at(p.common), reader{p.text.text()}
+	flags, user, key, contact := r.names()
 	*b = Binding{
-		Account: shared.account, Node: shared.node, AoR: aor, Reachable: flags&isReachable != 0,
-		RefreshedAt: time.UnixMilli(p.refreshed), Expires: time.UnixMilli(p.refreshed + int64(p.lasts)*1000), CSeq: p.cseq,
-		Q: int(r.number()), RegID: int(r.number()),
-	}
-	b.Flow = Flow{ID: r.number(), Listener: shared.listener, Transport: shared.transport, Remote: r.remote()}
-	b.RegisteredAt = time.UnixMilli(r.signed())
-	if flags&hasRow != 0 {
-		b.Row = int64(binary.LittleEndian.Uint64([]byte(r.take(8))))
-	}
-	if flags&hasContact == 0 {
-		key := r.number()
-		both := r.text()
-		b.Key, b.Contact = both[:key], both[len(uriKey):]
-	} else {
-		b.Key, b.Contact = r.text(), r.text()
+		Account: common.account, Node: common.node, AoR: telephony.AoR{User: user, Domain: common.domain}, Key: key, Contact: contact,
+		Reachable: flags&isReachable != 0, CSeq: p.cseq, Q: 1000,
+		RefreshedAt: time.UnixMilli(p.refreshed), Expires: time.UnixMilli(p.refreshed + int64(p.lasts)*1000),
 	}
 	b.CallID = r.text()
+	b.Flow = Flow{ID: common.flows<<flowBits | r.number(), Listener: common.listener, Transport: common.transport, Remote: r.remote()}
+	b.RegisteredAt = time.UnixMilli(l.epoch + r.signed())
+	if flags&hasRank != 0 {
+		b.Q, b.RegID = int(r.number()), int(r.number())
+	}
 	if flags&hasInstance != 0 {
 		b.Instance = r.text()
 	} else {
-		b.Instance = instanceOf(b.Key)
+		b.Instance = instanceOf(key)
 	}
 	if flags&hasPath != 0 {
 		b.Path = r.text()
@@ -156,13 +167,40 @@ func (l *locations) unpack(p *packed, b *Binding) {
 	} else {
 		b.UserAgent = l.agents.names[r.byte()-1]
 	}
+	if flags&hasRow != 0 {
+		b.Row = int64(binary.LittleEndian.Uint64([]byte(r.take(8))))
+	}
+}
+
+// names reads what the text begins with.
+func (r *reader) names() (flags byte, user, key, contact string) {
+	flags = r.byte()
+	length := int(r.number())
+	if flags&hasUser != 0 {
+		user = r.take(length)
+	}
+	if flags&hasContact == 0 {
+		size := r.number()
+		both := r.text()
+		key, contact = both[:size], both[len(uriKey):]
+	} else {
+		key, contact = r.text(), r.text()
+	}
+	if flags&hasUser == 0 {
+		user = afterScheme(contact)[:length]
+	}
+	return flags, user, key, contact
 }
 
 // aor returns whose binding it is.
-func (p *packed) aor() telephony.AoR {
-	r := reader{p.text}
-	return telephony.AoR{User: r.text(), Domain: p.common.Value().domain}
+func (l *locations) aor(p *packed) telephony.AoR {
+	r := reader{p.text.text()}
+	_, user, _, _ := r.names()
+	return telephony.AoR{User: user, Domain: l.commons.at(p.common).domain}
 }
+
+// afterScheme returns a URI from where its user stands, if it names one.
+func afterScheme(uri string) string { return uri[strings.IndexByte(uri, ':')+1:] }
 
 // instanceOf returns the instance in a key of the outbound rules, or nothing.
 func instanceOf(key string) string {

@@ -282,20 +282,15 @@ func (r *Registrar) announceAoRs(aors []telephony.AoR) {
 	}
 }
 
-// Each visits every binding, also those that cannot be reached now.
+// Each visits every binding, also those that cannot be reached now. Of what changes meanwhile it may miss some.
 func (r *Registrar) Each(visit func(Binding)) {
 	for _, s := range r.shards {
-		s.mu.RLock()
-		all := s.locations.snapshot()
-		s.mu.RUnlock()
-		for some := range slices.Chunk(all, chunkSlots) {
-			bindings := make([]Binding, len(some))
+		for next := uint32(1); next != 0; {
+			var some []Binding
 			s.mu.RLock()
-			for i := range some {
-				s.locations.unpack(&some[i], &bindings[i])
-			}
+			some, next = s.locations.from(next)
 			s.mu.RUnlock()
-			for _, b := range bindings {
+			for _, b := range some {
 				visit(b)
 			}
 		}

@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 	"hash/maphash"
 	"slices"
+	"strings"
 	"time"
-	"unique"
 
 	"demarc/internal/account"
 	"demarc/telephony"
@@ -18,19 +18,26 @@ type wallet struct {
 	epoch time.Time
 	seed  maphash.Seed
 	slab  slab[credential]
+	homes shared[house]
 	room  []byte // of the text that is being written
 }
 
 // credential is a subscriber as memory keeps it: what many have in common stands in memory once, all the rest is one text.
 type credential struct {
-	common unique.Handle[house]
-	text   account.Secret
+	text  kept
+	house uint32 // its number
 }
 
 // house is what the subscribers of one domain have in common.
 type house struct {
 	account             account.ID
 	domain, realm, srtp string
+}
+
+func (h house) own() house {
+	h.account, h.domain = account.ID(strings.Clone(string(h.account))), strings.Clone(h.domain)
+	h.realm, h.srtp = strings.Clone(h.realm), strings.Clone(h.srtp)
+	return h
 }
 
 // What stands in the text: the user behind its length; when the directory was asked, in milliseconds since the epoch; the user
@@ -44,14 +51,16 @@ const (
 
 var algorithms = [...]digest.Algorithm{digest.MD5, digest.SHA256, digest.SHA512256}
 
-func newWallet(now time.Time) *wallet { return &wallet{epoch: now, seed: maphash.MakeSeed()} }
+func newWallet(now time.Time) *wallet {
+	return &wallet{epoch: now, seed: maphash.MakeSeed(), homes: newShared[house]()}
+}
 
 func (w *wallet) slot(aor telephony.AoR) (n, hash uint32) {
 	hash = uint32(maphash.Comparable(w.seed, aor))
 	for n = w.slab.first(hash); n != 0; n = w.slab.after(n) {
 		c := &w.slab.at(n).value
-		r := reader{c.text.Reveal()}
-		if r.text() == aor.User && c.common.Value().domain == aor.Domain {
+		r := reader{c.text.text()}
+		if r.text() == aor.User && w.homes.at(c.house).domain == aor.Domain {
 			break
 		}
 	}
@@ -65,16 +74,16 @@ func (w *wallet) find(aor telephony.AoR) (e entry, ok bool) {
 		return entry{}, false
 	}
 	c := &w.slab.at(n).value
-	common, r := c.common.Value(), reader{c.text.Reveal()}
+	home, r := w.homes.at(c.house), reader{c.text.text()}
 	s := &e.subscriber
-	*s = Subscriber{Account: common.account, AoR: telephony.AoR{User: r.text(), Domain: common.domain}, SRTP: common.srtp}
+	*s = Subscriber{Account: home.account, AoR: telephony.AoR{User: r.text(), Domain: home.domain}, SRTP: home.srtp}
 	e.found, e.read = true, w.epoch.Add(time.Duration(r.signed())*time.Millisecond)
 	if s.AuthUsername = r.text(); s.AuthUsername == "" {
 		s.AuthUsername = s.AoR.User
 	}
 	s.Hashes = make([]digest.Hash, 0, 1) // nearly always enough
 	for r.rest != "" {
-		s.Hashes = append(s.Hashes, r.hash(common.realm))
+		s.Hashes = append(s.Hashes, r.hash(home.realm))
 	}
 	return e, true
 }
@@ -82,9 +91,10 @@ func (w *wallet) find(aor telephony.AoR) (e entry, ok bool) {
 // keep puts a subscriber in the place of what was known of it. The realm is that of the domain.
 func (w *wallet) keep(s Subscriber, read time.Time, realm string) {
 	w.room = w.appendText(w.room[:0], s, read, realm)
-	c := credential{common: unique.Make(house{s.Account, s.AoR.Domain, realm, s.SRTP}), text: account.Secret(w.room)}
+	c := credential{house: w.homes.hold(house{s.Account, s.AoR.Domain, realm, s.SRTP}), text: keep(w.room)}
 	clear(w.room) // it holds the HA1
 	if n, hash := w.slot(s.AoR); n != 0 {
+		w.homes.release(w.slab.at(n).value.house)
 		w.slab.at(n).value = c
 	} else {
 		w.slab.add(hash, c)
@@ -143,13 +153,18 @@ func (r *reader) hash(realm string) digest.Hash {
 // remove forgets a subscriber.
 func (w *wallet) remove(aor telephony.AoR) {
 	if n, _ := w.slot(aor); n != 0 {
-		w.slab.remove(n)
+		w.drop(n)
 	}
+}
+
+func (w *wallet) drop(n uint32) {
+	w.homes.release(w.slab.at(n).value.house)
+	w.slab.remove(n)
 }
 
 // makeRoom drops any one of so many.
 func (w *wallet) makeRoom(limit int) {
 	if w.slab.used >= limit {
-		w.slab.remove(w.slab.any())
+		w.drop(w.slab.any())
 	}
 }
