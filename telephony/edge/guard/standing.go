@@ -23,7 +23,7 @@ type Standing struct {
 	seed    maphash.Seed
 
 	trusted   *bounded.Map[netip.Addr, int64]    // when somebody last proved who they are, in Unix seconds
-	devices   *bounded.Map[uint64, struct{}]     // devices that proved it: known ones are served first
+	devices   *bounded.Marks                     // devices that proved it: known ones are served first
 	guesses   *bounded.Map[uint64, bucket]       // wrong answers by (AoR, source)
 	strangers *bounded.Map[netip.Addr, stranger] // what a source did since it last proved anything
 	banned    *bounded.Map[netip.Addr, int64]    // until when, in Unix seconds
@@ -57,7 +57,7 @@ type stranger struct {
 func NewStanding(l Limits, proxies []netip.Prefix, now func() time.Time) *Standing {
 	return &Standing{
 		limits: l, proxies: proxies, now: now, seed: maphash.MakeSeed(),
-		trusted: bounded.NewMap[netip.Addr, int64](maxTrusted), devices: bounded.NewMap[uint64, struct{}](maxDevices),
+		trusted: bounded.NewMap[netip.Addr, int64](maxTrusted), devices: bounded.NewMarks(maxDevices),
 		guesses:   bounded.NewMap[uint64, bucket](maxGuesses),
 		strangers: bounded.NewMap[netip.Addr, stranger](maxStrangers),
 		banned:    bounded.NewMap[netip.Addr, int64](maxBanned),
@@ -117,13 +117,12 @@ func mix(a, b uint64) uint64 {
 
 // Recognises reports whether the device proved who it is before.
 func (s *Standing) Recognises(c *Caller) bool {
-	_, ok := s.devices.Find(s.Device(c))
-	return ok
+	return s.devices.Has(s.Device(c))
 }
 
 // Proven notes that the caller is who it says, at a time.
 func (s *Standing) Proven(c *Caller, at time.Time) {
-	s.devices.Use(s.Device(c), func() struct{} { return struct{}{} })
+	s.devices.Add(s.Device(c))
 	s.trusts(c.source, at.Unix())
 	if !s.strangers.Empty() {
 		s.strangers.Remove(c.source)
