@@ -24,6 +24,7 @@ var (
 	bindings          = describe("registrar_bindings", "Bindings that stand now.")
 	subscriptions     = describe("sip_subscriptions", "Event subscriptions that stand now, by package.", "event")
 	notifies          = describe("sip_notifies_total", "NOTIFYs by outcome.", "outcome")
+	stranded          = describe("registrar_stranded_total", "Phones of other nodes that became unreachable because their node stopped or failed.")
 	pushFaults        = describe("registrar_push_faults_total", "Phones that registered with push parameters that cannot be used.")
 	lostChanges       = describe("registrar_dropped_changes_total", "Feed rows given up because the store was away for long.")
 	storeAway         = describe("registrar_store_away", "1 while the registrar works from memory alone.")
@@ -41,7 +42,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipBans, sipPanics, registers,
-		bindings, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults,
+		bindings, stranded, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults,
 		callsLive, callsBegun, callHistory} {
 		ch <- d
 	}
@@ -129,6 +130,7 @@ func (m metrics) registrar(s samples) {
 	}
 	s.gauge(bindings, float64(c.Bindings))
 	s.counter(sipPanics, c.Panics, "registrar")
+	s.counter(stranded, c.Stranded)
 	s.counter(pushFaults, c.PushFaults)
 	s.counter(lostChanges, c.DroppedChanges)
 	away := 0.0

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"demarc/internal/config"
 	"demarc/store"
@@ -17,8 +16,8 @@ import (
 	"demarc/telephony/sip"
 )
 
-// announceEvery is how often a node says again where it is.
-const announceEvery = 30 * time.Second
+// announceEvery is how often a node says again where it is, and that it is there.
+const announceEvery = registrar.LeaseBeat
 
 // startNodes opens the listener between nodes and tells the others of it. A node without one still asks those that have
 // one, and is known to be there. On SQLite there is one node.

@@ -156,7 +156,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	if g.db.Dialect() == store.PostgreSQL && !c.Volatile { // on SQLite there is no other node
 		peers := storeregistrar.NewPeers(rows)
 		g.run("registration hints", peers.Run)
-		c.Feed = peers
+		c.Feed, c.Leases = peers, rows
 	}
 	r := registrar.New(c)
 	g.telephony.registrar = r

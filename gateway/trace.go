@@ -19,7 +19,7 @@ import (
 // How long other nodes are waited for, and for how long those are named that were heard of last.
 const (
 	askTimeout   = 3 * time.Second
-	missingAfter = 3 * announceEvery
+	missingAfter = 6 * announceEvery
 	forgetAfter  = 24 * time.Hour
 	maxPages     = 32 // of one node, for one question
 )

@@ -123,7 +123,7 @@ func applyEnded(ch telephony.RegistrationChange, r *Record) {
 	case telephony.BindingExpired:
 		e.Text = "its registration ran out without being refreshed: the phone is off or without network"
 	case telephony.BindingFlowClosed:
-		e.Text = "its connection closed: the phone was stopped or lost its network"
+		e.Text = first(clip(ch.Text, 400), "its connection closed: the phone was stopped or lost its network")
 	case telephony.BindingAsleep:
 		e.Text = TextAsleep
 	case telephony.BindingUnreachable:

@@ -234,29 +234,33 @@ func (s *Store) Of(ctx context.Context, aors []telephony.AoR) ([]registrar.Bindi
 	return found, nil
 }
 
-func (s *Store) bindings(ctx context.Context, query string, args ...any) ([]registrar.Binding, error) {
-	var found []registrar.Binding
-	err := s.db.Read(ctx, func(q store.Tx) error {
-		found = nil
-		rows, err := q.Query(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var b registrar.Binding
-			var remote string
-			var registered, refreshed, expires int64
-			if err := rows.Scan(&b.Account, &b.AoR.Domain, &b.AoR.User, &b.Key, &b.Node, &b.Contact, &b.Instance, &b.RegID,
-				&b.Q, &b.CallID, &b.CSeq, &b.Flow.Listener, &b.Flow.Transport, &remote, &b.Flow.ID, &b.Path, &b.Reachable,
-				&b.UserAgent, &registered, &refreshed, &expires, &b.Row); err != nil {
-				return err
-			}
-			b.Flow.Remote, _ = netip.ParseAddrPort(remote) // what was never valid stays so
-			b.RegisteredAt, b.RefreshedAt, b.Expires = store.Time(registered), store.Time(refreshed), store.Time(expires)
-			found = append(found, b)
-		}
-		return rows.Err()
+func (s *Store) bindings(ctx context.Context, query string, args ...any) (found []registrar.Binding, err error) {
+	err = s.db.Read(ctx, func(q store.Tx) error {
+		found, err = readBindings(ctx, q, query, args...)
+		return err
 	})
 	return found, away(err)
+}
+
+// readBindings runs a query that begins as selectBindings does.
+func readBindings(ctx context.Context, q store.Tx, query string, args ...any) (found []registrar.Binding, err error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b registrar.Binding
+		var remote string
+		var registered, refreshed, expires int64
+		if err := rows.Scan(&b.Account, &b.AoR.Domain, &b.AoR.User, &b.Key, &b.Node, &b.Contact, &b.Instance, &b.RegID,
+			&b.Q, &b.CallID, &b.CSeq, &b.Flow.Listener, &b.Flow.Transport, &remote, &b.Flow.ID, &b.Path, &b.Reachable,
+			&b.UserAgent, &registered, &refreshed, &expires, &b.Row); err != nil {
+			return nil, err
+		}
+		b.Flow.Remote, _ = netip.ParseAddrPort(remote) // what was never valid stays so
+		b.RegisteredAt, b.RefreshedAt, b.Expires = store.Time(registered), store.Time(refreshed), store.Time(expires)
+		found = append(found, b)
+	}
+	return found, rows.Err()
 }

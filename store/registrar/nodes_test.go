@@ -2,7 +2,10 @@ package registrar_test
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,6 +62,95 @@ func TestNodesKnowEachOthersBindings(t *testing.T) {
 		third := node(t, s, "n3") // starts later
 		if got := third.Bindings(aor); len(got) != 1 || got[0].Node != "n1" || got[0].Reachable {
 			t.Errorf("a new node knows %+v", got)
+		}
+	})
+}
+
+// The connections of a dead node end once, whoever of the others are at it, and what has come to another node stays.
+func TestConnectionsOfADeadNodeEndOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const phones = 90
+		acc := storetest.Account(t, db, "pbx.example.org")
+		s := storeregistrar.New(db, sealtest.New(t))
+		var all []registrar.Binding
+		for i := range phones {
+			b := binding(acc, fmt.Sprint(1000+i), "uri:a")
+			b.Node, b.Flow.Transport = "dead", telephony.TLS
+			switch i % 9 {
+			case 0:
+				b.Flow.Transport = telephony.UDP
+			case 1:
+				b.Node = "alive"
+			case 2:
+				b.Path = "<sip:proxy;lr>"
+			}
+			all = append(all, b)
+		}
+		save(t, s, registrar.Batch{Node: "dead", Put: all, Changes: []telephony.RegistrationChange{{Account: acc, At: start, Kind: "registered"}}})
+		told := func(b registrar.Binding) telephony.RegistrationChange {
+			if b.Reachable {
+				t.Error("it is told of while it is reachable")
+			}
+			return telephony.RegistrationChange{Account: b.Account, At: start, Kind: telephony.BindingFlowClosed, AoR: b.AoR, Text: "gone"}
+		}
+		var working sync.WaitGroup
+		for _, by := range []string{"n1", "n2", "n3"} {
+			working.Go(func() {
+				for {
+					aors, err := s.Strand(t.Context(), "dead", by, 7, told)
+					if err != nil {
+						t.Error(err)
+					}
+					if err != nil || len(aors) == 0 {
+						return
+					}
+				}
+			})
+		}
+		working.Wait()
+		ended := map[telephony.AoR]int{}
+		for _, by := range []string{"n1", "n2", "n3"} {
+			for i, c := range must(s.Since(t.Context(), by, 0, phones))(t) {
+				if ended[c.AoR]++; c.N != int64(i+1) || c.Text != "gone" {
+					t.Errorf("%+v", c)
+				}
+			}
+		}
+		for i, b := range all {
+			now := must(s.Of(t.Context(), []telephony.AoR{b.AoR}))(t)
+			want := 0
+			if i%9 > 2 {
+				want = 1
+			}
+			if ended[b.AoR] != want || len(now) != 1 || now[0].Reachable != (want == 0) {
+				t.Errorf("phone %d ended %d times, and is %+v", i, ended[b.AoR], now)
+			}
+		}
+	})
+}
+
+// Who has told of anything and has announced itself has a sign, which changes when it does so again; who has stopped has none.
+func TestSignsOfNodes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		acc := storetest.Account(t, db, "pbx.example.org")
+		s := storeregistrar.New(db, sealtest.New(t))
+		for _, name := range []string{"n1", "n2"} {
+			save(t, s, registrar.Batch{Node: name, Changes: []telephony.RegistrationChange{{Account: acc, At: start, Kind: "registered"}}})
+		}
+		for i, want := range []map[string]int64{{"n1": 0, "n2": 0}, {"n1": start.UnixMilli(), "n2": 0},
+			{"n1": start.Add(time.Second).UnixMilli(), "n2": 0}, {"n1": 0, "n2": 0}} {
+			if got := must(s.Signs(t.Context()))(t); !maps.Equal(got, want) {
+				t.Errorf("%d: %v, want %v", i, got, want)
+			}
+			var err error
+			if i < 2 {
+				err = s.Announce(t.Context(), "n1", "10.0.0.1:5062", start.Add(time.Duration(i)*time.Second))
+			} else {
+				err = s.Withdraw(t.Context(), "n1")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

@@ -50,6 +50,7 @@ type Counters struct {
 	Bindings       int
 	Panics         uint64 // faults of the program
 	PushFaults     uint64 // phones that registered with push parameters that cannot be used
+	Stranded       uint64 // phones of other nodes whose connection ended with their node
 	DroppedChanges uint64 // feed rows given up while the store was away for long
 	StoreAway      bool
 }
@@ -59,13 +60,14 @@ type tally struct {
 	dropped   atomic.Uint64
 	push      atomic.Uint64
 	panics    atomic.Uint64
+	stranded  atomic.Uint64
 }
 
 func (t *tally) count(o Outcome) { t.registers[o].Add(1) }
 
 func (t *tally) snapshot() Counters {
 	c := Counters{Registers: make(map[string]uint64, outcomes), DroppedChanges: t.dropped.Load(),
-		PushFaults: t.push.Load(), Panics: t.panics.Load()}
+		PushFaults: t.push.Load(), Panics: t.panics.Load(), Stranded: t.stranded.Load()}
 	for o := range outcomes {
 		c.Registers[o.String()] = t.registers[o].Load()
 	}

@@ -115,7 +115,9 @@ func (s *shard) reread(ctx context.Context) {
 		s.mu.Lock()
 		for _, aor := range chunk {
 			before := s.locations.of(aor)
-			s.put(aor, before, s.merge(before, stored, aor))
+			after := s.merge(before, stored, aor)
+			s.put(aor, before, after)
+			s.reassert(after, stored)
 		}
 		s.mu.Unlock()
 		s.r.announceAoRs(chunk)

@@ -32,7 +32,8 @@ type Config struct {
 	NonceKey      []byte        // random when empty
 	NonceLifetime time.Duration // 10 minutes when 0
 
-	Feed Feed // what other nodes on the same store do; nil: there are none
+	Feed   Feed   // what other nodes on the same store do; nil: there are none
+	Leases Leases // which of them are there; nil: nobody looks
 
 	// Changed is told whose bindings have changed, once it is true in memory. It must not block. Nil: nobody is.
 	Changed func([]telephony.AoR)
@@ -75,6 +76,7 @@ type Registrar struct {
 	log         *slog.Logger
 	tally       tally
 	feed        Feed
+	leases      Leases
 	changed     func([]telephony.AoR)
 	prober      Prober
 	probeEvery  time.Duration
@@ -95,7 +97,7 @@ func New(c Config) *Registrar {
 	r := &Registrar{
 		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
 		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, log: c.Log, seed: maphash.MakeSeed(),
-		volatile: c.Volatile, feed: c.Feed, changed: c.Changed, prober: c.Prober, probeEvery: c.ProbeEvery,
+		volatile: c.Volatile, feed: c.Feed, leases: c.Leases, changed: c.Changed, prober: c.Prober, probeEvery: c.ProbeEvery,
 		verifier: digest.NewVerifier(digest.Config{
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),
@@ -156,6 +158,9 @@ func (r *Registrar) Start(ctx context.Context) error {
 	if r.feed != nil {
 		r.watcher.Go(func() { r.follow(life, heads) })
 	}
+	if r.feed != nil && r.leases != nil {
+		r.watcher.Go(func() { r.watchLeases(life) })
+	}
 	for _, s := range r.shards {
 		r.workers.Go(func() { s.run(life) })
 	}
@@ -197,7 +202,7 @@ func (s *shard) recount(ctx context.Context, now time.Time) error {
 		for i, b := range bindings {
 			if b.ownsStream() {
 				bindings[i].Reachable = false
-				changes = append(changes, bindings[i].change(bindings[i].ended(), now))
+				changes = append(changes, bindings[i].strandedBy(now))
 			}
 		}
 		if len(changes) == 0 {

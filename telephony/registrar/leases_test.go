@@ -1,0 +1,244 @@
+package registrar_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"demarc/telephony"
+	"demarc/telephony/registrar"
+)
+
+// others are the other nodes on a store, as it knows them.
+type others struct {
+	*memory
+	mu    sync.Mutex
+	signs map[string]int64
+	away  bool
+	looks int
+
+	changes []telephony.RegistrationChange // what n2 has told
+}
+
+func (o *others) Signs(context.Context) (map[string]int64, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.looks++
+	if o.away {
+		return nil, registrar.ErrStoreAway
+	}
+	signs := map[string]int64{"n1": 1}
+	for node, at := range o.signs {
+		signs[node] = at
+	}
+	return signs, nil
+}
+
+// looked waits until the node has looked at the signs once more, and acted on them.
+func (o *others) looked(t *testing.T) {
+	t.Helper()
+	looks := func() int {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.looks
+	}
+	before := looks()
+	eventually(t, "the node looks after the others", func() bool { return looks() >= before+2 })
+}
+
+func (o *others) set(change func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	change()
+}
+
+func (o *others) Strand(_ context.Context, dead, by string, limit int, told func(registrar.Binding) telephony.RegistrationChange) (
+	aors []telephony.AoR, _ error) {
+	o.memory.mu.Lock()
+	defer o.memory.mu.Unlock()
+	for k, b := range o.memory.bindings {
+		if b.Node == dead && b.Reachable && b.Flow.Transport.Stream() && b.Path == "" && len(aors) < limit {
+			b.Reachable = false
+			o.memory.bindings[k] = b
+			c := told(b)
+			c.Node = by
+			o.memory.feed = append(o.memory.feed, c)
+			aors = append(aors, b.AoR)
+		}
+	}
+	return aors, nil
+}
+
+func (o *others) Heads(context.Context) (map[string]int64, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return map[string]int64{"n2": int64(len(o.changes))}, nil
+}
+
+func (o *others) Since(_ context.Context, _ string, n int64, _ int) ([]telephony.RegistrationChange, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.changes[n:]), nil
+}
+
+func (o *others) Wake() {}
+
+func (o *others) Wait(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Millisecond):
+	}
+}
+
+func (o *others) All(context.Context) ([]registrar.Binding, error) {
+	return o.memory.Load(context.Background(), "")
+}
+
+func (o *others) Of(_ context.Context, aors []telephony.AoR) (found []registrar.Binding, _ error) {
+	all, err := o.All(context.Background())
+	for _, b := range all {
+		if slices.Contains(aors, b.AoR) {
+			found = append(found, b)
+		}
+	}
+	return found, err
+}
+
+// Load returns those of the node alone, as a store does.
+func (o *others) Load(_ context.Context, node string) (found []registrar.Binding, _ error) {
+	all, err := o.All(context.Background())
+	for _, b := range all {
+		if b.Node == node {
+			found = append(found, b)
+		}
+	}
+	return found, err
+}
+
+// stored is a binding of another node.
+func stored(user, node, contact string, transport telephony.Transport) registrar.Binding {
+	return registrar.Binding{
+		Account: "acc_1", Node: node, AoR: telephony.NewAoR(user, alice.Domain), Key: "uri:" + contact, Contact: contact, Q: 1000,
+		CallID: "c", CSeq: 1, Flow: registrar.Flow{ID: 7, Listener: "l", Transport: transport}, Reachable: true,
+		RegisteredAt: start, RefreshedAt: start, Expires: start.Add(24 * time.Hour),
+	}
+}
+
+func startAmong(t *testing.T, bindings ...registrar.Binding) (*fixture, *others) {
+	t.Helper()
+	m := newMemory()
+	for _, b := range bindings {
+		m.bindings[b.ID()] = b
+	}
+	o := &others{memory: m, signs: map[string]int64{"n2": 100}}
+	f := newFixture(t, m, func(c *registrar.Config) { c.Bindings, c.Feed, c.Leases = o, o, o })
+	o.looked(t)
+	return f, o
+}
+
+func reachable(f *fixture, user string) string {
+	var texts []string
+	for _, b := range f.Bindings(telephony.NewAoR(user, alice.Domain)) {
+		text := string(b.Flow.Transport)
+		if b.Asleep() {
+			text += " asleep"
+		} else if !b.Reachable {
+			text += " gone"
+		}
+		texts = append(texts, text)
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, ", ")
+}
+
+// A node that is silent for longer than its lease takes the connections of its phones along: they are told as closed, or as
+// asleep where a push wakes the phone. What is reached by an address or by a proxy stays.
+func TestSilentNodesConnectionsCountAsClosed(t *testing.T) {
+	proxied := stored("1002", "n2", "sip:1002@proxied", telephony.TCP)
+	proxied.Path = "<sip:proxy;lr>"
+	f, o := startAmong(t, stored("1001", "n2", "sip:1001@a", telephony.TLS), stored("1001", "n2", "sip:1001@b", telephony.UDP),
+		stored("1001", "n2", "sip:1001@c;pn-provider=fcm;pn-prid=x;pn-param=y", telephony.WSS), proxied,
+		stored("1002", "n3", "sip:1002@other", telephony.TLS))
+	o.set(func() { o.signs["n3"] = 1 })
+	o.looked(t)
+	f.clock.advance(15 * time.Second)
+	o.set(func() { o.signs["n3"] = 2 })
+	o.looked(t)
+	if got := reachable(f, "1001"); got != "tls, udp, wss" {
+		t.Fatalf("before its time is over: %s", got)
+	}
+	f.clock.advance(10 * time.Second)
+	eventually(t, "the connections of n2 count as closed", func() bool { return reachable(f, "1001") == "tls gone, udp, wss asleep" })
+	o.looked(t)
+	if got := reachable(f, "1002"); got != "tcp, tls" {
+		t.Errorf("of a node that is there, and behind a proxy: %s", got)
+	}
+	told := strings.Split(f.memory.told(), ", ")
+	slices.Sort(told)
+	if want := []string{"asleep 1001", "flow_closed 1001"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	f.memory.set(func(m *memory) {
+		for _, c := range m.feed {
+			if c.Node != "n1" || !strings.Contains(c.Text, "node n2") {
+				t.Errorf("%+v does not say why", c)
+			}
+		}
+	})
+	if n := f.Counters().Stranded; n != 2 {
+		t.Errorf("%d phones are counted", n)
+	}
+}
+
+// While the store cannot be read nobody's lease runs out: the others could not renew theirs.
+func TestNobodyIsDeadBecauseTheStoreWasAway(t *testing.T) {
+	f, o := startAmong(t, stored("1001", "n2", "sip:1001@a", telephony.TLS))
+	o.set(func() { o.away = true })
+	o.looked(t)
+	f.clock.advance(time.Hour)
+	o.looked(t)
+	o.set(func() { o.away = false })
+	o.looked(t)
+	f.clock.advance(15 * time.Second)
+	o.set(func() { o.signs["n2"]++ })
+	o.looked(t)
+	f.clock.advance(15 * time.Second)
+	o.looked(t)
+	if got := reachable(f, "1001"); got != "tls" {
+		t.Errorf("the phone of a node that is there: %s", got)
+	}
+}
+
+// Who was taken for dead and was not says so of each connection that it still has.
+func TestWhoWasTakenForDeadTellsThatItIsNot(t *testing.T) {
+	f, o := startAmong(t)
+	p := f.phone("1001", "one", 7)
+	p.must(200, nil)
+	aor := telephony.NewAoR("1001", alice.Domain)
+	f.memory.set(func(m *memory) {
+		for k, b := range m.bindings {
+			b.Reachable = false
+			m.bindings[k] = b
+		}
+	})
+	o.set(func() {
+		o.changes = append(o.changes, telephony.RegistrationChange{Node: "n2", N: 1, AoR: aor, Kind: telephony.BindingFlowClosed})
+	})
+	await(t, f.memory, "the phone is saved as reachable again", func() bool {
+		for _, b := range f.memory.bindings {
+			if b.AoR == aor {
+				return b.Reachable
+			}
+		}
+		return false
+	})
+	if got := f.memory.told(); got != "registered 1001, registered 1001" {
+		t.Errorf("told %s", got)
+	}
+	if got := reachable(f, "1001"); got != "tls" {
+		t.Errorf("in memory: %s", got)
+	}
+}

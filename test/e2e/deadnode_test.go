@@ -1,0 +1,58 @@
+package e2e_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"demarc/store/storetest"
+)
+
+// A node is killed and stays away. Within its lease and a moment the other one says that the phones which were connected to it are
+// not reachable, or asleep, and why; who calls one of them then is told so at once. A phone over UDP stays.
+func TestAKilledNodesConnectionsEndWithItsLease(t *testing.T) {
+	t.Parallel()
+	shipped, database := program(t), storetest.PostgreSQLURL(t)
+	a := newNode(t, shipped, "node-a", database, nil)
+	a.start()
+	b := newNode(t, shipped, "node-b", database, a)
+	b.start()
+	desk := newWatcher(t, "tcp", b.tcp, "1001", "desk")
+	desk.register()
+	far := newWatcher(t, "udp", b.udp, "1002", "far")
+	far.register()
+	caller := newWatcher(t, "tcp", a.tcp, "1002", "caller")
+	caller.register()
+	a.awaitReach("1001", "at node node-b answered 200")
+
+	b.end(syscall.SIGKILL)
+	if got := a.reach("1001"); !strings.Contains(got, "at node node-b did not answer") {
+		t.Errorf("while nobody knows: %s", got)
+	}
+	began, said := time.Now(), ""
+	for end := began.Add(3 * patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if said = a.reach("1001"); strings.Contains(said, "no phone of 1001 is connected") {
+			break
+		}
+	}
+	if !strings.Contains(said, "no phone of 1001 is connected") {
+		t.Fatalf("%v after its node was killed: %s", time.Since(began).Round(time.Second), said)
+	}
+	t.Logf("node-a says so %v after node-b was killed", time.Since(began).Round(100*time.Millisecond))
+	if !strings.Contains(a.said.String(), "a node is silent") {
+		t.Error("the log of node-a does not name it")
+	}
+	if status := caller.call("1001"); status != 480 {
+		t.Errorf("a call to the phone got %d", status)
+	}
+	if got := a.reach("1002"); !strings.Contains(got, far.contact()+" at node node-b did not answer") {
+		t.Errorf("a phone over UDP: %s", got)
+	}
+
+	// It comes back: what the other one has told is not told again, and the phone registers as before.
+	b.start()
+	again := newWatcher(t, "tcp", b.tcp, "1001", "desk")
+	again.register()
+	a.awaitReach("1001", "at node node-b answered 200")
+}
