@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -16,7 +15,6 @@ import (
 	"demarc/telephony/exchange"
 	"demarc/telephony/media"
 	"demarc/telephony/registrar"
-	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -34,7 +32,7 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 	g.telephony.media = m
 	g.telephony.notes = newNotes(storeprovisioning.New(g.db, g.sealer), g.log)
 	g.telephony.exchange = exchange.New(exchange.Config{
-		Node: t.Node, Key: key, Host: g.telephony.edge.Advertised, Policy: g.mediaPolicy, Ring: t.Calls.Ring, Session: t.Calls.Session, Logger: g.log, Now: g.now,
+		Node: t.Node, Key: key, Host: g.telephony.edge.Advertised, Policy: g.protection().of, Ring: t.Calls.Ring, Session: t.Calls.Session, Logger: g.log, Now: g.now,
 		Limits: exchange.Limits{Calls: t.Calls.Node, AccountCalls: t.Calls.Account, UserCalls: t.Calls.User},
 		Ports: exchange.Ports{
 			Signalling: g.telephony.edge.Signalling(), Media: m, Paths: m, Contacts: contacts{g}, Timeline: g.telephony.notes,
@@ -79,29 +77,10 @@ func (g *Gateway) mediaConfig(events func(telephony.MediaEvent)) media.Config {
 	return c
 }
 
-// mediaPolicy is how media is protected: as the directory says of the user, else as configured for all. A directory that
-// does not answer in time ends no call.
-func (g *Gateway) mediaPolicy(_ account.ID, way signal.Way) (sdp.Policy, sdp.Security) {
-	all := g.cfg.Telephony.Calls.Encryption
-	if way.AoR.IsZero() {
-		return sdp.Policy(all), ""
-	}
-	if own, sure := g.telephony.registrar.SRTPAtOnce(way.AoR); sure {
-		return sdp.Policy(cmp.Or(own, all)), ""
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
-	defer cancel()
-	own, err := g.telephony.registrar.SRTP(ctx, way.AoR)
-	if err != nil && !errors.Is(err, registrar.ErrUnknown) {
-		g.log.Warn("a user's srtp setting is not known, and media is protected as for all", "user", way.AoR.String(), "err", err)
-	}
-	return sdp.Policy(cmp.Or(own, all)), ""
-}
-
 // contacts tells the exchange where the phones of a user are.
 type contacts struct{ g *Gateway }
 
-// askPatience bounds the question whether a user without phones exists: the call's worker waits for it.
+// askPatience bounds what the directory is asked about a user during a call, such as whether he exists: the call's worker waits for it.
 const askPatience = 250 * time.Millisecond
 
 // Targets returns the phones of a user, and exchange.ErrUnknown for who is not in the account's directory. When the

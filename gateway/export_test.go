@@ -2,8 +2,15 @@ package gateway
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
+	"time"
+
+	"demarc/internal/timeline"
+	"demarc/telephony"
+	"demarc/telephony/sdp"
+	"demarc/telephony/signal"
 )
 
 // Limit is for tests of the bounds of an HTTP listener.
@@ -29,3 +36,11 @@ var NewNotes = newNotes
 
 func (n *notes) Run(ctx context.Context) error { return n.run(ctx) }
 func (n *notes) Dropped() uint64               { return n.dropped.Load() }
+
+// Protect is for tests of how media is protected while the directory is away.
+func Protect(users userSettings, all sdp.Policy, notes interface {
+	Note(aor telephony.AoR, e timeline.Entry)
+}, log *slog.Logger, way signal.Way) sdp.Policy {
+	policy, _ := (&protection{users: users, all: all, notes: notes, now: time.Now, log: log}).of("acc_1", way)
+	return policy
+}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -264,8 +264,8 @@ func TestDirectory(t *testing.T) {
 		if must(s.Version(ctx))(t) != version {
 			t.Error("nothing changed, but the version did")
 		}
-		domains := map[string]registrar.Domain{"pbx.example.org": {Account: acc, Realm: "R"}}
-		if got := must(s.Domains(ctx))(t); !maps.Equal(got, domains) {
+		domains := map[string]registrar.Domain{"pbx.example.org": {Account: acc, Realm: "R", SRTP: []string{"required"}}}
+		if got := must(s.Domains(ctx))(t); !reflect.DeepEqual(got, domains) {
 			t.Errorf("%+v", got)
 		}
 		first := must(s.Subscriber(ctx, telephony.NewAoR("1001", "pbx.example.org")))(t)
@@ -282,6 +282,18 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		checkRotation(t, s, acc, d)
+		for i, settings := range [][]string{{"off", "required", "off"}, {"", "preferred", ""}, {"", "", ""}} {
+			for j, own := range settings {
+				d.Subscribers[j].SRTP = own
+			}
+			if _, err := s.Replace(ctx, acc, d); err != nil {
+				t.Fatal(err)
+			}
+			want := [][]string{{"off", "required"}, {"preferred"}, nil}[i]
+			if got := must(s.Domains(ctx))(t)["pbx.example.org"].SRTP; !slices.Equal(got, want) {
+				t.Errorf("the users have %q of their own, want %q", got, want)
+			}
+		}
 	})
 }
 

@@ -26,20 +26,25 @@ var (
 // New returns a Store on an open, migrated database.
 func New(db *store.DB, sealer *seal.Sealer) *Store { return &Store{db: db, sealer: sealer} }
 
-// Domains returns the account and realm of every SIP domain.
+// Domains returns the account and realm of every SIP domain, and which settings its users have of their own.
 func (s *Store) Domains(ctx context.Context) (map[string]registrar.Domain, error) {
 	domains := map[string]registrar.Domain{}
 	err := s.db.Read(ctx, func(q store.Tx) error {
-		rows, err := q.Query(ctx, `SELECT domain, account_id, realm FROM pbx`)
+		rows, err := q.Query(ctx, `SELECT p.domain, p.account_id, p.realm, COALESCE(s.srtp, '') FROM pbx p
+			LEFT JOIN (SELECT DISTINCT account_id, srtp FROM subscriber WHERE srtp <> '') s ON s.account_id = p.account_id
+			ORDER BY p.domain, s.srtp`)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var name string
+			var name, srtp string
 			var d registrar.Domain
-			if err := rows.Scan(&name, &d.Account, &d.Realm); err != nil {
+			if err := rows.Scan(&name, &d.Account, &d.Realm, &srtp); err != nil {
 				return err
+			}
+			if d.SRTP = domains[name].SRTP; srtp != "" {
+				d.SRTP = append(d.SRTP, srtp)
 			}
 			domains[name] = d
 		}

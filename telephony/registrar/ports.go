@@ -23,6 +23,7 @@ var (
 type Domain struct {
 	Account account.ID
 	Realm   string
+	SRTP    []string // the settings that some of its subscribers have of their own, each once
 }
 
 // Subscriber is who may register as an AoR, and how they prove it.

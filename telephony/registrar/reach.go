@@ -108,6 +108,12 @@ func (r *Registrar) SRTPAtOnce(aor telephony.AoR) (setting string, sure bool) {
 	return e.subscriber.SRTP, err == nil
 }
 
+// SRTPOfOthers returns the settings that some users of a domain have of their own, each once. It asks nobody.
+func (r *Registrar) SRTPOfOthers(domain string) []string {
+	d, _ := r.credentials.domain(domain)
+	return d.SRTP
+}
+
 func (r *Registrar) subscriber(ctx context.Context, aor telephony.AoR) (Subscriber, error) {
 	e, err := r.credentials.subscriber(ctx, aor, lookup{})
 	switch {
