@@ -14,7 +14,6 @@ import (
 	"demarc/store"
 	storeregistrar "demarc/store/registrar"
 	"demarc/telephony"
-	"demarc/telephony/digest"
 	"demarc/telephony/directory"
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
@@ -141,7 +140,7 @@ func (g *Gateway) origins(l config.Listener) []string {
 func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, error) {
 	rows := storeregistrar.New(g.db, g.sealer)
 	c := registrar.Config{
-		Node: g.cfg.Telephony.Node, Directory: rows, Bindings: rows, Offers: g.offers(),
+		Node: g.cfg.Telephony.Node, Directory: rows, Bindings: rows, Offers: g.offers(), Algorithms: g.offered(),
 		Rules: registrar.Rules{
 			MinExpires: g.cfg.Telephony.MinExpires, DefaultExpires: g.cfg.Telephony.DefaultExpires,
 			MaxExpires: g.cfg.Telephony.MaxExpires, FlowTimer: g.cfg.Telephony.FlowTimer,
@@ -194,53 +193,11 @@ func (g *Gateway) registrationsChanged(aors []telephony.AoR) {
 	}
 }
 
-// offers says which digest algorithms are offered by realm and listener: the realm's own, else the listener's, else
-// all's. For browsers it is the listener's own or MD5, whatever the realm's: their SIP libraries know no other and give up.
-func (g *Gateway) offers() registrar.Offers {
-	std := algorithms(g.cfg.Telephony.Algorithms)
-	byListener, byRealm := map[string][]digest.Algorithm{}, map[string][]digest.Algorithm{}
-	browsers := map[string][]digest.Algorithm{}
-	for _, l := range g.cfg.Telephony.Listeners {
-		if len(l.Algorithms) > 0 {
-			byListener[l.Name] = algorithms(l.Algorithms)
-		}
-		if l.Transport == string(telephony.WS) || l.Transport == string(telephony.WSS) {
-			browsers[l.Name] = []digest.Algorithm{digest.MD5}
-			if len(l.Algorithms) > 0 {
-				browsers[l.Name] = byListener[l.Name]
-			}
-		}
-	}
-	for _, r := range g.cfg.Telephony.RealmOffers {
-		byRealm[r.Realm] = algorithms(r.Algorithms)
-	}
-	return func(realm, listener string) []digest.Algorithm {
-		if own, ok := browsers[listener]; ok {
-			return own
-		}
-		if own, ok := byRealm[realm]; ok {
-			return own
-		}
-		if own, ok := byListener[listener]; ok {
-			return own
-		}
-		return std
-	}
-}
-
 // prefixes reads ranges that were validated with the configuration.
 func prefixes(ranges []string) []netip.Prefix {
 	all := make([]netip.Prefix, len(ranges))
 	for i, r := range ranges {
 		all[i] = netip.MustParsePrefix(r)
-	}
-	return all
-}
-
-func algorithms(names []string) []digest.Algorithm {
-	all := make([]digest.Algorithm, len(names))
-	for i, name := range names {
-		all[i] = digest.Algorithm(name) // validated with the configuration
 	}
 	return all
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/digest"
 )
 
 const (
@@ -29,6 +30,7 @@ var errNotInMemory = errors.New("not in memory")
 type credentials struct {
 	directory Directory
 	timeout   time.Duration
+	offer     []digest.Algorithm // see wallet
 	now       func() time.Time
 	away      func() bool // while true nothing is asked
 
@@ -63,8 +65,8 @@ func (b *budget) take(aor telephony.AoR, now time.Time) bool {
 	return b.spent[aor] <= rereads
 }
 
-func newCredentials(d Directory, timeout time.Duration, now func() time.Time, away func() bool) *credentials {
-	c := &credentials{directory: d, timeout: timeout, now: now, away: away}
+func newCredentials(d Directory, timeout time.Duration, offer []digest.Algorithm, now func() time.Time, away func() bool) *credentials {
+	c := &credentials{directory: d, timeout: timeout, offer: offer, now: now, away: away}
 	c.drop()
 	return c
 }
@@ -72,7 +74,7 @@ func newCredentials(d Directory, timeout time.Duration, now func() time.Time, aw
 // drop forgets all subscribers. Lookups on their way are not kept. The lock is the caller's.
 func (c *credentials) drop() {
 	c.generation++
-	c.known = newWallet(c.now())
+	c.known = newWallet(c.now(), c.offer)
 	c.unknown = make(map[telephony.AoR]time.Time)
 }
 

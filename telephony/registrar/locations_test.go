@@ -157,7 +157,7 @@ func TestFlowUsers(t *testing.T) {
 
 // TestWalletKeepsSubscribers holds what is found beside what was kept.
 func TestWalletKeepsSubscribers(t *testing.T) {
-	w := newWallet(epoch)
+	w := newWallet(epoch, nil)
 	var kept []Subscriber
 	for i, algorithms := range [][]digest.Algorithm{{digest.MD5}, {digest.SHA256, digest.MD5}, {digest.SHA512256}, nil} {
 		s := Subscriber{Account: "acc_1", AoR: telephony.NewAoR(fmt.Sprint(i), "d"), AuthUsername: fmt.Sprint("auth", i), SRTP: "off"}
@@ -202,11 +202,25 @@ func TestWalletKeepsSubscribers(t *testing.T) {
 	}
 }
 
+// Hashes that nobody is asked for are not kept, and the others are.
+func TestWalletKeepsWhatIsOffered(t *testing.T) {
+	w := newWallet(epoch, []digest.Algorithm{digest.SHA256})
+	s := Subscriber{Account: "acc_1", AoR: telephony.NewAoR("1", "d"), AuthUsername: "1"}
+	for _, a := range algorithms {
+		s.Hashes = append(s.Hashes, digest.NewHash(a, "1", "d", "pw"))
+	}
+	w.keep(s, epoch, "d")
+	e, ok := w.find(s.AoR)
+	if !ok || !slices.Equal(e.subscriber.Hashes, []digest.Hash{digest.NewHash(digest.SHA256, "1", "d", "pw")}) {
+		t.Errorf("%v %+v", ok, e.subscriber)
+	}
+}
+
 // TestManyPhonesTakeLittleMemory is the promise of docs/performance.md, for what the registrar itself holds of them.
 func TestManyPhonesTakeLittleMemory(t *testing.T) {
 	const phones, most = 50_000, 240 // bytes for each
 	before := heapInUse()
-	l, w, a := newLocations(), newWallet(epoch), newAlarm(epoch)
+	l, w, a := newLocations(), newWallet(epoch, nil), newAlarm(epoch)
 	for i := range phones {
 		user := fmt.Sprint(100_000 + i)
 		aor := telephony.AoR{User: user, Domain: "perf.example"}

@@ -24,10 +24,11 @@ type Config struct {
 	Node       string // names this node in the store; stable over restarts
 	Directory  Directory
 	Bindings   Bindings
-	Offers     Offers // OfferMD5 when nil
-	Rules      Rules  // what is 0 is taken from the defaults: 1 min, 1 h, 2 h, 10 contacts
-	ThirdParty bool   // lets From differ from To
-	Volatile   bool   // saves no refreshes, and comings and goings a moment after the reply; a restart ends every binding
+	Offers     Offers             // OfferMD5 when nil
+	Algorithms []digest.Algorithm // all that Offers may return: hashes of others are not kept in memory; nil: any
+	Rules      Rules              // what is 0 is taken from the defaults: 1 min, 1 h, 2 h, 10 contacts
+	ThirdParty bool               // lets From differ from To
+	Volatile   bool               // saves no refreshes, and comings and goings a moment after the reply; a restart ends every binding
 
 	NonceKey      []byte        // random when empty
 	NonceLifetime time.Duration // 10 minutes when 0
@@ -103,7 +104,7 @@ func New(c Config) *Registrar {
 		}),
 	}
 	r.committer = newCommitter(c.Bindings, r.safely)
-	r.credentials = newCredentials(c.Directory, c.Timeout, c.Now, r.storeAway)
+	r.credentials = newCredentials(c.Directory, c.Timeout, c.Algorithms, c.Now, r.storeAway)
 	for range c.Shards {
 		r.shards = append(r.shards, newShard(r, c.Queue, c.Now()))
 	}

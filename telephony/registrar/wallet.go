@@ -17,6 +17,7 @@ import (
 type wallet struct {
 	epoch time.Time
 	seed  maphash.Seed
+	offer []digest.Algorithm // whose hashes are kept; nil: all
 	slab  slab[credential]
 	homes shared[house]
 	room  []byte // of the text that is being written
@@ -51,8 +52,8 @@ const (
 
 var algorithms = [...]digest.Algorithm{digest.MD5, digest.SHA256, digest.SHA512256}
 
-func newWallet(now time.Time) *wallet {
-	return &wallet{epoch: now, seed: maphash.MakeSeed(), homes: newShared[house]()}
+func newWallet(now time.Time, offer []digest.Algorithm) *wallet {
+	return &wallet{epoch: now, offer: offer, seed: maphash.MakeSeed(), homes: newShared[house]()}
 }
 
 func (w *wallet) slot(aor telephony.AoR) (n, hash uint32) {
@@ -110,7 +111,7 @@ func (w *wallet) appendText(dst []byte, s Subscriber, read time.Time, realm stri
 		dst = appendText(dst, s.AuthUsername)
 	}
 	for _, h := range s.Hashes {
-		if h.Algorithm.Size() == 0 {
+		if h.Algorithm.Size() == 0 || w.offer != nil && !slices.Contains(w.offer, h.Algorithm) {
 			continue // nobody can answer with it
 		}
 		dst = appendHash(dst, h, realm)
