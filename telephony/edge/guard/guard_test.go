@@ -133,22 +133,24 @@ func TestGuesses(t *testing.T) {
 }
 
 func TestBans(t *testing.T) {
-	proxy := netip.MustParseAddr("198.51.100.1")
+	proxy, proxy6 := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8:5::1")
 	for name, c := range map[string]struct {
 		from   netip.Addr
 		before func(s *guard.Standing)
 		does   func(s *guard.Standing, from netip.Addr)
 		banned bool
 	}{
-		"asks":    {here, nil, func(s *guard.Standing, from netip.Addr) { s.Asked(from) }, true},
-		"guesses": {here, nil, func(s *guard.Standing, from netip.Addr) { s.Wrong(caller(s, "alice", "", from)) }, true},
-		"a proxy": {proxy, nil, func(s *guard.Standing, from netip.Addr) { s.Asked(from) }, false},
+		"asks":              {here, nil, func(s *guard.Standing, from netip.Addr) { s.Asked(from) }, true},
+		"guesses":           {here, nil, func(s *guard.Standing, from netip.Addr) { s.Wrong(caller(s, "alice", "", from)) }, true},
+		"a proxy":           {proxy, nil, func(s *guard.Standing, from netip.Addr) { s.Asked(from) }, false},
+		"a proxy with IPv6": {proxy6, nil, func(s *guard.Standing, from netip.Addr) { s.Asked(from) }, false},
+		"another with IPv6": {netip.MustParseAddr("2001:db8:6::1"), nil, func(s *guard.Standing, from netip.Addr) { s.Asked(from) }, true},
 		"known yesterday": {here, func(s *guard.Standing) { s.Proven(caller(s, "bob", "", here), time.Now().Add(-23*time.Hour)) },
 			func(s *guard.Standing, from netip.Addr) { s.Asked(from) }, false},
 		"known long ago": {here, func(s *guard.Standing) { s.Proven(caller(s, "bob", "", here), time.Now().Add(-25*time.Hour)) },
 			func(s *guard.Standing, from netip.Addr) { s.Asked(from) }, true},
 	} {
-		s, wait := books(limits(), netip.PrefixFrom(proxy, 32))
+		s, wait := books(limits(), netip.PrefixFrom(proxy, 32), netip.PrefixFrom(proxy6, 128))
 		if c.before != nil {
 			c.before(s)
 		}
@@ -222,27 +224,29 @@ func TestKnownDevice(t *testing.T) {
 
 // Known devices are always admitted, and take from the same budget as strangers.
 func TestAdmission(t *testing.T) {
-	l := limits()
-	l.Admission = 64
-	refused := false
-	for range 10 { // the budget refills within a second, which a busy machine may take for one round
-		s, _ := books(l)
-		for range 1000 {
-			if !s.Admit(true) {
-				t.Fatal("a known device is not admitted")
+	for _, places := range []int{64, 5} {
+		l := limits()
+		l.Admission = places
+		refused := false
+		for range 10 { // the budget refills within a second, which a busy machine may take for one round
+			s, _ := books(l)
+			for range 1000 {
+				if !s.Admit(true) {
+					t.Fatal("a known device is not admitted")
+				}
+			}
+			for range places {
+				refused = refused || !s.Admit(false)
 			}
 		}
-		for range 64 { // as many as the budget has
-			refused = refused || !s.Admit(false)
+		if !refused {
+			t.Errorf("a budget of %d does not know of known devices", places)
 		}
-	}
-	if !refused {
-		t.Error("the budget does not know of known devices")
-	}
-	s, _ := books(l)
-	for i := range 64 {
-		if !s.Admit(false) {
-			t.Errorf("stranger %d is not admitted, and nobody else is there", i)
+		s, _ := books(l)
+		for i := range places {
+			if !s.Admit(false) {
+				t.Errorf("stranger %d of %d is not admitted, and nobody else is there", i, places)
+			}
 		}
 	}
 }

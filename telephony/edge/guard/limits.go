@@ -31,3 +31,11 @@ func Source(a netip.Addr) netip.Addr {
 	}
 	return p.Addr()
 }
+
+// whole returns all addresses that are one source.
+func whole(source netip.Addr) netip.Prefix {
+	if source.Is6() {
+		return netip.PrefixFrom(source, 64)
+	}
+	return netip.PrefixFrom(source, 32)
+}

@@ -30,6 +30,7 @@ type Standing struct {
 	bans      atomic.Uint64
 	admission *rate.Limiter
 	passed    atomic.Uint64 // known devices that were admitted
+	settled   uint64        // of how many of them the budget is told at once
 }
 
 // How much is remembered.
@@ -62,6 +63,7 @@ func NewStanding(l Limits, proxies []netip.Prefix, now func() time.Time) *Standi
 		strangers: bounded.NewMap[netip.Addr, stranger](maxStrangers),
 		banned:    bounded.NewMap[netip.Addr, int64](maxBanned),
 		admission: rate.NewLimiter(rate.Limit(l.Admission), l.Admission),
+		settled:   uint64(max(1, min(l.Admission, maxSettled))),
 	}
 }
 
@@ -188,7 +190,7 @@ func (s *Standing) watch(from netip.Addr, requests, wrong int32) {
 	if at, ok := s.trusted.Find(from); ok && now-at < int64(s.limits.Trust/time.Second) {
 		return
 	}
-	if slices.ContainsFunc(s.proxies, func(p netip.Prefix) bool { return p.Contains(from) }) {
+	if slices.ContainsFunc(s.proxies, whole(from).Overlaps) {
 		return
 	}
 	if _, ok := s.banned.Find(from); !ok {
@@ -224,10 +226,11 @@ func (s *Standing) Admit(known bool) bool {
 	if !known {
 		return s.admission.Allow()
 	}
-	if s.passed.Add(1)%settled == 0 { // the budget is told of many at once: one by one it would cost more than to be admitted
-		s.admission.AllowN(time.Now(), settled)
+	if s.passed.Add(1)%s.settled == 0 { // the budget is told of many at once: one by one it would cost more than to be admitted
+		s.admission.AllowN(time.Now(), int(s.settled))
 	}
 	return true
 }
 
-const settled = 32
+// maxSettled is how many known devices the budget is told of at once, if it has as many places.
+const maxSettled = 32
