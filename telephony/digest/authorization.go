@@ -124,7 +124,7 @@ func (r *Response) readProtection(list *parameters) error {
 
 func lowerHex(s string, size int) bool {
 	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+		if !lowerHexBytes[s[i]] {
 			return false
 		}
 	}

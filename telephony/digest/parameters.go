@@ -62,7 +62,7 @@ func nameOf(text string) name {
 			n = encodedUsername
 		}
 	}
-	if n != unknown && !strings.EqualFold(text, names[n]) {
+	if n != unknown && text != names[n] && !strings.EqualFold(text, names[n]) {
 		return unknown
 	}
 	return n
@@ -158,7 +158,7 @@ func quotable(c byte) bool { return c >= ' ' && c != '"' && c != '\\' && c != 0x
 
 func (s *scanner) token() string {
 	i := 0
-	for i < len(s.rest) && tokenByte(s.rest[i]) {
+	for i < len(s.rest) && tokenBytes[s.rest[i]] {
 		i++
 	}
 	t := s.rest[:i]
@@ -184,14 +184,16 @@ func (s *scanner) skipSpace() int {
 	return n
 }
 
-// tokenByte reports whether c may stand in a token (RFC 3261 §25.1).
-func tokenByte(c byte) bool {
-	const low, high = 0x3ff6ca200000000, 0x47ffffff87fffffe // a bit for each character below 64, and below 128
-	switch {
-	case c < 64:
-		return low>>c&1 == 1
-	case c < 128:
-		return high>>(c-64)&1 == 1
+// tokenBytes says of each byte whether it may stand in a token (RFC 3261 §25.1), lowerHexBytes whether it is a lower-case hex
+// digit. Letters and digits come in turn, so that the processor would foretell comparisons badly.
+var (
+	tokenBytes    = bytesOf("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-.!%*_+`'~")
+	lowerHexBytes = bytesOf("0123456789abcdef")
+)
+
+func bytesOf(text string) (set [256]bool) {
+	for i := range len(text) {
+		set[text[i]] = true
 	}
-	return false
+	return set
 }

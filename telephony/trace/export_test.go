@@ -2,8 +2,16 @@ package trace
 
 // Parameters returns what the quick look at a parameter finds, and what the close one does.
 func Parameters(b []byte) (usual, any [3]string, ok bool) {
-	key, value, rest, ok := usualParameter(b)
-	usual = [3]string{string(key), string(value), string(rest)}
-	key, value, rest = anyParameter(b)
+	equals, end, ok := usualParameter(b)
+	if ok {
+		usual = [3]string{string(b[:equals]), string(b[equals+1 : end]), string(b[min(end+1, len(b)):])}
+	}
+	key, value, rest := nextParameter(b)
 	return usual, [3]string{string(key), string(value), string(rest)}, ok
+}
+
+// Authorizations returns parameters without their secrets as the quick look and as the close one leave them.
+func Authorizations(parameters []byte) (quick, close string, ok bool) {
+	done, ok := appendUsual([]byte{' '}, parameters)
+	return string(done), string(appendClosely(nil, parameters)), ok
 }

@@ -74,8 +74,8 @@ func (r *Recorder) Of(aor telephony.AoR, after uint64) []Entry {
 	s := &r.shards[hash%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, ok := s.index[hash]
-	if !ok {
+	n := s.find(hash)
+	if n == none {
 		return nil
 	}
 	var found []Entry
@@ -96,13 +96,13 @@ func (r *Recorder) Call(domain, id string, after uint64) []Entry {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		for _, n := range s.index {
-			s.each(&s.rings[n], func(e Entry) {
+		s.all(func(k *ring) {
+			s.each(k, func(e Entry) {
 				if e.AoR.Domain == domain && e.Seq > after && callID(e.Text) == id {
 					found = append(found, e.told(id))
 				}
 			})
-		}
+		})
 		s.mu.Unlock()
 	}
 	slices.SortFunc(found, func(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) })

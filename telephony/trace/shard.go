@@ -7,10 +7,11 @@ import "sync"
 type shard struct {
 	mu      sync.Mutex
 	memory  memory
-	index   map[uint64]int32 // by the hash of an AoR: its ring
-	rings   []ring           // the first two stand between the newest and the oldest of each class
-	unused  []int32          // rings
-	last    int32            // ring that was written to
+	index   []int32 // by the hash of an AoR: the first ring of its chain, or none; a power of two of them
+	rings   []ring  // the first two stand between the newest and the oldest of each class
+	known   int     // rings in the index
+	unused  []int32 // rings
+	last    int32   // ring that was written to
 	classes [2]class
 	text    []byte // of the record that is being written
 }
@@ -23,6 +24,7 @@ type ring struct {
 	blocks, count  int32 // count: records
 	class          int32
 	previous, next int32 // rings of the class: next was heard of later
+	after          int32 // ring in the same chain of the index, or none
 }
 
 // class has a budget in bytes.
@@ -31,12 +33,16 @@ type class struct{ budget, used int }
 // ringSize is what a ring costs beside its blocks, its place in the index included, in bytes.
 const ringSize = 80
 
+// leastIndex is how many chains the index has at least.
+const leastIndex = 64
+
 // largestText is the largest buffer for records that is kept.
 const largestText = 2 * maxText
 
 func (s *shard) init(budget int) {
-	s.memory, s.index = newMemory(), make(map[uint64]int32)
+	s.memory = newMemory()
 	s.rings = []ring{{previous: 0, next: 0}, {class: 1, previous: 1, next: 1}}
+	s.spread(leastIndex)
 	strangers := budget / strangerShare
 	s.classes = [2]class{{budget: strangers}, {budget: budget - strangers}}
 }
@@ -44,8 +50,7 @@ func (s *shard) init(budget int) {
 func (s *shard) keep(hash uint64, m *Message, seq uint64) {
 	n := s.last
 	if s.rings[n].hash != hash || n < 2 { // an answer follows its request
-		var ok bool
-		if n, ok = s.index[hash]; !ok {
+		if n = s.find(hash); n == none {
 			n = s.newRing(hash)
 		}
 		s.last = n
@@ -89,7 +94,10 @@ func (s *shard) newRing(hash uint64) int32 {
 	}
 	s.rings[n] = ring{hash: hash, first: none, last: none, previous: n, next: n}
 	s.classes[0].used += ringSize
-	s.index[hash] = n
+	s.enter(n)
+	if s.known++; s.known > len(s.index) {
+		s.spread(2 * len(s.index))
+	}
 	return n
 }
 
@@ -130,7 +138,8 @@ func (s *shard) drop(n int32) {
 	s.unlink(n)
 	s.memory.give(k.first, k.last)
 	s.classes[k.class].used -= k.size()
-	delete(s.index, k.hash)
+	s.leave(n)
+	s.known--
 	s.unused = append(s.unused, n)
 	if s.last == n {
 		s.last = 0

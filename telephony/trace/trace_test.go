@@ -50,11 +50,16 @@ func FuzzRedact(f *testing.F) {
 	f.Add("X y SIP/2.0\r\nAuthorization: Digest ", "\r\n\r\n")
 	f.Add("X y SIP/2.0\r\nContact: <sip:a;pn-prid=", ">\r\n\r\n")
 	f.Add("", `a="1,\"2", b=3, c="4`)
+	f.Add("", `username="1001", realm="r", nonce="a, b", uri=sip, response="0", qop=auth, nc=1`)
+	f.Add("", `nonce="a",response="b", =c, d, e= "f", nonce=g "`)
 	f.Fuzz(func(t *testing.T, before, after string) {
 		trace.Redact([]byte(before + after))
 		secret := trace.Redact([]byte("X y SIP/2.0\r\nAuthorization: Digest response=\"0123456789abcdef\"\r\n" + after))
 		if usual, any, ok := trace.Parameters([]byte(after)); ok && usual != any {
 			t.Errorf("%q is read as %q or as %q", after, usual, any)
+		}
+		if quick, close, ok := trace.Authorizations([]byte(after)); ok && quick != close {
+			t.Errorf("%q is kept as %q or as %q", after, quick, close)
 		}
 		if bytes.Contains(secret[:min(80, len(secret))], []byte("0123456789abcdef")) {
 			t.Errorf("%q", secret)
@@ -122,6 +127,30 @@ func TestRingKeepsTheLast(t *testing.T) {
 	}
 	if call := r.Call("other.test", "call-70", 0); len(call) != 0 {
 		t.Errorf("another domain's call: %+v", call)
+	}
+}
+
+// Each of many phones is found, however many came and went before it.
+func TestEverybodyIsFound(t *testing.T) {
+	r := trace.NewRecorder(4 << 20)
+	record := func(n int) {
+		r.Record(trace.Message{AoR: telephony.NewAoR(fmt.Sprint(n), "pbx.test"), Text: message(fmt.Sprint("call-", n)), Known: true})
+	}
+	for n := range 20_000 {
+		record(n)
+	}
+	for n := 19_000; n < 20_000; n++ {
+		record(n)
+		found := r.Of(telephony.NewAoR(fmt.Sprint(n), "pbx.test"), 0)
+		if len(found) != 2 || found[1].CallID != fmt.Sprint("call-", n) {
+			t.Fatalf("%d messages of %d", len(found), n)
+		}
+	}
+	if found := r.Of(telephony.NewAoR("1", "pbx.test"), 0); len(found) > 0 {
+		t.Error("the first is not forgotten")
+	}
+	if found := r.Call("pbx.test", "call-19500", 0); len(found) != 2 {
+		t.Errorf("%d messages of a call", len(found))
 	}
 }
 

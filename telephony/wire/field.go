@@ -33,7 +33,7 @@ func fieldOf(name []byte) field {
 		return compact(name[0] | 0x20)
 	}
 	f := byLength(name)
-	if f != other && EqualFold(name, f.String()) {
+	if f != other && EqualFold(name, names[f]) {
 		return f
 	}
 	return other
@@ -114,48 +114,16 @@ func byLength(name []byte) field {
 	return other
 }
 
-// String returns the canonical name.
-func (f field) String() string {
-	switch f {
-	case via:
-		return "Via"
-	case from:
-		return "From"
-	case to:
-		return "To"
-	case callID:
-		return "Call-ID"
-	case cseq:
-		return "CSeq"
-	case contentLength:
-		return "Content-Length"
-	case contentType:
-		return "Content-Type"
-	case maxForwards:
-		return "Max-Forwards"
-	case expires:
-		return "Expires"
-	case userAgent:
-		return "User-Agent"
-	case authorization:
-		return "Authorization"
-	case contact:
-		return "Contact"
-	case path:
-		return "Path"
-	case route:
-		return "Route"
-	case require:
-		return "Require"
-	case proxyRequire:
-		return "Proxy-Require"
-	case supported:
-		return "Supported"
-	case proxyAuthorization:
-		return "Proxy-Authorization"
-	}
-	return "header"
+// names are the canonical ones.
+var names = [...]string{
+	other: "header", via: "Via", from: "From", to: "To", callID: "Call-ID", cseq: "CSeq", contentLength: "Content-Length",
+	contentType: "Content-Type", maxForwards: "Max-Forwards", expires: "Expires", userAgent: "User-Agent",
+	authorization: "Authorization", contact: "Contact", path: "Path", route: "Route", require: "Require",
+	proxyRequire: "Proxy-Require", supported: "Supported", proxyAuthorization: "Proxy-Authorization",
 }
+
+// String returns the canonical name.
+func (f field) String() string { return names[f] }
 
 // EqualFold compares ASCII without regard to case and without allocation.
 func EqualFold(b []byte, s string) bool {
@@ -190,6 +158,7 @@ const (
 	inURI                       // an absolute URI, whatever its scheme
 	inLine                      // the Request-URI of a start line, where more is let through to be judged
 	inVisible                   // a part of a SIP URI, which no second '@' stands in
+	inHost                      // a host's name or IPv4 address
 )
 
 var classes = classify()
@@ -201,6 +170,9 @@ func classify() (all [256]class) {
 		structure := c == '<' || c == '>' || c == '"'
 		if letter || '0' <= c && c <= '9' || bytes.IndexByte([]byte("-.!%*_+`'~"), c) >= 0 {
 			all[i] |= inToken
+		}
+		if letter || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_' {
+			all[i] |= inHost
 		}
 		if c > ' ' && c < 0x7f && !structure {
 			all[i] |= inURI
@@ -237,8 +209,15 @@ func indexSpace(b []byte) int {
 	return -1
 }
 
-// trim cuts linear white space off both ends.
+// trim cuts linear white space off both ends: nearly always there is none.
 func trim(b []byte) []byte {
+	if len(b) == 0 || b[0] > ' ' && b[len(b)-1] > ' ' {
+		return b
+	}
+	return trimmed(b)
+}
+
+func trimmed(b []byte) []byte {
 	for len(b) > 0 && isSpace(b[0]) {
 		b = b[1:]
 	}

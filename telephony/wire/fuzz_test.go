@@ -96,3 +96,19 @@ func FuzzUntil(f *testing.F) {
 		}
 	})
 }
+
+// What a quick look at a parameter finds is what a close one does.
+func FuzzParam(f *testing.F) {
+	for _, s := range []string{";a=b;c", ";a", ";a=;b", ";=b", ";a =b", ";a=\"b\";c", ";a;b ", "; a", ";a=b<c;d>", ";a\x00"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		quick, close, ok := wire.Params(b)
+		if !ok {
+			return
+		}
+		if !bytes.Equal(quick[0], close[0]) || !bytes.Equal(quick[1], close[1]) || !bytes.Equal(bytes.TrimRight(quick[2], " \t"), close[2]) {
+			t.Errorf("%q: %q, or %q", b, quick, close)
+		}
+	})
+}

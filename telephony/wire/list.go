@@ -72,6 +72,36 @@ func untilUnquoted(b []byte, stop byte) int {
 // NextParam cuts the first ";name" or ";name=value" off a parameter list. A quoted value is given without its quotes,
 // its escapes untouched. ok is false when b is empty or no parameter list.
 func NextParam(b []byte) (name, value, rest []byte, ok bool) {
+	if name, value, rest, ok = usualParam(b); ok {
+		return name, value, rest, true
+	}
+	return anyParam(b)
+}
+
+// usualParam is anyParam for tokens without white space around them, which nearly all are. ok is false when it takes a closer look.
+func usualParam(b []byte) (name, value, rest []byte, ok bool) {
+	if len(b) < 2 || b[0] != ';' {
+		return nil, nil, nil, false
+	}
+	end := 1
+	for end < len(b) && classes[b[end]]&inToken != 0 {
+		end++
+	}
+	name = b[1:end]
+	if end < len(b) && b[end] == '=' {
+		start := end + 1
+		for end = start; end < len(b) && classes[b[end]]&inToken != 0; {
+			end++
+		}
+		if value = b[start:end]; len(value) == 0 {
+			return nil, nil, nil, false
+		}
+	}
+	return name, value, b[end:], len(name) > 0 && (end == len(b) || b[end] == ';')
+}
+
+// anyParam is NextParam for whatever there is.
+func anyParam(b []byte) (name, value, rest []byte, ok bool) {
 	b = trim(b)
 	if len(b) == 0 || b[0] != ';' {
 		return nil, nil, nil, false

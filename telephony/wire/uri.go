@@ -144,16 +144,7 @@ func hostPort(b []byte) (host []byte, port int, ok bool) {
 }
 
 // hostname takes underscores too: networks have them, whatever RFC 3261 §25.1 says.
-func hostname(b []byte) bool {
-	for _, c := range b {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return len(b) > 0 && len(b) <= 255
-}
+func hostname(b []byte) bool { return len(b) > 0 && len(b) <= 255 && all(b, inHost) }
 
 // CanonicalUser returns the user part as it is compared (RFC 3261 §19.1.4): an escape of a character that needs none
 // stands for the character, every other escape stays, in upper case. So it never holds NUL, controls or invalid UTF-8.
