@@ -151,7 +151,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	if c.ProbeEvery > 0 {
 		c.Prober = phones{g}
 	}
-	c.Changed = g.registrationsChanged
+	c.Changed, c.Gathers = g.registrationsChanged, g.telephony.edge.Signalling()
 	if g.db.Dialect() == store.PostgreSQL && !c.Volatile { // on SQLite there is no other node
 		peers := storeregistrar.NewPeers(rows)
 		g.run("registration hints", peers.Run)

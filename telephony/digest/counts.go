@@ -18,6 +18,7 @@ type counts struct {
 	size  int
 	slots []countSlot // by time, never empty; a nonce is in the last one that begins before it was issued
 	floor int64       // nonces issued up to here have been forgotten; Unix milliseconds
+	last  int64       // when the latest of those was issued that were used; Unix milliseconds
 }
 
 // countSlot holds the used nonces that were issued from a moment on. There are many, nearly all of them used once, with the
@@ -63,6 +64,7 @@ func (c *counts) use(n nonce, nc uint32, now time.Time, lifetime time.Duration) 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	issued := n.issued.UnixMilli()
+	c.last = max(c.last, issued)
 	for len(c.slots) > 1 && c.slots[1].from <= now.Add(-lifetime).UnixMilli() {
 		c.forgetOldest()
 	}
@@ -87,13 +89,13 @@ func (c *counts) use(n nonce, nc uint32, now time.Time, lifetime time.Duration) 
 	return OK
 }
 
-// begin starts a slot when the last one is full or old, and makes room. It begins with the next millisecond: nonces of
-// this one may be in the old slot already.
+// begin starts a slot when the last one is full or old, and makes room. It begins after this millisecond and after every nonce that
+// was used: those are in the old slot already, and who brings one may be behind the time of who made it.
 func (c *counts) begin(now int64) {
 	last := c.slots[len(c.slots)-1]
 	full := last.size >= max(1, c.limit/countSlots) || c.size >= c.limit
 	if now >= last.from && (full || now-last.from >= c.width) {
-		c.slots = append(c.slots, newCountSlot(now+1))
+		c.slots = append(c.slots, newCountSlot(max(now, c.last)+1))
 	}
 	for c.size >= c.limit && len(c.slots) > 1 {
 		c.forgetOldest()

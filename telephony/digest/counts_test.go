@@ -28,3 +28,25 @@ func TestEachCountIsGoodOnce(t *testing.T) {
 		}
 	})
 }
+
+// A slot never begins before a nonce that has been used, however far its reader is ahead of the one that begins it.
+func TestNewSlotsForgetNoUsedNonce(t *testing.T) {
+	const lifetime, limit = time.Minute, 16
+	c := newCounts(lifetime, limit)
+	now := time.Now()
+	use := func(id uint64, after time.Duration) nonce {
+		n := nonce{now.Add(after), id}
+		if v := c.use(n, 1, n.issued, lifetime); v != OK {
+			t.Fatal(v)
+		}
+		return n
+	}
+	use(1, 0)
+	ahead := use(2, 50*time.Millisecond)
+	for i := range uint64(limit / 2) { // more than a slot is for
+		use(3+i, 10*time.Millisecond)
+	}
+	if v := c.use(ahead, 1, now.Add(10*time.Millisecond), lifetime); v != Replayed {
+		t.Errorf("used again: %v", v)
+	}
+}

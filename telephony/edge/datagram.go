@@ -65,13 +65,14 @@ func (s *socket) read(ctx context.Context) {
 func (s *socket) serve(ctx context.Context, n int, m *wire.Message) {
 	s.outgoing.hold()
 	defer s.outgoing.release()
+	came := s.edge.cfg.Now() // all of them: they take less than a millisecond
 	for i := range n {
 		b, remote := s.incoming.at(i)
-		s.datagram(ctx, remote, b, m)
+		s.datagram(ctx, came, remote, b, m)
 	}
 }
 
-func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, m *wire.Message) {
+func (s *socket) datagram(ctx context.Context, came time.Time, remote netip.AddrPort, b []byte, m *wire.Message) {
 	defer s.edge.recovered("datagram")
 	if remote.Port() == 0 || isKeepAlive(b) {
 		s.edge.count.keepAlives.Add(1) // keeps NAT open, asks for nothing
@@ -94,6 +95,7 @@ func (s *socket) datagram(ctx context.Context, remote netip.AddrPort, b []byte, 
 	if f == nil {
 		f = s.flow(remote)
 	}
+	f.heard = came
 	if err != nil {
 		s.edge.refuse(f, m, err)
 		return

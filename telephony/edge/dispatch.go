@@ -36,7 +36,7 @@ func (e *Edge) refuse(f *flow, m *wire.Message, err error) {
 		e.standing.Asked(f.Remote.Addr())
 	}
 	if m.Answerable() {
-		e.tapped(f, m)
+		e.tapped(f, m, f.heard)
 		e.answer(f, m, fault.Fault.Status(), fault.Reason())
 	}
 }
@@ -51,7 +51,7 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 			}
 		}
 	}()
-	e.tapped(f, m)
+	e.tapped(f, m, f.heard)
 	if !m.IsRequest() {
 		e.passing("response")
 		if !e.signalling.response(f, m) && !e.clients.Receive(m, f.ID) {

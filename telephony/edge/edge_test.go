@@ -46,7 +46,10 @@ func TestRegisterOverEveryTransport(t *testing.T) {
 			if flow.ID == 0 || flow.Listener != name || string(flow.Transport) != name || flow.Remote != local(nc) {
 				t.Errorf("flow %+v", flow)
 			}
-			req.Flow = registrar.Flow{}
+			if age := time.Since(req.Came); age < 0 || age > time.Minute {
+				t.Errorf("it came %v ago", age)
+			}
+			req.Flow, req.Came = registrar.Flow{}, time.Time{}
 			want := registrar.Request{
 				Domain: "example.com", To: telephony.AoR{User: "1001", Domain: "example.com"},
 				From: telephony.AoR{User: "1001", Domain: "example.com"}, CallID: "call-1001", CSeq: 1, Expires: 300,

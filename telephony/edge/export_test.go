@@ -67,8 +67,9 @@ func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [
 	return func(all [][]byte, from netip.AddrPort) [][]byte {
 		room, answers = room[:0], answers[:0]
 		s.outgoing.hold()
+		now := e.cfg.Now()
 		for _, b := range all {
-			s.datagram(context.Background(), from, b, &m)
+			s.datagram(context.Background(), now, from, b, &m)
 		}
 		s.outgoing.release()
 		for end := time.After(10 * time.Second); ; {

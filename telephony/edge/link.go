@@ -121,7 +121,7 @@ func (l *link) Gone() {
 
 // Response implements sip.Link.
 func (l *link) Response(m *wire.Message) bool {
-	l.s.edge.tapped(l.flow, m)
+	l.s.edge.tapped(l.flow, m, l.s.edge.cfg.Now())
 	return l.s.response(l.flow, m)
 }
 
@@ -141,7 +141,7 @@ func (l *link) Request(m *wire.Message, r sip.Routed) {
 	}
 	f := &flow{Flow: r.Flow, writer: &l.out, inHand: newInHand(), gone: l.flow.gone, node: r.Node}
 	f.known.Store(true) // a node speaks for it
-	l.s.edge.tapped(f, m)
+	l.s.edge.tapped(f, m, l.s.edge.cfg.Now())
 	if m.Is("ACK") {
 		l.s.edge.ack(f, m)
 		return

@@ -28,7 +28,8 @@ func (e *Edge) registering() *registering {
 func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
 	r := e.registering()
 	defer e.registers.Put(r)
-	if bad := readRegister(&r.req, f.Flow, m); bad != "" {
+	bad := readRegister(&r.req, f.Flow, m)
+	if r.req.Came = f.heard; bad != "" {
 		e.answer(f, m, 400, bad)
 		return
 	}

@@ -206,8 +206,10 @@ func (s *stream) read(ctx context.Context) {
 func (s *stream) drain(ctx context.Context, framer *wire.Framer) (whole, ok bool) {
 	m := s.edge.message()
 	defer s.edge.messages.Put(m)
+	came := s.edge.cfg.Now()
 	for {
 		event, err := framer.Next(m)
+		s.flow.heard = came
 		if err != nil {
 			s.edge.refuse(s.flow, m, err)
 			return whole, false

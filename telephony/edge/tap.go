@@ -12,13 +12,12 @@ import (
 // Tracer remembers messages; it copies what it keeps and never blocks for long.
 type Tracer interface{ Record(m trace.Message) }
 
-// tapped shows a message that came in to the tracer.
-func (e *Edge) tapped(f *flow, m *wire.Message) {
-	f.heard = e.cfg.Now()
+// tapped shows a message that came in at a time to the tracer.
+func (e *Edge) tapped(f *flow, m *wire.Message, came time.Time) {
 	if e.cfg.Trace == nil {
 		return
 	}
-	e.show(f, phoneOf(m), trace.Message{At: f.heard, Inbound: true, Text: whole(m), Plain: isPlain(m)})
+	e.show(f, phoneOf(m), trace.Message{At: came, Inbound: true, Text: whole(m), Plain: isPlain(m)})
 }
 
 // whole returns a message as it came. Its body nearly always follows its head in the same buffer.

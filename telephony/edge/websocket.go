@@ -79,6 +79,7 @@ func (w *webSocket) message(ctx context.Context, b []byte, m *wire.Message) bool
 	if err == nil && len(m.Head)+len(m.Body) != len(b) {
 		err = wire.Error{Fault: wire.BadLength, Where: "Content-Length"} // more than one message, or a lie
 	}
+	s.flow.heard = s.edge.cfg.Now()
 	if err != nil {
 		s.edge.refuse(s.flow, m, err)
 		w.conn.Refuse("not one whole SIP message")

@@ -25,7 +25,7 @@ func (s *shard) decideAtOnce(req *Request, who *identity) (Decision, bool) {
 		return Decision{}, false
 	}
 	s.before = s.locations.appendOf(s.before[:0], req.To)
-	now := s.r.now()
+	now := who.at
 	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: s.before}
 	if until, ok := refresh(&s.r.rules, &state, req, now); ok {
 		b := &s.before[0]

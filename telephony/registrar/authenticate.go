@@ -41,7 +41,8 @@ type identity struct {
 	subscriber Subscriber
 	ok         bool
 	replayed   bool
-	unsure     bool // memory alone cannot tell
+	unsure     bool      // memory alone cannot tell
+	at         time.Time // when that was
 	reply      Reply
 	outcome    Outcome
 	concerns   Subscriber // whose timeline a refusal belongs to; zero when nobody's
@@ -103,7 +104,10 @@ func (id identity) admitted() bool { return id.ok || id.replayed }
 
 // authenticate serves steps 3 to 5 of RFC 3261 §10.3. It fills the identity in, which is to be empty.
 func (r *Registrar) authenticate(ctx context.Context, method string, req *Request, l lookup, id *identity) {
-	l.now = r.now()
+	if l.now = req.Came; l.now.IsZero() || !l.memory { // who asks the directory has waited for it
+		l.now = r.now()
+	}
+	id.at = l.now
 	domain, served := r.credentials.domain(req.To.Domain)
 	realm := domain.Realm
 	if !served {

@@ -2,6 +2,7 @@ package registrar_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -71,6 +72,52 @@ func TestShardsSaveTogether(t *testing.T) {
 	if g.max.Load() != 1 {
 		t.Errorf("%d saves at once", g.max.Load())
 	}
+}
+
+// envelope notes in which order replies came, and what was told of them.
+type envelope struct {
+	mu    sync.Mutex
+	order []string
+}
+
+func (e *envelope) note(what string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.order = append(e.order, what)
+}
+
+func (e *envelope) Hold()    { e.note("hold") }
+func (e *envelope) Release() { e.note("release") }
+
+// What is saved together is answered together, and one alone without further words.
+func TestRepliesGather(t *testing.T) {
+	g := &gate{memory: newMemory(), entered: make(chan struct{}, 1), open: make(chan struct{})}
+	e := &envelope{}
+	f := newFixture(t, g.memory, func(c *registrar.Config) { c.Bindings, c.Shards, c.Gathers = g, 1, e })
+	var requests []*registrar.Request
+	for i := range 4 {
+		user := strconv.Itoa(2000 + i)
+		g.set(func(m *memory) { m.passwords[user] = "pw" })
+		p := f.phone(user, "pw", uint64(10+i))
+		req := p.request()
+		p.sign(req, f.ask(p.request()))
+		requests = append(requests, req)
+	}
+	var wait sync.WaitGroup
+	for i, req := range requests {
+		wait.Add(1)
+		f.Register(t.Context(), req, func(r registrar.Reply) { e.note(strconv.Itoa(r.Status)); wait.Done() })
+		if i == 0 {
+			<-g.entered
+		}
+	}
+	close(g.open)
+	wait.Wait()
+	eventually(t, "all is told", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return slices.Equal(e.order, []string{"200", "hold", "200", "200", "200", "release"})
+	})
 }
 
 // unhurried takes a millisecond for a save, and notes when each began.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"demarc/telephony"
@@ -38,8 +39,9 @@ type credentials struct {
 	generation int64
 	known      *wallet
 	unknown    map[telephony.AoR]time.Time // when the directory was asked
-	domains    map[string]Domain           // all that are served
 	again      budget
+
+	domains atomic.Pointer[map[string]Domain] // all that are served; the map is never written to
 }
 
 type entry struct {
@@ -67,6 +69,7 @@ func (b *budget) take(aor telephony.AoR, now time.Time) bool {
 
 func newCredentials(d Directory, timeout time.Duration, offer []digest.Algorithm, now func() time.Time, away func() bool) *credentials {
 	c := &credentials{directory: d, timeout: timeout, offer: offer, now: now, away: away}
+	c.domains.Store(new(map[string]Domain))
 	c.drop()
 	return c
 }
@@ -134,15 +137,13 @@ func (c *credentials) keep(aor telephony.AoR, e entry) {
 	}
 	c.known.makeRoom(maxKnown)
 	if e.subscriber.AoR == aor {
-		c.known.keep(e.subscriber, e.read, c.domains[aor.Domain].Realm)
+		c.known.keep(e.subscriber, e.read, (*c.domains.Load())[aor.Domain].Realm)
 	}
 }
 
 // domain returns a domain that is served. It answers from memory alone, and so in the same time for any other.
 func (c *credentials) domain(name string) (Domain, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	d, served := c.domains[name]
+	d, served := (*c.domains.Load())[name]
 	return d, served
 }
 
@@ -157,7 +158,7 @@ func (c *credentials) load(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop()
-	c.domains = domains
+	c.domains.Store(&domains)
 	return nil
 }
 

@@ -145,7 +145,7 @@ func (t *turn) removeAll() *refusal {
 
 // contact serves one Contact value (RFC 3261 §10.3 step 7).
 func (t *turn) contact(c Contact) *refusal {
-	expires := t.expires(c)
+	expires := t.rules.expires(t.req, &c)
 	if expires > 0 && expires < t.rules.MinExpires {
 		return &refusal{
 			Reply{Status: 423, MinExpires: int(t.rules.MinExpires / time.Second)}, TooBrief,
@@ -180,13 +180,13 @@ func (t *turn) contact(c Contact) *refusal {
 }
 
 // expires picks the contact's own expiry, else the header's, else the default.
-func (t *turn) expires(c Contact) time.Duration {
+func (r *Rules) expires(req *Request, c *Contact) time.Duration {
 	seconds := c.Expires
 	if seconds < 0 {
-		seconds = t.req.Expires
+		seconds = req.Expires
 	}
 	if seconds < 0 {
-		return t.rules.DefaultExpires
+		return r.DefaultExpires
 	}
 	return time.Duration(seconds) * time.Second
 }

@@ -205,11 +205,10 @@ func afterScheme(uri string) string { return uri[strings.IndexByte(uri, ':')+1:]
 // instanceOf returns the instance in a key of the outbound rules, or nothing.
 func instanceOf(key string) string {
 	rest, ok := strings.CutPrefix(key, instanceKey)
-	at := strings.LastIndex(rest, regIDKey)
-	if !ok || at < 0 {
+	if !ok {
 		return ""
 	}
-	return rest[:at]
+	return rest[:max(0, strings.LastIndex(rest, regIDKey))]
 }
 
 func appendText(dst []byte, s string) []byte {

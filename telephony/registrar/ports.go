@@ -68,6 +68,12 @@ type Bindings interface {
 	Save(ctx context.Context, batch Batch) error
 }
 
+// Gathering is told when several replies come at once.
+type Gathering interface {
+	Hold()    // what is replied from now on may wait
+	Release() // until now
+}
+
 // Offers returns the algorithms to challenge with, in order, for a realm at a listener; never by AoR, for that would
 // tell who exists.
 type Offers func(realm, listener string) []digest.Algorithm

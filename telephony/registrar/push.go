@@ -89,5 +89,14 @@ func shown(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(
 
 // asksForPush reports whether a contact speaks of push at all: most do not, and are not looked at further.
 func asksForPush(uri string) bool {
-	return strings.Contains(uri, "pn-") || strings.Contains(uri, "PN-") || strings.Contains(uri, "Pn-")
+	for {
+		i := strings.IndexByte(uri, '-') // there are few
+		if i < 0 {
+			return false
+		}
+		if i >= 2 && uri[i-2]|0x20 == 'p' && uri[i-1]|0x20 == 'n' {
+			return true
+		}
+		uri = uri[i+1:]
+	}
 }

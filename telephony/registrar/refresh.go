@@ -9,11 +9,10 @@ func refresh(rules *Rules, s *State, req *Request, now time.Time) (until time.Ti
 		return time.Time{}, false
 	}
 	old, c := &s.Bindings[0], &req.Contacts[0]
-	if !old.same(s, req, c) || req.CSeq <= old.CSeq || old.over(s.Node, now) || asksForPush(c.URI) || req.fault() != "" {
-		return time.Time{}, false
+	if !old.same(s, req, c) || req.CSeq <= old.CSeq || old.over(s.Node, now) || asksForPush(c.URI) {
+		return time.Time{}, false // what is the same had no fault then, and has none now
 	}
-	t := turn{rules: *rules, req: req}
-	expires := t.expires(*c)
+	expires := rules.expires(req, c)
 	if expires == 0 || expires < rules.MinExpires {
 		return time.Time{}, false
 	}

@@ -39,6 +39,8 @@ type Config struct {
 	// Changed is told whose bindings have changed, once it is true in memory. It must not block. Nil: nobody is.
 	Changed func([]telephony.AoR)
 
+	Gathers Gathering // who replies, when several replies may go out together; nil: nobody
+
 	Prober     Prober        // keeps phones behind NAT reachable over UDP; nil: nobody does
 	ProbeEvery time.Duration // 25 s when 0
 
@@ -79,6 +81,7 @@ type Registrar struct {
 	feed        Feed
 	leases      Leases
 	changed     func([]telephony.AoR)
+	gathers     Gathering
 	prober      Prober
 	probeEvery  time.Duration
 	probing     atomic.Int64
@@ -98,7 +101,7 @@ func New(c Config) *Registrar {
 	r := &Registrar{
 		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
 		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, log: c.Log, seed: maphash.MakeSeed(),
-		volatile: c.Volatile, feed: c.Feed, leases: c.Leases, changed: c.Changed, prober: c.Prober, probeEvery: c.ProbeEvery,
+		volatile: c.Volatile, feed: c.Feed, leases: c.Leases, changed: c.Changed, gathers: c.Gathers, prober: c.Prober, probeEvery: c.ProbeEvery,
 		verifier: digest.NewVerifier(digest.Config{
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),

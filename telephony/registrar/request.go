@@ -17,7 +17,8 @@ type Flow = telephony.Flow
 // good for a moment only: who keeps it keeps Own.
 type Request struct {
 	Flow      Flow
-	Domain    string // host of the Request-URI, lower case
+	Came      time.Time // zero: now
+	Domain    string    // host of the Request-URI, lower case
 	To        telephony.AoR
 	From      telephony.AoR
 	CallID    string

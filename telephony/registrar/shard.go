@@ -184,9 +184,7 @@ func (s *shard) commit(ctx context.Context, background *draft, jobs []*job) {
 	case err == nil:
 		s.apply(d)
 		s.r.announce(d.changes)
-		for _, a := range answers {
-			s.answer(a.job, a.reply, a.outcome)
-		}
+		s.answerAll(answers)
 	case errors.Is(err, ErrStoreAway):
 		s.serveFromMemory(background, jobs)
 	case len(jobs) == 0:
@@ -247,6 +245,17 @@ func (s *shard) apply(d *draft) {
 	defer s.mu.Unlock()
 	for aor, of := range d.bindings {
 		s.put(aor, of.before, of.after)
+	}
+}
+
+// answerAll answers what was saved together.
+func (s *shard) answerAll(answers []answer) {
+	if s.r.gathers != nil && len(answers) > 1 {
+		s.r.gathers.Hold()
+		defer s.r.gathers.Release()
+	}
+	for _, a := range answers {
+		s.answer(a.job, a.reply, a.outcome)
 	}
 }
 

@@ -89,7 +89,7 @@ func AppendEnd(dst, body []byte) []byte {
 // (RFC 3261 §8.2.7), and that nobody can foretell.
 func Tag(seed maphash.Seed, req *wire.Message) string { return string(AppendTag(nil, seed, req)) }
 
-// AppendTag appends what Tag returns: at most 13 bytes.
+// AppendTag appends what Tag returns: 13 bytes.
 func AppendTag(dst []byte, seed maphash.Seed, req *wire.Message) []byte {
 	var h maphash.Hash
 	h.SetSeed(seed)
@@ -98,7 +98,17 @@ func AppendTag(dst []byte, seed maphash.Seed, req *wire.Message) []byte {
 	_, _ = h.Write(req.From)
 	_ = h.WriteByte(0)
 	_, _ = h.Write(req.Vias[0])
-	return strconv.AppendUint(dst, h.Sum64(), 36)
+	return appendBase32(dst, h.Sum64())
+}
+
+// appendBase32 appends a number in 13 digits, the lowest first.
+func appendBase32(dst []byte, n uint64) []byte {
+	const digits = "0123456789abcdefghijklmnopqrstuv"
+	for range 13 {
+		dst = append(dst, digits[n&31])
+		n >>= 5
+	}
+	return dst
 }
 
 // appendPresent is appendField for what a request may lack.
