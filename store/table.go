@@ -30,7 +30,8 @@ func (t Table) Write(ctx context.Context, tx Tx, dialect Dialect, rows [][]any) 
 	into, names := t.into()
 	// SQLite works in this process: nothing is waited for that a context could end, but it would cost a goroutine for each row.
 	ctx = context.WithoutCancel(ctx)
-	return Loop(ctx, tx, into+"VALUES ("+Placeholders(1, len(names))+")"+t.conflict(names), rows)
+	// Its driver reads the name of each numbered parameter again for every row; those without a number just come in order.
+	return Loop(ctx, tx, into+"VALUES (?"+strings.Repeat(", ?", len(names)-1)+")"+t.conflict(names), rows)
 }
 
 // Batch is the one statement for PostgreSQL; its text is always the same, so that it is prepared once.

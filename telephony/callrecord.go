@@ -2,13 +2,18 @@ package telephony
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"demarc/internal/account"
 )
 
-// CallID names a call across nodes and restarts; it has nothing to do with the Call-IDs of its legs.
+// CallID names a call across nodes and restarts; it has nothing to do with the Call-IDs of its legs. It is 24 lower-case hexadecimal
+// digits: when the call began, in milliseconds since 1970, in 12 of them, and chance. So the order of ids is that of the calls.
 type CallID string
+
+// FirstCallID is what the ids of calls that began at a time begin with: less than all of them, and more than any earlier one's.
+func FirstCallID(at time.Time) CallID { return CallID(fmt.Sprintf("%012x", max(0, at.UnixMilli()))) }
 
 // CallState says how far a call is.
 type CallState string

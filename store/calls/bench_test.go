@@ -18,7 +18,7 @@ import (
 // BenchmarkWrite writes calls that are over, a batch at a time as the exchange does. What it costs the process is told too: a
 // commit waits for the disk.
 func BenchmarkWrite(b *testing.B) {
-	const users, batch = 64, 100
+	const users, batch = 64, 400
 	db := storetest.SQLite(b)
 	id := storetest.Account(b, db, "example.org")
 	s := calls.New(db, sealtest.New(b))

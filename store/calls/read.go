@@ -5,8 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
+	"time"
 
 	"demarc/internal/account"
 	"demarc/store"
@@ -16,14 +15,18 @@ import (
 const columns = `c.account_id, c.call_id, c.node, c.epoch, c.state, c.caller, c.caller_name, c.dialled, c.started_at,
 	c.answered_at, c.ended_at, c.cause_who, c.cause_code, c.cause_text, c.legs, c.held`
 
+// idBefore is how much earlier than a call's start its id may say that it began.
+const idBefore = time.Minute
+
 // Calls returns a page of calls, the one that began last first, and the cursor of the next page, empty on the last.
 func (s *Store) Calls(ctx context.Context, id account.ID, f telephony.CallFilter) (page []telephony.CallRecord, next string, err error) {
-	before, last, err := readCursor(f.After)
+	last, err := readCursor(f.After)
 	if err != nil {
 		return nil, "", err
 	}
+	first := telephony.FirstCallID(f.Since.Add(-idBefore))
 	from, at, where := "call c", "c", "c.account_id = $1"
-	args := []any{string(id), before, last, store.Millis(f.Since), f.Limit + 1}
+	args := []any{string(id), string(first), last, store.Millis(f.Since), f.Limit + 1}
 	if !f.Party.IsZero() {
 		from, at = "call_party p JOIN call c ON c.account_id = p.account_id AND c.call_id = p.call_id", "p"
 		where = "p.account_id = $1 AND p.aor = $6"
@@ -32,15 +35,15 @@ func (s *Store) Calls(ctx context.Context, id account.ID, f telephony.CallFilter
 	if f.Live {
 		where += " AND c.state <> 'ended'"
 	}
-	query := fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND %[4]s.started_at >= $4 AND (%[4]s.started_at, %[4]s.call_id) < ($2, $3)
-		ORDER BY %[4]s.started_at DESC, %[4]s.call_id DESC LIMIT $5`, columns, from, where, at)
+	query := fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND %[4]s.call_id >= $2 AND %[4]s.call_id < $3 AND c.started_at >= $4
+		ORDER BY %[4]s.call_id DESC LIMIT $5`, columns, from, where, at)
 	found, err := s.read(ctx, query, args...)
 	if err != nil {
 		return nil, "", err
 	}
 	for i, c := range found {
 		if i == f.Limit {
-			return page, writeCursor(page[i-1]), nil
+			return page, string(page[i-1].ID), nil
 		}
 		page = append(page, c.record)
 	}
@@ -131,21 +134,18 @@ func scan(rows *sql.Rows) (row, error) {
 	return r, nil
 }
 
-// endOfTime is later than every call.
-const endOfTime = 1 << 62
+// endOfIDs is more than every call's id.
+const endOfIDs = "g"
 
-func readCursor(text string) (before int64, last string, err error) {
+// readCursor returns the id of the last call that was told.
+func readCursor(text string) (last string, err error) {
 	if text == "" {
-		return endOfTime, "", nil
+		return endOfIDs, nil
 	}
-	at, last, ok := strings.Cut(text, ".")
-	before, err = strconv.ParseInt(at, 10, 64)
-	if !ok || err != nil || store.CheckText(last) != nil {
-		return 0, "", telephony.ErrCallCursor
+	for _, c := range []byte(text) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return "", telephony.ErrCallCursor
+		}
 	}
-	return before, last, nil
-}
-
-func writeCursor(r telephony.CallRecord) string {
-	return strconv.FormatInt(store.Millis(r.StartedAt), 10) + "." + string(r.ID)
+	return text, nil
 }

@@ -33,8 +33,8 @@ var callTable = store.Table{
 
 var partyTable = store.Table{
 	Name:    "call_party",
-	Columns: []string{"account_id", "aor", "started_at bigint", "call_id"},
-	Key:     "account_id, aor, started_at, call_id",
+	Columns: []string{"account_id", "aor", "call_id"},
+	Key:     "account_id, aor, call_id",
 	Unless:  true,
 }
 
@@ -115,20 +115,7 @@ func appendParties(rows [][]any, r *telephony.CallRecord) [][]any {
 	}
 	slices.Sort(seen)
 	for _, who := range seen {
-		rows = append(rows, []any{string(r.Account), who, store.Millis(r.StartedAt), string(r.ID)})
+		rows = append(rows, []any{string(r.Account), who, string(r.ID)})
 	}
 	return rows
-}
-
-// Prune deletes calls that ended, and habits that were seen last, before a time, in milliseconds since 1970.
-func (s *Store) Prune(ctx context.Context, before int64) error {
-	if err := s.db.Sweep(ctx, "call_party", "account_id, aor, started_at, call_id", `EXISTS (SELECT 1 FROM call c
-		WHERE c.account_id = t.account_id AND c.call_id = t.call_id AND c.state = 'ended' AND c.ended_at < $1)`,
-		before); err != nil {
-		return err
-	}
-	if err := s.db.Sweep(ctx, "media_habit", "account_id, aor, device", `t.seen_at < $1`, before); err != nil {
-		return err
-	}
-	return s.db.Sweep(ctx, "call", "account_id, call_id", `t.state = 'ended' AND t.ended_at < $1`, before)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,6 +21,11 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 var begin = time.UnixMilli(1_790_000_000_000).UTC()
 
 func aor(user string) telephony.AoR { return telephony.AoR{User: user, Domain: "example.org"} }
+
+// callID is the id of a call that began so many seconds after the first one.
+func callID(second, n int) string {
+	return fmt.Sprintf("%s%012x", telephony.FirstCallID(begin.Add(time.Duration(second)*time.Second)), n)
+}
 
 // change is a call from 1001 to another extension that began so many seconds after the first one.
 func change(id account.ID, call string, to string, second int) telephony.CallChange {
@@ -102,35 +108,45 @@ func TestAnOlderOwnerIsFenced(t *testing.T) {
 	})
 }
 
+// numberOf is n of a callID.
+func numberOf(t *testing.T, id telephony.CallID) int {
+	t.Helper()
+	n, err := strconv.ParseInt(string(id[12:]), 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(n)
+}
+
 func TestPages(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s, id := calls.New(db, sealtest.New(t)), storetest.Account(t, db, "example.org")
 		var all []telephony.CallChange
 		for i := range 7 {
-			all = append(all, ended(change(id, fmt.Sprintf("call_%d", i), fmt.Sprintf("100%d", 2+i%2), i/2), 200))
+			all = append(all, ended(change(id, callID(i/2, i), fmt.Sprintf("100%d", 2+i%2), i/2), 200))
 		}
-		write(t, s, append(all, change(id, "call_7", "1004", -1))...)
-		write(t, s, ended(change(storetest.Account(t, db, "other.example"), "call_0", "1002", 0), 200))
+		write(t, s, append(all, change(id, callID(-1, 7), "1004", -1))...)
+		write(t, s, ended(change(storetest.Account(t, db, "other.example"), callID(0, 0), "1002", 0), 200))
 		for name, c := range map[string]struct {
 			filter telephony.CallFilter
-			want   []telephony.CallID
+			want   []int
 		}{
-			"all":          {telephony.CallFilter{}, []telephony.CallID{"call_6", "call_5", "call_4", "call_3", "call_2", "call_1", "call_0", "call_7"}},
-			"one user's":   {telephony.CallFilter{Party: aor("1002")}, []telephony.CallID{"call_6", "call_4", "call_2", "call_0"}},
-			"the caller's": {telephony.CallFilter{Party: aor("1001"), Since: begin.Add(3 * time.Second)}, []telephony.CallID{"call_6"}},
-			"live":         {telephony.CallFilter{Live: true}, []telephony.CallID{"call_7"}},
+			"all":          {telephony.CallFilter{}, []int{6, 5, 4, 3, 2, 1, 0, 7}},
+			"one user's":   {telephony.CallFilter{Party: aor("1002")}, []int{6, 4, 2, 0}},
+			"the caller's": {telephony.CallFilter{Party: aor("1001"), Since: begin.Add(3 * time.Second)}, []int{6}},
+			"live":         {telephony.CallFilter{Live: true}, []int{7}},
 			"nobody's":     {telephony.CallFilter{Party: aor("1009")}, nil},
 		} {
 			for _, limit := range []int{1, 3, 100} {
 				c.filter.Limit, c.filter.After = limit, ""
-				var got []telephony.CallID
+				var got []int
 				for {
 					page, next, err := s.Calls(t.Context(), id, c.filter)
 					if err != nil || len(page) > limit {
 						t.Fatalf("%s: %d calls, %v", name, len(page), err)
 					}
 					for _, r := range page {
-						got = append(got, r.ID)
+						got = append(got, numberOf(t, r.ID))
 					}
 					if c.filter.After = next; next == "" {
 						break
@@ -164,14 +180,15 @@ func TestOddTexts(t *testing.T) {
 func TestPrune(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		s, id := calls.New(db, sealtest.New(t)), storetest.Account(t, db, "example.org")
-		write(t, s, ended(change(id, "old", "1002", 0), 200), ended(change(id, "new", "1002", 3600), 200),
-			change(id, "lasting", "1002", 0))
+		old, young, lasting := callID(0, 1), callID(3600, 2), callID(0, 3)
+		write(t, s, ended(change(id, old, "1002", 0), 200), ended(change(id, young, "1002", 3600), 200),
+			change(id, lasting, "1002", 0), ended(change(storetest.Account(t, db, "other.example"), old, "1002", 0), 200))
 		if err := s.Prune(t.Context(), store.Millis(begin.Add(30*time.Minute))); err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range []telephony.CallFilter{{Limit: 9}, {Limit: 9, Party: aor("1002")}} {
 			page, _, err := s.Calls(t.Context(), id, f)
-			if err != nil || len(page) != 2 || page[0].ID != "new" || page[1].ID != "lasting" {
+			if err != nil || len(page) != 2 || page[0].ID != telephony.CallID(young) || page[1].ID != telephony.CallID(lasting) {
 				t.Errorf("%+v %v", page, err)
 			}
 		}

@@ -151,8 +151,7 @@ func (d *dice) number() uint64 {
 // id returns a Call-ID.
 func (d *dice) id() string { return hex.EncodeToString(d.bytes(idSize)) }
 
-// callID returns the id of a call that begins. Ids begin with the time, so that new rows stand beside each other in the store; the
-// rest is chance.
+// callID returns the id of a call that begins, with the time first: new rows stand beside each other in the store.
 func (d *dice) callID(now time.Time) telephony.CallID {
 	var id [idSize]byte
 	binary.BigEndian.PutUint64(id[:], uint64(now.UnixMilli())<<16)
