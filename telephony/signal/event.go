@@ -10,7 +10,7 @@ import (
 type Event interface{ event() }
 
 // Request is a request that came in. Each gets exactly one final Reply, unless its transaction ends without (AckMissing
-// cannot come before). An INVITE has had its 100.
+// cannot come before). An INVITE gets its 100 from the edge.
 type Request struct {
 	Tx     TxID
 	Method string

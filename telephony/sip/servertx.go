@@ -111,10 +111,17 @@ func (s *spare) fit(b *[]byte) {
 
 // answer answers a retransmission with the last response; once a 2xx went out, that is sent again by the clock alone.
 func (t *serverTx) answer() {
+	if t.trying() {
+		t.respond(signal.Reply{Status: 100})
+		return
+	}
 	if len(t.response) > 0 && t.state != Confirmed && t.state != Accepted {
 		t.peer.Send(t.response)
 	}
 }
+
+// trying reports whether the INVITE has got no response yet.
+func (t *serverTx) trying() bool { return t.invite && t.state == Proceeding && len(t.response) == 0 }
 
 // respond sends a response, or keeps it until an earlier one is acknowledged: a further reliable one, and a 2xx, which must
 // not overtake (RFC 3262 §3).
@@ -133,6 +140,9 @@ func (t *serverTx) respond(r signal.Reply) {
 	if r.Reliable = r.Reliable && t.invite && r.Status > 100 && r.Status < 200; r.Reliable {
 		t.rel.seq++
 		t.rel.waiting, t.rel.tag = true, t.localTag
+	}
+	if t.trying() {
+		t.clear() // no 100 is needed any more
 	}
 	if t.response == nil {
 		t.response = t.shard.spare.take()
@@ -232,6 +242,8 @@ func (t *serverTx) due() (id signal.TxID, rseq uint32, missing bool) {
 		id, missing = t.id, t.state == Accepted && !t.acked
 		t.terminate()
 		return id, 0, missing
+	case t.trying():
+		t.respond(signal.Reply{Status: 100})
 	case t.mustSend(now):
 		t.peer.Send(t.again())
 		t.repeated(t.next())

@@ -117,7 +117,8 @@ func (u *UAS) Match(m *wire.Message, flow uint64) (tx signal.TxID, what Match) {
 	return 0, Fresh
 }
 
-// Begin begins a transaction for a request that is Fresh. Of an INVITE the 100 is sent.
+// Begin begins a transaction for a request that is Fresh. An INVITE gets its 100 when nothing else has been sent by a tenth of T1:
+// RFC 3261 §17.2.1 asks for it only where no other response comes within 200 ms.
 func (u *UAS) Begin(in Incoming) (signal.TxID, error) {
 	if u.size.Add(1) > int64(u.cfg.Limit) {
 		u.size.Add(-1)
@@ -134,7 +135,7 @@ func (u *UAS) Begin(in Incoming) (signal.TxID, error) {
 	t.begin(in, in.Mark|signal.TxID(u.ids.Add(1)<<shardBits|s.number))
 	s.add(t)
 	if t.invite {
-		t.respond(signal.Reply{Status: 100})
+		t.repeat(u.timers.T1 / 10)
 	}
 	return t.id, nil
 }

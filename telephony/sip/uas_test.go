@@ -134,15 +134,21 @@ type does struct {
 }
 
 func TestServerTransactionsOfCalls(t *testing.T) {
-	const ms, s = time.Millisecond, time.Second
+	const (
+		ms, s = time.Millisecond, time.Second
+		none  = "-" // nothing went out so far
+	)
 	type table struct {
 		stream bool
 		steps  []does
 	}
 	for name, c := range map[string]table{
 		"a 2xx over UDP is sent until the ACK": {false, []does{
-			{receive: "INVITE 1 -", is: "fresh", sent: "100", state: sip.Proceeding},
+			{receive: "INVITE 1 -", is: "fresh", sent: none, state: sip.Proceeding},
+			{after: 30 * ms, sent: none, state: sip.Proceeding},
+			{after: 30 * ms, sent: "100", state: sip.Proceeding},
 			{receive: "INVITE 1 -", is: "absorbed", sent: "100 100", state: sip.Proceeding},
+			{after: 9 * s, sent: "100 100", state: sip.Proceeding},
 			{respond: 200, sent: "100 100 200", state: sip.Accepted},
 			{after: 510 * ms, sent: "100 100 200 200", state: sip.Accepted},
 			{after: 1020 * ms, sent: "100 100 200 200 200", state: sip.Accepted},
@@ -154,33 +160,47 @@ func TestServerTransactionsOfCalls(t *testing.T) {
 			{after: 2 * s, state: sip.Terminated},
 			{receive: "ACK 2 tag", is: "stray", state: sip.Terminated},
 		}},
+		"an INVITE that comes again before its 100": {false, []does{
+			{receive: "INVITE 1 -", is: "fresh", sent: none, state: sip.Proceeding},
+			{receive: "INVITE 1 -", is: "absorbed", sent: "100", state: sip.Proceeding},
+			{after: 9 * s, sent: "100", state: sip.Proceeding},
+		}},
+		"what rings at once needs no 100": {false, []does{
+			{receive: "INVITE 1 -", is: "fresh", sent: none, state: sip.Proceeding},
+			{respond: 180, sent: "180", state: sip.Proceeding},
+			{after: 9 * s, sent: "180", state: sip.Proceeding},
+		}},
+		"any other request gets no 100": {false, []does{
+			{receive: "BYE 1 tag", is: "fresh", state: sip.Proceeding},
+			{after: 9 * s, sent: none, state: sip.Proceeding},
+		}},
 		"a 2xx over a stream is sent until the ACK too": {true, []does{
-			{receive: "INVITE 1 -", is: "fresh", sent: "100", state: sip.Proceeding},
-			{respond: 200, sent: "100 200", state: sip.Accepted},
-			{after: 510 * ms, sent: "100 200 200", state: sip.Accepted},
+			{receive: "INVITE 1 -", is: "fresh", sent: none, state: sip.Proceeding},
+			{respond: 200, sent: "200", state: sip.Accepted},
+			{after: 510 * ms, sent: "200 200", state: sip.Accepted},
 			{receive: "ACK 1 tag", is: "acked true", state: sip.Accepted}, // with the INVITE's branch, as some write it
-			{after: 9 * s, sent: "100 200 200", state: sip.Terminated},
+			{after: 9 * s, sent: "200 200", state: sip.Terminated},
 		}},
 		"no ACK to a 2xx": {true, []does{
 			{receive: "INVITE 1 -", is: "fresh", state: sip.Proceeding},
 			{respond: 200, state: sip.Accepted},
-			{after: 31 * s, state: sip.Accepted, sent: "100 200 200 200 200 200 200 200 200 200 200"}, // 0.5, 1.5, 3.5, 7.5 … 31.5
+			{after: 31 * s, state: sip.Accepted, sent: "200 200 200 200 200 200 200 200 200 200"}, // 0.5, 1.5, 3.5, 7.5 … 31.5
 			{after: 1100 * ms, state: sip.Terminated, told: "missing 1 0"},
 		}},
 		"a refusal over UDP is sent until the ACK": {false, []does{
 			{receive: "INVITE 1 -", is: "fresh", state: sip.Proceeding},
-			{respond: 486, sent: "100 486", state: sip.Completed},
-			{after: 510 * ms, sent: "100 486 486", state: sip.Completed},
-			{receive: "INVITE 1 -", is: "absorbed", sent: "100 486 486 486", state: sip.Completed},
-			{respond: 200, sent: "100 486 486 486", state: sip.Completed},
+			{respond: 486, sent: "486", state: sip.Completed},
+			{after: 510 * ms, sent: "486 486", state: sip.Completed},
+			{receive: "INVITE 1 -", is: "absorbed", sent: "486 486 486", state: sip.Completed},
+			{respond: 200, sent: "486 486 486", state: sip.Completed},
 			{receive: "ACK 1 tag", is: "absorbed", state: sip.Confirmed},
-			{receive: "INVITE 1 -", is: "absorbed", sent: "100 486 486 486", state: sip.Confirmed},
+			{receive: "INVITE 1 -", is: "absorbed", sent: "486 486 486", state: sip.Confirmed},
 			{after: 5100 * ms, state: sip.Terminated},
 		}},
 		"a refusal over a stream is sent once": {true, []does{
 			{receive: "INVITE 1 -", is: "fresh", state: sip.Proceeding},
-			{respond: 486, sent: "100 486", state: sip.Completed},
-			{after: 20 * s, sent: "100 486", state: sip.Completed},
+			{respond: 486, sent: "486", state: sip.Completed},
+			{after: 20 * s, sent: "486", state: sip.Completed},
 			{receive: "ACK 1 tag", is: "absorbed", state: sip.Terminated},
 		}},
 		"a refusal without its ACK ends, and nobody is told": {false, []does{
@@ -203,31 +223,31 @@ func TestServerTransactionsOfCalls(t *testing.T) {
 			{receive: "INVITE 1 -", is: "fresh", state: sip.Proceeding},
 			{receive: "INVITE 2 -", is: "merged", state: sip.Proceeding},
 			{respond: 407, state: sip.Completed},
-			{receive: "INVITE 3 -", is: "fresh", sent: "100 407 100", state: sip.Proceeding},
+			{receive: "INVITE 3 -", is: "fresh", sent: "407", state: sip.Proceeding},
 		}},
 		"a reliable 183 is sent until its PRACK, and the 2xx waits for that": {false, []does{
 			{receive: "INVITE 1 -", is: "fresh", state: sip.Proceeding},
-			{respond: 183, reliable: true, sent: "100 183", state: sip.Proceeding},
-			{after: 510 * ms, sent: "100 183 183", state: sip.Proceeding},
-			{respond: 180, sent: "100 183 183 180", state: sip.Proceeding},
-			{after: 1010 * ms, sent: "100 183 183 180 183", state: sip.Proceeding},
-			{respond: 200, sent: "100 183 183 180 183", state: sip.Proceeding},
+			{respond: 183, reliable: true, sent: "183", state: sip.Proceeding},
+			{after: 510 * ms, sent: "183 183", state: sip.Proceeding},
+			{respond: 180, sent: "183 183 180", state: sip.Proceeding},
+			{after: 1010 * ms, sent: "183 183 180 183", state: sip.Proceeding},
+			{respond: 200, sent: "183 183 180 183", state: sip.Proceeding},
 			{prack: 2, is: "no", state: sip.Proceeding},
-			{prack: 1, is: "yes", sent: "100 183 183 180 183 200", state: sip.Accepted},
+			{prack: 1, is: "yes", sent: "183 183 180 183 200", state: sip.Accepted},
 			{prack: 1, is: "no", state: sip.Accepted},
 		}},
 		"a reliable 183 without PRACK": {true, []does{
 			{receive: "INVITE 1 -", is: "fresh", state: sip.Proceeding},
 			{respond: 183, reliable: true, state: sip.Proceeding},
 			{respond: 183, reliable: true, state: sip.Proceeding}, // waits for the first, in vain
-			{after: 32100 * ms, sent: "100 183 183 183 183 183 183 183", told: "missing 1 1", state: sip.Proceeding},
-			{respond: 504, sent: "100 183 183 183 183 183 183 183 504", state: sip.Completed},
+			{after: 32100 * ms, sent: "183 183 183 183 183 183 183", told: "missing 1 1", state: sip.Proceeding},
+			{respond: 504, sent: "183 183 183 183 183 183 183 504", state: sip.Completed},
 		}},
 		"a refusal does not wait for a PRACK": {true, []does{
 			{receive: "INVITE 1 -", is: "fresh", state: sip.Proceeding},
 			{respond: 183, reliable: true, state: sip.Proceeding},
-			{respond: 486, sent: "100 183 486", state: sip.Completed},
-			{after: 10 * s, sent: "100 183 486", state: sip.Completed},
+			{respond: 486, sent: "183 486", state: sip.Completed},
+			{after: 10 * s, sent: "183 486", state: sip.Completed},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -258,7 +278,7 @@ func (d does) check(t *testing.T, i int, s *served, stream bool) {
 			is = "yes"
 		}
 	}
-	if is != d.is || d.sent != "" && d.sent != s.peer.statuses() || s.State(s.tx) != d.state {
+	if is != d.is || d.sent != "" && strings.Trim(d.sent, "-") != s.peer.statuses() || s.State(s.tx) != d.state {
 		t.Errorf("step %d: is %q (want %q), %s (want %s), sent %q (want %q)", i+1, is, d.is, s.State(s.tx), d.state, s.peer.statuses(), d.sent)
 	}
 	if got := s.heard(); d.told != "" && got != d.told {
@@ -303,10 +323,20 @@ func TestResponseWaitsForAWay(t *testing.T) {
 		s.peer.die(false)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if got := s.peer.statuses(); got != "100 486" {
+		if got := s.peer.statuses(); got != "486" {
 			t.Error(got)
 		}
 	})
+}
+
+// A 100 begins no dialog (RFC 3261 §8.2.6.2).
+func TestTryingHasNoTag(t *testing.T) {
+	s := newServed(t, 100)
+	invite := scan(t, "INVITE", "1", "", 1)
+	s.receive(true, invite)
+	if s.receive(true, invite); s.peer.statuses() != "100" || strings.Contains(s.peer.last(), "To: <sip:c@d>;tag=") {
+		t.Error(s.peer.sent)
+	}
 }
 
 func TestCancelFindsItsINVITE(t *testing.T) {
