@@ -42,8 +42,10 @@ var partyTable = store.Table{
 func (s *Store) Write(ctx context.Context, changes []telephony.CallChange) error {
 	last := fold(changes)
 	rows, parties := make([][]any, 0, len(last)), make([][]any, 0, 2*len(last))
+	var legs []byte
 	for _, c := range last {
-		row, err := s.row(c)
+		legs = appendLegs(legs[:0], c.Record.Legs)
+		row, err := s.row(c, string(legs))
 		if err != nil {
 			return err
 		}
@@ -78,9 +80,9 @@ func compare(a, b *telephony.CallChange) int {
 	return cmp.Or(cmp.Compare(a.Record.Account, b.Record.Account), cmp.Compare(a.Record.ID, b.Record.ID))
 }
 
-func (s *Store) row(c *telephony.CallChange) ([]any, error) {
+// row returns the values of a call's columns.
+func (s *Store) row(c *telephony.CallChange, legs string) ([]any, error) {
 	r := &c.Record
-	legs := appendLegs(make([]byte, 0, 512), r.Legs)
 	// A phone chooses some of these texts, and a call must not be lost for what one of them holds.
 	name, dialled, why := store.CleanText(r.CallerName), store.CleanText(r.Dialled), store.CleanText(r.Cause.Text)
 	held, err := []byte{}, error(nil)
@@ -92,7 +94,7 @@ func (s *Store) row(c *telephony.CallChange) ([]any, error) {
 	return []any{
 		string(r.Account), string(r.ID), r.Node, r.Epoch, string(r.State), store.CleanText(aorText(r.Caller)), name, dialled,
 		store.Millis(r.StartedAt), store.Millis(r.AnsweredAt), store.Millis(r.EndedAt), string(r.Cause.Who), int64(r.Cause.Code),
-		why, string(legs), held,
+		why, legs, held,
 	}, nil
 }
 

@@ -284,6 +284,10 @@ func (e *Edge) ack(f *flow, m *wire.Message) {
 		return
 	}
 	ev := &signal.Ack{Tx: tx}
+	if len(m.Body) == 0 {
+		s.hand(ev) // it says nothing more
+		return
+	}
 	if bad := readMessage(&ev.Message, m); bad != "" {
 		ev.Message = signal.Message{} // it is an ACK all the same
 	}

@@ -22,7 +22,7 @@ type leg struct {
 // spareLegs are memory of legs that have ended and that nobody knows of any more.
 type spareLegs []*leg
 
-const mostSpare = 64 // legs
+const mostSpare = 512 // legs: about 1 MB
 
 func (s *spareLegs) take() *leg {
 	n := len(*s)

@@ -46,7 +46,7 @@ type Cancel struct {
 	Reason string // value of the Reason header (RFC 3326), or empty
 }
 
-// Ack is the ACK to a 2xx that we sent.
+// Ack is the ACK to a 2xx that we sent. Its Message is empty when it has no body.
 type Ack struct {
 	Tx TxID // the INVITE's
 	Message

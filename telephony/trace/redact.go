@@ -73,6 +73,9 @@ func isKey(line []byte) bool { return keyOf(line) != "" }
 
 // keyOf returns how a line of SDP that holds a key begins.
 func keyOf(line []byte) string {
+	if len(line) > 2 && line[1] == '=' && line[0] != 'k' && line[0] != 'K' && (line[0]|0x20 != 'a' || line[2]|0x20 != 'c') {
+		return "" // most lines
+	}
 	trimmed := bytes.TrimLeft(line, " \t")
 	for _, key := range [...]string{"a=crypto:", "k="} {
 		if len(trimmed) >= len(key) && bytes.EqualFold(trimmed[:len(key)], []byte(key)) {
