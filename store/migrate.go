@@ -15,28 +15,37 @@ var migrations embed.FS
 
 // Migrate brings the schema to this release. It only goes up; several nodes may call it at once.
 func (db *DB) Migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations")
+	provider, err := db.provider()
 	if err != nil {
 		return err
-	}
-	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{}
-	if db.dialect == PostgreSQL {
-		locker, err := lock.NewPostgresSessionLocker()
-		if err != nil {
-			return fmt.Errorf("store: %w", err)
-		}
-		dialect, options = goose.DialectPostgres, append(options, goose.WithSessionLocker(locker))
-	}
-	provider, err := goose.NewProvider(dialect, db.write, files, options...)
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
 	}
 	results, err := provider.Up(ctx)
 	if err != nil {
 		return fmt.Errorf("store: the schema could not be migrated: %w", err)
 	}
 	for _, r := range results {
-		db.log.InfoContext(ctx, "schema migrated", "file", r.Source.Path, "took", r.Duration)
+		db.log.InfoContext(ctx, "schema migrated", "version", r.Source.Version, "took", r.Duration)
 	}
 	return nil
+}
+
+// provider has all migrations.
+func (db *DB) provider() (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithGoMigrations(parties(db.dialect))}
+	if db.dialect == PostgreSQL {
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return nil, fmt.Errorf("store: %w", err)
+		}
+		dialect, options = goose.DialectPostgres, append(options, goose.WithSessionLocker(locker))
+	}
+	provider, err := goose.NewProvider(dialect, db.write, files, options...)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return provider, nil
 }
