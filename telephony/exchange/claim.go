@@ -58,6 +58,19 @@ func (x *Exchange) reclaim(c telephony.CallChange) {
 func (x *Exchange) closeLost(r telephony.CallRecord) {
 	x.history.add(telephony.CallChange{Record: closed(r, x.now())})
 	x.note(r.Account, r.Caller, "A call to "+r.Dialled+" failed.", lost)
+	if called := called(r); called != r.Caller {
+		x.note(r.Account, called, "A call from "+r.Caller.String()+" failed.", lost)
+	}
+}
+
+// called is whose phone rang last; zero when none did.
+func called(r telephony.CallRecord) telephony.AoR {
+	for i := len(r.Legs) - 1; i >= 0; i-- {
+		if r.Legs[i].Leg > 1 { // the first is the caller's
+			return r.Legs[i].AoR
+		}
+	}
+	return telephony.AoR{}
 }
 
 // closed is the record of a call that ended with its node.

@@ -299,11 +299,12 @@ func TestRefusalsWithoutACallSpeak(t *testing.T) {
 	t.Run("a node was lost while it rang", func(t *testing.T) {
 		s := newSite(t, func(c *exchange.Config) {
 			c.Ports.History.(history).held = []telephony.CallChange{{Record: telephony.CallRecord{Account: acme, ID: "rang", Caller: alice,
-				Dialled: "sip:" + bob.String(), State: telephony.CallRinging, Legs: []telephony.LegRecord{{Leg: 1, AoR: alice}}}}}
+				Dialled: "sip:" + bob.String(), State: telephony.CallRinging, Legs: []telephony.LegRecord{{Leg: 1, AoR: alice}, {Leg: 2, AoR: bob}}}}}
 		})
 		if r := s.ended(); r.Cause.Code != 500 || r.Legs[0].Cause.Code != 500 {
 			t.Errorf("%+v", r)
 		}
 		s.tells(alice, 500, "node lost")
+		s.tells(bob, 500, "node lost")
 	})
 }
