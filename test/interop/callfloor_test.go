@@ -45,19 +45,24 @@ const (
 
 func newCallFloor(t *testing.T, withBrowser bool, change ...func(*config.Config)) *callFloor {
 	t.Helper()
-	users := strings.Builder{}
-	users.WriteString("pbx: {domain: " + domain + ", realm: " + domain + "}\nusers:\n")
-	for n := range mostPeople {
-		fmt.Fprintf(&users, "  - {extension: \"%d\", name: Person %d, email: p%d@pbx.test, password: %s}\n",
-			firstPerson+n, n, n, theirPassword)
-	}
-	f := &callFloor{system: newGatewayOf(t, users.String(), change...)}
+	f := &callFloor{system: newGatewayOf(t, manyPeople(), change...)}
 	f.system.admin.open(f.system.signInLink())
 	f.system.admin.press("", nil)
 	if withBrowser {
 		f.browser, f.pages = chromium(t, f.system), phonePages(t)
 	}
 	return f
+}
+
+// manyPeople is the users file of a call floor.
+func manyPeople() string {
+	users := strings.Builder{}
+	users.WriteString("pbx: {domain: " + domain + ", realm: " + domain + "}\nusers:\n")
+	for n := range mostPeople {
+		fmt.Fprintf(&users, "  - {extension: \"%d\", name: Person %d, email: p%d@pbx.test, password: %s}\n",
+			firstPerson+n, n, n, theirPassword)
+	}
+	return users.String()
 }
 
 // seat is a phone at work, and who has it.

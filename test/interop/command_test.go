@@ -2,7 +2,6 @@ package interop_test
 
 import (
 	"encoding/json"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,11 +9,7 @@ import (
 
 // The command is the SDK for scripts: a link on standard input, one JSON object a line, exit codes that tell why.
 func TestPhoneCommand(t *testing.T) {
-	dir := t.TempDir()
-	demarc := filepath.Join(dir, "demarc")
-	if out, err := exec.Command("go", "build", "-o", demarc, "demarc/cmd/demarc").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	dir, demarc := t.TempDir(), shipped(t)
 	s := newSystem(t)
 	profile := "--profile=" + filepath.Join(dir, "phone.json")
 

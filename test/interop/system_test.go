@@ -36,6 +36,7 @@ type system struct {
 	admin   *admin
 	caFile  string
 	ids     map[string]string // user id by extension
+	process *process          // instead of gateway, where that is a process of its own
 }
 
 // newSystem starts a gateway, links it through the consent page, and syncs.
@@ -209,6 +210,9 @@ func (s *system) rotate(extension string) {
 
 func (s *system) sip(listener string) netip.AddrPort {
 	s.t.Helper()
+	if s.process != nil {
+		return s.process.sip[listener]
+	}
 	address, err := netip.ParseAddrPort(s.gateway.SIPAddress(listener))
 	if err != nil {
 		s.t.Fatal(err)
