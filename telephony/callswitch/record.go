@@ -1,13 +1,17 @@
 package callswitch
 
-import "demarc/telephony"
+import (
+	"slices"
 
-// Record returns the call as history tells it.
-func (c *Call) Record() *telephony.CallRecord {
-	r := &telephony.CallRecord{Account: c.Account, ID: c.ID, Node: c.Node, Epoch: c.Epoch, State: telephony.CallRinging,
+	"demarc/telephony"
+)
+
+// Record writes down the call as history tells it, over what stands there; the memory of its legs is used again.
+func (c *Call) Record(r *telephony.CallRecord) {
+	legs := slices.Grow(r.Legs[:0], max(2, len(c.Legs)))[:len(c.Legs)] // nearly all come to have two
+	*r = telephony.CallRecord{Account: c.Account, ID: c.ID, Node: c.Node, Epoch: c.Epoch, State: telephony.CallRinging,
 		Caller: c.Asked.Caller, CallerName: c.Asked.Name, Dialled: c.Asked.Dialled,
-		StartedAt: c.Times.Started, AnsweredAt: c.Times.Answered, EndedAt: c.Times.Ended, Cause: c.Cause,
-		Legs: make([]telephony.LegRecord, len(c.Legs))}
+		StartedAt: c.Times.Started, AnsweredAt: c.Times.Answered, EndedAt: c.Times.Ended, Cause: c.Cause, Legs: legs}
 	switch {
 	case c.State >= Closing:
 		r.State = telephony.CallEnded
@@ -15,9 +19,8 @@ func (c *Call) Record() *telephony.CallRecord {
 		r.State = telephony.CallTalking
 	}
 	for i, l := range c.Legs {
-		l.record(&r.Legs[i])
+		l.record(&legs[i])
 	}
-	return r
 }
 
 func (l *Leg) record(to *telephony.LegRecord) {

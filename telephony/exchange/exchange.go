@@ -73,9 +73,9 @@ type running struct {
 	early   []callswitch.Event // what came before the call was begun
 	away    map[int][]item     // by leg: messages of legs that are being handed over
 
-	record atomic.Pointer[telephony.CallRecord]
-	kept   bool      // among the worker's unsaved
-	due    time.Time // when the history gets it
+	seen snapshot
+	kept bool      // among the worker's unsaved
+	due  time.Time // when the history gets it
 }
 
 // New returns an exchange. Start begins its work.

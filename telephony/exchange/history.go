@@ -212,7 +212,7 @@ func (w *worker) hand() {
 // change is what is written of a call: with the state when it is answered and lasts, for only then could another node go on with it.
 func (w *worker) change(r *running) (c telephony.CallChange) {
 	defer w.caught(r)
-	c.Record = *r.record.Load()
+	c.Record = r.seen.give()
 	if c.Record.State == telephony.CallTalking {
 		w.state = callswitch.AppendState(w.state[:0], r.call)
 		c.State = account.Secret(w.state)

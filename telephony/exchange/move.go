@@ -14,13 +14,13 @@ func (w *worker) seek(r *running, c callswitch.Seek) {
 			Text: "The call to transfer to has ended."}}})
 		return
 	}
-	id := to.record.Load()
-	if id == nil {
+	record, ok := to.seen.get()
+	if !ok {
 		w.answer(callswitch.Adopted{Leg: c.Leg, Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 481,
 			Text: "The call to transfer to has not begun."}}})
 		return
 	}
-	w.answer(callswitch.Merge{Leg: c.Leg, Into: callswitch.Into{Call: id.ID, Leg: leg, Place: true, Named: c.Replaces, By: c.By}})
+	w.answer(callswitch.Merge{Leg: c.Leg, Into: callswitch.Into{Call: record.ID, Leg: leg, Place: true, Named: c.Replaces, By: c.By}})
 }
 
 // release takes a leg to another call; its messages wait until that has answered.

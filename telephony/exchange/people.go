@@ -140,8 +140,11 @@ func (x *Exchange) Registered(_ account.ID, aor telephony.AoR, target signal.Tar
 func (x *Exchange) Live(id account.ID) []telephony.CallRecord {
 	var all []telephony.CallRecord
 	x.tables.calls.all(func(r *running) {
-		if record := r.record.Load(); record != nil && r.account == id && record.State != telephony.CallEnded {
-			all = append(all, *record)
+		if r.account != id {
+			return
+		}
+		if record, ok := r.seen.get(); ok && record.State != telephony.CallEnded {
+			all = append(all, record)
 		}
 	})
 	return all
@@ -173,7 +176,7 @@ func (x *Exchange) Transfer(id account.ID, call telephony.CallID, leg int, to te
 	if err != nil {
 		return err
 	}
-	if record := r.record.Load(); record == nil || !talksWithOne(record, leg) {
+	if record, ok := r.seen.get(); !ok || !talksWithOne(&record, leg) {
 		return telephony.ErrNoLeg
 	}
 	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Transfer{Leg: leg, To: "sip:" + to.String()}}})
@@ -212,11 +215,11 @@ func (x *Exchange) Dialogs(_ context.Context, id account.ID, aor telephony.AoR) 
 	calls, _ := x.tables.people.get(aor)
 	var all []events.Dialog
 	for _, r := range calls {
-		record := r.record.Load()
-		if record == nil || r.account != id || record.State == telephony.CallEnded {
+		record, ok := r.seen.get()
+		if !ok || r.account != id || record.State == telephony.CallEnded {
 			continue
 		}
-		if d, ok := dialogOf(record, aor); ok {
+		if d, ok := dialogOf(&record, aor); ok {
 			all = append(all, d)
 		}
 	}

@@ -183,10 +183,9 @@ func (w *worker) agree(r *running, c callswitch.Agree) {
 // write keeps a snapshot for those who ask, and sees to it that it gets into the store.
 func (w *worker) write(r *running) {
 	x := w.x
-	record := r.call.Record()
-	before := r.record.Load()
-	r.record.Store(record)
-	if record.State == telephony.CallTalking && (before == nil || before.State != telephony.CallTalking) {
+	before := r.seen.take(r.call)
+	record := &r.seen.record // nobody else writes it
+	if record.State == telephony.CallTalking && before != telephony.CallTalking {
 		x.count.answered.Add(1)
 	}
 	if record.State == telephony.CallRinging {

@@ -133,7 +133,8 @@ func (s *Side) offered(kind string, line Line, codecs []Codec, o Offering) (writ
 
 // withEvents adds telephone-event; one, because who is offered several may use any of them.
 func withEvents(codecs []Codec) []Codec {
-	return append(slices.Clone(codecs), Codec{Payload: 101, Name: event, Rate: eventRate, Channels: 1, Params: events})
+	digits := Codec{Payload: 101, Name: event, Rate: eventRate, Channels: 1, Params: events}
+	return append(append(make([]Codec, 0, len(codecs)+1), codecs...), digits)
 }
 
 // events are the digits (RFC 4733 §3.2).
@@ -151,7 +152,7 @@ func (s *Side) number(kind string, codecs []Codec) []Codec {
 	for _, c := range known {
 		taken[c.Payload] = true
 	}
-	var numbered []Codec
+	numbered := make([]Codec, 0, len(codecs))
 	for _, c := range codecs {
 		same := func(k Codec) bool { return k.Is(c) }
 		if slices.ContainsFunc(numbered, same) {

@@ -27,7 +27,9 @@ func Parse(body []byte) (*Description, error) {
 	if len(body) > maxBytes {
 		return nil, fmt.Errorf("%w: it has %d bytes, %d are read", ErrMalformed, len(body), maxBytes)
 	}
-	r := reader{d: &Description{}}
+	read := &roomy{}
+	read.Media = read.room[:0]
+	r := reader{d: &read.Description}
 	for number, rest := 1, string(body); rest != ""; number++ {
 		var line string
 		line, rest, _ = strings.Cut(rest, "\n")
@@ -46,6 +48,12 @@ func Parse(body []byte) (*Description, error) {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return r.d, nil
+}
+
+// roomy is a description with memory for the one media line that most have.
+type roomy struct {
+	Description
+	room [1]Media
 }
 
 // reader is the state of one Parse: the session's own lines come first, then those of each m= line.
