@@ -103,12 +103,12 @@ func pick(m *Media, wanted []Codec) (Codec, bool) {
 	if wanted == nil {
 		wanted = Common(m.Codecs)
 	}
-	for _, c := range m.Codecs {
-		if i := slices.IndexFunc(wanted, c.Is); i >= 0 {
-			payload, channels := c.Payload, c.Channels
-			c = wanted[i]
-			c.Payload, c.Channels = payload, channels
-			return c, true
+	for i := range m.Codecs {
+		c := &m.Codecs[i]
+		if at := indexOf(wanted, c); at >= 0 {
+			picked := wanted[at]
+			picked.Payload, picked.Channels = c.Payload, c.Channels
+			return picked, true
 		}
 	}
 	return Codec{}, false

@@ -39,24 +39,37 @@ func Passed() []Codec { return slices.Clone(passed[:]) }
 // Music returns the codecs of announcements, music and mixing.
 func Music() []Codec { return []Codec{static(8), static(0)} }
 
-// Common returns those of the codecs that we pass through, in their order: what to offer to the other side of a call.
+// Common returns those of the codecs that we pass through, in their order, or nil: what to offer to the other side of a call.
 func Common(offered []Codec) []Codec {
-	var common []Codec
-	for _, c := range offered {
-		if passes(c) && !slices.ContainsFunc(common, c.Is) {
-			common = append(common, c)
+	var room [len(passed)]Codec // each at most once
+	common := room[:0]
+	for i := range offered {
+		if c := &offered[i]; passes(c) && indexOf(common, c) < 0 {
+			common = append(common, *c)
 		}
 	}
-	return common
+	return append([]Codec(nil), common...) // nil when there is none
 }
 
 // passes reports whether we pass a codec through.
-func passes(c Codec) bool { return slices.ContainsFunc(passed[:], c.Is) }
+func passes(c *Codec) bool { return indexOf(passed[:], c) >= 0 }
+
+// indexOf returns where a codec stands among others, or -1. Codecs are large to be handed about by value.
+func indexOf(all []Codec, c *Codec) int {
+	for i := range all {
+		if all[i].same(c) {
+			return i
+		}
+	}
+	return -1
+}
 
 // Is reports whether both are the same codec, whatever their numbers and their parameters; of video, whether what one sends
 // the other can read.
-func (c Codec) Is(other Codec) bool {
-	if !strings.EqualFold(c.Name, other.Name) || c.Rate != other.Rate || max(c.Channels, 1) != max(other.Channels, 1) {
+func (c Codec) Is(other Codec) bool { return c.same(&other) }
+
+func (c *Codec) same(other *Codec) bool {
+	if c.Rate != other.Rate || max(c.Channels, 1) != max(other.Channels, 1) || !strings.EqualFold(c.Name, other.Name) {
 		return false
 	}
 	if c.Rate != 90000 {
@@ -92,7 +105,7 @@ func (c Codec) param(name, unsaid string) string {
 }
 
 // Offers reports whether a media line holds the codec.
-func (m *Media) Offers(c Codec) bool { return m != nil && slices.ContainsFunc(m.Codecs, c.Is) }
+func (m *Media) Offers(c Codec) bool { return m != nil && indexOf(m.Codecs, &c) >= 0 }
 
 // event returns the telephone-event to use: of 8000 Hz, or else any. RFC 4733 §2.1 would have the clock of the codec, but
 // some phones know 8000 Hz alone, beside Opus too, and others that offer both use that one all the same (Chromium); with one

@@ -154,11 +154,10 @@ func (s *Side) number(kind string, codecs []Codec) []Codec {
 	}
 	numbered := make([]Codec, 0, len(codecs))
 	for _, c := range codecs {
-		same := func(k Codec) bool { return k.Is(c) }
-		if slices.ContainsFunc(numbered, same) {
+		if indexOf(numbered, &c) >= 0 {
 			continue
 		}
-		if i := slices.IndexFunc(known, same); i >= 0 {
+		if i := indexOf(known, &c); i >= 0 {
 			c.Payload = known[i].Payload
 		} else {
 			c.Payload = free(usual(c), &taken)
@@ -185,10 +184,8 @@ func codecsOf(d *Description, kind string) []Codec {
 
 // usual returns our own number for a codec, or what the other side of the call has for it.
 func usual(c Codec) uint8 {
-	for _, p := range passed {
-		if p.Is(c) {
-			return p.Payload
-		}
+	if i := indexOf(passed[:], &c); i >= 0 {
+		return passed[i].Payload
 	}
 	return c.Payload
 }

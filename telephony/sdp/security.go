@@ -77,7 +77,7 @@ func (t Terms) choose(offer *Description) (int, Security, error) {
 			continue
 		}
 		s, err := t.protection(m)
-		if err == nil && !slices.ContainsFunc(m.Codecs, passes) {
+		if err == nil && !slices.ContainsFunc(m.Codecs, func(c Codec) bool { return passes(&c) }) {
 			err = errNoCodec
 		}
 		switch {

@@ -2,7 +2,6 @@ package sdp
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -56,15 +55,16 @@ func settled(ours, theirs *Media) (Security, Stream, error) {
 
 // settledCodec finds the answer's first codec that we offered, and telephone-event.
 func settledCodec(ours, theirs *Media) (Stream, error) {
-	for _, c := range theirs.Codecs {
-		i := slices.IndexFunc(ours.Codecs, c.Is)
+	for at := range theirs.Codecs {
+		c := &theirs.Codecs[at]
+		i := indexOf(ours.Codecs, c)
 		if i < 0 || strings.EqualFold(c.Name, event) {
 			continue
 		}
-		s := streamOf(theirs, c)
+		s := streamOf(theirs, *c)
 		s.Receive = ours.Codecs[i].Payload
 		if e, ok := theirs.event(); ok {
-			if j := slices.IndexFunc(ours.Codecs, e.Is); j >= 0 {
+			if j := indexOf(ours.Codecs, &e); j >= 0 {
 				s.DTMFSend, s.DTMFRecv = e.Payload, ours.Codecs[j].Payload
 			}
 		}
