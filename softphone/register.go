@@ -23,6 +23,7 @@ type session struct {
 	patient time.Duration // for one answer
 	expires int           // seconds to ask for
 	answer  *answer       // to the last challenge: used again until its nonce is refused
+	plain   bool          // a proxy in between knows no outbound: registered is without
 
 	until   time.Time     // end of the registration
 	granted time.Duration // its length
@@ -109,6 +110,8 @@ func (s *session) exchange(ctx context.Context, expires int) (*sip.Response, err
 				return nil, s.refusal(reply)
 			}
 			expires, s.expires = least, least
+		case reply.Status == 439 && !s.plain: // RFC 5626 §4.2.1: a registration without outbound is better than none
+			s.plain = true
 		default:
 			return nil, s.refusal(reply)
 		}
@@ -139,15 +142,19 @@ func (s *session) send(ctx context.Context, expires int) (*sip.Response, error) 
 func (s *session) request(expires int) (sip.Request, error) {
 	target := "sip:" + s.cred.Domain
 	aor := "<sip:" + s.cred.Username + "@" + s.cred.Domain + ">"
+	contact, supported := fmt.Sprintf(`<%s>;+sip.instance="<%s>"`, s.contactURI(), s.cred.Instance), "path"
+	if !s.plain {
+		contact, supported = contact+";reg-id=1", "outbound, path"
+	}
 	s.ids.cseq++
 	req := sip.Request{Method: "REGISTER", URI: target, Headers: []sip.Header{
 		{Name: "From", Value: aor + ";tag=" + s.ids.tag},
 		{Name: "To", Value: aor},
 		{Name: "Call-ID", Value: s.ids.callID},
 		{Name: "CSeq", Value: fmt.Sprintf("%d REGISTER", s.ids.cseq)},
-		{Name: "Contact", Value: fmt.Sprintf(`<%s>;+sip.instance="<%s>";reg-id=1`, s.contactURI(), s.cred.Instance)},
+		{Name: "Contact", Value: contact},
 		{Name: "Expires", Value: strconv.Itoa(expires)},
-		{Name: "Supported", Value: "outbound, path"},
+		{Name: "Supported", Value: supported},
 		{Name: "Allow", Value: "OPTIONS"},
 		{Name: "User-Agent", Value: s.agent},
 	}}

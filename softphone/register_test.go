@@ -174,6 +174,26 @@ func TestStrongestAlgorithm(t *testing.T) {
 	}
 }
 
+// A proxy in between that knows no outbound costs the phone its own flows, not its registration (RFC 5626 §4.2.1).
+func TestRegistersWithoutOutboundBehindAnOldProxy(t *testing.T) {
+	x := newSite(t)
+	x.registrar.set(func(r *registrar) {
+		r.answer = func(req sipRequest) string {
+			if strings.Contains(req.header("Supported"), "outbound") {
+				return "439 First Hop Lacks Outbound Support"
+			}
+			return r.judge(req)
+		}
+	})
+	run(t, x.server).untilState(softphone.Registered)
+	all := x.seen()
+	last := all[len(all)-1]
+	if contact := last.header("Contact"); len(all) != 3 || strings.Contains(contact, "reg-id") ||
+		!strings.Contains(contact, "+sip.instance=") || last.header("Supported") != "path" {
+		t.Errorf("%d requests, the last with %q and %q", len(all), contact, last.header("Supported"))
+	}
+}
+
 // A hostile or misconfigured peer that asks in another realm, or for what we have no hash for, gets no digest at all.
 func TestForeignChallengeGetsNothing(t *testing.T) {
 	const none = "offers no digest algorithm"

@@ -222,9 +222,7 @@ func (t *turn) replace(i int, c Contact, expires time.Duration) {
 }
 
 func (t *turn) binding(c Contact, expires time.Duration) Binding {
-	if !t.req.Outbound {
-		c.RegID = 0 // RFC 5626 §6: without the option tag it means nothing
-	}
+	c.RegID = c.flow(t.req)
 	return Binding{
 		Account: t.state.Account, Node: t.state.Node, AoR: t.state.AoR, Key: contactKey(c, t.req.Outbound),
 		Contact: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, CallID: t.req.CallID, CSeq: t.req.CSeq,
@@ -284,7 +282,7 @@ func (b *Binding) shown(now time.Time) ReplyBinding {
 func (r *Reply) outbound(rules *Rules, req *Request) {
 	for i := range req.Contacts {
 		// RFC 5626 §6: the option is required of the phone when the binding was made by the outbound rules.
-		r.Outbound = r.Outbound || req.Outbound && req.Contacts[i].Instance != "" && req.Contacts[i].RegID > 0
+		r.Outbound = r.Outbound || req.Contacts[i].flow(req) > 0
 	}
 	if r.Outbound && !req.Proxied { // with a proxy between, the flow is the proxy's to time
 		r.FlowTimer = rules.flowTimer(req.Flow)
@@ -330,6 +328,15 @@ func expire(bindings []Binding, node string, now time.Time) ([]Binding, []teleph
 		}
 	}
 	return live, changes
+}
+
+// flow returns the reg-id that counts, or 0: without the option tag it means nothing, nor without an instance whose flow it could be
+// (RFC 5626 §6).
+func (c *Contact) flow(req *Request) int {
+	if !req.Outbound || c.Instance == "" {
+		return 0
+	}
+	return c.RegID
 }
 
 // ends reports whether the contact is to be removed.

@@ -242,6 +242,10 @@ func TestOutboundIsRequired(t *testing.T) {
 	if d := run(t, with(register(1, "sip:a@h"), instance("urn:1", 0))); d.Reply.Outbound {
 		t.Error("Require: outbound without reg-id")
 	}
+	d := run(t, with(register(1, "sip:a@h"), func(r *registrar.Request) { r.Outbound, r.Contacts[0].RegID = true, 1 }))
+	if d.Reply.Outbound || d.Bindings[0].RegID != 0 || d.Reply.Bindings[0].RegID != 0 || d.Bindings[0].Key != "uri:sip:a@h" {
+		t.Errorf("a reg-id without an instance counts: %+v", d.Bindings[0])
+	}
 }
 
 func TestChangesShowNoSecrets(t *testing.T) {

@@ -26,12 +26,20 @@ func (t *turn) extensions() *refusal {
 	if len(t.path) > maxPath || !storable(t.path) {
 		return &refusal{Reply{Status: 400, Reason: "Path Too Long"}, BadRequest, "The proxies' Path is too long."}
 	}
-	if t.wantsOutbound() && t.req.Proxied && !firstHopKnowsOutbound(t.req.Path) {
-		return &refusal{Reply{Status: 439}, NoFirstHop,
-			"The phone asks for connections of its own (RFC 5626), but the proxy in front of it does not support that. " +
-				"Turn outbound off in the phone, or on in the proxy."}
+	if t.req.Proxied && t.wantsOutbound() && !(proxy && firstHopKnowsOutbound(t.req.Path)) {
+		return &refusal{Reply{Status: 439}, NoFirstHop, t.noFirstHop(proxy)}
 	}
 	return t.push()
+}
+
+// noFirstHop says why a phone's flow cannot be kept apart. A Path that is not believed leads to no flow either.
+func (t *turn) noFirstHop(proxy bool) string {
+	if !proxy {
+		return "The phone asks for connections of its own (RFC 5626), but came through " + t.req.Flow.Remote.Addr().String() +
+			", which is no proxy of ours. Add the proxy's address to telephony.proxies, or turn outbound off in the phone."
+	}
+	return "The phone asks for connections of its own (RFC 5626), but the proxy in front of it does not support that. " +
+		"Turn outbound off in the phone, or on in the proxy."
 }
 
 // maxPath bounds what the proxies of one binding may put into the store, in bytes.
@@ -42,8 +50,8 @@ func within(ranges []netip.Prefix, a netip.Addr) bool {
 }
 
 func (t *turn) wantsOutbound() bool {
-	return t.req.Outbound && slices.ContainsFunc(t.req.Contacts, func(c Contact) bool {
-		return c.Instance != "" && c.RegID > 0 && !c.ends(t.req)
+	return slices.ContainsFunc(t.req.Contacts, func(c Contact) bool {
+		return c.flow(t.req) > 0 && !c.ends(t.req)
 	})
 }
 

@@ -76,8 +76,13 @@ func TestOutboundThroughProxies(t *testing.T) {
 		{"the first hop knows", []string{"<sip:near.registrar;lr>", "<sip:tok@edge;lr;ob>"}, true, telephony.TLS, 200, 0},
 		{"only the last hop knows", []string{"<sip:x;lr;ob>", "<sip:edge;lr>"}, true, telephony.TLS, 439, 0},
 		{"no Path at all", nil, true, telephony.TLS, 439, 0},
+		{"the first hop knows, and is a stranger", []string{"<sip:tok@edge;lr;ob>"}, true, telephony.WSS, 439, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			own := own
+			if test.transport == telephony.WSS {
+				own.Proxies = nil
+			}
 			r := with(register(1, "sip:1001@10.0.0.1"), instance("urn:1", 1))
 			r.Path, r.Proxied, r.Flow.Transport = test.path, test.proxied, test.transport
 			d := decide(own, r)

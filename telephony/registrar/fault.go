@@ -32,7 +32,7 @@ func (r *Request) fault() string {
 		if text := c.fault(); text != "" {
 			return text
 		}
-		if c.RegID > 0 && c.Instance != "" && r.Outbound && !c.ends(r) {
+		if c.flow(r) > 0 && !c.ends(r) {
 			flows++
 		}
 	}

@@ -30,11 +30,7 @@ func refreshed(rules *Rules, req *Request, b *Binding, now time.Time, reply Repl
 
 // same reports whether the request says nothing of the binding but that it goes on. Its key follows from the rest: see contactKey.
 func (b *Binding) same(s *State, req *Request, c *Contact) bool {
-	regID := c.RegID
-	if !req.Outbound {
-		regID = 0 // RFC 5626 §6: without the option tag it means nothing
-	}
 	return b.Reachable && b.Flow == req.Flow && b.Path == "" && b.Node == s.Node && b.Account == s.Account && b.AoR == s.AoR &&
-		b.Contact == c.URI && b.Instance == c.Instance && b.RegID == regID && b.Q == c.Q && b.CallID == req.CallID &&
+		b.Contact == c.URI && b.Instance == c.Instance && b.RegID == c.flow(req) && b.Q == c.Q && b.CallID == req.CallID &&
 		b.UserAgent == req.UserAgent && len(req.UserAgent) <= maxUserAgent
 }

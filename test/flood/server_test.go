@@ -45,6 +45,7 @@ type server struct {
 	within            enclosure
 	output            *bytes.Buffer
 	udp, tls, metrics string
+	tcp, trustedUDP   string // where calls are tested
 	roots             *x509.CertPool
 }
 
@@ -53,6 +54,7 @@ type server struct {
 type setting struct {
 	users, admission int
 	enclosed         bool
+	calls            bool // phones call over what they registered with, as many times at once as they like
 }
 
 // attacked is the setting for floods.
@@ -87,7 +89,7 @@ telephony:
   listeners:
   - {name: udp, transport: udp, address: "%[2]s"}
   - {name: tls, transport: tls, address: "%[3]s"}
-`, dir, s.udp, s.tls, s.metrics, set.admission, domain))
+%[7]s`, dir, s.udp, s.tls, s.metrics, set.admission, domain, s.forCalls()))
 	if set.enclosed {
 		s.within = enclose(t)
 	}
@@ -103,6 +105,18 @@ telephony:
 		t.Fatalf("no CA: %v", err)
 	}
 	return s
+}
+
+// forCalls is the part of the configuration that the tests of calls need.
+func (s *server) forCalls() string {
+	if !s.setting.calls {
+		return ""
+	}
+	s.tcp, s.trustedUDP = free(s.t, "tcp"), free(s.t, "udp")
+	return fmt.Sprintf(`  - {name: tcp, transport: tcp, address: "%s", call_authentication: registered}
+  - {name: trusted, transport: udp, address: "%s", call_authentication: registered}
+  calls: {user_limit: 10000, account_limit: 10000}
+`, s.tcp, s.trustedUDP)
 }
 
 // start starts the process, and returns when it is ready.
