@@ -17,7 +17,8 @@
 //	CSeq not above the binding's           500 (§10.3 step 7: the request fails as a whole)
 //	more contacts than allowed, none dead  403
 //	Path insisted on by a stranger         420 (RFC 3327; else a stranger's Path is passed over)
-//	a proxy before us lacks outbound       439 (RFC 5626 §6)
+//	a proxy before us lacks outbound,
+//	or is not one of ours                  439 (RFC 5626 §6)
 //	a push provider not served here        555 (RFC 8599; not when none is configured)
 //	otherwise                              200 with every binding
 //
