@@ -404,6 +404,16 @@ func TestFollow(t *testing.T) {
 		f.add(b.change(telephony.BindingExpired, e.Device.Instance))
 		b.eventually("user0@", func(st rules.Status) bool { return strings.Contains(st.Text, "ran out") })
 
+		stranded := b.change(telephony.BindingFlowClosed, e.Device.Instance)
+		stranded.Text = "its connection ended with the node n2, which stopped or failed"
+		f.add(b.change(telephony.BindingRegistered, e.Device.Instance))
+		b.eventually("user0@", is(rules.Registered))
+		f.add(stranded)
+		st = b.eventually("user0@", is(rules.Inactive))
+		if !strings.Contains(st.Text, "the node n2") || !strings.Contains(b.told(st.User.ID), stranded.Text) {
+			t.Fatalf("with its node: %+v", st)
+		}
+
 		f.add(b.change(telephony.BindingRegistered, "")) // a phone that was never enrolled
 		st = b.eventually("user0@", is(rules.Registered))
 		if st.Device != "baresip" || len(st.Devices) != 2 || st.Devices[1].Instance != "1000@192.0.2.7:5060" {

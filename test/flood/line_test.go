@@ -21,6 +21,7 @@ type line struct {
 	buf           []byte
 	m             wire.Message // the last one that came
 	sending       sync.Mutex
+	out           []byte // what goes out together before the next read
 }
 
 // line connects a phone and registers it.
@@ -71,6 +72,25 @@ func (l *line) say(t *testing.T, b []byte) bool {
 	return true
 }
 
+// later writes what need not go out at once: over a stream together with what else was said since the last read.
+func (l *line) later(t *testing.T, b []byte) bool {
+	if l.network == "udp" {
+		return l.say(t, b)
+	}
+	l.out = append(l.out, b...)
+	return true
+}
+
+// flush writes what was kept for later.
+func (l *line) flush(t *testing.T) bool {
+	if len(l.out) == 0 {
+		return true
+	}
+	said := l.say(t, l.out)
+	l.out = l.out[:0]
+	return said
+}
+
 // next waits for the next message, which is empty for a keep-alive.
 func (l *line) next(t *testing.T) bool {
 	for {
@@ -84,6 +104,9 @@ func (l *line) next(t *testing.T) bool {
 		}
 		if event != wire.More {
 			return true
+		}
+		if !l.flush(t) {
+			return false
 		}
 		n, err := l.Read(l.buf)
 		if err != nil {
