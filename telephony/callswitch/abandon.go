@@ -30,7 +30,7 @@ func Abandon(call *Call, at time.Time, commands []Command) []Command {
 		switch l.State {
 		case Calling, Early:
 			if l.Invite.Ours != 0 {
-				t.do(Cancel{Leg: l.ID, Tx: l.Invite.Ours, Reason: reason(cause)})
+				t.do(Cancel{Leg: l.ID, Tx: l.Invite.Ours, Reason: l.reason(cause)})
 			}
 		case Answered, Confirmed, Leaving:
 			t.bye(l)

@@ -25,6 +25,10 @@ func (t *turn) routed(r Routed) {
 		if a.Best.Code == 0 || r.Refused.Code != 0 {
 			a.Best = *r.Refused
 		}
+		if a.By != t.Asked.Caller && a.Report == 0 && r.Refused.Code != 0 { // where somebody forwards to is his business
+			a.Best.Who = telephony.Callee
+			a.Best.Text = "The call was forwarded: " + a.Best.Text
+		}
 		t.unreached()
 		return
 	}

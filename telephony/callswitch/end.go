@@ -33,7 +33,7 @@ func (t *turn) move(l *Leg, e DialogEvent, final ...telephony.Header) {
 			l.State = Terminated
 			return
 		}
-		t.do(Cancel{Leg: l.ID, Tx: l.Invite.Ours, Reason: reason(l.Cause)})
+		t.do(Cancel{Leg: l.ID, Tx: l.Invite.Ours, Reason: l.reason(l.Cause)})
 	case SendAck:
 		t.ack(l)
 	case SendBye:
@@ -64,7 +64,7 @@ func (t *turn) final(l *Leg, headers ...telephony.Header) {
 		return
 	}
 	l.Invite.Theirs = 0
-	if value := reason(l.Cause); value != "" {
+	if value := l.reason(l.Cause); value != "" {
 		headers = append(headers, telephony.Header{Name: "Reason", Value: value})
 	}
 	t.reply(l, signal.Reply{Tx: tx, Status: answerable(l.Cause), Headers: headers})
@@ -99,7 +99,7 @@ func (t *turn) ack(l *Leg) {
 
 func (t *turn) bye(l *Leg) {
 	o := t.start(l, "BYE")
-	if value := reason(l.Cause); value != "" {
+	if value := l.reason(l.Cause); value != "" {
 		o.Headers = append(o.Headers, telephony.Header{Name: "Reason", Value: value})
 	}
 	t.send(l, o)

@@ -99,12 +99,28 @@ func formingHeaders(l *Leg) []telephony.Header {
 	return headers
 }
 
-// reason is a Reason header's value (RFC 3326); empty for an ordinary end.
-func reason(c telephony.Cause) string {
+// reason is the value of a Reason header (RFC 3326) for the leg; empty for an ordinary end.
+func (l *Leg) reason(c telephony.Cause) string {
 	if c.Code == 200 && c.Text != elsewhere {
 		return ""
 	}
-	return "SIP;cause=" + strconv.Itoa(c.Code) + ";text=\"" + quotable(c.Text) + "\""
+	value := "SIP;cause=" + strconv.Itoa(c.Code)
+	if text := l.told(c); text != "" {
+		value += ";text=\"" + quotable(text) + "\""
+	}
+	return value
+}
+
+// told is what a leg's phone may read of a cause. The words of another phone (its Warning names servers, its 302 addresses),
+// and those of the system about the way there, stand in history alone.
+func (l *Leg) told(c telephony.Cause) string {
+	switch {
+	case c.Who == telephony.Caller && !l.Ours:
+		return c.Text // its own
+	case c.Who == telephony.Caller, c.Who == telephony.Callee, c.Who == telephony.Network && c.Code == 503:
+		return ""
+	}
+	return c.Text
 }
 
 // elsewhere is what phones know (RFC 3326 §3.1): a call that was answered by another phone is not shown as missed.

@@ -1,6 +1,7 @@
 package callswitch
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
 	"strings"
@@ -176,15 +177,18 @@ func (t *turn) notTransferred(a *Attempt, cause telephony.Cause) {
 		t.close(cause)
 		return
 	}
-	t.notify(l, cause.Code, cause.Text, true)
+	t.notify(l, cause.Code, cmp.Or(l.told(cause), noReach), true)
 	t.noteTransfer(l, cause)
 	l.Part.Aside = false
 }
 
+// noReach is what a phone reads where the cause is none of its business.
+const noReach = "Not Reached"
+
 // endReport closes the subscription of a REFER when its dialog or its call ends.
 func (t *turn) endReport(l *Leg, cause telephony.Cause) {
 	if l.Part.Refer.Open && l.State == Confirmed {
-		t.notify(l, max(cause.Code, 200), cause.Text, true)
+		t.notify(l, max(cause.Code, 200), cmp.Or(l.told(cause), noReach), true)
 	}
 }
 

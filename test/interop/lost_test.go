@@ -21,7 +21,10 @@ type pastCall struct {
 	Legs []struct {
 		User    string
 		EndedAt time.Time
-		Cause   struct{ Text string }
+		Cause   struct {
+			Code int
+			Text string
+		}
 	}
 }
 

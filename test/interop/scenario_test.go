@@ -118,6 +118,30 @@ func invited(body string, headers ...string) scenario {
 	}
 }
 
+// obeys answers whatever is offered anew, until the far end hangs up.
+var obeys = scenario{
+	`<label id="11"/>`, `<recv request="INVITE" optional="true" next="12"/>`, `<recv request="BYE" next="13"/>`,
+	`<label id="12"/>`, reply("200 OK", plainSDP), `<recv request="ACK" next="11"/>`,
+	`<label id="13"/>`, reply("200 OK", ""),
+}
+
+// holding waits for a request one of whose headers fits, and remembers the far end's tag too.
+func holding(method, header, pattern string) string {
+	return fmt.Sprintf(`<recv request="%s" rrs="true"><action><ereg regexp="tag=([^;>]*)" search_in="hdr" header="From:"
+check_it="true" assign_to="1,2"/><ereg regexp="%s" search_in="hdr" header="%s:" check_it="true" assign_to="3"/></action></recv>
+<Reference variables="1,2,3"/>`, method, pattern, header)
+}
+
+// moved answers that the user is elsewhere.
+func moved(to string) string {
+	return strings.Replace(answerWith("302 Moved Temporarily", ";tag=[pid]-callee", ""), "<sip:[service]@[local_ip]:[local_port]>", "<"+to+">", 1)
+}
+
+// refers asks as the callee to connect the far end with somebody else.
+func refers(to string) string {
+	return strings.Replace(ask("REFER", 1, ""), "\nContact:", "\nRefer-To: <"+to+">\nContact:", 1)
+}
+
 // told waits for a response whose body holds something, or holds nothing.
 func told(status int, body string) string {
 	check := fmt.Sprintf(`regexp="%s" search_in="body" check_it="true"`, body)
