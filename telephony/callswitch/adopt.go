@@ -140,6 +140,10 @@ func (t *turn) stepIn(l *Leg) {
 		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 481, Text: "The call that was to be taken over has ended."})
 		return
 	}
+	if into.Named.EarlyOnly && into.Place && !old.Since.Answered.IsZero() { // RFC 3891 §3
+		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 486, Text: "The call that was to be picked up is answered already."})
+		return
+	}
 	with := t.partner(old)
 	if old.Ours && old.State < Answered {
 		t.pickUp(l)

@@ -128,8 +128,10 @@ func TestReplacesFromAPhone(t *testing.T) {
 	s := newSite(t)
 	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
 	caller, callee := s.talk(a, b)
-	third := c.dial("sip:"+alice.String(), telephony.Header{Name: "Replaces",
-		Value: callee.callID + ";to-tag=" + callee.theirs + ";from-tag=" + callee.mine})
+	named := callee.callID + ";to-tag=" + callee.theirs + ";from-tag=" + callee.mine
+	c.dial("sip:"+alice.String(), telephony.Header{Name: "Replaces", Value: named + ";early-only"})
+	c.reply(486)
+	third := c.dial("sip:"+alice.String(), telephony.Header{Name: "Replaces", Value: named})
 	third.answered()
 	callee.bye()
 	s.until("alice hears carol", func() bool { return s.paths[len(s.paths)-1] == "relay" })
