@@ -146,7 +146,7 @@ type Invite struct {
 	Reliable bool        // provisional responses are to be reliable (RFC 3262)
 	Insists  bool        // the phone wants 100rel (421): we require it
 	RSeq     uint32      // of the last reliable one that was received
-	Weaker   bool        // it was offered once more with less protection
+	Changed  bool        // it was offered once more with other protection
 	Offered  bool        // the server transaction of Theirs brought an offer
 }
 

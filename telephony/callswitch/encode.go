@@ -171,7 +171,7 @@ func codeInvite(c *coder, v *Invite) {
 	flag(c, &v.Reliable)
 	flag(c, &v.Insists)
 	integer(c, &v.RSeq)
-	flag(c, &v.Weaker)
+	flag(c, &v.Changed)
 	flag(c, &v.Offered)
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -135,6 +136,9 @@ func (t *turn) answeredBy(l *Leg, r *signal.Response) {
 			return
 		}
 	}
+	if l.Invite.Changed && l.Session.Security == sdp.DTLS { // it is offered that at once next time
+		t.do(Learn{Way: l.Way, Security: sdp.DTLS})
+	}
 	t.timerAgreed(l, &r.Message)
 	t.connect(l)
 }
@@ -176,12 +180,12 @@ func (t *turn) again(l *Leg, r *signal.Response) bool {
 			return false
 		}
 		l.Timer.MinSE = least
-	case r.Status == 488 && !l.Invite.Weaker:
-		weaker, ok := l.Session.Terms.Weaker(l.Session.Security)
+	case r.Status == 488, r.Status == 415:
+		next, ok := l.Session.Terms.Next(l.Session.Security)
 		if !ok {
 			return false
 		}
-		l.Invite.Weaker, l.Session.Security = true, weaker
+		l.Invite.Changed, l.Session.Security = true, next
 	default:
 		return false
 	}

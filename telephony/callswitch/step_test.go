@@ -429,7 +429,7 @@ func TestSessionIntervals(t *testing.T) {
 	w.finish()
 }
 
-func TestProtectionGivesWayOnce(t *testing.T) {
+func TestProtectionGivesWay(t *testing.T) {
 	w := newWorld(t.Fatalf)
 	tx := w.invite(true)
 	out, k := w.sentTo(2, "INVITE")
@@ -438,8 +438,13 @@ func TestProtectionGivesWayOnce(t *testing.T) {
 	}
 	w.respond(out, 488, nil)
 	out, k = w.sentTo(2, "INVITE")
+	if !bytes.Contains(k.out.Body, []byte("UDP/TLS/RTP/SAVP")) || bytes.Contains(k.out.Body, []byte("a=crypto")) {
+		t.Errorf("after 488 to SDES the offer is\n%s", k.out.Body)
+	}
+	w.respond(out, 415, nil)
+	out, k = w.sentTo(2, "INVITE")
 	if !bytes.Contains(k.out.Body, []byte("RTP/AVP ")) || bytes.Contains(k.out.Body, []byte("a=crypto")) {
-		t.Errorf("after 488 the offer is\n%s", k.out.Body)
+		t.Errorf("after 415 to DTLS the offer is\n%s", k.out.Body)
 	}
 	w.route = func(callswitch.Question) callswitch.Routed { return callswitch.Routed{Refused: &callswitch.Refusal{}} }
 	w.respond(out, 488, nil)

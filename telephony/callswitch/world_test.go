@@ -108,7 +108,8 @@ func targets(n int) []signal.Target {
 }
 
 func local(addr string, port uint16) sdp.Local {
-	return sdp.Local{Addr: netip.MustParseAddr(addr), Audio: sdp.Line{RTP: port, RTCP: port + 1,
+	print := sdp.Fingerprint{Hash: "sha-256", Value: strings.Repeat("AB:", 31) + "AB"}
+	return sdp.Local{Addr: netip.MustParseAddr(addr), Fingerprint: print, Audio: sdp.Line{RTP: port, RTCP: port + 1,
 		Keys: []sdp.Key{{Tag: 1, Suite: "AES_CM_128_HMAC_SHA1_80", Key: account.Secret(strings.Repeat("A", 40))}}}}
 }
 

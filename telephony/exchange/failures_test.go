@@ -126,7 +126,11 @@ func failures() map[string]failing {
 		"no such scheme":  {nil, func(_ *site, a, _ *phone) { a.dial("tel:1") }, 416, telephony.Switch, 416, "tel:1", caller},
 		"no phone":        {nil, func(s *site, a, _ *phone) { s.contacts[carol] = nil; a.dial("sip:" + carol.String()) }, 480, telephony.Switch, 480, "registered", caller},
 		"a lookup failed": {func(c *exchange.Config) { c.Ports.Contacts = lookupFails{} }, asked(func(*signal.Request) {}), 500, telephony.Switch, 500, "away", caller},
-		"SRTP mismatch":   {nil, func(s *site, a, b *phone) { refuses(488, nil)(s, a, b); b.rung().respond(488, nil) }, 488, telephony.Callee, 488, "as told", both},
+		"SRTP mismatch": {nil, func(s *site, a, b *phone) {
+			refuses(488, nil)(s, a, b)
+			b.rung().respond(488, nil)
+			b.rung().respond(488, nil)
+		}, 488, telephony.Callee, 488, "as told", both},
 		"a phone's fault": {nil, refuses(500, nil), 500, telephony.Callee, 500, "as told", both},
 		"a phone's 503":   {nil, refuses(503, nil), 500, telephony.Callee, 503, "as told", both},
 		"a password":      {nil, refuses(401, nil), 480, telephony.Callee, 401, "password", both},

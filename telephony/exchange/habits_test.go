@@ -82,7 +82,7 @@ func TestASettingOfAUserHolds(t *testing.T) {
 	}{
 		{sdp.Required, sdp.SDES, "RTP/SAVP", "RTP/SAVP"},
 		{sdp.Required, sdp.DTLS, "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVPF"},
-		{sdp.Preferred, sdp.SDES, "RTP/AVP", "RTP/SAVP RTP/AVP"},
+		{sdp.Preferred, sdp.SDES, "RTP/AVP", "RTP/SAVP UDP/TLS/RTP/SAVPF RTP/AVP"},
 		{sdp.Preferred, sdp.DTLS, "RTP/AVP", "UDP/TLS/RTP/SAVPF RTP/AVP"},
 		{sdp.Off, sdp.SDES, "RTP/AVP", "RTP/AVP"},
 	} {
@@ -116,9 +116,15 @@ func TestPlainMediaIsRefusedWhereItMustBeEncrypted(t *testing.T) {
 	a, b := s.phone(alice), s.phone(bob)
 	b.offering(sdp.Plain, alice)
 	b.reply(488)
-	// And who is called gets no second, weaker offer.
+	// And who is called gets no weaker offer.
 	a.dial("sip:" + bob.String())
-	b.rung().respond(488, nil)
+	for _, want := range []string{"RTP/SAVP", "UDP/TLS/RTP/SAVPF"} {
+		d := b.rung()
+		if offer, err := sdp.Parse(d.incoming.Body); err != nil || offer.Audio().Profile != want {
+			t.Errorf("%v: it was not offered %s:\n%s", err, want, d.incoming.Body)
+		}
+		d.respond(488, nil)
+	}
 	a.reply(488)
 	s.allEnded(2)
 }

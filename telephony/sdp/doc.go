@@ -7,7 +7,7 @@
 //	the phone offers                        we offer
 //	Parse, Terms.Accepts                    Terms.Security, Side.Offer
 //	Common (codecs for the other side)      Parse, Settle
-//	Side.Answer                             after 488: Terms.Weaker, Side.Offer
+//	Side.Answer                             after 488: Terms.Next, Side.Offer
 //	within a call: Compare first
 //
 // Keys of SDES are told, and believed, only where nobody can listen to the signalling (RFC 4568 §7):

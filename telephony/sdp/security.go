@@ -46,9 +46,15 @@ func (t Terms) Security() Security {
 	return sdes
 }
 
-// Weaker says how to offer again after 488 to an offer with such protection: only Preferred does, and once.
-func (t Terms) Weaker(refused Security) (Security, bool) {
-	if t.Policy == Required || t.Policy == Off || t.Browser || refused == Plain {
+// Next says how to offer once more when an offer with such protection was refused (488, 415): a phone that knows no SDES may
+// know DTLS, which is no weaker. Only Preferred goes on from there, to no protection at all.
+func (t Terms) Next(refused Security) (Security, bool) {
+	switch {
+	case t.Policy == Off, t.Browser, refused == Plain:
+		return "", false
+	case refused == SDES:
+		return DTLS, true
+	case t.Policy == Required:
 		return "", false
 	}
 	return Plain, true

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -30,4 +31,22 @@ func TestDTLSPhoneIsCalled(t *testing.T) {
 			from.hangup()
 		})
 	}
+}
+
+// One that has never called is offered SDES, refuses, and is offered DTLS at once: its first call works, and is protected.
+func TestDTLSPhoneIsCalledFirst(t *testing.T) {
+	f := newCallFloor(t, false)
+	from, to := f.seat(t, model{"linphone", "sdes", ""}, callerTone), f.seat(t, model{"linphone", "dtls", ""}, calleeTone)
+	talk(t, from, to)
+	var offers []string
+	for _, m := range f.messages(to.extension) {
+		if line := audioLine.FindStringSubmatch(m.Text); !m.Inbound && line != nil {
+			offers = append(offers, line[2])
+		}
+	}
+	if len(offers) != 2 || offers[0] != "RTP/SAVP" || !strings.HasPrefix(offers[1], "UDP/TLS/RTP/SAVP") {
+		t.Errorf("it was offered %s", offers)
+	}
+	from.hangup()
+	to.awaitEnd()
 }
