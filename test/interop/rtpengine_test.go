@@ -26,13 +26,13 @@ import (
 const engineFirst, engineLast = 40000, 44999
 
 // rtpengine starts the relay, in user space, and returns where it takes commands.
-func rtpengine(t *testing.T) string {
+func rtpengine(t *testing.T, more ...string) string {
 	t.Helper()
 	dir, control := t.TempDir(), "127.0.0.1:"+freeUDPPort(t)
 	settings := write(t, dir, "rtpengine.conf", "[rtpengine]\n") // instead of Debian's, whose fixed ports only one process can have
-	start(t, dir, "rtpengine", "--config-file="+settings, "--foreground", "--log-stderr", "--log-level=4", "--table=-1", "--num-threads=2",
+	start(t, dir, "rtpengine", append(more, "--config-file="+settings, "--foreground", "--log-stderr", "--log-level=4", "--table=-1", "--num-threads=2",
 		"--interface=127.0.0.1", "--listen-ng="+control, fmt.Sprint("--port-min=", engineFirst), fmt.Sprint("--port-max=", engineLast),
-		"--pidfile="+filepath.Join(dir, "pid"))
+		"--pidfile="+filepath.Join(dir, "pid"))...)
 	nc, err := net.Dial("udp", control)
 	if err != nil {
 		t.Fatal(err)
@@ -49,12 +49,16 @@ func rtpengine(t *testing.T) string {
 }
 
 // side is how the proxy speaks with the gateway.
-type side struct{ transport, flags, profile string }
+type side struct {
+	transport, flags, profile string
+	setup                     string // its role in DTLS when it is called: passive has us begin the handshake
+}
 
 var sides = map[string]side{
-	"RTP":  {"udp", "RTP/AVP", "RTP/AVP"},
-	"SDES": {"tls", "RTP/SAVP DTLS=off", "RTP/SAVP"},
-	"DTLS": {"tls", "UDP/TLS/RTP/SAVP SDES-off", "UDP/TLS/RTP/SAVP"},
+	"RTP":          {"udp", "RTP/AVP", "RTP/AVP", ""},
+	"SDES":         {"tls", "RTP/SAVP DTLS=off", "RTP/SAVP", ""},
+	"DTLS":         {"tls", "UDP/TLS/RTP/SAVP SDES-off", "UDP/TLS/RTP/SAVP", ""},
+	"passive DTLS": {"tls", "UDP/TLS/RTP/SAVP SDES-off", "UDP/TLS/RTP/SAVP", "passive"},
 }
 
 // engineProxy starts Kamailio with rtpengine in front of the gateway. Phones behind it have plain RTP over UDP.
@@ -65,10 +69,14 @@ func engineProxy(t *testing.T, f *callFloor, s side) netip.AddrPort {
 	if s.transport == "tls" {
 		listens, args = "tls", []string{"-A", "WITH_TLS"}
 	}
+	var engine []string
+	if s.setup == "passive" {
+		engine = []string{"--dtls-passive"}
+	}
 	certificate, key := selfSigned(t)
 	return kamailioOf(t, "kamailio-media.cfg", args, "UPSTREAMS_NUMBER", fmt.Sprint(upstream.Port()), "UPSTREAM",
 		fmt.Sprintf("sip:%s;transport=%s", upstream, s.transport), "TRANSPORT", listens,
-		"PROFILE", s.flags, "ENGINE", rtpengine(t), "CERTIFICATE", certificate, "KEY", key)
+		"PROFILE", s.flags, "ENGINE", rtpengine(t, engine...), "CERTIFICATE", certificate, "KEY", key)
 }
 
 // selfSigned writes a certificate that nobody has to believe: the proxy opens the connection.
@@ -114,17 +122,24 @@ func TestPhonesBehindRTPEngine(t *testing.T) {
 				holds(t, to, from)
 				to.hangup()
 				from.awaitEnd()
-				f.passedThrough(t, proxy, s.profile, from.extension, "INVITE", "BYE")
+				f.passedThrough(t, proxy, s.profile, "", from.extension, "INVITE", "BYE")
 			})
 			t.Run("a phone behind it is called", func(t *testing.T) {
 				t.Parallel()
 				from, to := f.seat(t, direct, callerTone), f.seatAt(t, proxy, baresip, calleeTone)
+				offered := strings.TrimPrefix(s.profile, "UDP/TLS/") // a phone that has not called yet is offered SDES over TLS
+				if s.setup != "" {
+					to.dial(from.uri())
+					from.awaitRing()
+					to.hangup()
+					from.awaitEnd()
+					offered = s.profile
+				}
 				talk(t, from, to)
 				presses(t, from, to, "19#")
 				to.hangup()
 				from.awaitEnd()
-				// A phone that has not called yet is offered SDES over TLS.
-				f.passedThrough(t, proxy, strings.TrimPrefix(s.profile, "UDP/TLS/"), to.extension, "ACK")
+				f.passedThrough(t, proxy, offered, s.setup, to.extension, "ACK")
 			})
 		})
 	}
@@ -137,10 +152,10 @@ var (
 )
 
 // passedThrough checks the messages between the gateway and a phone behind the proxy: every description that came is
-// rtpengine's, and each of the methods was sent within a dialog, to the proxy first.
-func (f *callFloor) passedThrough(t *testing.T, proxy netip.AddrPort, profile, extension string, methods ...string) {
+// rtpengine's, one has that role in DTLS, and each of the methods was sent within a dialog, to the proxy first.
+func (f *callFloor) passedThrough(t *testing.T, proxy netip.AddrPort, profile, setup, extension string, methods ...string) {
 	t.Helper()
-	described, routed := 0, map[string]bool{}
+	described, inRole, routed := 0, setup == "", map[string]bool{}
 	for _, m := range f.messages(extension) {
 		method, _, _ := strings.Cut(m.Text, " ")
 		if !m.Inbound && method != "SIP/2.0" && inDialog.MatchString(m.Text) {
@@ -154,12 +169,16 @@ func (f *callFloor) passedThrough(t *testing.T, proxy netip.AddrPort, profile, e
 			continue
 		}
 		described++
+		inRole = inRole || strings.Contains(m.Text, "a=setup:"+setup)
 		if port, _ := strconv.Atoi(line[1]); port < engineFirst || port > engineLast || !strings.HasPrefix(line[2], profile) {
 			t.Errorf("no description of rtpengine's:\n%s", m.Text)
 		}
 	}
 	if described == 0 {
 		t.Errorf("%s has described nothing", extension)
+	}
+	if !inRole {
+		t.Errorf("never did it say a=setup:%s", setup)
 	}
 	for _, method := range methods {
 		if !routed[method] {
