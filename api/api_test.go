@@ -235,7 +235,8 @@ func objects() []object {
 		all = append(all,
 			object{call, "GET", path, "", access.ReadCalls, false, one},
 			object{call, "DELETE", path, "", access.HangUp, false, one},
-			object{call, "POST", path + "/transfer", `{"leg":1,"to":"201"}`, access.TransferCall, false, one})
+			object{call, "POST", path + "/transfer", `{"leg":1,"to":"201"}`, access.TransferCall, false, one},
+			object{call, "POST", path + "/conference", `{"leg":1,"with":"call_x"}`, access.TransferCall, false, one})
 	}
 	for verb, request := range map[access.Verb][3]string{
 		access.ReadMembers:   {"GET", "/v1/members", ""},

@@ -9,13 +9,15 @@ import (
 	"demarc/telephony"
 )
 
-// Calls knows an account's calls, those that last included, ends them, and transfers for phones that cannot.
+// Calls knows an account's calls, those that last included, ends them, and transfers and joins them for phones that cannot.
 type Calls interface {
 	Calls(ctx context.Context, id account.ID, f telephony.CallFilter) (page []telephony.CallRecord, next string, err error)
 	Call(ctx context.Context, id account.ID, call telephony.CallID) (telephony.CallRecord, error)
 	Hangup(ctx context.Context, id account.ID, call telephony.CallID) error
 	// Transfer connects whoever talks with a leg with somebody else, and ends the leg when that was answered.
 	Transfer(ctx context.Context, id account.ID, call telephony.CallID, leg int, to telephony.AoR) error
+	// Conference has whoever talks with a leg join another call of the leg's user, and ends the leg.
+	Conference(ctx context.Context, id account.ID, call telephony.CallID, leg int, with telephony.CallID) error
 }
 
 type callsInput struct {
@@ -42,6 +44,14 @@ type transferInput struct {
 	Body   struct {
 		Leg int    `json:"leg" minimum:"1" maximum:"255" doc:"The leg of who transfers: whoever talks with it is transferred"`
 		To  string `json:"to" minLength:"1" maxLength:"300" doc:"Extension or user@domain"`
+	}
+}
+
+type conferenceInput struct {
+	CallID string `path:"callId" maxLength:"200"`
+	Body   struct {
+		Leg  int    `json:"leg" minimum:"1" maximum:"255" doc:"The leg of who is in both calls: whoever talks with it joins the other call"`
+		With string `json:"with" minLength:"1" maxLength:"200" doc:"Id of the other call, which becomes the conference"`
 	}
 }
 
@@ -100,6 +110,8 @@ func (s *server) callRoutes() {
 	handle(s, route("DELETE", "/v1/calls/{callId}", "hang-up", "Hang up a call that lasts", "Calls", 204, "session"), s.hangUp)
 	handle(s, route("POST", "/v1/calls/{callId}/transfer", "transfer", "Transfer a call for a phone that cannot", "Calls", 202, "session"),
 		s.transfer)
+	handle(s, route("POST", "/v1/calls/{callId}/conference", "conference", "Make one call of two for a phone that cannot", "Calls", 202,
+		"session"), s.conference)
 }
 
 func (s *server) calls(ctx context.Context, in *callsInput) (*callsOutput, error) {
@@ -167,6 +179,14 @@ func (s *server) transfer(ctx context.Context, in *transferInput) (*struct{}, er
 		return nil, err
 	}
 	return nil, s.Calls.Transfer(ctx, p.Account, telephony.CallID(in.CallID), in.Body.Leg, to)
+}
+
+func (s *server) conference(ctx context.Context, in *conferenceInput) (*struct{}, error) {
+	p, _, err := s.may(ctx, access.TransferCall)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Calls.Conference(ctx, p.Account, telephony.CallID(in.CallID), in.Body.Leg, telephony.CallID(in.Body.With))
 }
 
 func describeCall(c telephony.CallRecord) callBody {

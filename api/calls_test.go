@@ -42,6 +42,14 @@ func (w *world) Transfer(_ context.Context, id account.ID, call telephony.CallID
 	return w.fail
 }
 
+func (w *world) Conference(_ context.Context, id account.ID, call telephony.CallID, leg int, with telephony.CallID) error {
+	if w.callOf(id).ID != call {
+		return telephony.ErrNoCall
+	}
+	w.did("conference %s %s leg %d with %s", id, call, leg, with)
+	return w.fail
+}
+
 func (w *world) callOf(id account.ID) telephony.CallRecord {
 	ann := telephony.AoR{User: "200", Domain: "one.example"}
 	return telephony.CallRecord{
@@ -77,6 +85,13 @@ func TestCalls(t *testing.T) {
 		t.Errorf("did %s", got)
 	}
 	op.want(op.do("account acc_one", "POST", "/v1/calls/call_one/transfer", `{"leg":0,"to":"201"}`), 422, "invalid")
+	op.want(op.do("account acc_one", "POST", "/v1/calls/call_one/conference", `{"leg":1,"with":"call_x"}`), 202, "")
+	if got := w.acts[len(w.acts)-1]; got != "conference acc_one call_one leg 1 with call_x" {
+		t.Errorf("did %s", got)
+	}
+	op.want(op.do("account acc_one", "POST", "/v1/calls/call_one/conference", `{"leg":1,"with":""}`), 422, "invalid")
+	w.fail = telephony.ErrNotInBoth
+	op.want(op.do("account acc_one", "POST", "/v1/calls/call_one/conference", `{"leg":1,"with":"call_x"}`), 409, "not_in_both")
 	w.fail = telephony.ErrNoLeg
 	op.want(op.do("account acc_one", "POST", "/v1/calls/call_one/transfer", `{"leg":2,"to":"201"}`), 409, "no_leg")
 	w.fail = telephony.ErrCallAway

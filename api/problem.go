@@ -93,6 +93,7 @@ func plain() []translation {
 		{telephony.ErrCallCursor, http.StatusUnprocessableEntity, "invalid"},
 		{telephony.ErrCallAway, http.StatusConflict, "other_node"},
 		{telephony.ErrNoLeg, http.StatusConflict, "no_leg"},
+		{telephony.ErrNotInBoth, http.StatusConflict, "not_in_both"},
 		{provisioning.ErrConflict, http.StatusConflict, "conflict"},
 		{provisioning.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 		{provisioning.ErrMassLoss, http.StatusConflict, "mass_loss"},

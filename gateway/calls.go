@@ -35,6 +35,16 @@ func (c calls) Transfer(ctx context.Context, id account.ID, call telephony.CallI
 	return c.g.telephony.exchange.Transfer(id, call, leg, to)
 }
 
+// Conference makes one call of two of this node. How it goes on is seen in the other call.
+func (c calls) Conference(ctx context.Context, id account.ID, call telephony.CallID, leg int, with telephony.CallID) error {
+	for _, one := range []telephony.CallID{call, with} {
+		if err := c.here(ctx, id, one); err != nil {
+			return err
+		}
+	}
+	return c.g.telephony.exchange.Conference(id, call, leg, with)
+}
+
 // here fails for a call that has ended, or that another node has.
 func (c calls) here(ctx context.Context, id account.ID, call telephony.CallID) error {
 	found, err := c.Call(ctx, id, call)

@@ -87,6 +87,7 @@ type CallFilter struct {
 var (
 	ErrNoCall     = errors.New("there is no such call, or it has ended")
 	ErrNoLeg      = errors.New("the call has no such leg that talks with exactly one other: look at its legs")
+	ErrNotInBoth  = errors.New("who has that leg does not talk in the other call: name the leg of who is in both")
 	ErrCallAway   = errors.New("another node has the call: ask there")
 	ErrCallCursor = errors.New("the cursor is not one that a page of calls gave: begin with the first page")
 )

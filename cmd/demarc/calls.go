@@ -254,3 +254,23 @@ func (c *transferCmd) Run(ctx context.Context, r *root, _ io.Writer) error {
 	}
 	return op.call(ctx, "POST", "/v1/calls/"+url.PathEscape(c.ID)+"/transfer", map[string]any{"leg": c.Leg, "to": c.To}, nil)
 }
+
+type conferenceCmd struct {
+	onAccount
+	ID   string `arg:"" name:"CALL" help:"Id of one call, from \"demarc calls --live\"."`
+	Leg  int    `arg:"" name:"LEG" help:"The leg of who is in both calls, from \"demarc call CALL\": whoever talks with it joins the other call."`
+	With string `arg:"" name:"WITH" help:"Id of the other call, which becomes the conference."`
+}
+
+func (conferenceCmd) Help() string {
+	return "Has whoever talks with a leg join another call of the leg's user, where all then hear each other. The leg itself is hung up: its user is " +
+		"in the other call already. CALL may be on hold, WITH should not be."
+}
+
+func (c *conferenceCmd) Run(ctx context.Context, r *root, _ io.Writer) error {
+	op, err := c.operator(r)
+	if err != nil {
+		return err
+	}
+	return op.call(ctx, "POST", "/v1/calls/"+url.PathEscape(c.ID)+"/conference", map[string]any{"leg": c.Leg, "with": c.With}, nil)
+}

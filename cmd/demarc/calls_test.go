@@ -17,6 +17,7 @@ import (
 type history struct {
 	hungUp      telephony.CallID
 	transferred string
+	joined      string
 }
 
 func (h *history) Calls(_ context.Context, _ account.ID, f telephony.CallFilter) ([]telephony.CallRecord, string, error) {
@@ -40,6 +41,11 @@ func (h *history) Hangup(_ context.Context, _ account.ID, id telephony.CallID) e
 
 func (h *history) Transfer(_ context.Context, _ account.ID, id telephony.CallID, leg int, to telephony.AoR) error {
 	h.transferred = fmt.Sprint(id, " ", leg, " ", to)
+	return nil
+}
+
+func (h *history) Conference(_ context.Context, _ account.ID, id telephony.CallID, leg int, with telephony.CallID) error {
+	h.joined = fmt.Sprint(id, " ", leg, " ", with)
 	return nil
 }
 
@@ -84,6 +90,9 @@ func TestCalls(t *testing.T) {
 	}
 	if err := (&transferCmd{ID: "call_3", Leg: 2, To: "1003@pbx.test"}).Run(t.Context(), r, nil); err != nil || h.transferred != "call_3 2 1003@pbx.test" {
 		t.Errorf("%v %s", err, h.transferred)
+	}
+	if err := (&conferenceCmd{ID: "call_3", Leg: 1, With: "call_2"}).Run(t.Context(), r, nil); err != nil || h.joined != "call_3 1 call_2" {
+		t.Errorf("%v %s", err, h.joined)
 	}
 	if err := (&hangupCmd{ID: "call_3"}).Run(t.Context(), r, nil); err != nil || h.hungUp != "call_3" {
 		t.Errorf("%v %s", err, h.hungUp)

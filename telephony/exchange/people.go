@@ -195,19 +195,53 @@ func talksWithOne(record *telephony.CallRecord, leg int) bool {
 	return there && talking == 2
 }
 
-// Merge has whoever talks with a leg of one call join another call of the same person: in the place of that person's leg
-// there (attended transfer), or as well (conference).
-func (x *Exchange) Merge(id account.ID, call telephony.CallID, leg int, into telephony.CallID, there int, conference bool) error {
+// Conference has whoever talks with a leg join another call of that leg's user, where all then hear each other; the leg itself
+// is hung up, for its user is in the other call already. It is telephony.ErrNoCall when this node has not both calls,
+// telephony.ErrNoLeg when the leg does not talk with exactly one other, and telephony.ErrNotInBoth when its user does not talk
+// in the other call.
+func (x *Exchange) Conference(id account.ID, call telephony.CallID, leg int, with telephony.CallID) error {
 	r, err := x.call(id, call)
 	if err != nil {
 		return err
 	}
-	if _, err := x.call(id, into); err != nil {
+	other, err := x.call(id, with)
+	if err != nil {
 		return err
 	}
-	fact := callswitch.Merge{Leg: leg, Into: callswitch.Into{Call: into, Leg: there, Place: !conference}}
+	record, into := r.record.Load(), other.record.Load()
+	if record == nil || !talksWithOne(record, leg) {
+		return telephony.ErrNoLeg
+	}
+	there := legOf(into, userOf(record, leg))
+	if there == 0 || r == other {
+		return telephony.ErrNotInBoth
+	}
+	fact := callswitch.Merge{Leg: leg, Into: callswitch.Into{Call: with, Leg: there}}
 	r.worker.post(item{to: r, event: callswitch.Event{Fact: fact}})
 	return nil
+}
+
+// userOf returns whose leg it is.
+func userOf(record *telephony.CallRecord, leg int) telephony.AoR {
+	for i := range record.Legs {
+		if record.Legs[i].Leg == leg {
+			return record.Legs[i].AoR
+		}
+	}
+	return telephony.AoR{}
+}
+
+// legOf returns the leg of a user who talks in a call, or 0.
+func legOf(record *telephony.CallRecord, user telephony.AoR) int {
+	if record == nil || user.IsZero() {
+		return 0
+	}
+	for i := range record.Legs {
+		if l := &record.Legs[i]; l.AoR == user && !l.AnsweredAt.IsZero() && l.EndedAt.IsZero() {
+			return l.Leg
+		}
+	}
+	return 0
 }
 
 // Dialogs returns the dialogs of a user as watchers see them (RFC 4235): one for each call.

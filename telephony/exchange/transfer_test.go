@@ -159,7 +159,19 @@ func TestConferenceOfThree(t *testing.T) {
 		}
 		return two != ""
 	})
-	if err := s.x.Merge(acme, two, 1, one, 1, true); err != nil {
+	for want, err := range map[error]error{
+		telephony.ErrNoCall:    s.x.Conference("acc_other", two, 1, one),
+		telephony.ErrNoLeg:     s.x.Conference(acme, two, 3, one),
+		telephony.ErrNotInBoth: s.x.Conference(acme, two, 2, one), // carol is in one alone
+	} {
+		if !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	if err := s.x.Conference(acme, two, 1, two); !errors.Is(err, telephony.ErrNotInBoth) {
+		t.Errorf("with itself: %v", err)
+	}
+	if err := s.x.Conference(acme, two, 1, one); err != nil {
 		t.Fatal(err)
 	}
 	mine.bye()

@@ -35,6 +35,7 @@ type system struct {
 	gateway *gateway.Gateway
 	admin   *admin
 	caFile  string
+	dataDir string
 	ids     map[string]string // user id by extension
 	process *process          // instead of gateway, where that is a process of its own
 }
@@ -94,7 +95,7 @@ func newGatewayOf(t *testing.T, users string, change ...func(*config.Config)) *s
 			t.Errorf("the gateway does not stop well: %v", err)
 		}
 	})
-	s := &system{t: t, gateway: g, admin: newAdmin(t, g.URL(), g.CAPEM()), ids: map[string]string{}}
+	s := &system{t: t, gateway: g, admin: newAdmin(t, g.URL(), g.CAPEM()), dataDir: c.DataDir, ids: map[string]string{}}
 	s.caFile = write(t, dir, "ca.pem", string(g.CAPEM()))
 	return s
 }
