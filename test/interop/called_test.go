@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A phone that can do nothing but DTLS is called after it has called, by one that does it too and by one that does not.
@@ -31,6 +32,27 @@ func TestDTLSPhoneIsCalled(t *testing.T) {
 			from.hangup()
 		})
 	}
+}
+
+// baresip 1.0.0 that knows DTLS alone and has never called answers SDES with a fingerprint and no key. That call fails, and
+// from then on it is offered what it knows.
+func TestDTLSPhoneIsCalledAgain(t *testing.T) {
+	f := newCallFloor(t, false)
+	from, to := f.seat(t, model{"linphone", "sdes", ""}, callerTone), f.seat(t, model{"baresip", "dtls", ""}, calleeTone)
+	from.dial(to.uri())
+	to.awaitRing()
+	to.answer()
+	if c := f.callOf(t, from.extension); c.Cause.Code != 488 || c.AnsweredAt != (time.Time{}) {
+		t.Errorf("the first call: %+v", c)
+	}
+	to.awaitEnd()
+	from.dial(to.uri())
+	to.caller.(*barephone).await("CALL_INCOMING", 2)
+	to.answer()
+	from.awaitTalk(1)
+	hears(t, "the caller", from, calleeTone)
+	hears(t, "the callee", to, callerTone)
+	from.hangup()
 }
 
 // One that has never called is offered SDES, refuses, and is offered DTLS at once: its first call works, and is protected.
