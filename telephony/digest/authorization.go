@@ -41,12 +41,12 @@ func ParseAuthorization(value string) (Response, error) {
 		return Response{}, fmt.Errorf("%w: the scheme is not Digest", ErrMalformed)
 	}
 	var list parameters
+	var p parameter
 	for {
-		p, err := s.parameter()
-		if err != nil {
+		if err := s.parameter(&p); err != nil {
 			return Response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
-		if !list.add(p) {
+		if !list.add(&p) {
 			return Response{}, fmt.Errorf("%w: %s stands twice", ErrMalformed, p.name)
 		}
 		if list.count > maxParameters {

@@ -76,11 +76,11 @@ type parameters struct {
 }
 
 // add reports whether the parameter is the first of its name.
-func (l *parameters) add(p parameter) bool {
+func (l *parameters) add(p *parameter) bool {
 	l.count++
 	if n := nameOf(p.name); n != unknown {
 		again := l.has(n)
-		l.known[n] = p
+		l.known[n] = *p
 		return !again
 	}
 	for _, other := range l.others {
@@ -97,33 +97,38 @@ func (l *parameters) has(n name) bool { return l.known[n].name != "" }
 // scanner walks over a header value; it never goes back, so that its cost is linear.
 type scanner struct{ rest string }
 
-func (s *scanner) parameter() (parameter, error) {
-	p := parameter{name: s.token()}
+// parameter reads the next one.
+func (s *scanner) parameter(p *parameter) error {
+	*p = parameter{name: s.token()}
 	s.skipSpace()
 	if p.name == "" || !s.accept('=') {
-		return p, errors.New("a parameter is not name=value")
+		return errors.New("a parameter is not name=value")
 	}
 	s.skipSpace()
 	if !s.accept('"') {
 		if p.value = s.token(); p.value == "" {
-			return p, fmt.Errorf("%s has no value", p.name)
+			return fmt.Errorf("%s has no value", p.name)
 		}
-		return p, nil
+		return nil
 	}
 	p.quoted = true
 	var ok bool
 	if p.value, p.escaped, ok = s.quoted(); !ok {
-		return p, fmt.Errorf("%s has a bad quoted string", p.name)
+		return fmt.Errorf("%s has a bad quoted string", p.name)
 	}
-	return p, nil
+	return nil
 }
 
 // quoted reads up to the closing quote and takes escapes away (RFC 3261 §25.1 quoted-string).
 func (s *scanner) quoted() (value string, escaped, ok bool) {
 	var b strings.Builder
 	plain := 0
-	for plain < len(s.rest) && quotable(s.rest[plain]) {
+	for plain < len(s.rest) && quotable[s.rest[plain]] {
 		plain++
+	}
+	if plain < len(s.rest) && s.rest[plain] == '"' { // nearly always
+		value, s.rest = s.rest[:plain], s.rest[plain+1:]
+		return value, false, true
 	}
 	for i := plain; i < len(s.rest); i++ {
 		switch c := s.rest[i]; {
@@ -153,8 +158,13 @@ func (s *scanner) quoted() (value string, escaped, ok bool) {
 	return "", false, false
 }
 
-// quotable reports whether c stands for itself in a quoted string: nearly all do.
-func quotable(c byte) bool { return c >= ' ' && c != '"' && c != '\\' && c != 0x7f }
+// quotable says of each byte whether it stands for itself in a quoted string: nearly all do.
+var quotable = func() (set [256]bool) {
+	for c := range set {
+		set[c] = c >= ' ' && c != '"' && c != '\\' && c != 0x7f
+	}
+	return set
+}()
 
 func (s *scanner) token() string {
 	i := 0
