@@ -23,14 +23,14 @@ func (s *shard) fromMemory(j *job) (a answer) {
 		}
 	}()
 	before := s.locations.of(j.req.To)
-	decision, ok := s.consider(before, j.req, &j.who)
+	now := s.r.now()
+	decision, ok := s.consider(s.state(before, j), j, now)
 	switch {
 	case !ok:
 		return answer{j, j.who.reply, j.who.outcome}
 	case decision.Reply.Status != 200, decision.Outcome == Fetched, decision.Outcome == Retransmission:
 		return answer{j, decision.Reply, decision.Outcome}
 	}
-	now := s.r.now()
 	if !withinCommitted(before, decision.Bindings, now) {
 		return answer{j, s.r.unavailable(), StoreAway}
 	}

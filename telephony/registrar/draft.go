@@ -3,6 +3,7 @@ package registrar
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"demarc/telephony"
 )
@@ -15,7 +16,10 @@ type draft struct {
 }
 
 // drafted is what becomes of one AoR's bindings.
-type drafted struct{ before, after []Binding }
+type drafted struct {
+	before, after []Binding
+	short         bool // it has one, of which only time has changed
+}
 
 func (s *shard) newDraft() *draft {
 	return &draft{shard: s}
@@ -42,8 +46,19 @@ func (d *draft) set(aor telephony.AoR, before, after []Binding) {
 	if !ok {
 		of.before = before
 	}
-	of.after = after
+	of.after, of.short = after, false
 	d.bindings[aor] = of
+}
+
+// prolong is set for what the short way has decided.
+func (d *draft) prolong(aor telephony.AoR, before, after []Binding) {
+	of, ok := d.bindings[aor]
+	d.set(aor, before, after)
+	if !ok || of.short {
+		of = d.bindings[aor]
+		of.short = true
+		d.bindings[aor] = of
+	}
 }
 
 // batch is the difference to what is saved, one entry per key.
@@ -150,7 +165,15 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 		}
 	}()
 	before := d.of(j.req.To)
-	decision, ok := s.consider(before, j.req, &j.who)
+	now := s.r.now()
+	state := s.state(before, j)
+	if !j.who.replayed {
+		if decision, ok := state.refreshes(&s.r.rules, j.req, now); ok {
+			d.prolong(j.req.To, before, decision.Bindings)
+			return answer{j, decision.Reply, decision.Outcome}
+		}
+	}
+	decision, ok := s.consider(state, j, now)
 	if !ok {
 		return answer{j, j.who.reply, j.who.outcome}
 	}
@@ -163,11 +186,15 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 	return answer{j, decision.Reply, decision.Outcome}
 }
 
+// state is what stands for a job's AoR.
+func (s *shard) state(bindings []Binding, j *job) State {
+	return State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Bindings: bindings}
+}
+
 // consider decides one job, unless it is a replay that is no retransmission.
-func (s *shard) consider(bindings []Binding, req *Request, who *identity) (Decision, bool) {
-	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: bindings}
-	if who.replayed && !Retransmitted(state, req) {
+func (s *shard) consider(state State, j *job, now time.Time) (Decision, bool) {
+	if j.who.replayed && !Retransmitted(state, j.req) {
 		return Decision{}, false
 	}
-	return Decide(s.r.rules, state, req, s.r.now()), true
+	return Decide(s.r.rules, state, j.req, now), true
 }

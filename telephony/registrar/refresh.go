@@ -20,6 +20,19 @@ func refresh(rules *Rules, s *State, req *Request, now time.Time) (until time.Ti
 	return until, !until.Before(old.Expires) // else it has to be looked at earlier than was planned
 }
 
+// refreshes decides by the short way, if that can be.
+func (s *State) refreshes(rules *Rules, req *Request, now time.Time) (d Decision, ok bool) {
+	until, ok := refresh(rules, s, req, now)
+	if !ok {
+		return Decision{}, false
+	}
+	b := s.Bindings[0]
+	b.CSeq, b.RefreshedAt, b.Expires = req.CSeq, now, until
+	d = Decision{Bindings: []Binding{b}, Outcome: Refreshed}
+	d.Reply = refreshed(rules, req, &d.Bindings[0], now, Reply{})
+	return d, true
+}
+
 // refreshed writes the 200 to that into a reply that is empty. The binding is as it is from now on.
 func refreshed(rules *Rules, req *Request, b *Binding, now time.Time, reply Reply) Reply {
 	reply.Status, reply.Date = 200, now

@@ -244,7 +244,11 @@ func (s *shard) apply(d *draft) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for aor, of := range d.bindings {
-		s.put(aor, of.before, of.after)
+		if of.short {
+			s.locations.prolong(&of.after[0])
+		} else {
+			s.put(aor, of.before, of.after)
+		}
 	}
 }
 
