@@ -208,12 +208,13 @@ func (x *Exchange) Conference(id account.ID, call telephony.CallID, leg int, wit
 	if err != nil {
 		return err
 	}
-	record, into := r.record.Load(), other.record.Load()
-	if record == nil || !talksWithOne(record, leg) {
+	record, ok := r.seen.get()
+	if !ok || !talksWithOne(&record, leg) {
 		return telephony.ErrNoLeg
 	}
-	there := legOf(into, userOf(record, leg))
-	if there == 0 || r == other {
+	into, ok := other.seen.get()
+	there := legOf(&into, userOf(&record, leg))
+	if !ok || there == 0 || r == other {
 		return telephony.ErrNotInBoth
 	}
 	fact := callswitch.Merge{Leg: leg, Into: callswitch.Into{Call: with, Leg: there}}
@@ -233,7 +234,7 @@ func userOf(record *telephony.CallRecord, leg int) telephony.AoR {
 
 // legOf returns the leg of a user who talks in a call, or 0.
 func legOf(record *telephony.CallRecord, user telephony.AoR) int {
-	if record == nil || user.IsZero() {
+	if user.IsZero() {
 		return 0
 	}
 	for i := range record.Legs {
