@@ -22,11 +22,18 @@ func (k kept) empty() bool { return k.first == nil }
 
 // text returns what is kept, which nobody writes to any more.
 func (k kept) text() string {
+	if k.first != nil && *k.first < 0x80 { // nearly always
+		return unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(k.first), 1)), int(*k.first))
+	}
+	return k.long()
+}
+
+func (k kept) long() string {
 	if k.first == nil {
 		return ""
 	}
-	length, at := uint64(*k.first&0x7f), 1
-	for last := *k.first; last >= 0x80; at++ {
+	length, at := uint64(0), 0
+	for last := byte(0x80); last >= 0x80; at++ {
 		last = *(*byte)(unsafe.Add(unsafe.Pointer(k.first), at))
 		length |= uint64(last&0x7f) << (7 * at)
 	}

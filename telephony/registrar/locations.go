@@ -47,7 +47,7 @@ func (l *locations) slots(aor telephony.AoR) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for n := l.slab.first(uint32(l.hash(aor))); n != 0; {
 			following := l.slab.after(n)
-			if l.aor(&l.slab.at(n).value) == aor && !yield(n) {
+			if l.owns(aor, &l.slab.at(n).value) && !yield(n) {
 				return
 			}
 			n = following

@@ -36,7 +36,7 @@ func drawBinding(t *rapid.T, aor telephony.AoR, key string) Binding {
 		Expires: refreshed.Add(time.Duration(rapid.Uint32().Draw(t, "lasts")) * time.Second), Row: rapid.Int64().Draw(t, "row"),
 	}
 	if rapid.Bool().Draw(t, "plain") {
-		b.Contact, b.Q, b.RegID = "sips:"+aor.User+"0@h", 1000, 0
+		b.Contact, b.Q, b.RegID = rapid.SampledFrom([]string{"sips:", ""}).Draw(t, "scheme")+aor.User+"0@h", 1000, 0
 	}
 	if rapid.Bool().Draw(t, "usual") { // what contactKey makes of contact and instance
 		b.Key = contactKey(Contact{URI: b.Contact, Instance: b.Instance, RegID: b.RegID}, rapid.Bool().Draw(t, "outbound"))

@@ -199,6 +199,23 @@ func (l *locations) aor(p *packed) telephony.AoR {
 	return telephony.AoR{User: user, Domain: l.commons.at(p.common).domain}
 }
 
+// owns reports whether a binding is the AoR's.
+func (l *locations) owns(aor telephony.AoR, p *packed) bool {
+	r := reader{p.text.text()}
+	flags, length := r.byte(), r.number()
+	if length != uint64(len(aor.User)) || l.commons.at(p.common).domain != aor.Domain {
+		return false
+	}
+	switch {
+	case flags&hasUser != 0:
+		return r.take(int(length)) == aor.User
+	case flags&hasContact != 0:
+		return l.aor(p).User == aor.User
+	}
+	r.number() // the length of the key
+	return strings.HasPrefix(afterScheme(r.text()[len(uriKey):]), aor.User)
+}
+
 // afterScheme returns a URI from where its user stands, if it names one.
 func afterScheme(uri string) string { return uri[strings.IndexByte(uri, ':')+1:] }
 
@@ -236,7 +253,15 @@ func (r *reader) take(n int) string {
 	return s
 }
 
-func (r *reader) number() (n uint64) {
+func (r *reader) number() uint64 {
+	if b := r.rest[0]; b < 0x80 { // nearly always
+		r.rest = r.rest[1:]
+		return uint64(b)
+	}
+	return r.large()
+}
+
+func (r *reader) large() (n uint64) {
 	for shift := 0; ; shift += 7 {
 		b := r.byte()
 		n |= uint64(b&0x7f) << shift
