@@ -30,16 +30,7 @@ func TestAKilledNodesConnectionsEndWithItsLease(t *testing.T) {
 	if got := a.reach("1001"); !strings.Contains(got, "at node node-b did not answer") {
 		t.Errorf("while nobody knows: %s", got)
 	}
-	began, said := time.Now(), ""
-	for end := began.Add(3 * patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if said = a.reach("1001"); strings.Contains(said, "no phone of 1001 is connected") {
-			break
-		}
-	}
-	if !strings.Contains(said, "no phone of 1001 is connected") {
-		t.Fatalf("%v after its node was killed: %s", time.Since(began).Round(time.Second), said)
-	}
-	t.Logf("node-a says so %v after node-b was killed", time.Since(began).Round(100*time.Millisecond))
+	a.awaitLeaseEnd("1001")
 	if !strings.Contains(a.said.String(), "a node is silent") {
 		t.Error("the log of node-a does not name it")
 	}
@@ -55,4 +46,45 @@ func TestAKilledNodesConnectionsEndWithItsLease(t *testing.T) {
 	again := newWatcher(t, "tcp", b.tcp, "1001", "desk")
 	again.register()
 	a.awaitReach("1001", "at node node-b answered 200")
+}
+
+// A node stands still for longer than its lease, and its phone's connection outlives that: it is told as gone, and as registered again
+// when the node goes on.
+func TestANodeThatStoodStillHasItsPhonesAgain(t *testing.T) {
+	t.Parallel()
+	shipped, database := program(t), storetest.PostgreSQLURL(t)
+	a := newNode(t, shipped, "node-a", database, nil)
+	a.start()
+	b := newNode(t, shipped, "node-b", database, a)
+	b.start()
+	desk := newWatcher(t, "tcp", b.tcp, "1001", "desk")
+	desk.register()
+	a.awaitReach("1001", "at node node-b answered 200")
+	pause := func(by syscall.Signal) {
+		if err := b.cmd.Process.Signal(by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause(syscall.SIGSTOP)
+	defer pause(syscall.SIGCONT)
+	a.awaitLeaseEnd("1001")
+	pause(syscall.SIGCONT)
+	a.awaitReach("1001", "at node node-b answered 200")
+	if caller := newWatcher(t, "tcp", a.tcp, "1002", "caller"); caller.call("1001") != 486 {
+		t.Error("a call does not reach the phone")
+	}
+}
+
+// awaitLeaseEnd waits until the node says that no phone of a user is connected, because the lease of another node is over.
+func (n *node) awaitLeaseEnd(user string) {
+	n.t.Helper()
+	began, said := time.Now(), ""
+	for time.Since(began) < 3*patience {
+		if said = n.reach(user); strings.Contains(said, "no phone of "+user+" is connected") {
+			n.t.Logf("the node says so after %v", time.Since(began).Round(100*time.Millisecond))
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	n.t.Fatalf("after %v: %s", time.Since(began).Round(time.Second), said)
 }
