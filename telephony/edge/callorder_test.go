@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,12 +17,15 @@ import (
 
 // order refuses every event that comes before what it belongs to, and counts the pairs that came in order.
 type order struct {
+	mu     sync.Mutex // who has to be asked for comes from other goroutines
 	open   map[signal.TxID]bool
 	pairs  atomic.Int64
 	broken atomic.Int64
 }
 
 func (o *order) take(ev signal.Event) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	switch ev := ev.(type) {
 	case *signal.Request:
 		o.open[ev.Tx] = true
