@@ -26,9 +26,11 @@ type barephone struct {
 	events []bareEvent
 }
 
-// bareEvent is one event of ctrl_tcp.
+// bareEvent is one event of ctrl_tcp, or what a command has answered.
 type bareEvent struct {
 	Event     bool
+	Response  bool
+	Data      string // of a response
 	Type      string
 	PeerURI   string
 	Direction string
@@ -101,7 +103,7 @@ func (b *barephone) listen() {
 			return
 		}
 		var e bareEvent
-		if json.Unmarshal(message[:n], &e) == nil && e.Event {
+		if json.Unmarshal(message[:n], &e) == nil && (e.Event || e.Response) {
 			b.mu.Lock()
 			b.events = append(b.events, e)
 			b.mu.Unlock()
@@ -146,7 +148,27 @@ func (b *barephone) await(kind string, n int) {
 	})
 }
 
-func (b *barephone) awaitRegistered()    { b.t.Helper(); b.await("REGISTER_OK", 1) }
+// awaitRegistered asks until baresip says that it is: it may have registered before anybody listened.
+func (b *barephone) awaitRegistered() {
+	b.t.Helper()
+	asked := 0
+	eventually(b.t, "baresip is registered", func() (bool, any) {
+		b.mu.Lock()
+		answers, last := 0, ""
+		for _, e := range b.events {
+			if e.Response && strings.Contains(e.Data, "User Agents") {
+				answers, last = answers+1, e.Data
+			}
+		}
+		b.mu.Unlock()
+		if answers == asked {
+			asked++
+			b.do("reginfo", "")
+		}
+		return strings.Contains(last, "OK"), last
+	})
+}
+
 func (b *barephone) dial(uri string)     { b.t.Helper(); b.do("dial", uri) }
 func (b *barephone) awaitRing()          { b.t.Helper(); b.await("CALL_INCOMING", 1) }
 func (b *barephone) awaitTalk(calls int) { b.t.Helper(); b.await("CALL_ESTABLISHED", calls) }

@@ -25,6 +25,7 @@ func (f *callFloor) callOf(t *testing.T, caller string) (found pastCall) {
 // A phone that answers 302 sends the call on as its user, who stands in Referred-By, and may go only where his account
 // reaches: nobody's address, and those of other domains, give the caller 404 and history the reason.
 func TestPhoneThatForwards(t *testing.T) {
+	t.Parallel()
 	f := newCallFloor(t, false)
 	t.Run("to a colleague", func(t *testing.T) {
 		t.Parallel()
@@ -60,6 +61,7 @@ func TestPhoneThatForwards(t *testing.T) {
 // A colleague takes a call over by an INVITE with Replaces, while it rings and after it was answered. Who does not prove who
 // he is, names a dialog that is none, or comes too late, does not, and the call goes on.
 func TestPickingUp(t *testing.T) {
+	t.Parallel()
 	f := newCallFloor(t, false)
 	takes := func(named string) scenario {
 		return steps(invited(plainSDP, "Replaces: "+named), answered, scenario{pause(300)}, leaves(3))

@@ -86,6 +86,7 @@ func hidden(t *testing.T, gateway string, phones map[string]leg) {
 // Three phones, each at an address of its own, see nothing of each other when one transfers, with and without asking first,
 // and when all three confer.
 func TestNothingInsideLeaksAmongThree(t *testing.T) {
+	t.Parallel()
 	f := newCallFloor(t, false)
 	gateway := f.system.sip("udp").String()
 	calls := steps(invited(plainSDP), answered, obeys)

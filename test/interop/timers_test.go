@@ -9,6 +9,7 @@ import (
 // Session timers (RFC 4028) with phones that ask for short ones: we refresh by re-INVITE, or by UPDATE where the phone knows
 // it; the phone does; or it does not, and both ends are hung up with a cause.
 func TestSessionTimers(t *testing.T) {
+	t.Parallel()
 	f := newCallFloor(t, false)
 	agrees := func(seconds int, by string, more ...string) scenario {
 		return scenario{asked("INVITE"), response("180 Ringing", ""), answerWith("200 OK", ";tag=[pid]-callee", plainSDP,
@@ -19,21 +20,21 @@ func TestSessionTimers(t *testing.T) {
 		if method == "UPDATE" {
 			body = ""
 		}
-		s := scenario{holding(method, "Session-Expires", "^ *8;refresher=uac"),
-			answerWith("200 OK", "", body, "Supported: timer", "Session-Expires: 8;refresher=uac")}
+		s := scenario{holding(method, "Session-Expires", "^ *6;refresher=uac"),
+			answerWith("200 OK", "", body, "Supported: timer", "Session-Expires: 6;refresher=uac")}
 		if method == "INVITE" {
 			s = append(s, asked("ACK"))
 		}
 		return s
 	}
-	// The phone has 20 of its 30 seconds at first: refreshes take it further than that.
+	// The phone has 12 of its 18 seconds at first: refreshes take it further than that.
 	refreshes := func(method string) (s scenario) {
 		for n := range 3 {
 			body := plainSDP
 			if method == "UPDATE" {
 				body = ""
 			}
-			s = append(s, pause(8000), strings.Replace(ask(method, n+1, body), "\nContact:",
+			s = append(s, pause(5000), strings.Replace(ask(method, n+1, body), "\nContact:",
 				"\nSupported: timer\nSession-Expires: 90;refresher=uac\nContact:", 1), maybe(100),
 				`<recv response="200" rrs="true"><action><ereg regexp="^ *90;refresher=uac" search_in="hdr" header="Session-Expires:"
 check_it="true" assign_to="3"/></action></recv><Reference variables="3"/>`)
@@ -53,17 +54,17 @@ check_it="true" assign_to="3"/><ereg regexp="timer" search_in="hdr" header="Requ
 		code           int // of the call's cause in history
 	}{
 		"refreshed by us with re-INVITE": {steps(invited(plainSDP), answered, obeys),
-			steps(agrees(8, "uac"), refreshed("INVITE"), refreshed("INVITE"), scenario{ask("BYE", 1, ""), got(200)}), 200},
+			steps(agrees(6, "uac"), refreshed("INVITE"), refreshed("INVITE"), scenario{ask("BYE", 1, ""), got(200)}), 200},
 		"refreshed by us with UPDATE": {steps(invited(plainSDP), answered, obeys),
-			steps(agrees(8, "uac", "Allow: INVITE, ACK, BYE, CANCEL, UPDATE"), refreshed("UPDATE"), refreshed("UPDATE"),
+			steps(agrees(6, "uac", "Allow: INVITE, ACK, BYE, CANCEL, UPDATE"), refreshed("UPDATE"), refreshed("UPDATE"),
 				scenario{ask("BYE", 1, ""), got(200)}), 200},
 		"refreshed by the phone with re-INVITE": {steps(invited(plainSDP), answered, obeys),
-			steps(agrees(30, "uas"), refreshes("INVITE"), scenario{ask("BYE", 9, ""), got(200)}), 200},
+			steps(agrees(18, "uas"), refreshes("INVITE"), scenario{ask("BYE", 9, ""), got(200)}), 200},
 		"refreshed by the phone with UPDATE": {steps(invited(plainSDP), answered, obeys),
-			steps(agrees(30, "uas"), refreshes("UPDATE"), scenario{ask("BYE", 9, ""), got(200)}), 200},
+			steps(agrees(18, "uas"), refreshes("UPDATE"), scenario{ask("BYE", 9, ""), got(200)}), 200},
 		"not refreshed": {steps(invited(plainSDP), answered, hungUp), steps(agrees(6, "uas"), hungUp), 408},
 		"a refresh that the phone does not know the call of": {steps(invited(plainSDP), answered, scenario{holding("BYE", "Reason",
-			"cause=481"), reply("200 OK", "")}), steps(agrees(8, "uac"), scenario{asked("INVITE"),
+			"cause=481"), reply("200 OK", "")}), steps(agrees(6, "uac"), scenario{asked("INVITE"),
 			answerWith("481 No Such Call", "", ""), asked("ACK")}), 481},
 		"what the caller asks for": {steps(asksFor("90;refresher=uac"), scenario{maybe(180), promised, ack(2, ""), pause(300)}, leaves(3)),
 			steps(answers, left), 200},
