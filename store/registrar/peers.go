@@ -13,6 +13,7 @@ type Peers struct {
 	*Store
 	hint *store.Hint
 	news chan struct{}
+	poll time.Duration
 }
 
 var _ registrar.Feed = (*Peers)(nil)
@@ -22,7 +23,7 @@ const pollFeed = time.Second
 
 // NewPeers returns a feed; Run carries its hints.
 func NewPeers(s *Store) *Peers {
-	return &Peers{Store: s, hint: store.NewHint(s.db, "demarc_registration"), news: make(chan struct{}, 1)}
+	return &Peers{Store: s, hint: store.NewHint(s.db, "demarc_registration"), news: make(chan struct{}, 1), poll: pollFeed}
 }
 
 // Run carries hints until the context ends.
@@ -41,7 +42,7 @@ func (p *Peers) Wake() { p.hint.Wake() }
 
 // Wait returns at a hint, after a while, or when the context has ended.
 func (p *Peers) Wait(ctx context.Context) {
-	pause := time.NewTimer(pollFeed)
+	pause := time.NewTimer(p.poll)
 	defer pause.Stop()
 	select {
 	case <-ctx.Done():

@@ -300,15 +300,16 @@ func TestWebSocketDeadlines(t *testing.T) {
 
 // While the peer answers our pings, it is idle for as long as it likes.
 func TestWebSocketPongsKeepItOpen(t *testing.T) {
-	r := start(t, &fake{}, edge.Limits{Idle: 300 * time.Millisecond, Ping: 50 * time.Millisecond})
+	const idle = 2 * time.Second
+	r := start(t, &fake{}, edge.Limits{Idle: idle, Ping: idle / 20})
 	ws := r.web("ws")
 	sendWeb(t, ws, websocket.MessageText, message("OPTIONS", "WS", "1"))
 	if _, _, err := receive(t, ws); err != nil {
 		t.Fatal(err)
 	}
-	quiet, cancel := context.WithTimeout(t.Context(), time.Second)
+	quiet, cancel := context.WithTimeout(t.Context(), 2*idle)
 	defer cancel()
-	if _, _, err := ws.Read(quiet); !errors.Is(err, context.DeadlineExceeded) { // answers pings meanwhile
+	if _, _, err := ws.Read(quiet); quiet.Err() == nil { // answers pings meanwhile, and closes the connection itself in the end
 		t.Errorf("closed: %v", err)
 	}
 }
