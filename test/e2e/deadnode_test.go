@@ -5,19 +5,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"demarc/store/storetest"
 )
 
 // A node is killed and stays away. Within its lease and a moment the other one says that the phones which were connected to it are
 // not reachable, or asleep, and why; who calls one of them then is told so at once. A phone over UDP stays.
 func TestAKilledNodesConnectionsEndWithItsLease(t *testing.T) {
 	t.Parallel()
-	shipped, database := program(t), storetest.PostgreSQLURL(t)
-	a := newNode(t, shipped, "node-a", database, nil)
-	a.start()
-	b := newNode(t, shipped, "node-b", database, a)
-	b.start()
+	a, b := twoNodes(t)
 	desk := newWatcher(t, "tcp", b.tcp, "1001", "desk")
 	desk.register()
 	far := newWatcher(t, "udp", b.udp, "1002", "far")
@@ -52,11 +46,7 @@ func TestAKilledNodesConnectionsEndWithItsLease(t *testing.T) {
 // when the node goes on.
 func TestANodeThatStoodStillHasItsPhonesAgain(t *testing.T) {
 	t.Parallel()
-	shipped, database := program(t), storetest.PostgreSQLURL(t)
-	a := newNode(t, shipped, "node-a", database, nil)
-	a.start()
-	b := newNode(t, shipped, "node-b", database, a)
-	b.start()
+	a, b := twoNodes(t)
 	desk := newWatcher(t, "tcp", b.tcp, "1001", "desk")
 	desk.register()
 	a.awaitReach("1001", "at node node-b answered 200")

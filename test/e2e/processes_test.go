@@ -284,16 +284,23 @@ func (w *watcher) expects(words ...string) {
 	}
 }
 
+// twoNodes starts two processes on one PostgreSQL, the second with the keyset and the authority of the first.
+func twoNodes(t *testing.T) (a, b *node) {
+	t.Helper()
+	shipped, database := program(t), storetest.PostgreSQLURL(t)
+	a = newNode(t, shipped, "node-a", database, nil)
+	a.start()
+	b = newNode(t, shipped, "node-b", database, a)
+	b.start()
+	return a, b
+}
+
 // Two processes on one PostgreSQL, with the keyset and the authority of the first: what is asked at one reaches phones of
 // the other, and each knows at once who registers at the other. One is killed: its phones come back at the other, and what
 // is left of it ends when it is there again.
 func TestTwoProcessesAreOneInstallation(t *testing.T) {
 	t.Parallel()
-	shipped, database := program(t), storetest.PostgreSQLURL(t)
-	a := newNode(t, shipped, "node-a", database, nil)
-	a.start()
-	b := newNode(t, shipped, "node-b", database, a)
-	b.start()
+	a, b := twoNodes(t)
 
 	desk := newWatcher(t, "tcp", b.tcp, "1001", "desk")
 	desk.register()
