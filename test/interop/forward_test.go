@@ -58,6 +58,24 @@ func TestPhoneThatForwards(t *testing.T) {
 	}
 }
 
+// Two who forward to each other are rung in turn until it was enough, and the caller is told.
+func TestPhonesThatForwardToEachOther(t *testing.T) {
+	t.Parallel()
+	f := newCallFloor(t, false)
+	one, other, caller := f.person(), f.person(), f.person()
+	moves := func(calls int, who, to string) *program {
+		return f.sippCalleeOf(t, calls, "127.0.0.1", who, scenario{asked("INVITE"), moved("sip:" + to + "@" + domain), asked("ACK")})
+	}
+	there, back := moves(6, one, other), moves(5, other, one)
+	from := f.sippRun(t, steps(invited(plainSDP), scenario{maybe(180), got(482), ackBack(2, 4)}), caller, one, freeUDPPort(t))
+	ends(t, "the caller", from)
+	ends(t, "who is called", there)
+	ends(t, "whom he forwards to", back)
+	if c := f.callOf(t, caller); c.Cause.Code != 482 || !strings.Contains(c.Cause.Text, "forwarded too often") || len(c.Legs) != 12 {
+		t.Errorf("history: %+v", c)
+	}
+}
+
 // A colleague takes a call over by an INVITE with Replaces, while it rings and after it was answered. Who does not prove who
 // he is, names a dialog that is none, or comes too late, does not, and the call goes on.
 func TestPickingUp(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -163,12 +164,18 @@ func (f *callFloor) sippRun(t *testing.T, s scenario, extension, callee, port st
 	return f.sippRunAt(t, "127.0.0.1", s, extension, callee, port)
 }
 
-// sippRunAt does that at another address of this host. What it sends and gets is in messages.log.
+// sippRunAt does that at another address of this host.
 func (f *callFloor) sippRunAt(t *testing.T, address string, s scenario, extension, callee, port string) *program {
+	t.Helper()
+	return f.sippTimes(t, 1, address, s, extension, callee, port)
+}
+
+// sippTimes does that for so many calls. What it sends and gets is in messages.log.
+func (f *callFloor) sippTimes(t *testing.T, calls int, address string, s scenario, extension, callee, port string) *program {
 	t.Helper()
 	dir := t.TempDir()
 	path := write(t, dir, "scenario.xml", s.text())
-	args := []string{f.system.sip("udp").String(), "-sf", path, "-m", "1", "-t", "u1", "-i", address, "-p", port, "-s", extension,
+	args := []string{f.system.sip("udp").String(), "-sf", path, "-m", strconv.Itoa(calls), "-t", "u1", "-i", address, "-p", port, "-s", extension,
 		"-au", extension, "-ap", theirPassword, "-key", "domain", domain, "-key", "callee", callee, "-nostdin", "-aa",
 		"-trace_err", "-trace_msg", "-message_file", filepath.Join(dir, "messages.log"), "-timeout", "60s", "-timeout_error"}
 	return start(t, dir, "sipp", args...)
@@ -182,11 +189,17 @@ func (f *callFloor) sippCallee(t *testing.T, extension string, s scenario) *prog
 
 func (f *callFloor) sippCalleeAt(t *testing.T, address, extension string, s scenario) *program {
 	t.Helper()
+	return f.sippCalleeOf(t, 1, address, extension, s)
+}
+
+// sippCalleeOf waits for so many calls, one after the other or at once.
+func (f *callFloor) sippCalleeOf(t *testing.T, calls int, address, extension string, s scenario) *program {
+	t.Helper()
 	port := freePortAt(t, address)
 	if err := sippAt(t, net.JoinHostPort(address, port), "register.xml", f.system.sip("udp"), extension, domain, theirPassword); err != nil {
 		t.Fatalf("sipp does not register: %v", err)
 	}
-	return f.sippRunAt(t, address, s, extension, "", port)
+	return f.sippTimes(t, calls, address, s, extension, "", port)
 }
 
 // sippCaller calls somebody with a scenario.

@@ -4,13 +4,22 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"demarc/internal/config"
 )
 
-// Session timers (RFC 4028) with phones that ask for short ones: we refresh by re-INVITE, or by UPDATE where the phone knows
-// it; the phone does; or it does not, and both ends are hung up with a cause.
+// refreshedAfter waits for a message with a Session-Expires.
+func refreshedAfter(message, expires string) string {
+	return fmt.Sprintf(`<recv %s><action><ereg regexp="^ *%s" search_in="hdr" header="Session-Expires:" check_it="true" assign_to="3"/>
+</action></recv><Reference variables="3"/>`, message, expires)
+}
+
+// Session timers (RFC 4028) with phones that ask for short ones: we refresh either side by re-INVITE, or by UPDATE where
+// the phone knows it; the phone does; or it does not, and both ends are hung up with a cause.
 func TestSessionTimers(t *testing.T) {
 	t.Parallel()
-	f := newCallFloor(t, false)
+	f := newCallFloor(t, false, func(c *config.Config) { c.Telephony.Media.Timeout = time.Hour }) // sipp sends no sound
 	agrees := func(seconds int, by string, more ...string) scenario {
 		return scenario{asked("INVITE"), response("180 Ringing", ""), answerWith("200 OK", ";tag=[pid]-callee", plainSDP,
 			append(more, "Supported: timer", "Require: timer", fmt.Sprintf("Session-Expires: %d;refresher=%s", seconds, by))...), asked("ACK")}
@@ -36,8 +45,7 @@ func TestSessionTimers(t *testing.T) {
 			}
 			s = append(s, pause(5000), strings.Replace(ask(method, n+1, body), "\nContact:",
 				"\nSupported: timer\nSession-Expires: 90;refresher=uac\nContact:", 1), maybe(100),
-				`<recv response="200" rrs="true"><action><ereg regexp="^ *90;refresher=uac" search_in="hdr" header="Session-Expires:"
-check_it="true" assign_to="3"/></action></recv><Reference variables="3"/>`)
+				refreshedAfter(`response="200" rrs="true"`, "90;refresher=uac"))
 			if method == "INVITE" {
 				s = append(s, strings.Replace(once(ask("ACK", n+1, "")), "retrans=\"500\"", "", 1))
 			}
@@ -67,6 +75,10 @@ check_it="true" assign_to="3"/><ereg regexp="timer" search_in="hdr" header="Requ
 			"cause=481"), reply("200 OK", "")}), steps(agrees(6, "uac"), scenario{asked("INVITE"),
 			answerWith("481 No Such Call", "", ""), asked("ACK")}), 481},
 		"what the caller asks for": {steps(asksFor("90;refresher=uac"), scenario{maybe(180), promised, ack(2, ""), pause(300)}, leaves(3)),
+			steps(answers, left), 200},
+		"the caller's side refreshed by us": {steps(asksFor("90;refresher=uas"), scenario{maybe(180),
+			refreshedAfter(`response="200" rrs="true"`, "90;refresher=uas"), ack(2, ""), refreshedAfter(`request="INVITE"`, "90;refresher=uac"),
+			answerWith("200 OK", "", plainSDP, "Supported: timer", "Session-Expires: 90;refresher=uac"), `<recv request="ACK"/>`}, leaves(3)),
 			steps(answers, left), 200},
 	} {
 		t.Run(name, func(t *testing.T) {
