@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
@@ -14,6 +15,7 @@ import (
 // phone is one phone on its own flow: it keeps the dialogs that a test needs.
 type phone struct {
 	site     *site
+	account  account.ID
 	aor      telephony.AoR
 	flow     telephony.Flow
 	codecs   []sdp.Codec
@@ -45,7 +47,7 @@ func (s *site) phone(aor telephony.AoR, codecs ...string) *phone {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	flows++
-	p := &phone{site: s, aor: aor, flow: telephony.Flow{ID: flows, Listener: "tls", Transport: telephony.TLS,
+	p := &phone{site: s, account: acme, aor: aor, flow: telephony.Flow{ID: flows, Listener: "tls", Transport: telephony.TLS,
 		Remote: netip.MustParseAddrPort("192.0.2." + strconv.Itoa(int(flows%250)+1) + ":5061")}}
 	if len(codecs) == 0 {
 		codecs = []string{"opus", "PCMA"}
@@ -115,7 +117,7 @@ func (d *dialog) send(method string, body []byte, headers ...telephony.Header) s
 }
 
 func (d *dialog) request(tx signal.TxID, method string, body []byte, headers []telephony.Header) *signal.Request {
-	r := &signal.Request{Tx: tx, Method: method, URI: d.target, Hops: 70, Way: d.p.way(), Account: acme, User: d.p.aor, Secure: true,
+	r := &signal.Request{Tx: tx, Method: method, URI: d.target, Hops: 70, Way: d.p.way(), Account: d.p.account, User: d.p.aor, Secure: true,
 		Message: signal.Message{CallID: d.callID, From: d.from + ";tag=" + d.mine, To: d.to, FromTag: d.mine, ToTag: d.theirs, CSeq: d.seq,
 			Contact: "sip:" + d.p.aor.User + "@" + d.p.flow.Remote.String(), Headers: headers}}
 	r.Headers = append(r.Headers, telephony.Header{Name: "Allow", Value: "INVITE, ACK, BYE, UPDATE, INFO"})
