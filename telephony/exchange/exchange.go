@@ -81,7 +81,7 @@ type running struct {
 // New returns an exchange. Start begins its work.
 func New(cfg Config) *Exchange {
 	x := &Exchange{cfg: cfg, ports: cfg.Ports, tokens: newTokens(cfg.Key), log: cmp.Or(cfg.Logger, slog.Default()), now: cfg.Now,
-		told: rate.NewLimiter(toldPerSecond, toldAtOnce)}
+		habits: newHabits(), told: rate.NewLimiter(toldPerSecond, toldAtOnce)}
 	x.cfg.Limits = cfg.Limits.withDefaults()
 	if x.now == nil {
 		x.now = time.Now

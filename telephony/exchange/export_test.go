@@ -10,7 +10,10 @@ import (
 // Memory is what an exchange knows of phones.
 type Memory struct{ habits }
 
-// MaxHabits is how many phones each half holds.
+// NewMemory returns one that knows nobody.
+func NewMemory() *Memory { return &Memory{newHabits()} }
+
+// MaxHabits is how many phones are remembered at most.
 const MaxHabits = maxHabits
 
 // Learn keeps how a phone has offered.
@@ -20,4 +23,4 @@ func (h *Memory) Learn(w signal.Way, s sdp.Security) { h.learn("acc", w, s, time
 func (h *Memory) Of(w signal.Way) sdp.Security { return h.of("acc", w) }
 
 // Len counts the phones.
-func (h *Memory) Len() int { return len(h.fresh) + len(h.old) }
+func (h *Memory) Len() int { return h.known.Len() }

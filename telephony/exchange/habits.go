@@ -7,20 +7,23 @@ import (
 	"time"
 
 	"demarc/internal/account"
+	"demarc/internal/bounded"
 	"demarc/telephony"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
 // habits remember how phones protect the media of the calls that they begin, so that they are called in the same way: one
-// that knows nothing but DTLS would refuse all else. They live in memory, in a new and an old half: what was not used for
-// long is forgotten. What changes is kept in the store behind the calls' back, from where the other nodes take it, and this
-// one after a restart. The zero value is ready.
+// that knows nothing but DTLS would refuse all else. They live in memory, where what was not used for long is forgotten. What
+// changes is kept in the store behind the calls' back, from where the other nodes take it, and this one after a restart.
 type habits struct {
-	mu         sync.Mutex
-	fresh, old map[device]habit
-	unkept     map[device]habit // for the store
+	known *bounded.Map[device, habit]
+
+	mu     sync.Mutex
+	unkept map[device]habit // for the store
 }
+
+func newHabits() habits { return habits{known: bounded.NewMap[device, habit](maxHabits)} }
 
 // device is one phone of a user, by its instance or else by its Contact.
 type device struct {
@@ -35,7 +38,7 @@ type habit struct {
 }
 
 const (
-	maxHabits   = 25_000         // that each half holds: 10 MB at most in all
+	maxHabits   = 50_000         // 10 MB at most
 	habitAge    = 24 * time.Hour // after which the store is told again of one that has not changed
 	habitTurn   = 5 * time.Second
 	habitClocks = time.Minute // that the clocks of nodes may differ
@@ -55,11 +58,11 @@ func (h *habits) learn(id account.ID, w signal.Way, s sdp.Security, now time.Tim
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if known, ok := h.find(d); ok && known.security == s && now.Sub(known.seen) < habitAge {
+	if known, ok := h.known.Find(d); ok && known.security == s && now.Sub(known.seen) < habitAge {
 		return
 	}
 	fresh := habit{s, now.UTC().Truncate(time.Millisecond)}
-	h.keep(d, fresh)
+	h.known.Set(d, fresh)
 	if h.unkept == nil {
 		h.unkept = make(map[device]habit)
 	}
@@ -74,30 +77,8 @@ func (h *habits) of(id account.ID, w signal.Way) sdp.Security {
 	if !ok {
 		return ""
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	known, _ := h.find(d)
+	known, _ := h.known.Find(d)
 	return known.security
-}
-
-// find returns what is known of a phone, and marks it used.
-func (h *habits) find(d device) (habit, bool) {
-	if known, ok := h.fresh[d]; ok {
-		return known, true
-	}
-	known, ok := h.old[d]
-	if ok {
-		h.keep(d, known)
-	}
-	return known, ok
-}
-
-func (h *habits) keep(d device, known habit) {
-	if _, there := h.fresh[d]; h.fresh == nil || !there && len(h.fresh) >= maxHabits {
-		h.old, h.fresh = h.fresh, make(map[device]habit)
-	}
-	h.fresh[d] = known
-	delete(h.old, d)
 }
 
 // take returns what the store is to be told.
@@ -117,12 +98,8 @@ func (h *habits) merge(all []telephony.MediaHabit, again bool) {
 	defer h.mu.Unlock()
 	for _, m := range all {
 		d, told := device{m.Account, m.AoR, m.Device}, habit{sdp.Security(m.Security), m.SeenAt}
-		known, ok := h.fresh[d]
-		if !ok {
-			known = h.old[d]
-		}
-		if known.seen.Before(told.seen) {
-			h.keep(d, told)
+		if known, _ := h.known.Find(d); known.seen.Before(told.seen) {
+			h.known.Set(d, told)
 		}
 		if _, newer := h.unkept[d]; again && !newer {
 			if h.unkept == nil {

@@ -185,18 +185,18 @@ func TestHabitsOutliveTheProcess(t *testing.T) {
 
 // TestHabitsAreBounded has more phones call than are remembered: the newest are.
 func TestHabitsAreBounded(t *testing.T) {
-	var h exchange.Memory
+	h := exchange.NewMemory()
 	way := func(n int) signal.Way { return signal.Way{AoR: bob, Instance: strconv.Itoa(n)} }
-	for n := range 4 * exchange.MaxHabits {
+	for n := range 2 * exchange.MaxHabits {
 		h.Learn(way(n), sdp.DTLS)
 		if h.Of(way(0)) != sdp.DTLS {
 			t.Fatal("a phone that is used all the time was forgotten")
 		}
 	}
-	if got := h.Len(); got > 2*exchange.MaxHabits {
+	if got := h.Len(); got > exchange.MaxHabits {
 		t.Errorf("%d phones are remembered", got)
 	}
-	if h.Of(way(4*exchange.MaxHabits-1)) != sdp.DTLS || h.Of(way(1)) != "" {
+	if h.Of(way(2*exchange.MaxHabits-1)) != sdp.DTLS || h.Of(way(1)) != "" {
 		t.Error("the wrong ones are remembered")
 	}
 	h.Learn(signal.Way{AoR: bob}, sdp.DTLS)

@@ -5,72 +5,59 @@ import (
 	"sync"
 	"time"
 
-	"demarc/internal/account"
+	"demarc/internal/bounded"
 	"demarc/telephony"
 )
 
 // departure is the last phone that was registered from an address and is not any more.
 type departure struct {
-	account account.ID
 	change  telephony.RegistrationChange
 	several bool      // phones of several users were there: nobody can tell whose it is
 	told    time.Time // when a fault was last put down to it
 }
 
 const (
-	maxDepartures = 1 << 13          // addresses, twice
+	maxDepartures = 1 << 14          // addresses
 	faultPause    = 10 * time.Minute // between two faults of one address that are told
 	departedFor   = 24 * time.Hour   // that long a fault is put down to it
 )
 
-// departures remembers, in two maps that take turns, who was last registered from an address.
+// departures remember who was last registered from an address.
 type departures struct {
-	mu                sync.Mutex
-	current, previous map[netip.Addr]departure
+	by *bounded.Map[netip.Addr, departure]
+}
+
+func newDepartures() departures {
+	return departures{bounded.NewMap[netip.Addr, departure](maxDepartures)}
 }
 
 // note takes in that bindings have ended.
-func (d *departures) note(changes []telephony.RegistrationChange) {
+func (d departures) note(changes []telephony.RegistrationChange) {
 	for _, c := range changes {
 		at, err := netip.ParseAddrPort(c.Remote)
 		if !c.Kind.OfBinding() || c.Kind == telephony.BindingRegistered || c.Kind == telephony.PushMalformed || err != nil {
 			continue
 		}
-		d.mu.Lock()
-		before, known := d.find(at.Addr())
-		now := departure{account: c.Account, change: c, told: before.told}
-		now.several = known && (before.several || before.change.AoR != c.AoR)
-		d.put(at.Addr(), now)
-		d.mu.Unlock()
+		d.by.Update(at.Addr(), func(before departure, known bool) departure {
+			return departure{change: c, told: before.told, several: known && (before.several || before.change.AoR != c.AoR)}
+		})
 	}
-}
-
-func (d *departures) find(a netip.Addr) (departure, bool) {
-	if found, ok := d.current[a]; ok {
-		return found, true
-	}
-	found, ok := d.previous[a]
-	return found, ok
-}
-
-func (d *departures) put(a netip.Addr, of departure) {
-	if d.current == nil || len(d.current) >= maxDepartures {
-		d.current, d.previous = make(map[netip.Addr]departure), d.current
-	}
-	d.current[a] = of
 }
 
 // suspect returns the phone that a fault from an address is to be put down to, at most once in a while.
-func (d *departures) suspect(a netip.Addr, now time.Time) (telephony.RegistrationChange, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	found, ok := d.find(a)
-	if !ok || found.several || now.Sub(found.change.At) > departedFor || now.Sub(found.told) < faultPause {
-		return telephony.RegistrationChange{}, false
+func (d departures) suspect(a netip.Addr, now time.Time) (was telephony.RegistrationChange, ok bool) {
+	if _, known := d.by.Find(a); !known { // strangers leave nothing here
+		return was, false
 	}
-	found.told = now
-	d.put(a, found)
-	return found.change, true
+	d.by.Update(a, func(last departure, _ bool) departure {
+		if last.several || now.Sub(last.change.At) > departedFor || now.Sub(last.told) < faultPause {
+			return last
+		}
+		was, ok = last.change, true
+		last.told = now
+		return last
+	})
+	return was, ok
 }
 
 // HandshakeFailed tells the timeline of a user that a TLS handshake failed. Nobody has said who they are by then: it is put

@@ -102,6 +102,7 @@ func New(c Config) *Registrar {
 		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
 		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, log: c.Log, seed: maphash.MakeSeed(),
 		volatile: c.Volatile, feed: c.Feed, leases: c.Leases, changed: c.Changed, gathers: c.Gathers, prober: c.Prober, probeEvery: c.ProbeEvery,
+		departed: newDepartures(),
 		verifier: digest.NewVerifier(digest.Config{
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),
