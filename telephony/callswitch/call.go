@@ -157,6 +157,7 @@ type Session struct {
 	Terms   sdp.Terms
 	Side    sdp.Side
 	Offer   *sdp.Description // of the phone, not answered yet
+	Offered *sdp.Description // ours, not answered yet, or nil: it can be read in Side.Last, as after Decode
 	Wrote   [2][]byte        // Side.Theirs and Offer, as they came
 	Holds   bool             // the phone has put us on hold
 	Borrows bool             // it was asked for another codec than its own, for music or mixing

@@ -19,11 +19,11 @@ func (t *turn) offer(l *Leg, aim Aim, codecs []sdp.Codec) ([]byte, error) {
 	if l.Session.Side.Local.Video.RTP != 0 {
 		o.Video = t.videoFor(l)
 	}
-	body, err := l.Session.Side.Offer(o)
+	body, says, err := l.Session.Side.Offer(o)
 	if err != nil {
 		return nil, err
 	}
-	l.Session.Side.Last, l.Session.State, l.Session.Was, l.Session.Aim = body, state, l.Session.Aim, aim
+	l.Session.Side.Last, l.Session.Offered, l.Session.State, l.Session.Was, l.Session.Aim = body, says, state, l.Session.Aim, aim
 	return body, nil
 }
 
@@ -51,7 +51,15 @@ func (t *turn) received(l *Leg, body []byte) *Refusal {
 // completed keeps what the phone wrote in an offer and answer that is done.
 func (l *Leg) completed(theirs *sdp.Description, body []byte) {
 	l.Session.Side.Theirs, l.Session.Wrote[0] = theirs, body
-	l.Session.Offer, l.Session.Wrote[1] = nil, nil
+	l.Session.Offer, l.Session.Wrote[1], l.Session.Offered = nil, nil, nil
+}
+
+// offered is what we offered last: as it was written, or else as it reads.
+func (l *Leg) offered() (*sdp.Description, error) {
+	if l.Session.Offered != nil {
+		return l.Session.Offered, nil
+	}
+	return sdp.Parse(l.Session.Side.Last)
 }
 
 // theirs is what the phone wrote last.
@@ -128,7 +136,7 @@ func (t *turn) settled(l *Leg, body []byte) *Refusal {
 	if err != nil {
 		return refusal(488, l.side(), err.Error())
 	}
-	ours, err := sdp.Parse(l.Session.Side.Last)
+	ours, err := l.offered()
 	if err != nil {
 		return refusal(500, telephony.Switch, err.Error())
 	}
@@ -154,7 +162,7 @@ func (t *turn) agree(l *Leg, agreed sdp.Agreed) {
 // offerRefused goes back to what was agreed before.
 func (t *turn) offerRefused(l *Leg) {
 	l.Session.State, _ = NextOffer(l.Session.State, OfferRefused)
-	l.Session.Offer, l.Session.Wrote[1] = nil, nil
+	l.Session.Offer, l.Session.Wrote[1], l.Session.Offered = nil, nil, nil
 }
 
 // codecsFor are the codecs to offer to a phone that is called: those of who waits for it, the one in use first.

@@ -327,7 +327,7 @@ func (w *world) invite(offer bool) signal.TxID {
 		w.servers[tx].offerLess = true
 	}
 	if w.plain {
-		r.Body, _ = f.side.Offer(sdp.Offering{Security: sdp.Plain, Direction: sdp.SendRecv, Codecs: sdp.Passed()})
+		r.Body, _, _ = f.side.Offer(sdp.Offering{Security: sdp.Plain, Direction: sdp.SendRecv, Codecs: sdp.Passed()})
 	}
 	if w.requires != "" {
 		r.Headers = append(r.Headers, telephony.Header{Name: "Require", Value: w.requires})
@@ -340,7 +340,7 @@ func (w *world) invite(offer bool) signal.TxID {
 }
 
 func (f *far) offer(d sdp.Direction) []byte {
-	body, err := f.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: d, Codecs: sdp.Passed()})
+	body, _, err := f.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: d, Codecs: sdp.Passed()})
 	if err != nil {
 		panic(err)
 	}

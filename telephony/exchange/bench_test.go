@@ -81,7 +81,7 @@ func BenchmarkCall(b *testing.B) {
 	l := &line{hung: make(chan struct{}, 1), way: signal.Way{Flow: flow(2, "192.0.2.2:5060"), AoR: bob},
 		caller: signal.Way{Flow: flow(1, "192.0.2.1:5060"), AoR: alice}}
 	caller := sdp.Side{Local: local(netip.MustParseAddr("192.0.2.1"), 4000), Session: 1}
-	l.offer, _ = caller.Offer(sdp.Offering{Security: sdp.Plain, Codecs: sdp.Passed()})
+	l.offer, _, _ = caller.Offer(sdp.Offering{Security: sdp.Plain, Codecs: sdp.Passed()})
 	offer, _ := sdp.Parse(l.offer)
 	callee := sdp.Side{Local: local(netip.MustParseAddr("192.0.2.2"), 4100), Session: 1}
 	l.answer, _, _ = callee.Answer(sdp.Terms{}, offer, sdp.Wanted{})

@@ -29,7 +29,7 @@ type failing struct {
 // raw sends an INVITE that a test has changed.
 func (p *phone) raw(change func(*signal.Request)) *dialog {
 	d := p.newDialog("sip:" + bob.String())
-	body, err := d.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: sdp.SendRecv, Codecs: p.codecs})
+	body, _, err := d.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: sdp.SendRecv, Codecs: p.codecs})
 	if err != nil {
 		p.site.t.Fatal(err)
 	}

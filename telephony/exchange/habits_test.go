@@ -20,7 +20,7 @@ import (
 func (p *phone) offering(s sdp.Security, to telephony.AoR) *dialog {
 	p.site.t.Helper()
 	d := p.newDialog("sip:" + to.String())
-	body, err := d.side.Offer(sdp.Offering{Security: s, Direction: sdp.SendRecv, Codecs: p.codecs})
+	body, _, err := d.side.Offer(sdp.Offering{Security: s, Direction: sdp.SendRecv, Codecs: p.codecs})
 	if err != nil {
 		p.site.t.Fatal(err)
 	}

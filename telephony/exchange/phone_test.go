@@ -86,7 +86,7 @@ func (p *phone) tx() signal.TxID {
 // dial begins a call.
 func (p *phone) dial(to string, headers ...telephony.Header) *dialog {
 	d := p.newDialog(to)
-	body, err := d.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: sdp.SendRecv, Codecs: p.codecs})
+	body, _, err := d.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: sdp.SendRecv, Codecs: p.codecs})
 	if err != nil {
 		p.site.t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func (d *dialog) pickUp() {
 // offer sends a re-INVITE.
 func (d *dialog) offer(direction sdp.Direction) {
 	d.p.site.t.Helper()
-	body, err := d.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: direction, Codecs: d.p.codecs})
+	body, _, err := d.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: direction, Codecs: d.p.codecs})
 	if err != nil {
 		d.p.site.t.Fatal(err)
 	}

@@ -23,7 +23,8 @@ func (s *Side) Answer(t Terms, offer *Description, w Wanted) ([]byte, Agreed, er
 		return nil, Agreed{}, err
 	}
 	agreed := Agreed{Security: security}
-	media := refused(offer)
+	var room [2]written
+	media := refused(room[:0], offer)
 	if media[at], agreed.Audio, err = s.answered(&offer.Media[at], s.Local.Audio, security, w.Codecs, w); err != nil {
 		return nil, Agreed{}, err
 	}
@@ -36,13 +37,15 @@ func (s *Side) Answer(t Terms, offer *Description, w Wanted) ([]byte, Agreed, er
 	if mid := media[at].mid; slices.Contains(offer.Bundle, mid) {
 		bundle = []string{mid} // a second line in it would have to share the port
 	}
-	return s.write(media, bundle), agreed, nil
+	text, _ := s.write(media, bundle)
+	return text, agreed, nil
 }
 
-func refused(offer *Description) []written {
-	media := make([]written, len(offer.Media))
-	for i, m := range offer.Media {
-		media[i] = written{kind: m.Kind, profile: m.Profile, format: m.Format, mid: m.Mid}
+// refused appends the lines of a description as refused ones.
+func refused(media []written, d *Description) []written {
+	for i := range d.Media {
+		m := &d.Media[i]
+		media = append(media, written{kind: m.Kind, profile: m.Profile, format: m.Format, mid: m.Mid})
 	}
 	return media
 }
@@ -65,7 +68,7 @@ func (s *Side) answered(m *Media, line Line, security Security, codecs []Codec, 
 		return written{}, Stream{}, fmt.Errorf("%w: none of its codecs is wanted: %v", ErrUnacceptable, codecs)
 	}
 	out := written{
-		kind: m.Kind, profile: m.Profile, line: line, codecs: []Codec{codec}, mid: m.Mid, mux: m.Mux,
+		kind: m.Kind, profile: m.Profile, line: line, codecs: append(make([]Codec, 0, 2), codec), mid: m.Mid, mux: m.Mux,
 		direction: m.Direction.Reverse().And(w.Direction),
 	}
 	in := streamOf(m, codec)
@@ -101,7 +104,8 @@ func (s *Side) answered(m *Media, line Line, security Security, codecs []Codec, 
 // because what the phone sends goes there.
 func pick(m *Media, wanted []Codec) (Codec, bool) {
 	if wanted == nil {
-		wanted = Common(m.Codecs)
+		var room [len(passed)]Codec
+		wanted = AppendCommon(room[:0], m.Codecs)
 	}
 	for i := range m.Codecs {
 		c := &m.Codecs[i]

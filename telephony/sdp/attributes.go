@@ -1,7 +1,6 @@
 package sdp
 
 import (
-	"encoding/hex"
 	"fmt"
 	"math"
 	"net/netip"
@@ -83,12 +82,32 @@ func (r *reader) group(value string) {
 func (s *section) fingerprint(value string) {
 	name, digits, _ := strings.Cut(value, " ")
 	name, digits = strings.ToLower(name), strings.ToUpper(strings.TrimSpace(digits))
-	size := map[string]int{"sha-256": 32, "sha-384": 48, "sha-512": 64}[name]
-	raw, err := hex.DecodeString(strings.ReplaceAll(digits, ":", ""))
-	if size == 0 || err != nil || len(raw) != size || len(digits) != 3*size-1 || len(s.Fingerprints) == maxKeys {
+	size := 0
+	switch name {
+	case "sha-256":
+		size = 32
+	case "sha-384":
+		size = 48
+	case "sha-512":
+		size = 64
+	}
+	if size == 0 || len(digits) != 3*size-1 || !pairs(digits) || len(s.Fingerprints) == maxKeys {
 		return
 	}
 	s.Fingerprints = append(s.Fingerprints[:len(s.Fingerprints):len(s.Fingerprints)], Fingerprint{Hash: name, Value: digits})
+}
+
+// pairs reports whether s is hexadecimal digits in pairs with colons between them.
+func pairs(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case i%3 == 2 && c == ':':
+		case i%3 != 2 && ('0' <= c && c <= '9' || 'A' <= c && c <= 'F'):
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func (s *section) setup(value string) error {
@@ -117,7 +136,8 @@ func iceChars(name, value string, least int) error {
 
 // readRTCP reads where RTCP goes when that is not the next port (RFC 3605).
 func (s *section) readRTCP(value string) error {
-	f := strings.Fields(value)
+	var room [5]string
+	f := fields(value, room[:0])
 	if len(f) != 1 && len(f) != 4 {
 		return fmt.Errorf("a=rtcp:%s: want a port, and perhaps IN IP4 and an address", shorten(value))
 	}

@@ -39,16 +39,18 @@ func Passed() []Codec { return slices.Clone(passed[:]) }
 // Music returns the codecs of announcements, music and mixing.
 func Music() []Codec { return []Codec{static(8), static(0)} }
 
-// Common returns those of the codecs that we pass through, in their order, or nil: what to offer to the other side of a call.
-func Common(offered []Codec) []Codec {
-	var room [len(passed)]Codec // each at most once
-	common := room[:0]
+// Common returns those of the codecs that we pass through, each once, in their order, or nil: what to offer to the other side of
+// a call.
+func Common(offered []Codec) []Codec { return AppendCommon(nil, offered) }
+
+// AppendCommon appends what Common returns, but for what stands in all already.
+func AppendCommon(all, offered []Codec) []Codec {
 	for i := range offered {
-		if c := &offered[i]; passes(c) && indexOf(common, c) < 0 {
-			common = append(common, *c)
+		if c := &offered[i]; passes(c) && indexOf(all, c) < 0 {
+			all = append(all, *c)
 		}
 	}
-	return append([]Codec(nil), common...) // nil when there is none
+	return all
 }
 
 // passes reports whether we pass a codec through.

@@ -23,7 +23,8 @@ var suites = []struct {
 // crypto keeps the key of an a=crypto line when we can do all that it says; others are as if not there (RFC 4568 §7.1.2).
 // Errors would repeat a key, so there are none.
 func (s *section) crypto(value string) {
-	f := strings.Fields(value)
+	var room [6]string
+	f := fields(value, room[:0])
 	if len(f) < 3 || len(f[0]) > 9 || len(s.Keys) == maxKeys || !harmless(f[3:]) {
 		return
 	}
@@ -58,11 +59,20 @@ func inline(param string, size int) (account.Secret, bool) {
 	if strings.ContainsAny(lifetime, "|:") {
 		return "", false
 	}
-	raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+	const most = 64 // bytes; the longest key and salt are 46
+	if len(text) > most*4/3 {
+		return "", false
+	}
+	var room [most]byte
+	raw, err := base64.RawStdEncoding.AppendDecode(room[:0], []byte(strings.TrimRight(text, "=")))
 	if err != nil || len(raw) != size {
 		return "", false
 	}
-	return account.Secret(base64.StdEncoding.EncodeToString(raw)), true
+	var again [most*4/3 + 4]byte
+	if usual := base64.StdEncoding.AppendEncode(again[:0], raw); string(usual) != text {
+		text = string(usual)
+	}
+	return account.Secret(text), true
 }
 
 // harmless reports whether no session parameter asks for what we do not do: the size of a replay window is a hint, and

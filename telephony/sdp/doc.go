@@ -6,7 +6,7 @@
 //
 //	the phone offers                        we offer
 //	Parse, Terms.Accepts                    Terms.Security, Side.Offer
-//	Common (codecs for the other side)      Parse, Settle
+//	Common (codecs for the other side)      Settle with what Offer says
 //	Side.Answer                             after 488: Terms.Next, Side.Offer
 //	within a call: Compare first
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -115,7 +116,7 @@ func TestOfferAndSettle(t *testing.T) {
 		security sdp.Security
 		terms    sdp.Terms
 	}{{sdp.Plain, sdp.Terms{}}, {sdp.SDES, safe}, {sdp.DTLS, sdp.Terms{}}} {
-		text, err := s.Offer(sdp.Offering{Security: c.security, Codecs: codecs, Ptime: 20})
+		text, _, err := s.Offer(sdp.Offering{Security: c.security, Codecs: codecs, Ptime: 20})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +146,7 @@ func TestOfferAndSettle(t *testing.T) {
 
 func TestAnswersThatAreNone(t *testing.T) {
 	s := side()
-	text, err := s.Offer(sdp.Offering{Security: sdp.SDES, Codecs: sdp.Passed()})
+	text, _, err := s.Offer(sdp.Offering{Security: sdp.SDES, Codecs: sdp.Passed()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,12 +182,14 @@ func TestOffersWithinASession(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Last, s.Theirs, s.Agreed = answer, theirs, &agreed
-	text, err := s.Offer(sdp.Offering{Security: sdp.DTLS, Codecs: sdp.Passed(), Direction: sdp.SendOnly})
+	text, says, err := s.Offer(sdp.Offering{Security: sdp.DTLS, Codecs: sdp.Passed(), Direction: sdp.SendOnly})
 	if err != nil {
 		t.Fatal(err)
 	}
 	offer := parse(t, text)
 	switch {
+	case !reflect.DeepEqual(says, offer): // the refused line too
+		t.Errorf("what is kept of an offer:\n%+v\nwhat it says:\n%+v", says, offer)
 	case offer.Origin.Version != 2 || offer.Origin.Session != 42:
 		t.Errorf("origin %+v", offer.Origin)
 	case len(offer.Media) != len(theirs.Media) || offer.Media[1].Remote.Port() != 0:
@@ -215,7 +218,7 @@ func TestNumbersThatArePhonesOwn(t *testing.T) {
 		t.Errorf("%+v", agreed.Audio)
 	}
 	s.Last, s.Theirs, s.Agreed = answer, theirs, &agreed
-	text, err := s.Offer(sdp.Offering{Security: sdp.Plain, Codecs: sdp.Passed()})
+	text, _, err := s.Offer(sdp.Offering{Security: sdp.Plain, Codecs: sdp.Passed()})
 	if err != nil {
 		t.Fatal(err)
 	}

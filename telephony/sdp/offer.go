@@ -24,22 +24,24 @@ type Offering struct {
 	Ptime     int       // ms; 0: not said
 }
 
-// Offer writes an offer. It fails when the media was opened without what it needs.
-func (s *Side) Offer(o Offering) ([]byte, error) {
+// Offer writes an offer, and returns what it says as well: who takes the answer need not read it. It fails when the media was
+// opened without what it needs.
+func (s *Side) Offer(o Offering) ([]byte, *Description, error) {
 	if s.Local.Audio.RTP == 0 || len(o.Codecs) == 0 {
-		return nil, fmt.Errorf("an offer needs a port and a codec for audio: %d and %d are there",
+		return nil, nil, fmt.Errorf("an offer needs a port and a codec for audio: %d and %d are there",
 			s.Local.Audio.RTP, len(o.Codecs))
 	}
-	media := s.slots()
-	audio, err := s.offered("audio", s.Local.Audio, withEvents(o.Codecs), o)
+	var room [2]written
+	media := s.slots(room[:0])
+	audio, err := s.offered("audio", s.Local.Audio, o.Codecs, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	media = s.place(media, audio)
 	if len(o.Video) > 0 && s.Local.Video.RTP != 0 {
 		video, err := s.offered("video", s.Local.Video, o.Video, o)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		media = s.place(media, video)
 	}
@@ -48,19 +50,16 @@ func (s *Side) Offer(o Offering) ([]byte, error) {
 		i := slices.IndexFunc(media, func(m written) bool { return m.kind == "audio" && m.line.RTP != 0 })
 		bundle = []string{media[i].mid}
 	}
-	return s.write(media, bundle), nil
+	text, version := s.write(media, bundle)
+	return text, s.says(version, media, bundle), nil
 }
 
 // slots returns the lines of the session so far, all refused: no line ever goes away (RFC 3264 §8).
-func (s *Side) slots() []written {
+func (s *Side) slots(room []written) []written {
 	if s.Theirs == nil {
-		return nil
+		return room
 	}
-	var media []written
-	for _, m := range s.Theirs.Media {
-		media = append(media, written{kind: m.Kind, profile: m.Profile, format: m.Format, mid: m.Mid})
-	}
-	return media
+	return refused(room, s.Theirs)
 }
 
 // place puts a line where the session has it already, else where one of its kind was, else at the end.
@@ -131,17 +130,14 @@ func (s *Side) offered(kind string, line Line, codecs []Codec, o Offering) (writ
 	return w, nil
 }
 
-// withEvents adds telephone-event; one, because who is offered several may use any of them.
-func withEvents(codecs []Codec) []Codec {
-	digits := Codec{Payload: 101, Name: event, Rate: eventRate, Channels: 1, Params: events}
-	return append(append(make([]Codec, 0, len(codecs)+1), codecs...), digits)
-}
-
 // events are the digits (RFC 4733 §3.2).
 const events = "0-15"
 
-// number gives codecs the payload types that this leg has for them, or else their usual ones. A number never comes to
-// mean something else than in the last descriptions (RFC 3264 §8.3.2).
+// digits is telephone-event as we offer it; one, because who is offered several may use any of them.
+var digits = [...]Codec{{Payload: 101, Name: event, Rate: eventRate, Channels: 1, Params: events}}
+
+// number gives codecs, and telephone-event beside those of audio, the payload types that this leg has for them, or else their
+// usual ones. A number never comes to mean something else than in the last descriptions (RFC 3264 §8.3.2).
 func (s *Side) number(kind string, codecs []Codec) []Codec {
 	var known []Codec
 	if ours, err := Parse(s.Last); err == nil {
@@ -149,21 +145,30 @@ func (s *Side) number(kind string, codecs []Codec) []Codec {
 	}
 	known = append(known, codecsOf(s.Theirs, kind)...)
 	var taken [128]bool
-	for _, c := range known {
-		taken[c.Payload] = true
+	for i := range known {
+		taken[known[i].Payload] = true
 	}
-	numbered := make([]Codec, 0, len(codecs))
-	for _, c := range codecs {
-		if indexOf(numbered, &c) >= 0 {
-			continue
+	numbered := make([]Codec, 0, len(codecs)+len(digits))
+	add := func(codecs []Codec) {
+		for i := range codecs {
+			c := &codecs[i]
+			if indexOf(numbered, c) >= 0 {
+				continue
+			}
+			payload := uint8(0)
+			if i := indexOf(known, c); i >= 0 {
+				payload = known[i].Payload
+			} else {
+				payload = free(usual(c), &taken)
+			}
+			taken[payload] = true
+			numbered = append(numbered, *c)
+			numbered[len(numbered)-1].Payload = payload
 		}
-		if i := indexOf(known, &c); i >= 0 {
-			c.Payload = known[i].Payload
-		} else {
-			c.Payload = free(usual(c), &taken)
-		}
-		taken[c.Payload] = true
-		numbered = append(numbered, c)
+	}
+	add(codecs)
+	if kind == "audio" {
+		add(digits[:])
 	}
 	return numbered
 }
@@ -183,8 +188,8 @@ func codecsOf(d *Description, kind string) []Codec {
 }
 
 // usual returns our own number for a codec, or what the other side of the call has for it.
-func usual(c Codec) uint8 {
-	if i := indexOf(passed[:], &c); i >= 0 {
+func usual(c *Codec) uint8 {
+	if i := indexOf(passed[:], c); i >= 0 {
 		return passed[i].Payload
 	}
 	return c.Payload

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // Bounds of what is read: some times what a browser writes with every codec and a camera.
@@ -13,13 +14,15 @@ const (
 	maxBytes = 32 << 10
 	maxMedia = 16
 	maxKeys  = 16
+	maxToken = 64
 )
 
 // errEmpty is made once: what we wrote last is read before there is anything.
 var errEmpty = fmt.Errorf("%w: it is empty", ErrMalformed)
 
 // Parse reads a description (RFC 8866). Attributes that it does not know are ignored, as are lines other than v=, o=, c=,
-// m= and a=; a broken one that it needs is ErrMalformed.
+// m= and a=; a broken one that it needs is ErrMalformed. The texts of the description are those of body, which nobody may
+// write to any more.
 func Parse(body []byte) (*Description, error) {
 	if len(body) == 0 {
 		return nil, errEmpty
@@ -30,7 +33,7 @@ func Parse(body []byte) (*Description, error) {
 	read := &roomy{}
 	read.Media = read.room[:0]
 	r := reader{d: &read.Description}
-	for number, rest := 1, string(body); rest != ""; number++ {
+	for number, rest := 1, unsafe.String(unsafe.SliceData(body), len(body)); rest != ""; number++ {
 		var line string
 		line, rest, _ = strings.Cut(rest, "\n")
 		line = strings.TrimSuffix(line, "\r")
@@ -173,7 +176,7 @@ func (r *reader) beginMedia(value string) error {
 	if len(f) < 4 {
 		return fmt.Errorf("m=%s: want kind, port, profile and formats", shorten(value))
 	}
-	if !token(f[0]) || !token(strings.ReplaceAll(f[2], "/", "")) || !token(f[3]) {
+	if !token(f[0]) || !tokens(f[2]) || !token(f[3]) {
 		return fmt.Errorf("m=%s: kind, profile or format is not a token", shorten(value))
 	}
 	text, many, several := strings.Cut(f[1], "/")
@@ -241,9 +244,21 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s, "?")
 }
 
+// tokens reports whether s is tokens between slashes, as a profile is; empty ones count as long as one is not.
+func tokens(s string) bool {
+	some := false
+	for part := range strings.SplitSeq(s, "/") {
+		if part != "" && !token(part) {
+			return false
+		}
+		some = some || part != ""
+	}
+	return some && len(s) <= maxToken
+}
+
 // token reports whether s is a token (RFC 8866 §9), and not too long to be repeated.
 func token(s string) bool {
-	if s == "" || len(s) > 64 {
+	if s == "" || len(s) > maxToken {
 		return false
 	}
 	for i := range len(s) {

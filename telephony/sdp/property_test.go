@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -132,13 +133,16 @@ func TestEveryOfferIsAnswered(t *testing.T) {
 			}
 			codecs := rapid.SliceOfNDistinct(rapid.SampledFrom(sdp.Passed()), 1, 5, sdp.Codec.String).Draw(t, "codecs")
 			security := rapid.SampledFrom([]sdp.Security{sdp.Plain, sdp.SDES, sdp.DTLS}).Draw(t, "security")
-			text, err := from.Offer(sdp.Offering{Security: security, Codecs: codecs})
+			text, says, err := from.Offer(sdp.Offering{Security: security, Codecs: codecs})
 			if err != nil {
 				t.Fatalf("%v", err)
 			}
 			offer, err := sdp.Parse(text)
 			if err != nil {
 				t.Fatalf("%v in\n%s", err, text)
+			}
+			if !reflect.DeepEqual(says, offer) {
+				t.Fatalf("what is kept of an offer:\n%+v\nwhat it says:\n%+v in\n%s", says, offer, text)
 			}
 			holds(t, offer, safe, sdp.Wanted{})
 			version := uint64(0)
@@ -203,15 +207,15 @@ func BenchmarkCall(b *testing.B) {
 					b.Fatal(err)
 				}
 				caller, callee := sdp.Side{Local: local, Session: 1}, sdp.Side{Local: local, Session: 2}
-				out, err := callee.Offer(sdp.Offering{Security: sdp.Plain, Codecs: sdp.Common(d.Audio().Codecs)})
+				out, says, err := callee.Offer(sdp.Offering{Security: sdp.Plain, Codecs: sdp.Common(d.Audio().Codecs)})
 				if err != nil {
 					b.Fatal(err)
 				}
-				ours, err := sdp.Parse(out)
+				theirs, err := sdp.Parse(out)
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := sdp.Settle(ours, ours); err != nil {
+				if _, err := sdp.Settle(says, theirs); err != nil {
 					b.Fatal(err)
 				}
 				if _, _, err := caller.Answer(safe, d, sdp.Wanted{}); err != nil {
