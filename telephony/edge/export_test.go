@@ -98,3 +98,35 @@ func NewDepartures(written func(n int)) Departures {
 func (d Departures) Hold()         { d.d.hold() }
 func (d Departures) Release()      { d.d.release() }
 func (d Departures) Send(b []byte) { d.d.send(b, netip.AddrPort{}) }
+
+// FeedCalls returns a function that hands datagrams to the first listener, which is a UDP one, without a system: the answers to a
+// batch are told with where they go. Calls are served as they would be; h is called in place.
+func FeedCalls(e *Edge, h interface {
+	Handler
+	Calls
+}, sent func(b []byte, to netip.AddrPort)) func(all [][]byte, from netip.AddrPort) {
+	e.handler = h
+	e.signalling.start(h)
+	s := e.sockets[0]
+	s.outgoing = newDepartures(func(all []departure) int {
+		for _, one := range all {
+			sent(one.b, one.to)
+		}
+		return 0
+	}, func() {})
+	var m wire.Message
+	return func(all [][]byte, from netip.AddrPort) {
+		s.outgoing.hold()
+		defer s.outgoing.release()
+		now := e.cfg.Now()
+		for _, b := range all {
+			s.datagram(context.Background(), now, from, b, &m)
+		}
+	}
+}
+
+// StopCalls ends what FeedCalls began.
+func StopCalls(e *Edge) {
+	e.signalling.stop()
+	e.close()
+}
