@@ -10,18 +10,18 @@ import (
 	"demarc/telephony/wire"
 )
 
-// readMessage fills a Message from the scan, or says what is bad as a reason phrase. All its text is one copy of the head, so
-// that nothing aliases the receive buffer and little is allocated.
-func readMessage(to *signal.Message, m *wire.Message) (bad string) {
+// readMessage fills a Message from the scan, or says what is bad as a reason phrase. All its text is one copy of the head, which
+// is returned, so that nothing aliases the receive buffer and little is allocated.
+func readMessage(to *signal.Message, m *wire.Message) (c copied, bad string) {
 	switch {
 	case !plain(m.From):
-		return "Bad From"
+		return c, "Bad From"
 	case !plain(m.To):
-		return "Bad To"
+		return c, "Bad To"
 	case !printable(m.CallID) || len(m.CallID) > 255:
-		return "Bad Call-ID"
+		return c, "Bad Call-ID"
 	}
-	c := copied{head: m.Head, text: string(m.Head)}
+	c = copied{head: m.Head, text: string(m.Head)}
 	to.CallID, to.From, to.To, to.CSeq = c.of(m.CallID), c.of(m.From), c.of(m.To), m.CSeq
 	from, _ := m.FromAddr()
 	tag, _ := wire.Param(from.Params, "tag")
@@ -32,9 +32,9 @@ func readMessage(to *signal.Message, m *wire.Message) (bad string) {
 	to.ContentType = c.of(m.ContentType)
 	to.Body = bytes.Clone(m.Body)
 	if bad := c.contact(to, m); bad != "" {
-		return bad
+		return c, bad
 	}
-	return c.headers(to, m)
+	return c, c.headers(to, m)
 }
 
 // copied maps slices of a message's head to text of its copy.
@@ -102,6 +102,26 @@ func fullName(c copied, name []byte) (string, bool) {
 	if len(name) == 1 {
 		return shortName(name[0] | 0x20)
 	}
+	switch string(name) { // as nearly everybody writes them
+	case "Via", "From", "To", "Call-ID", "CSeq", "Route", "Content-Type", "Content-Length", "Max-Forwards", "Authorization",
+		"Proxy-Authorization":
+		return "", false
+	case "Contact":
+		return "Contact", true
+	case "Allow":
+		return "Allow", true
+	case "Supported":
+		return "Supported", true
+	case "User-Agent":
+		return "User-Agent", true
+	case "Record-Route":
+		return "Record-Route", true
+	}
+	return unusualName(c, name)
+}
+
+// unusualName is fullName for whatever there is.
+func unusualName(c copied, name []byte) (string, bool) {
 	switch len(name) {
 	case 2, 3, 4, 5, 7, 10, 12, 13, 14, 19:
 		for _, own := range [...]string{"Via", "From", "To", "Call-ID", "CSeq", "Route", "Content-Type", "Content-Length",

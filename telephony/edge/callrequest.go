@@ -73,9 +73,9 @@ func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method str
 		s.relay.request(f, m, method, signal.Way{Node: node, Flow: f.Flow})
 		return
 	}
-	user, _ := aorOf(m.FromAddr())
+	user, _ := m.FromAoR() // borrowed, as the Call-ID is, until the message has been read
 	who := e.standing.Caller(user, f.Remote.Addr())
-	who.CallID, who.Answers = string(m.CallID), len(m.ProxyAuthorization) > 0
+	who.CallID, who.Answers = wire.Borrowed(m.CallID), len(m.ProxyAuthorization) > 0
 	if !e.admitted(f, m, &who) {
 		return
 	}
@@ -87,18 +87,27 @@ func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method str
 		e.answer(f, m, 481, "")
 		return
 	}
+	req, bad := readRequest(f, m, method)
+	if bad != "" {
+		e.answer(f, m, 400, bad)
+		return
+	}
+	who.AoR, who.CallID = f.own(user), req.CallID
+	s.identify(f, m, req, who, inside)
+}
+
+// readRequest reads a request of a call, or says what is bad as a reason phrase.
+func readRequest(f *flow, m *wire.Message, method string) (*signal.Request, string) {
 	req := &signal.Request{
-		Method: method, URI: string(m.RequestURI), Hops: m.MaxForwards, Secure: f.Transport.Secure(),
+		Method: method, Hops: m.MaxForwards, Secure: f.Transport.Secure(),
 		Browser: f.Transport == telephony.WS || f.Transport == telephony.WSS,
 	}
 	if req.Hops < 0 {
 		req.Hops = 70
 	}
-	if bad := readMessage(&req.Message, m); bad != "" {
-		e.answer(f, m, 400, bad)
-		return
-	}
-	s.identify(f, m, req, who, inside)
+	c, bad := readMessage(&req.Message, m)
+	req.URI = c.of(m.RequestURI)
+	return req, bad
 }
 
 // begins reports whether a request of the method may stand outside of a dialog.
@@ -221,8 +230,8 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 		s.relay.request(f, m, "PRACK", signal.Way{Node: node, Flow: f.Flow})
 		return
 	}
-	req := &signal.Request{Method: "PRACK", URI: string(m.RequestURI), Hops: 70, Secure: f.Transport.Secure()}
-	if bad := readMessage(&req.Message, m); bad != "" {
+	req, bad := readRequest(f, m, "PRACK")
+	if bad != "" {
 		e.answer(f, m, 400, bad)
 		return
 	}
@@ -231,7 +240,8 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 		e.answer(f, m, 400, "Bad RAck")
 		return
 	}
-	user, _ := aorOf(m.FromAddr())
+	user, _ := m.FromAoR()
+	user = f.own(user)
 	if id := f.account(user); id != "" {
 		req.User, req.Account = user, id
 	}
@@ -288,7 +298,7 @@ func (e *Edge) ack(f *flow, m *wire.Message) {
 		s.hand(ev) // it says nothing more
 		return
 	}
-	if bad := readMessage(&ev.Message, m); bad != "" {
+	if _, bad := readMessage(&ev.Message, m); bad != "" {
 		ev.Message = signal.Message{} // it is an ACK all the same
 	}
 	s.hand(ev)

@@ -291,16 +291,23 @@ func (s *Signalling) response(f *flow, m *wire.Message) bool {
 	if m.Status >= 200 {
 		s.edge.count.sent.add(Message{f.Listener, string(m.CSeqMethod), m.Status}, 1)
 	}
-	r := &signal.Response{Tx: tx, Method: methodNamed(m.CSeqMethod), Status: m.Status, Reason: text(m.Reason, 256), Way: way}
+	r := &signal.Response{Tx: tx, Method: methodNamed(m.CSeqMethod), Status: m.Status, Way: way}
 	if m.Status < 200 && wire.HasToken(m.Require, "100rel") {
 		r.RSeq = sip.RSeq(m)
 	}
-	if bad := readMessage(&r.Message, m); bad != "" {
+	c, bad := readMessage(&r.Message, m)
+	if r.Reason = c.of(m.Reason); len(m.Reason) > maxReason || !printable(m.Reason) {
+		r.Reason = text(m.Reason, maxReason)
+	}
+	if bad != "" {
 		r.Status, r.Reason, r.Local = 502, "the phone's response cannot be read: "+bad, true
 	}
 	s.hand(r)
 	return true
 }
+
+// maxReason is how much of a reason phrase is told, in bytes.
+const maxReason = 256
 
 // flowFailed tells that a proxy knows no way to a phone any more.
 func (s *Signalling) flowFailed(way signal.Way) {

@@ -58,12 +58,12 @@ func (e *Edge) show(f *flow, aor telephony.AoR, m trace.Message) {
 	e.cfg.Trace.Record(m)
 }
 
-// phoneOf says whose phone sent the message: who registers, who asks, or who was asked.
+// phoneOf says whose phone sent the message: who registers, who asks, or who was asked. Its texts are borrowed.
 func phoneOf(m *wire.Message) telephony.AoR {
 	if !m.IsRequest() || m.Is("REGISTER") {
 		aor, _ := m.ToAoR()
 		return aor
 	}
-	aor, _ := aorOf(m.FromAddr())
+	aor, _ := m.FromAoR()
 	return aor
 }

@@ -139,7 +139,7 @@ func (s *Signalling) phone(way signal.Way) []registrar.Binding {
 // wayBack returns the way back to who sends over a flow, and whether a binding of that user stands on it.
 func (s *Signalling) wayBack(f *flow, user telephony.AoR) (way signal.Way, bound bool) {
 	way = signal.Way{Node: cmp.Or(f.node, s.edge.cfg.Node), Flow: f.Flow, AoR: user}
-	b, bound := s.calls.Binding(user, func(b *registrar.Binding) bool { return b.Reachable && sameFlow(b.Flow, f.Flow) })
+	b, bound := s.calls.Binding(user, f.wanted())
 	if bound {
 		way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
 		f.note(user, b.Account)

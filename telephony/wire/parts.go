@@ -9,14 +9,14 @@ type parts struct {
 	afterVia []byte
 	from, to NameAddr
 
-	toAoR telephony.AoR
+	fromAoR, toAoR telephony.AoR
 
-	uriRead, viaRead, fromRead, toRead, toAoRRead outcome
+	uriRead, viaRead, fromRead, toRead, fromAoRRead, toAoRRead outcome
 }
 
 // forget marks all of it as not read.
 func (p *parts) forget() {
-	p.uriRead, p.viaRead, p.fromRead, p.toRead, p.toAoRRead = unread, unread, unread, unread, unread
+	p.uriRead, p.viaRead, p.fromRead, p.toRead, p.fromAoRRead, p.toAoRRead = unread, unread, unread, unread, unread, unread
 }
 
 // outcome tells how the reading of a part went.
@@ -87,4 +87,17 @@ func (m *Message) ToAoR() (telephony.AoR, bool) {
 		p.toAoRRead = outcomeOf(ok)
 	}
 	return p.toAoR, p.toAoRRead == good
+}
+
+// FromAoR is ToAoR for From.
+func (m *Message) FromAoR() (telephony.AoR, bool) {
+	p := &m.parts
+	if p.fromAoRRead == unread {
+		n, ok := m.FromAddr()
+		if ok {
+			p.fromAoR, ok = n.borrowedAoR()
+		}
+		p.fromAoRRead = outcomeOf(ok)
+	}
+	return p.fromAoR, p.fromAoRRead == good
 }
