@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	_ "embed"
@@ -33,6 +34,7 @@ type kamailioSetting struct {
 	mutual      bool   // clients are to show a certificate
 	challenging bool   // callers are asked for a digest
 	database    string // URL; empty: none
+	children    int    // processes for UDP; 2 when 0
 }
 
 // startKamailio starts it. -x fm -X fm choose the plain allocator:
@@ -65,7 +67,7 @@ func startKamailio(ctx context.Context, dir string, s kamailioSetting) (*kamaili
 		args = append(args, "-A", "WITH_CALL_AUTH")
 	}
 	text := strings.NewReplacer("@UDP@", k.udp, "@TLS@", k.tls, "@DIR@", dir, "@MODULES@", filepath.Dir(modules[0])+"/",
-		"@DATABASE@", s.database, "@USERS@", strconv.Itoa(s.users)).Replace(kamailioConfig)
+		"@DATABASE@", s.database, "@CHILDREN@", strconv.Itoa(cmp.Or(s.children, 2)), "@USERS@", strconv.Itoa(s.users)).Replace(kamailioConfig)
 	if err := os.WriteFile(filepath.Join(dir, "kamailio.cfg"), []byte(text), 0o644); err != nil {
 		return nil, err
 	}
