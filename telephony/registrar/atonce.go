@@ -27,13 +27,12 @@ func (s *shard) decideAtOnce(req *Request, who *identity) (Decision, bool) {
 	s.before = s.locations.appendOf(s.before[:0], req.To)
 	now := who.at
 	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: s.before}
-	if until, ok := refresh(&s.r.rules, &state, req, now); ok {
-		b := &s.before[0]
-		b.CSeq, b.RefreshedAt, b.Expires = req.CSeq, now, until
+	if at, until, ok := refresh(&s.r.rules, &state, req, now); ok {
+		s.before[at].prolong(req, now, until)
 		s.mu.Lock()
-		s.locations.prolong(b)
+		s.locations.prolong(req.To, s.before)
 		s.mu.Unlock()
-		return Decision{Reply: refreshed(&s.r.rules, req, b, now, who.reply), Outcome: Refreshed}, true
+		return Decision{Reply: refreshed(&s.r.rules, req, s.before, now, who.reply), Outcome: Refreshed}, true
 	}
 	req.nameContacts()
 	decision := Decide(s.r.rules, state, req, now)

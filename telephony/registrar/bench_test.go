@@ -13,8 +13,14 @@ type nowhere struct{}
 func (nowhere) Load(context.Context, string) ([]registrar.Binding, error) { return nil, nil }
 func (nowhere) Save(context.Context, registrar.Batch) error               { return nil }
 
-// BenchmarkRefresh is the cost of one authenticated refresh without the wire and without a database.
+// BenchmarkRefresh is the cost of one authenticated refresh without the wire and without a database, by whose phone is the only one
+// of its user and by whose is not.
 func BenchmarkRefresh(b *testing.B) {
+	b.Run("alone", func(b *testing.B) { benchmarkRefresh(b, 0) })
+	b.Run("beside another", func(b *testing.B) { benchmarkRefresh(b, 1) })
+}
+
+func benchmarkRefresh(b *testing.B, others int) {
 	m := newMemory()
 	r := registrar.New(registrar.Config{Node: "n", Directory: m, Bindings: nowhere{}})
 	if err := r.Start(b.Context()); err != nil {
@@ -26,9 +32,20 @@ func BenchmarkRefresh(b *testing.B) {
 		}
 	}()
 	replies := make(chan registrar.Reply, 1)
+	ask := func(req *registrar.Request) registrar.Reply {
+		r.Register(b.Context(), req, func(reply registrar.Reply) { replies <- reply })
+		return <-replies
+	}
 	p := &phone{aor: alice, password: "one", contact: "sip:1001@h", flow: flow(1)}
-	r.Register(b.Context(), p.request(), func(reply registrar.Reply) { replies <- reply })
-	challenge := <-replies
+	challenge := ask(p.request())
+	for i := range others {
+		other := &phone{aor: alice, password: "one", contact: "sip:1001@other", flow: flow(uint64(2 + i)), cseq: 1}
+		req := other.request()
+		other.sign(req, ask(other.request()))
+		if reply := ask(req); reply.Status != 200 {
+			b.Fatalf("status %d", reply.Status)
+		}
+	}
 	requests := make([]*registrar.Request, b.N)
 	for i := range requests {
 		requests[i] = p.request()
@@ -38,8 +55,7 @@ func BenchmarkRefresh(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for _, req := range requests {
-		r.Register(b.Context(), req, func(reply registrar.Reply) { replies <- reply })
-		if reply := <-replies; reply.Status != 200 {
+		if reply := ask(req); reply.Status != 200 {
 			b.Fatalf("status %d", reply.Status)
 		}
 	}

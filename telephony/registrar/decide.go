@@ -265,17 +265,22 @@ func (t *turn) success() Reply {
 		r.Path = t.req.Path
 	}
 	r.Bindings = make([]ReplyBinding, 0, len(t.bindings))
-	for i := range t.bindings {
-		r.Bindings = append(r.Bindings, t.bindings[i].shown(t.now))
-	}
-	slices.SortStableFunc(r.Bindings, func(a, b ReplyBinding) int { return cmp.Compare(b.Q, a.Q) })
+	r.show(t.bindings, t.now)
 	r.outbound(&t.rules, t.req)
 	return r
 }
 
-// shown is the binding in a 200.
-func (b *Binding) shown(now time.Time) ReplyBinding {
-	return ReplyBinding{URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.remaining(now)}
+// show lists the bindings in a 200, those first that the user prefers.
+func (r *Reply) show(bindings []Binding, now time.Time) {
+	for i := range bindings {
+		b := &bindings[i]
+		r.Bindings = append(r.Bindings, ReplyBinding{
+			URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.remaining(now),
+		})
+	}
+	if len(bindings) > 1 {
+		slices.SortStableFunc(r.Bindings, func(a, b ReplyBinding) int { return cmp.Compare(b.Q, a.Q) })
+	}
 }
 
 // outbound adds what the outbound rules say about the request.

@@ -18,7 +18,7 @@ type draft struct {
 // drafted is what becomes of one AoR's bindings.
 type drafted struct {
 	before, after []Binding
-	short         bool // it has one, of which only time has changed
+	short         bool // only time has changed
 }
 
 func (s *shard) newDraft() *draft {

@@ -73,10 +73,12 @@ func (l *locations) put(aor telephony.AoR, bindings []Binding) {
 	}
 }
 
-// prolong notes the refresh of an AoR's only binding, of which nothing but the times and CSeq differ.
-func (l *locations) prolong(b *Binding) {
-	for n := range l.slots(b.AoR) {
-		l.slab.at(n).value.times(b)
+// prolong notes refreshes of an AoR's bindings, of which nothing but the times and CSeq differ.
+func (l *locations) prolong(aor telephony.AoR, bindings []Binding) {
+	i := 0
+	for n := range l.slots(aor) {
+		l.slab.at(n).value.times(&bindings[i])
+		i++
 	}
 }
 

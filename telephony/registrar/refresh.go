@@ -1,44 +1,67 @@
 package registrar
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// refresh is Decide for what nearly every REGISTER is: the only phone of an AoR says again, over the same flow, what it said
-// last. It returns when the binding ends from now on; it has no side effect. ok is false for everything else, whatever that is.
-func refresh(rules *Rules, s *State, req *Request, now time.Time) (until time.Time, ok bool) {
-	if len(s.Bindings) != 1 || len(req.Contacts) != 1 || req.Star || req.PathAsked || req.Proxied || len(req.Path) > 0 {
-		return time.Time{}, false
+// refresh is Decide for what nearly every REGISTER is: a phone says again, over the same flow, what it said last, and the other phones
+// of its AoR stay as they are. It returns which binding goes on, and until when; it has no side effect. ok is false for everything
+// else, whatever that is.
+func refresh(rules *Rules, s *State, req *Request, now time.Time) (at int, until time.Time, ok bool) {
+	if len(req.Contacts) != 1 || req.Star || req.PathAsked || req.Proxied || len(req.Path) > 0 || len(s.Bindings) > rules.Contacts {
+		return 0, time.Time{}, false
 	}
-	old, c := &s.Bindings[0], &req.Contacts[0]
-	if !old.same(s, req, c) || req.CSeq <= old.CSeq || old.over(s.Node, now) || asksForPush(c.URI) {
-		return time.Time{}, false // what is the same had no fault then, and has none now
+	c := &req.Contacts[0]
+	if at = s.same(req, c, now); at < 0 || req.CSeq <= s.Bindings[at].CSeq || asksForPush(c.URI) {
+		return 0, time.Time{}, false // what is the same had no fault then, and has none now
 	}
 	expires := rules.expires(req, c)
 	if expires == 0 || expires < rules.MinExpires {
-		return time.Time{}, false
+		return 0, time.Time{}, false
 	}
 	until = now.Add(min(expires, rules.MaxExpires))
-	return until, !until.Before(old.Expires) // else it has to be looked at earlier than was planned
+	return at, until, !until.Before(s.Bindings[at].Expires) // else it has to be looked at earlier than was planned
 }
 
 // refreshes decides by the short way, if that can be.
 func (s *State) refreshes(rules *Rules, req *Request, now time.Time) (d Decision, ok bool) {
-	until, ok := refresh(rules, s, req, now)
+	at, until, ok := refresh(rules, s, req, now)
 	if !ok {
 		return Decision{}, false
 	}
-	b := s.Bindings[0]
-	b.CSeq, b.RefreshedAt, b.Expires = req.CSeq, now, until
-	d = Decision{Bindings: []Binding{b}, Outcome: Refreshed}
-	d.Reply = refreshed(rules, req, &d.Bindings[0], now, Reply{})
+	d = Decision{Bindings: slices.Clone(s.Bindings), Outcome: Refreshed}
+	d.Bindings[at].prolong(req, now, until)
+	d.Reply = refreshed(rules, req, d.Bindings, now, Reply{})
 	return d, true
 }
 
-// refreshed writes the 200 to that into a reply that is empty. The binding is as it is from now on.
-func refreshed(rules *Rules, req *Request, b *Binding, now time.Time, reply Reply) Reply {
+// prolong notes a refresh.
+func (b *Binding) prolong(req *Request, now, until time.Time) {
+	b.CSeq, b.RefreshedAt, b.Expires = req.CSeq, now, until
+}
+
+// refreshed writes the 200 to that into a reply that is empty. The bindings are as they are from now on.
+func refreshed(rules *Rules, req *Request, bindings []Binding, now time.Time, reply Reply) Reply {
 	reply.Status, reply.Date = 200, now
-	reply.Bindings = append(reply.Bindings, b.shown(now))
+	reply.show(bindings, now)
 	reply.outbound(rules, req)
 	return reply
+}
+
+// same returns the binding of which the request says nothing but that it goes on, or -1, also when one of the others is over.
+func (s *State) same(req *Request, c *Contact, now time.Time) (at int) {
+	at = -1
+	for i := range s.Bindings {
+		b := &s.Bindings[i]
+		if b.over(s.Node, now) {
+			return -1
+		}
+		if at < 0 && b.same(s, req, c) {
+			at = i
+		}
+	}
+	return at
 }
 
 // same reports whether the request says nothing of the binding but that it goes on. Its key follows from the rest: see contactKey.

@@ -245,7 +245,7 @@ func (s *shard) apply(d *draft) {
 	defer s.mu.Unlock()
 	for aor, of := range d.bindings {
 		if of.short {
-			s.locations.prolong(&of.after[0])
+			s.locations.prolong(aor, of.after)
 		} else {
 			s.put(aor, of.before, of.after)
 		}
