@@ -146,7 +146,7 @@ type Invite struct {
 	Reliable bool        // provisional responses are to be reliable (RFC 3262)
 	Insists  bool        // the phone wants 100rel (421): we require it
 	RSeq     uint32      // of the last reliable one that was received
-	Changed  bool        // it was offered once more with other protection
+	Changed  bool        // its media is protected otherwise than it was offered first
 	Offered  bool        // the server transaction of Theirs brought an offer
 }
 

@@ -132,28 +132,15 @@ func (t *turn) answeredBy(l *Leg, r *signal.Response) {
 	l.Since.Answered = t.at
 	if l.Session.State == OfferSent {
 		if refusal := t.settled(l, r.Body); refusal != nil {
-			if l.Session.Security == sdp.SDES && answersDTLS(r.Body) {
-				t.do(Learn{Way: l.Way, Security: sdp.DTLS}) // its next call comes about
-			}
 			t.dropped(l, *refusal, Hang)
 			return
 		}
 	}
-	if l.Invite.Changed && l.Session.Security == sdp.DTLS { // it is offered that at once next time
-		t.do(Learn{Way: l.Way, Security: sdp.DTLS})
+	if l.Invite.Changed && l.Session.Security == sdp.DTLS {
+		t.do(Learn{Way: l.Way, Security: sdp.DTLS}) // it is offered that at once next time
 	}
 	t.timerAgreed(l, &r.Message)
 	t.connect(l)
-}
-
-// answersDTLS reports whether an answer to SDES holds fingerprints instead of keys, as phones write it that know DTLS alone and
-// look at the profile only.
-func answersDTLS(body []byte) bool {
-	d, err := sdp.Parse(body)
-	if err != nil || d.Audio() == nil {
-		return false
-	}
-	return len(d.Audio().Keys) == 0 && len(d.Audio().Fingerprints) > 0
 }
 
 // unwanted ends a dialog that a further phone behind the same target has made (RFC 3261 §13.2.2.4).

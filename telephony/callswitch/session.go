@@ -15,7 +15,8 @@ func (t *turn) offer(l *Leg, aim Aim, codecs []sdp.Codec) ([]byte, error) {
 	if !ok {
 		return nil, errors.New("an offer is under way already")
 	}
-	o := sdp.Offering{Security: l.Session.Security, Direction: aim.Direction, Codecs: codecs}
+	o := sdp.Offering{Security: l.Session.Security, Direction: aim.Direction, Codecs: codecs,
+		Either: l.Session.Side.Agreed == nil && l.Session.Terms.Setting == ""}
 	if l.Session.Side.Local.Video.RTP != 0 {
 		o.Video = t.videoFor(l)
 	}
@@ -145,6 +146,9 @@ func (t *turn) settled(l *Leg, body []byte) *Refusal {
 		return refusal(488, l.side(), err.Error())
 	}
 	l.completed(theirs, body)
+	if agreed.Security != l.Session.Security {
+		l.Invite.Changed, l.Session.Security = true, agreed.Security
+	}
 	l.Session.State = state
 	t.agree(l, agreed)
 	return nil

@@ -72,6 +72,36 @@ func TestAPhoneIsCalledAsItCalls(t *testing.T) {
 	}
 }
 
+// A phone that knows DTLS alone, has never called, and does not refuse SDES finds a fingerprint beside the keys. It is held in
+// the profile that it wrote, and is offered DTLS at once when it is called again.
+func TestAPhoneTakesTheFingerprintBesideTheKeys(t *testing.T) {
+	s := newSite(t)
+	a, b := s.phone(alice), s.phone(bob)
+	b.instance, b.dtls = "urn:uuid:b", true
+	s.contacts[bob][0].Ways[0] = b.way()
+	caller, callee := s.talk(a, b)
+	if got := callee.side.Agreed.Security; got != sdp.DTLS {
+		t.Errorf("it is protected by %s", got)
+	}
+	caller.offer(sdp.SendOnly)
+	a.reply(200)
+	caller.ack(nil)
+	held, err := sdp.Parse(b.incoming("INVITE").Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := held.Audio(); m.Profile != "RTP/SAVP" || len(m.Keys) != 0 || len(m.Fingerprints) != 1 {
+		t.Errorf("it is held by %+v", m)
+	}
+	caller.hangUp()
+	callee.bye()
+	a.dial("sip:" + bob.String())
+	if got := s.profiles(b, "UDP/TLS/RTP/SAVPF"); len(got) != 1 {
+		t.Errorf("it was offered %s", got)
+	}
+	a.reply(200)
+}
+
 // TestASettingOfAUserHolds has the user's setting weigh more than what his phone does.
 func TestASettingOfAUserHolds(t *testing.T) {
 	for _, c := range []struct {

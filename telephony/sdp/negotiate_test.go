@@ -173,6 +173,54 @@ func TestAnswersThatAreNone(t *testing.T) {
 	}
 }
 
+// To a phone that may know DTLS alone a fingerprint is offered beside the keys: it takes either, and later offers say that.
+func TestEitherIsOffered(t *testing.T) {
+	const setup = "a=setup:active\r\na=fingerprint:sha-256 "
+	print := strings.Repeat("AB:", 31) + "AB\r\n"
+	const crypto = "a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd\r\n"
+	for _, c := range []struct {
+		answer    string
+		want      sdp.Security
+		profile   string // of the offer after that
+		keys, fps int
+	}{
+		{"m=audio 4000 RTP/SAVP 0\r\n" + crypto, sdp.SDES, "RTP/SAVP", len(opened().Audio.Keys), 0},
+		{"m=audio 4000 RTP/SAVP 0\r\n" + setup + print, sdp.DTLS, "RTP/SAVP", 0, 1},
+		{"m=audio 4000 UDP/TLS/RTP/SAVP 0\r\n" + setup + print, sdp.DTLS, "UDP/TLS/RTP/SAVP", 0, 1},
+		{"m=audio 4000 RTP/SAVP 0\r\n" + crypto + setup + print, sdp.SDES, "RTP/SAVP", len(opened().Audio.Keys), 0},
+		{"m=audio 4000 RTP/SAVP 0\r\n", "", "", 0, 0},
+		{"m=audio 4000 RTP/AVP 0\r\n", "", "", 0, 0},
+	} {
+		s := side()
+		text, says, err := s.Offer(sdp.Offering{Security: sdp.SDES, Either: true, Codecs: sdp.Music()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours := parse(t, text)
+		if !reflect.DeepEqual(says, ours) {
+			t.Errorf("what is kept of an offer:\n%+v\nwhat it says:\n%+v", says, ours)
+		}
+		if m := ours.Audio(); m.Profile != "RTP/SAVP" || len(m.Keys) == 0 || len(m.Fingerprints) != 1 || m.Setup != "actpass" || m.Mid != "" {
+			t.Fatalf("%+v", m)
+		}
+		theirs := parse(t, []byte(head+c.answer))
+		agreed, err := sdp.Settle(ours, theirs)
+		if agreed.Security != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%s: %s, %v", c.answer, agreed.Security, err)
+		}
+		if err != nil {
+			continue
+		}
+		s.Last, s.Theirs, s.Agreed = text, theirs, &agreed
+		if text, _, err = s.Offer(sdp.Offering{Security: agreed.Security, Codecs: sdp.Music()}); err != nil {
+			t.Fatal(err)
+		}
+		if m := parse(t, text).Audio(); m.Profile != c.profile || len(m.Keys) != c.keys || len(m.Fingerprints) != c.fps {
+			t.Errorf("%s: then %+v", c.answer, m)
+		}
+	}
+}
+
 // A later offer keeps the lines, the mids and the payload types of the session, and counts its version.
 func TestOffersWithinASession(t *testing.T) {
 	s := side()

@@ -18,6 +18,7 @@ type Side struct {
 // Offering is what we want of a leg.
 type Offering struct {
 	Security  Security
+	Either    bool      // beside the keys of SDES stands a fingerprint, for a phone that may know DTLS alone
 	Direction Direction // as we see it
 	Codecs    []Codec   // audio, best first; telephone-event is added; the payload types are chosen here
 	Video     []Codec   // none: no video is offered
@@ -72,7 +73,7 @@ func (s *Side) place(media []written, line written) []written {
 		at = len(media)
 		media = append(media, written{})
 	}
-	if line.mid = media[at].mid; line.mid == "" && line.setup != "" {
+	if line.mid = media[at].mid; line.mid == "" && line.mux {
 		line.mid = freeMid(media, at)
 	}
 	media[at] = line
@@ -116,18 +117,27 @@ func (s *Side) offered(kind string, line Line, codecs []Codec, o Offering) (writ
 		if len(w.keys) == 0 {
 			return w, fmt.Errorf("the %s line was opened without keys", kind)
 		}
+		if o.Either {
+			w.setup = "actpass"
+		}
 	case DTLS:
 		w.profile, w.setup, w.mux, w.ice = "UDP/TLS/RTP/SAVPF", "actpass", true, s.Local.Ufrag != ""
-		if s.Local.Fingerprint.Value == "" {
-			return w, fmt.Errorf("the %s line was opened without a fingerprint", kind)
-		}
 	default:
 		return w, fmt.Errorf("%q is no protection that can be offered", o.Security)
 	}
-	if i := s.live(kind); i >= 0 && profile(s.Theirs.Media[i].Profile) == profile(w.profile) {
+	if w.setup != "" && s.Local.Fingerprint.Value == "" {
+		return w, fmt.Errorf("the %s line was opened without a fingerprint", kind)
+	}
+	if i := s.live(kind); i >= 0 && s.goesOn(s.Theirs.Media[i].Profile, o.Security) {
 		w.profile = s.Theirs.Media[i].Profile // as this phone writes it
 	}
 	return w, nil
+}
+
+// goesOn reports whether a profile of the phone's still says what is offered: DTLS stands in RTP/SAVP too where it was agreed.
+func (s *Side) goesOn(theirs string, offered Security) bool {
+	before := profile(theirs)
+	return before == offered || before == SDES && offered == DTLS && s.Agreed != nil && s.Agreed.Security == DTLS
 }
 
 // events are the digits (RFC 4733 §3.2).

@@ -76,8 +76,8 @@ func settledCodec(ours, theirs *Media) (Stream, error) {
 // settledSecurity checks that the answer protects as the offer did.
 func settledSecurity(ours, theirs *Media, s *Stream) (Security, error) {
 	offered, answered := profile(ours.Profile), profile(theirs.Profile)
-	if offered == SDES && len(ours.Fingerprints) > 0 {
-		offered = DTLS
+	if offered == SDES && len(ours.Fingerprints) > 0 && (len(ours.Keys) == 0 || len(theirs.Keys) == 0) {
+		offered = DTLS // either was offered: the phone has no key, or none was for it
 	}
 	if answered == SDES && offered == DTLS && len(theirs.Fingerprints) > 0 {
 		answered = DTLS
