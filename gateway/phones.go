@@ -34,7 +34,7 @@ func (p phones) send(ctx context.Context, b registrar.Binding, r sip.Request) (*
 	}
 }
 
-// deliver sends a request to one phone: over one flow at a time, and the next when that one fails (RFC 5626 §5.3). The
+// deliver sends a request to one phone: over one flow at a time, and the next when that one fails (RFC 5626 §7). The
 // phone itself answering, whatever it says, is the end. Without an answer it returns the binding that was tried last.
 func (p phones) deliver(ctx context.Context, t registrar.Target, request func(registrar.Binding) sip.Request) (
 	*sip.Response, registrar.Binding, error) {

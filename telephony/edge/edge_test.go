@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,6 +64,27 @@ func TestRegisterOverEveryTransport(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", req, want)
 			}
 		})
+	}
+}
+
+// What a proxy in between serves is read from its Feature-Caps; from a phone itself it would mean nothing.
+func TestPushersAreReadBehindAProxy(t *testing.T) {
+	for via, want := range map[string][]string{"": nil, "Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKphone": {"fcm", "apns"}} {
+		h := &fake{}
+		r := start(t, h, edge.Limits{})
+		nc := r.dial("tcp")
+		more := []string{`Feature-Caps: *;+sip.pns="fcm";+sip.vapid="x", *;+sip.pnsreg="130"`, "feature-caps: *;+SIP.PNS=apns"}
+		if via != "" {
+			more = append(more, via)
+		}
+		if _, err := io.WriteString(nc, message("REGISTER", "TCP", "1001", append(more, "Contact: <sip:1001@192.0.2.1>")...)); err != nil {
+			t.Fatal(err)
+		}
+		answers(t, nc, 1)
+		requests, _ := h.seen()
+		if got := requests[0].Pushers; !slices.Equal(got, want) {
+			t.Errorf("behind %q: %q, want %q", via, got, want)
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ type NextHop interface {
 var errNoProxy = errors.New("the way leads to no proxy of ours: its address is not among the configured ones")
 
 // toProxy returns a flow to the proxy that the topmost of Route's values names, when the connection that the phone's REGISTER
-// came over has closed: proxies close what is idle, and the phone behind them is still there (RFC 3327 §5.2). An open
+// came over has closed: proxies close what is idle, and the phone behind them is still there (RFC 3327 §5.4). An open
 // connection of that proxy does, else one is opened. No other address is ever connected to.
 func (e *Edge) toProxy(ctx context.Context, gone registrar.Flow, route string) (*flow, error) {
 	if route == "" || e.cfg.NextHop == nil || !e.isProxy(gone.Remote.Addr()) {

@@ -34,10 +34,25 @@ func readRegister(req *registrar.Request, f registrar.Flow, m *wire.Message) (ba
 			req.Path = append(req.Path, wire.Borrowed(value))
 		}
 	}
+	if req.Proxied {
+		pushers(req, m)
+	}
 	for _, value := range m.Authorization {
 		req.Authorize = append(req.Authorize, wire.Borrowed(value))
 	}
 	return ""
+}
+
+// pushers reads which push providers proxies in between say that they serve. What cannot be read promises nothing.
+func pushers(req *registrar.Request, m *wire.Message) {
+	for _, line := range m.Values("Feature-Caps") {
+		for value, rest, ok := wire.NextValue(line); ok; value, rest, ok = wire.NextValue(rest) {
+			params := value[1:] // after the "*" (RFC 6809 §6.2.1)
+			if provider, ok := wire.Param(params, "+sip.pns"); ok && len(provider) > 0 && printable(provider) {
+				req.Pushers = append(req.Pushers, wire.Borrowed(provider))
+			}
+		}
+	}
 }
 
 // proxied reports whether the request has more than one Via value.

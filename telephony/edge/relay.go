@@ -157,7 +157,7 @@ func (r *relay) response(one *relayed, ev *signal.Response) {
 	}
 	reply.Headers = append(reply.Headers, ev.Headers...)
 	switch {
-	case ev.Local && ev.Status == 503 && !one.rang: // RFC 5626 §5.3: who asks tries the phone's next flow
+	case ev.Local && ev.Status == 503 && !one.rang: // RFC 5626 §7: who asks tries the phone's next flow
 		reply.Status, reply.Reason = 430, ""
 	case ev.Local:
 		reply.Reason = ""

@@ -71,7 +71,7 @@ func appendReply(dst []byte, r *registrar.Reply) []byte {
 		for _, p := range r.Path { // RFC 3327 §5.3
 			dst = sip.AppendHeader(dst, "Path", p)
 		}
-		for _, provider := range r.Push { // RFC 8599 §4.1.1
+		for _, provider := range r.Push { // RFC 8599 §5.4
 			dst = sip.AppendHeader(dst, "Feature-Caps", `*;+sip.pns="`+provider+`"`)
 		}
 		if r.FlowTimer > 0 {

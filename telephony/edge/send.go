@@ -11,7 +11,7 @@ import (
 	"demarc/telephony/wire"
 )
 
-// ErrFlowGone says that the connection a phone came over has ended: another of its flows may be there (RFC 5626 §5.3).
+// ErrFlowGone says that the connection a phone came over has ended: another of its flows may be there (RFC 5626 §7).
 var ErrFlowGone = errors.New("edge: the flow is gone")
 
 // maxSent is how many requests may wait for their response.

@@ -5,7 +5,7 @@
 // with a client transaction of its own, and its response back. It only forwards: what is asked for stays with the sender.
 //
 //	the token is not ours             403
-//	the flow is gone                  430 (RFC 5626 §5.3): the sender tries the phone's next flow
+//	the flow is gone                  430 (RFC 5626 §5.3.1): the sender tries the phone's next flow
 //	no answer of the phone            408
 //	no hop left                       483
 //

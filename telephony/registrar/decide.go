@@ -98,6 +98,7 @@ type turn struct {
 	changes  []telephony.RegistrationChange
 	touched  []string // keys that this request has written
 	path     string   // Path to be kept
+	pushers  []string // push providers that proxies of ours serve
 	outcome  Outcome
 }
 

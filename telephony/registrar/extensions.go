@@ -12,12 +12,12 @@ import (
 // udpFlowTimer is what NATs give a UDP flow: keep-alives come more often than every 30 s (RFC 5626 §4.4.2).
 const udpFlowTimer = 29 * time.Second
 
-// extensions holds a REGISTER against Path (RFC 3327), outbound (RFC 5626 §6) and push (RFC 8599 §5).
+// extensions holds a REGISTER against Path (RFC 3327), outbound (RFC 5626 §6) and push (RFC 8599 §5.6.1).
 func (t *turn) extensions() *refusal {
 	proxy := within(t.rules.Proxies, t.req.Flow.Remote.Addr())
 	switch {
 	case proxy:
-		t.path = strings.Join(t.req.Path, ", ")
+		t.path, t.pushers = strings.Join(t.req.Path, ", "), t.req.Pushers
 	case t.req.PathAsked: // else a Path from a stranger is passed over, and its absence in the 200 says so
 		return &refusal{Reply{Status: 420, Unknown: "path"}, BadExtension,
 			"The REGISTER came with a Path from " + t.req.Flow.Remote.Addr().String() + ", which is no proxy of ours. " +
@@ -69,15 +69,15 @@ func firstHopKnowsOutbound(path []string) bool {
 	return false
 }
 
-// push refuses a provider that is not served, when somebody counts on it: there are providers here, or the phone only
-// asks (RFC 8599 §5.3). A phone that sends its parameters everywhere registers all the same.
+// push refuses a provider that is served neither here nor by a proxy in between, when somebody counts on it: there are
+// providers here, or the phone only asks (RFC 8599 §5.6.1). A phone that sends its parameters everywhere registers all the same.
 func (t *turn) push() *refusal {
 	for _, c := range t.req.Contacts {
 		if c.ends(t.req) || !asksForPush(c.URI) {
 			continue
 		}
 		p, fault := ParsePush(c.URI)
-		if fault != "" || p.Provider == "" || slices.Contains(t.rules.Push, p.Provider) {
+		if fault != "" || p.Provider == "" || slices.Contains(t.rules.Push, p.Provider) || slices.Contains(t.pushers, p.Provider) {
 			continue
 		}
 		if len(t.rules.Push) > 0 || !p.Wakes() {
@@ -89,7 +89,7 @@ func (t *turn) push() *refusal {
 	return nil
 }
 
-// pushServed is what the 200 promises: the provider that a contact named.
+// pushServed is what the 200 promises: the provider that a contact named, unless a proxy in between serves it, who says so itself.
 func (t *turn) pushServed() []string {
 	var served []string
 	for _, c := range t.req.Contacts {
@@ -97,11 +97,14 @@ func (t *turn) pushServed() []string {
 			continue
 		}
 		p, fault := ParsePush(c.URI)
-		if fault == "" && p.Provider == "" { // it asks for all that there are
-			return t.rules.Push
+		if fault != "" {
+			continue
 		}
-		if fault == "" && slices.Contains(t.rules.Push, p.Provider) && !slices.Contains(served, p.Provider) {
-			served = append(served, p.Provider)
+		for _, provider := range t.rules.Push {
+			asked := p.Provider == provider || p.Provider == "" // it asks for all that there are
+			if asked && !slices.Contains(t.pushers, provider) && !slices.Contains(served, provider) {
+				served = append(served, provider)
+			}
 		}
 	}
 	return served

@@ -148,6 +148,38 @@ func TestPushIsPromisedOnlyWhereServed(t *testing.T) {
 	}
 }
 
+// A proxy of ours that says it pushes is left to it: the phone gets no second promise and no refusal. A stranger's word is none.
+func TestPushByAProxy(t *testing.T) {
+	const phone, query, only = "sip:a@h;pn-provider=fcm;pn-prid=t", "sip:a@h;pn-provider", "sip:a@h;pn-provider=fcm"
+	proxies := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	for _, test := range []struct {
+		proxies  []netip.Prefix
+		served   []string
+		contact  string
+		status   int
+		promised string
+	}{
+		{proxies, nil, phone, 200, ""},
+		{proxies, nil, only, 200, ""},
+		{proxies, nil, query, 200, ""},
+		{proxies, []string{"fcm", "apns"}, phone, 200, ""},
+		{proxies, []string{"fcm", "apns"}, query, 200, "apns"},
+		{proxies, []string{"apns"}, phone, 200, ""},
+		{nil, nil, only, 555, ""},
+		{nil, []string{"apns"}, phone, 555, ""},
+		{nil, []string{"fcm"}, phone, 200, "fcm"},
+	} {
+		own := rules
+		own.Push, own.Proxies = test.served, test.proxies
+		d := decide(own, with(register(1, test.contact), func(r *registrar.Request) {
+			r.Proxied, r.Pushers = true, []string{"fcm"}
+		}))
+		if d.Reply.Status != test.status || strings.Join(d.Reply.Push, " ") != test.promised {
+			t.Errorf("%v behind %v, %s: %d %v", test.served, test.proxies, test.contact, d.Reply.Status, d.Reply.Push)
+		}
+	}
+}
+
 func TestMalformedPushIsTold(t *testing.T) {
 	const bad = "sip:a@h;pn-provider=fcm;pn-prid=%zz"
 	d := decide(rules, register(1, bad))

@@ -27,17 +27,18 @@ func (r *Request) fault() string {
 	case r.To.User == "" || len(r.To.User) > maxUser || !storable(r.To.User):
 		return "Bad To"
 	}
-	flows := 0
+	stay, flows := 0, 0
 	for _, c := range r.Contacts {
 		if text := c.fault(); text != "" {
 			return text
 		}
-		if c.flow(r) > 0 && !c.ends(r) {
-			flows++
+		if !c.ends(r) {
+			stay++
+			flows += min(c.flow(r), 1)
 		}
 	}
-	if flows > 1 {
-		return "One reg-id In One Request" // RFC 5626 §4.2
+	if stay > 1 && flows > 0 {
+		return "A Contact With reg-id Comes Alone" // RFC 5626 §6
 	}
 	return ""
 }

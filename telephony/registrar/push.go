@@ -34,7 +34,7 @@ const (
 )
 
 // ParsePush reads the push parameters of a Contact URI. fault says what is wrong with them, for support staff; the
-// result then wakes nobody. A Contact with a provider alone only asks whether it is served (RFC 8599 §4.1.1).
+// result then wakes nobody. A Contact with a provider alone only asks whether it is served (RFC 8599 §4.1.5).
 func ParsePush(contact string) (p Push, fault string) {
 	uri, _, _ := strings.Cut(contact, "?")
 	if at := strings.LastIndexByte(uri, '@'); at >= 0 {

@@ -10,7 +10,7 @@ import (
 )
 
 // Target is one phone of an AoR, with the ways to it. A request goes over one flow at a time, to the next when that
-// one fails (RFC 5626 §5.3, §7): the same phone must never get it twice.
+// one fails (RFC 5626 §7): the same phone must never get it twice.
 type Target struct {
 	Instance string // empty for a phone that sends none: it has one binding
 	Q        int

@@ -268,7 +268,7 @@ func (r *Registrar) FlowClosed(f Flow) {
 }
 
 // FlowFailed says that the proxy in front of a phone answered 430: the flow that it names in its Path has ended, and with it
-// the way of this binding alone (RFC 5626 §5.3, §11.5).
+// the way of this binding alone (RFC 5626 §7, §11.5).
 func (r *Registrar) FlowFailed(b Binding) {
 	if b.Node == r.node && b.Path != "" {
 		r.shard(b.AoR).queue.probed(probed{id: b.ID(), flow: b.Flow, failed: b.RefreshedAt})

@@ -30,6 +30,7 @@ type Request struct {
 	PathKnown bool     // Supported: path
 	PathAsked bool     // Require: path
 	Proxied   bool     // it came over a proxy: more than one Via
+	Pushers   []string // push providers that a proxy in between serves (Feature-Caps, RFC 8599 §5.6.1.1)
 	Outbound  bool     // Supported: outbound (RFC 5626)
 	Authorize []string // the values of the Authorization headers, "Digest …"
 	UserAgent string
@@ -50,7 +51,7 @@ type Contact struct {
 
 // Reset empties the request; its lists keep their memory.
 func (r *Request) Reset() {
-	*r = Request{Contacts: r.Contacts[:0], Path: r.Path[:0], Authorize: r.Authorize[:0], keys: r.keys}
+	*r = Request{Contacts: r.Contacts[:0], Path: r.Path[:0], Pushers: r.Pushers[:0], Authorize: r.Authorize[:0], keys: r.keys}
 }
 
 // Own returns a copy with texts of its own.
@@ -65,7 +66,7 @@ func (r *Request) Own() *Request {
 		c := &own.Contacts[i]
 		c.URI, c.Instance, c.key = strings.Clone(c.URI), strings.Clone(c.Instance), strings.Clone(c.key)
 	}
-	own.Path, own.Authorize = cloned(r.Path), cloned(r.Authorize)
+	own.Path, own.Pushers, own.Authorize = cloned(r.Path), cloned(r.Pushers), cloned(r.Authorize)
 	return &own
 }
 
@@ -90,9 +91,9 @@ type Reply struct {
 	MinExpires int            // Min-Expires in seconds, for 423
 	RetryAfter int            // Retry-After in seconds, for 503
 	Outbound   bool           // Require: outbound (RFC 5626 §6)
-	FlowTimer  int            // Flow-Timer in seconds (RFC 5626 §10.2), 0 for none
+	FlowTimer  int            // Flow-Timer in seconds (RFC 5626 §5.4), 0 for none
 	Path       []string       // Path values of a 200 (RFC 3327 §5.3)
-	Push       []string       // push providers that are served, for Feature-Caps (RFC 8599 §4.1.1)
+	Push       []string       // push providers that are served, for Feature-Caps (RFC 8599 §5.4)
 	Unknown    string         // Unsupported, for 420
 	Date       time.Time      // Date header of a 200
 	Drop       bool           // send nothing at all

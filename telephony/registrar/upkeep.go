@@ -49,7 +49,7 @@ func (s *shard) schedule(aor telephony.AoR, bindings []Binding) {
 }
 
 // ownsStream reports whether the phone is gone when the connection is. One behind a proxy is not: the connection is the
-// proxy's, who carries many phones over it, closes it when nothing is to be said, and is found by the Path (RFC 3327 §5.2).
+// proxy's, who carries many phones over it, closes it when nothing is to be said, and is found by the Path (RFC 3327 §5.4).
 func (b *Binding) ownsStream() bool { return b.Reachable && b.Flow.Transport.Stream() && b.Path == "" }
 
 // sharesFlow reports whether one of the bindings has the same open flow.

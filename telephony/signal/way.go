@@ -15,7 +15,7 @@ type Way struct {
 }
 
 // Target is one phone, or one trunk, that can be rung, with the ways to it, best first. One way is tried at a time, the
-// next when that fails (RFC 5626 §5.3).
+// next when that fails (RFC 5626 §7).
 type Target struct {
 	URI  string // the Request-URI: the Contact exactly as registered
 	Q    int    // thousandths: those with the same are rung at once, lower ones later (RFC 3261 §16.6)

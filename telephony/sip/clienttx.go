@@ -131,7 +131,7 @@ func (t *clientTx) comesOver(f telephony.Flow) bool {
 // receive takes a response that belongs here.
 func (t *clientTx) receive(m *wire.Message) (News, Failure, bool) {
 	switch {
-	case m.Status == 430 && t.untouched() && t.tried < len(t.out.Ways): // RFC 5626 §5.3: that flow is gone
+	case m.Status == 430 && t.untouched() && t.tried < len(t.out.Ways): // RFC 5626 §7: that flow is gone
 		failure, failed := t.try()
 		return Old, failure, failed
 	case t.state == Completed:

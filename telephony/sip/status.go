@@ -155,7 +155,7 @@ func serverFailure(status int) string {
 	case 513:
 		return "Message Too Large"
 	case 555:
-		return "Push Notification Service Not Supported" // RFC 8599 §14.3
+		return "Push Notification Service Not Supported" // RFC 8599 §8.1
 	case 580:
 		return "Precondition Failure" // RFC 3312 §8
 	}
