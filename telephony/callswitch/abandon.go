@@ -11,6 +11,7 @@ import (
 // whatever the tables say. The call's Record is that of its end.
 func Abandon(call *Call, at time.Time, commands []Command) []Command {
 	cause := telephony.Cause{Who: telephony.Switch, Code: 500, Text: "An error inside the switch has ended the call: report it."}
+	call.borrowed()
 	t := turn{Call: call, at: at, out: commands}
 	call.State, call.recorded, call.Attempt = Closing, true, nil
 	if call.Cause.Code == 0 {
@@ -22,7 +23,7 @@ func Abandon(call *Call, at time.Time, commands []Command) []Command {
 			l.Cause, l.Since.Ended = cause, at
 		}
 		if l.Session.Media != 0 {
-			t.do(Close{Leg: l.ID, Media: l.Session.Media})
+			t.do(t.spare.closes.put(Close{Leg: l.ID, Media: l.Session.Media}))
 		}
 		if tx := l.Invite.Theirs; tx != 0 {
 			t.reply(l, signal.Reply{Tx: tx, Status: 500})

@@ -78,7 +78,10 @@ func (t *turn) adopt(a Adopt) {
 		return
 	}
 	was := a.Moved.ID
-	l := t.add(*a.Moved, t.at)
+	l := t.add(t.at)
+	id, since := l.ID, l.Since
+	*l = *a.Moved
+	l.ID, l.Since = id, since
 	l.Since.Answered = t.at
 	l.Part, l.Session.Hears = Part{}, Hears{}
 	t.do(Adoption{From: a.From, Was: was, Leg: l.ID})
@@ -128,7 +131,7 @@ func (t *turn) replacing(r Replacing) {
 	l := t.called(r.Request)
 	l.Part.Into = Into{Call: t.ID, Leg: r.Leg, Place: !r.Join, Named: r.Named}
 	t.arrival = r.Request
-	t.do(Prepare{Leg: l.ID, Media: true, Way: r.Request.Way})
+	t.do(t.spare.prepares.put(Prepare{Leg: l.ID, Media: true, Way: r.Request.Way}))
 }
 
 // stepIn answers such a leg: it is in the call at once.

@@ -1,9 +1,11 @@
 package callswitch
 
 import (
+	"bytes"
 	"strings"
 
 	"demarc/telephony"
+	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -21,18 +23,19 @@ func (t *turn) arrive(r *signal.Request) {
 	t.Asked = Asked{Caller: r.User, Name: displayName(r.From), Dialled: r.URI, Depth: depth,
 		Hops: min(r.Hops, 70) - 1, Headers: crossing(r.Headers)}
 	t.arrival = r
-	t.do(Prepare{Leg: l.ID, Media: true, Video: strings.Contains(string(r.Body), "m=video"), Way: r.Way})
+	t.do(t.spare.prepares.put(Prepare{Leg: l.ID, Media: true, Video: bytes.Contains(r.Body, []byte("m=video")), Way: r.Way}))
 }
 
 // called adds the leg of an INVITE that came in.
 func (t *turn) called(r *signal.Request) *Leg {
-	l := Leg{Way: r.Way, Who: Person{AoR: r.User, Name: phoneName(r.Header("User-Agent")), Allow: allowOf(&r.Message)}}
+	l := t.add(t.at)
+	l.Way, l.Who = r.Way, Person{AoR: r.User, Name: phoneName(r.Header("User-Agent")), Allow: allowOf(&r.Message)}
 	l.Invite.Theirs = r.Tx
 	l.Invite.Reliable = r.Has("Require", "100rel")
 	l.Session.Terms.Secure, l.Session.Terms.Browser = r.Secure, r.Browser
 	l.Dialog = Dialog{CallID: r.CallID, RemoteTag: r.FromTag, Local: withoutTag(r.To), Remote: withoutTag(r.From),
 		RemoteSeq: r.CSeq, Routes: r.RecordRoute, Target: target(r)}
-	return t.add(l, t.at)
+	return l
 }
 
 // target returns where requests of the dialog go: the Contact, or the From of a phone of RFC 2543, which is known by its
@@ -45,7 +48,7 @@ func target(r *signal.Request) string {
 }
 
 // prepared goes on with a leg that has got what it asked for.
-func (t *turn) prepared(p Prepared) {
+func (t *turn) prepared(p *Prepared) {
 	l := t.Leg(p.Leg)
 	if l == nil || l.Dialog.LocalTag != "" {
 		return
@@ -79,15 +82,21 @@ func (t *turn) admit(l *Leg, r *signal.Request) {
 			return
 		}
 		if !l.Session.Terms.Browser { // those do nothing else
-			t.do(Learn{Way: l.Way, Security: l.Session.Security})
+			t.learn(l, l.Session.Security)
 		}
 	}
 	if l.Part.Into.Leg != 0 {
 		t.stepIn(l)
 		return
 	}
-	t.Attempt = &Attempt{For: l.ID, By: r.User}
+	t.attempt = Attempt{For: l.ID, By: r.User}
+	t.Attempt = &t.attempt
 	t.ask(Dialled, r.URI, telephony.Cause{})
+}
+
+// learn tells how a leg's phone protects media by itself.
+func (t *turn) learn(l *Leg, s sdp.Security) {
+	t.do(t.spare.learns.put(Learn{Way: l.Way, Security: s}))
 }
 
 // acceptable refuses an INVITE that cannot be served whatever it is for.
@@ -136,8 +145,8 @@ func unsupported(r *signal.Request) string {
 func (t *turn) ask(why Why, dialled string, cause telephony.Cause) {
 	a := t.Attempt
 	a.Asking = true
-	t.do(Route{Question{Account: t.Account, Call: t.ID, By: a.By, Caller: t.shown(), Dialled: dialled, Last: a.Callee, Why: why,
-		Cause: cause, Depth: a.Depth}})
+	t.do(t.spare.routes.put(Route{Question{Account: t.Account, Call: t.ID, By: a.By, Caller: t.shown(), Dialled: dialled, Last: a.Callee,
+		Why: why, Cause: cause, Depth: a.Depth}}))
 }
 
 // shown is who is told to be calling: the far end of the leg that is to be connected.

@@ -15,7 +15,7 @@ import (
 const ringTime = 2 * time.Minute
 
 // routed tries the phones that were named, those with the highest q first.
-func (t *turn) routed(r Routed) {
+func (t *turn) routed(r *Routed) {
 	a := t.Attempt
 	if a == nil || !a.Asking {
 		return
@@ -99,15 +99,16 @@ func (t *turn) branch(target signal.Target) {
 		return
 	}
 	way := target.Ways[0]
-	l := t.add(Leg{Ours: true, Way: way, Ways: target.Ways, Who: Person{AoR: t.Attempt.Callee, Name: phoneName(target.Name)}}, t.at)
+	l := t.add(t.at)
+	l.Ours, l.Way, l.Ways, l.Who = true, way, target.Ways, Person{AoR: t.Attempt.Callee, Name: phoneName(target.Name)}
 	l.Dialog.Target, l.Dialog.Routes = target.URI, pathOf(way.Path)
 	l.Session.Terms.Secure = way.Flow.Transport.Secure()
 	l.Session.Terms.Browser = way.Flow.Transport == telephony.WS || way.Flow.Transport == telephony.WSS
-	t.do(Prepare{Leg: l.ID, Ours: true, Media: true, Video: t.offeredVideo(), Way: way})
+	t.do(t.spare.prepares.put(Prepare{Leg: l.ID, Ours: true, Media: true, Video: t.offeredVideo(), Way: way}))
 }
 
 // ring sends the INVITE of a leg that is prepared.
-func (t *turn) ring(l *Leg, p Prepared) {
+func (t *turn) ring(l *Leg, p *Prepared) {
 	a := t.Attempt
 	if a == nil || !l.open() {
 		return
@@ -134,7 +135,7 @@ func (t *turn) invite(l *Leg) {
 	}
 	o := t.start(l, "INVITE")
 	o.ContentType, o.Body, o.Hops = "application/sdp", body, t.Asked.Hops
-	o.Headers = append(o.Headers, dialogHeaders(l)...)
+	o.Headers = appendDialog(o.Headers, l)
 	if l.Invite.Insists {
 		o.Headers = append(o.Headers, telephony.Header{Name: "Require", Value: "100rel"})
 	}
@@ -146,7 +147,7 @@ func (t *turn) invite(l *Leg) {
 		o.Headers = append(o.Headers, telephony.Header{Name: "Referred-By", Value: nameAddr("", t.Attempt.By)})
 	}
 	l.Invite.Ours, l.Invite.Seq = o.Tx, l.Dialog.LocalSeq
-	t.send(l, o)
+	t.do(o)
 }
 
 // callerName is the display name of shown.

@@ -30,41 +30,12 @@ type Call struct {
 
 // serials number the call's transactions at this node. They stay here when the call moves.
 type serials struct {
-	serial uint64
-	lastTx uint32
-	few    []*Leg // of group, used again
-	spare  *Spare // nil: legs are made
-}
-
-// Spare is memory of legs whose calls have ended. It belongs to one worker.
-type Spare struct{ legs []*Leg }
-
-const mostSpare = 256 // legs
-
-func (s *Spare) take() *Leg {
-	if s == nil || len(s.legs) == 0 {
-		return &Leg{}
-	}
-	l := s.legs[len(s.legs)-1]
-	s.legs = s.legs[:len(s.legs)-1]
-	return l
-}
-
-// Borrow lets a new call use the memory of others' legs.
-func (c *Call) Borrow(s *Spare) { c.spare = s }
-
-// Return gives the memory of a call's legs back, once nobody asks for them any more.
-func (c *Call) Return() {
-	if c.spare == nil || c.State != Ended {
-		return
-	}
-	for _, l := range c.Legs {
-		if len(c.spare.legs) < mostSpare {
-			*l = Leg{}
-			c.spare.legs = append(c.spare.legs, l)
-		}
-	}
-	c.Legs, c.few = nil, nil
+	serial  uint64
+	lastTx  uint32
+	few     []*Leg      // of group, used again
+	codecs  []sdp.Codec // of codecs, used again
+	attempt Attempt     // the first one
+	spare   *Spare      // nil before the first step of a call that borrows nothing
 }
 
 // Asked is who called whom, as history tells it.
@@ -102,7 +73,8 @@ type Leg struct {
 	Who     Person
 	Dialog  Dialog
 	Way     signal.Way
-	Ways    []signal.Way // further ones, until the first response
+	Ways    []signal.Way // all of them, until the first response
+	own     []signal.Way // Way alone, as requests hold it: never written to
 	Invite  Invite
 	Session Session
 	Timer   SessionTimer
@@ -286,9 +258,9 @@ func (c *Call) Leg(id int) *Leg {
 	return nil
 }
 
-func (c *Call) add(leg Leg, at time.Time) *Leg {
-	l := c.spare.take()
-	*l = leg
+// add returns a new leg, of which nothing is known but when it began.
+func (c *Call) add(at time.Time) *Leg {
+	l := c.spare.leg()
 	c.LastLeg++
 	l.ID, l.Since.Started = c.LastLeg, at
 	c.Legs = append(c.Legs, l)

@@ -101,10 +101,14 @@ func list[T any](c *coder, v *[]T, each func(*coder, *T)) {
 	}
 }
 
+// also writes whether something follows, or reads it.
+func also(c *coder, there *bool) bool {
+	flag(c, there)
+	return *there
+}
+
 func optional[T any](c *coder, v **T, each func(*coder, *T)) {
-	there := *v != nil
-	flag(c, &there)
-	if !there {
+	if there := *v != nil; !also(c, &there) {
 		return
 	}
 	if c.reading {

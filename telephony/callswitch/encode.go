@@ -224,7 +224,9 @@ func codeSession(c *coder, v *Session) {
 	codeLocal(c, &v.Side.Local)
 	integer(c, &v.Side.Session)
 	text(c, &v.Side.Last)
-	optional(c, &v.Side.Agreed, codeAgreed)
+	if agreed := v.Side.Agreed.Stands(); also(c, &agreed) {
+		codeAgreed(c, &v.Side.Agreed)
+	}
 	text(c, &v.Wrote[0])
 	text(c, &v.Wrote[1])
 	if c.reading {

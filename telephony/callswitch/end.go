@@ -17,7 +17,7 @@ func (t *turn) finish(l *Leg, cause telephony.Cause, e DialogEvent, final ...tel
 		l.Invite.Retry, l.Timer.Due, l.Part.LeaveBy = time.Time{}, time.Time{}, time.Time{}
 		l.Part.Into = Into{}
 		if l.Session.Media != 0 {
-			t.do(Close{Leg: l.ID, Media: l.Session.Media})
+			t.do(t.spare.closes.put(Close{Leg: l.ID, Media: l.Session.Media}))
 		}
 	}
 	t.move(l, e, final...)
@@ -93,7 +93,7 @@ func answerable(c telephony.Cause) int {
 func (t *turn) ack(l *Leg) {
 	o := t.outgoing(l, "ACK", l.Invite.Seq)
 	o.Tx = l.Invite.Ours
-	t.send(l, o)
+	t.do(o)
 	l.Invite.Ours = 0
 }
 
@@ -102,7 +102,7 @@ func (t *turn) bye(l *Leg) {
 	if value := l.reason(l.Cause); value != "" {
 		o.Headers = append(o.Headers, telephony.Header{Name: "Reason", Value: value})
 	}
-	t.send(l, o)
+	t.do(o)
 }
 
 // refused refuses a leg whose INVITE came in; the call ends with it when it has nobody else.

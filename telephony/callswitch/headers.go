@@ -39,11 +39,14 @@ func crossing(all []telephony.Header) []telephony.Header {
 }
 
 // outgoing begins a request within the leg's dialog; seq is its CSeq number.
-func (t *turn) outgoing(l *Leg, method string, seq uint32) signal.Outgoing {
+func (t *turn) outgoing(l *Leg, method string, seq uint32) *Send {
 	d := &l.Dialog
-	room := 6 // an INVITE tells more
-	if method == "INVITE" {
-		room = 12
+	room := 5
+	switch method {
+	case "ACK":
+		room = 4
+	case "INVITE", "UPDATE":
+		room = 10
 	}
 	headers := make([]telephony.Header, 0, room+len(d.Routes))
 	to := d.Remote
@@ -58,32 +61,41 @@ func (t *turn) outgoing(l *Leg, method string, seq uint32) signal.Outgoing {
 	for _, r := range d.Routes {
 		headers = append(headers, telephony.Header{Name: "Route", Value: r})
 	}
-	ways := l.Ways
-	if len(ways) == 0 {
-		ways = []signal.Way{l.Way}
+	o := t.spare.sends.next()
+	o.Leg, o.Method, o.URI, o.Headers, o.Ways = l.ID, method, d.Target, headers, l.ways()
+	return o
+}
+
+// ways are all ways of a phone until it has responded, then the one that it uses.
+func (l *Leg) ways() []signal.Way {
+	if len(l.Ways) > 0 {
+		return l.Ways
 	}
-	return signal.Outgoing{Method: method, URI: d.Target, Headers: headers, Ways: ways}
+	if len(l.own) == 0 || l.own[0] != l.Way {
+		l.own = []signal.Way{l.Way}
+	}
+	return l.own
 }
 
 // request starts a new request of ours within the leg's dialog.
-func (t *turn) start(l *Leg, method string) signal.Outgoing {
+func (t *turn) start(l *Leg, method string) *Send {
 	l.Dialog.LocalSeq++
 	o := t.outgoing(l, method, l.Dialog.LocalSeq)
 	o.Tx = t.tx(l)
 	return o
 }
 
-func (t *turn) send(l *Leg, o signal.Outgoing) { t.do(Send{Leg: l.ID, Outgoing: o}) }
-
 // reply answers a request of the leg.
 func (t *turn) reply(l *Leg, r signal.Reply) {
 	r.ToTag = l.Dialog.LocalTag
-	t.do(Reply{Leg: l.ID, Reply: r})
+	t.do(t.spare.replies.put(Reply{Leg: l.ID, Reply: r}))
 }
 
 // dialogHeaders are what every response that makes or keeps a dialog tells.
-func dialogHeaders(l *Leg) []telephony.Header {
-	return append(make([]telephony.Header, 0, 5),
+func dialogHeaders(l *Leg) []telephony.Header { return appendDialog(make([]telephony.Header, 0, 5), l) }
+
+func appendDialog(headers []telephony.Header, l *Leg) []telephony.Header {
+	return append(headers,
 		telephony.Header{Name: "Contact", Value: "<" + l.Dialog.Contact + ">"},
 		telephony.Header{Name: "Allow", Value: allowed},
 		telephony.Header{Name: "Supported", Value: supported})

@@ -21,7 +21,7 @@ func (t *turn) prack(l *Leg, r *signal.Response) {
 	o := t.start(l, "PRACK")
 	o.Headers = append(o.Headers, telephony.Header{Name: "RAck",
 		Value: strconv.FormatUint(uint64(r.RSeq), 10) + " " + strconv.FormatUint(uint64(l.Invite.Seq), 10) + " INVITE"})
-	t.send(l, o)
+	t.do(o)
 }
 
 // early takes the description of a provisional response. A reliable one is the answer, whoever else rings; another one only

@@ -37,7 +37,7 @@ func offerless(t *testing.T) (w *world, tx, out signal.TxID) {
 
 func (w *world) agreed(leg int) bool {
 	s := w.call.Leg(leg).Session
-	return s.State == callswitch.Stable && s.Side.Agreed != nil
+	return s.State == callswitch.Stable && s.Side.Agreed.Stands()
 }
 
 func TestAnOfferInAReliableResponseIsAnsweredInPRACK(t *testing.T) {

@@ -16,13 +16,16 @@ import (
 )
 
 // TestNoOrderOfEventsBreaksACall lets phones do anything that the edge would let through, in any order.
+// Each call is in the memory of those before it.
 func TestNoOrderOfEventsBreaksACall(t *testing.T) {
+	var spare callswitch.Spare
 	rapid.Check(t, func(r *rapid.T) {
 		var w *world
 		w = newWorld(func(format string, args ...any) {
 			r.Helper()
 			r.Fatalf(format+"\n%s", append(args, strings.Join(w.log, "\n"))...)
 		})
+		w.borrow(&spare)
 		w.route = func(q callswitch.Question) callswitch.Routed {
 			if q.Why == callswitch.Failed || rapid.IntRange(0, 9).Draw(r, "refused") == 0 {
 				return callswitch.Routed{Refused: &callswitch.Refusal{}}
@@ -47,6 +50,7 @@ func TestNoOrderOfEventsBreaksACall(t *testing.T) {
 			w.kept(r)
 		}
 		w.finish()
+		w.giveBack()
 	})
 }
 
@@ -251,6 +255,7 @@ func TestEveryFieldSurvivesItsEncoding(t *testing.T) {
 	}
 	full.Attempt = &callswitch.Attempt{}
 	fill(reflect.ValueOf(full.Attempt).Elem())
+	callswitch.Settle(full)
 	back, err := callswitch.Decode(callswitch.Encode(full))
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func (t *turn) aim(l *Leg, group []*Leg) Aim {
 // change, or nothing is to be changed. Who was only asked for music changes back; else who was there first follows who
 // came, for that one was offered the codec and has declined it.
 func (t *turn) codecToward(l, other *Leg) string {
-	if l.sounds(other) || l.Session.Side.Agreed == nil || other.Session.Side.Agreed == nil || l.Session.Holds {
+	if l.sounds(other) || !l.Session.Side.Agreed.Stands() || !other.Session.Side.Agreed.Stands() || l.Session.Holds {
 		return ""
 	}
 	mine, its := l.codec(), other.codec()
@@ -121,7 +121,7 @@ func (t *turn) adjust(l *Leg, aim Aim) {
 // named returns the codec with that name as a leg of the call has it.
 func (t *turn) named(name string) []sdp.Codec {
 	for _, l := range t.Legs {
-		if l.Session.Side.Agreed != nil && codecName(l.Session.Side.Agreed.Audio.Codec) == name {
+		if l.Session.Side.Agreed.Stands() && codecName(l.Session.Side.Agreed.Audio.Codec) == name {
 			return []sdp.Codec{l.Session.Side.Agreed.Audio.Codec}
 		}
 	}
@@ -188,7 +188,7 @@ func (t *turn) relay(a, b *Leg) {
 
 // hears is what a leg is to hear when it does not simply hear one other leg.
 func (t *turn) hears(l *Leg, group []*Leg, mixed uint64) Hears {
-	if l.Session.Side.Agreed == nil || !l.writable() {
+	if !l.Session.Side.Agreed.Stands() || !l.writable() {
 		return Hears{}
 	}
 	if len(group) > 2 {

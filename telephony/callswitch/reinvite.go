@@ -13,10 +13,10 @@ import (
 func (t *turn) reinvite(l *Leg, body []byte) {
 	o := t.start(l, "INVITE")
 	o.ContentType, o.Body = "application/sdp", body
-	o.Headers = append(o.Headers, dialogHeaders(l)...)
+	o.Headers = appendDialog(o.Headers, l)
 	o.Headers = append(o.Headers, t.timerTold(l, false)...)
 	l.Invite.Ours, l.Invite.Seq = o.Tx, l.Dialog.LocalSeq
-	t.send(l, o)
+	t.do(o)
 }
 
 // reinvited takes the final response to a re-INVITE of ours.
@@ -169,7 +169,7 @@ func (t *turn) otherCodecs(l *Leg) []sdp.Codec {
 	if group := t.group(); len(group) == 2 {
 		for _, o := range group {
 			if o != l {
-				return o.codecs()
+				return t.codecs(o)
 			}
 		}
 	}

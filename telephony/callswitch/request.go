@@ -124,7 +124,7 @@ func (t *turn) info(l *Leg, r *signal.Request) {
 		if other != l && other.talks() && other.State == Confirmed && other.Who.Allow.Info && len(r.Body) <= 256 {
 			o := t.start(other, "INFO")
 			o.ContentType, o.Body = kind, r.Body
-			t.send(other, o)
+			t.do(o)
 		}
 	}
 }

@@ -51,7 +51,9 @@ func (t *turn) inviteResponse(l *Leg, r *signal.Response) {
 
 // dialogFrom takes the far end of a dialog from a response.
 func (l *Leg) dialogFrom(r *signal.Response) {
-	l.Ways = nil
+	if len(l.Ways) > 0 {
+		l.own, l.Ways = l.Ways[:1:1], nil
+	}
 	if r.Way.Flow.ID != 0 {
 		l.Way = r.Way
 	}
@@ -136,8 +138,8 @@ func (t *turn) answeredBy(l *Leg, r *signal.Response) {
 			return
 		}
 	}
-	if l.Invite.Changed && l.Session.Security == sdp.DTLS {
-		t.do(Learn{Way: l.Way, Security: sdp.DTLS}) // it is offered that at once next time
+	if l.Invite.Changed && l.Session.Security == sdp.DTLS { // it is offered that at once next time
+		t.learn(l, sdp.DTLS)
 	}
 	t.timerAgreed(l, &r.Message)
 	t.connect(l)

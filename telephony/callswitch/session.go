@@ -16,7 +16,7 @@ func (t *turn) offer(l *Leg, aim Aim, codecs []sdp.Codec) ([]byte, error) {
 		return nil, errors.New("an offer is under way already")
 	}
 	o := sdp.Offering{Security: l.Session.Security, Direction: aim.Direction, Codecs: codecs,
-		Either: l.Session.Side.Agreed == nil && l.Session.Terms.Setting == ""}
+		Either: !l.Session.Side.Agreed.Stands() && l.Session.Terms.Setting == ""}
 	if l.Session.Side.Local.Video.RTP != 0 {
 		o.Video = t.videoFor(l)
 	}
@@ -77,8 +77,8 @@ func (t *turn) answerWith(l, other *Leg) ([]byte, *Refusal) {
 		return l.Session.Side.Last, nil
 	}
 	var w sdp.Wanted
-	if agreed := other.Session.Side.Agreed; agreed == nil {
-		w.Codecs = other.codecs()
+	if agreed := &other.Session.Side.Agreed; !agreed.Stands() {
+		w.Codecs = t.codecs(other)
 	} else {
 		w.Codecs = []sdp.Codec{agreed.Audio.Codec}
 		if agreed.Video.Codec.Name != "" {
@@ -114,7 +114,7 @@ func (t *turn) answer(l *Leg, aim Aim, w sdp.Wanted) ([]byte, *Refusal) {
 func (t *turn) offerWith(l, other *Leg) ([]byte, *Refusal) {
 	l.Session.Security = l.Session.Terms.Security()
 	codecs := sdp.Passed()
-	if agreed := other.Session.Side.Agreed; agreed != nil {
+	if agreed := &other.Session.Side.Agreed; agreed.Stands() {
 		codecs = []sdp.Codec{agreed.Audio.Codec}
 	}
 	body, err := t.offer(l, Aim{Direction: sdp.SendRecv}, codecs)
@@ -157,9 +157,9 @@ func (t *turn) settled(l *Leg, body []byte) *Refusal {
 // agree keeps what offer and answer have settled, and tells the media.
 func (t *turn) agree(l *Leg, agreed sdp.Agreed) {
 	agreed.Signalled = l.Way.Flow.Remote.Addr()
-	l.Session.Side.Agreed = &agreed
+	l.Session.Side.Agreed = agreed
 	if l.Session.Media != 0 {
-		t.do(Agree{Leg: l.ID, Media: l.Session.Media, Agreed: &agreed})
+		t.do(t.spare.agrees.put(Agree{Leg: l.ID, Media: l.Session.Media, Agreed: &l.Session.Side.Agreed}))
 	}
 }
 
@@ -175,26 +175,21 @@ func (t *turn) codecsFor(l *Leg) []sdp.Codec {
 	if f == nil {
 		return sdp.Passed()
 	}
-	return f.codecs()
+	return t.codecs(f)
 }
 
-// codecs are what the leg's phone can do, the codec in use first.
-func (l *Leg) codecs() []sdp.Codec {
+// codecs are what the leg's phone can do, the codec in use first, until it is called again.
+func (t *turn) codecs(l *Leg) []sdp.Codec {
 	audio := l.theirs().Audio()
 	if audio == nil {
 		return sdp.Passed()
 	}
-	known := sdp.Common(audio.Codecs)
-	agreed := l.Session.Side.Agreed
-	if agreed == nil || agreed.Audio.Codec.Name == "" {
-		return known
+	all := t.serials.codecs[:0]
+	if inUse := &l.Session.Side.Agreed.Audio.Codec; inUse.Name != "" {
+		all = append(all, *inUse)
 	}
-	all := append(make([]sdp.Codec, 0, len(known)+1), agreed.Audio.Codec)
-	for _, c := range known {
-		if !c.Is(agreed.Audio.Codec) {
-			all = append(all, c)
-		}
-	}
+	all = sdp.AppendCommon(all, audio.Codecs)
+	t.serials.codecs = all
 	return all
 }
 
@@ -224,7 +219,7 @@ func codecName(c sdp.Codec) string {
 
 // codec is the one in use on the leg.
 func (l *Leg) codec() string {
-	if l.Session.Side.Agreed == nil {
+	if !l.Session.Side.Agreed.Stands() {
 		return ""
 	}
 	return codecName(l.Session.Side.Agreed.Audio.Codec)
@@ -232,8 +227,8 @@ func (l *Leg) codec() string {
 
 // sounds reports whether the leg and another one use the same codec.
 func (l *Leg) sounds(other *Leg) bool {
-	mine, its := l.Session.Side.Agreed, other.Session.Side.Agreed
-	return mine != nil && its != nil && mine.Audio.Codec.Is(its.Audio.Codec)
+	mine, its := &l.Session.Side.Agreed, &other.Session.Side.Agreed
+	return mine.Stands() && its.Stands() && mine.Audio.Codec.Same(&its.Audio.Codec)
 }
 
 // writable reports whether announcements and mixes can be written for the leg.

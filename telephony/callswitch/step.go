@@ -14,12 +14,13 @@ type turn struct {
 	out    []Command
 }
 
-// Step lets an event happen to the call, and appends what is to be done to commands. Nothing happens to a call that has
-// ended.
+// Step lets an event happen to the call, and appends what is to be done to commands. They hold until the Spare is cleared that the
+// call borrows from. Nothing happens to a call that has ended.
 func Step(call *Call, e Event, commands []Command) []Command {
 	if call.State == Ended {
 		return commands
 	}
+	call.borrowed()
 	t := turn{Call: call, at: e.At, chance: e.Chance, out: commands}
 	if e.Signal != nil {
 		t.signalled(e.Signal, e.Leg)
@@ -41,7 +42,7 @@ func (t *turn) signalled(e signal.Event, leg int) {
 		} else if len(t.Legs) == 0 {
 			t.arrive(e)
 		} else {
-			t.do(Reply{Reply: signal.Reply{Tx: e.Tx, Status: 481}})
+			t.do(t.spare.replies.put(Reply{Reply: signal.Reply{Tx: e.Tx, Status: 481}}))
 		}
 	case *signal.Response:
 		if _, leg, _ := Serial(e.Tx); t.Leg(leg) != nil {
@@ -68,9 +69,9 @@ func (t *turn) signalled(e signal.Event, leg int) {
 
 func (t *turn) happened(f Fact) {
 	switch f := f.(type) {
-	case Prepared:
+	case *Prepared:
 		t.prepared(f)
-	case Routed:
+	case *Routed:
 		t.routed(f)
 	case Woken:
 		t.woken(f)
@@ -90,7 +91,7 @@ func (t *turn) happened(f Fact) {
 		t.replacing(f)
 	case Noticed:
 		t.noticed(f)
-	case Reported:
+	case *Reported:
 		if l := t.Leg(f.Leg); l != nil {
 			l.Media, l.Session.Media = f.Report, 0
 		}

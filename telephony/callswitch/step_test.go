@@ -37,7 +37,7 @@ func talking(t *testing.T, allow ...telephony.Header) *world {
 	tx := w.invite(true)
 	out, _ := w.sentTo(2, "INVITE")
 	w.respond(out, 200, func(r *signal.Response) { r.Headers = allow })
-	w.fars[1].side.Theirs, w.fars[1].side.Agreed = nil, nil
+	w.fars[1].side.Theirs, w.fars[1].side.Agreed = nil, sdp.Agreed{}
 	w.ack(tx, false)
 	return w
 }

@@ -105,9 +105,9 @@ func (t *turn) refresh(l *Leg) {
 	if l.Who.Allow.Update {
 		l.Timer.Update = true
 		o := t.start(l, "UPDATE")
-		o.Headers = append(o.Headers, dialogHeaders(l)...)
+		o.Headers = appendDialog(o.Headers, l)
 		o.Headers = append(o.Headers, t.timerTold(l, false)...)
-		t.send(l, o)
+		t.do(o)
 		return
 	}
 	if state, ok := NextOffer(l.Session.State, WeOffer); ok {

@@ -208,7 +208,7 @@ func (t *turn) notify(l *Leg, code int, text string, last bool) {
 		telephony.Header{Name: "Subscription-State", Value: state})
 	o.ContentType = "message/sipfrag;version=2.0"
 	o.Body = []byte("SIP/2.0 " + strconv.Itoa(code) + " " + quotable(text) + "\r\n")
-	t.send(l, o)
+	t.do(o)
 }
 
 // forwarded follows a 302: the called user's phone sends the call on, which is asked for anew on that user's rights.

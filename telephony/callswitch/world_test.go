@@ -58,6 +58,7 @@ type server struct {
 // world carries out what steps say, as exchange and edge do, and watches that they are allowed.
 type world struct {
 	fault   func(format string, args ...any)
+	spare   *callswitch.Spare
 	call    *callswitch.Call
 	now     time.Time
 	fars    map[int]*far
@@ -86,7 +87,7 @@ type world struct {
 func newWorld(fault func(string, ...any)) *world {
 	w := &world{fault: fault, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), fars: map[int]*far{}, clients: map[signal.TxID]*client{},
 		servers: map[signal.TxID]*server{}, acks: map[signal.TxID]int{}, media: map[telephony.MediaID]bool{}, causes: map[int]telephony.Cause{}}
-	w.call = callswitch.New(acme, "0123456789abcdef01234567", "n1", 9)
+	w.borrow(new(callswitch.Spare))
 	w.route = func(q callswitch.Question) callswitch.Routed {
 		return callswitch.Routed{Callee: bob, Targets: targets(1)}
 	}
@@ -95,6 +96,25 @@ func newWorld(fault func(string, ...any)) *world {
 		return callswitch.Merge{Leg: s.Leg, Into: callswitch.Into{Call: "other", Leg: 1, Place: true}}
 	}
 	return w
+}
+
+// borrow has the world's call begin in memory that others may have used.
+func (w *world) borrow(s *callswitch.Spare) {
+	const id = "0123456789abcdef01234567"
+	w.spare, w.call = s, s.Call(acme, id, "n1", 9)
+	if callswitch.Encode(w.call) != callswitch.Encode(callswitch.New(acme, id, "n1", 9)) {
+		w.fault("a call in used memory is not as a new one: %+v", w.call)
+	}
+}
+
+// giveBack holds that nothing of a call is left in the memory that it borrowed.
+func (w *world) giveBack() {
+	legs := len(w.call.Legs)
+	w.call.Return()
+	left, calls, held := callswitch.Left(w.spare)
+	if len(left) > 0 || calls == 0 || held < legs {
+		w.fault("%d calls and %d legs came back of a call with %d; left in them: %+v", calls, held, legs, left)
+	}
 }
 
 func targets(n int) []signal.Target {
@@ -130,6 +150,7 @@ func (w *world) step(e callswitch.Event) {
 		for _, c := range commands {
 			w.execute(c)
 		}
+		w.spare.Clear()
 		w.watch()
 		for _, f := range w.facts {
 			queue = append(queue, callswitch.Event{Fact: f})
@@ -168,13 +189,14 @@ func (w *world) watch() {
 func (w *world) execute(c callswitch.Command) {
 	w.log = append(w.log, fmt.Sprintf("    %T", c))
 	switch c := c.(type) {
-	case callswitch.Prepare:
+	case *callswitch.Prepare:
 		w.prepare(c)
-	case callswitch.Route:
-		w.facts = append(w.facts, w.route(c.Question))
-	case callswitch.Send:
+	case *callswitch.Route:
+		routed := w.route(c.Question)
+		w.facts = append(w.facts, &routed)
+	case *callswitch.Send:
 		w.sent(c)
-	case callswitch.Reply:
+	case *callswitch.Reply:
 		w.replied(c)
 	case callswitch.Cancel:
 		if k := w.clients[c.Tx]; k == nil || k.out.Method != "INVITE" || k.cancelled {
@@ -182,7 +204,7 @@ func (w *world) execute(c callswitch.Command) {
 		} else {
 			k.cancelled = true
 		}
-	case callswitch.Agree:
+	case *callswitch.Agree:
 		w.open(c.Media)
 	case callswitch.Relay:
 		w.open(c.A)
@@ -195,10 +217,10 @@ func (w *world) execute(c callswitch.Command) {
 		w.open(c.Media)
 	case callswitch.Hush:
 		w.open(c.Media)
-	case callswitch.Close:
+	case *callswitch.Close:
 		w.open(c.Media)
 		delete(w.media, c.Media)
-		w.facts = append(w.facts, callswitch.Reported{Leg: c.Leg})
+		w.facts = append(w.facts, &callswitch.Reported{Leg: c.Leg})
 	case callswitch.Record:
 		if w.ends > 0 {
 			w.fault("history is written after its end")
@@ -224,7 +246,7 @@ func (w *world) open(id telephony.MediaID) {
 	}
 }
 
-func (w *world) prepare(c callswitch.Prepare) {
+func (w *world) prepare(c *callswitch.Prepare) {
 	id := telephony.MediaID(c.Leg)
 	f := w.fars[c.Leg]
 	if f == nil {
@@ -234,11 +256,11 @@ func (w *world) prepare(c callswitch.Prepare) {
 	}
 	f.ours = fmt.Sprint("our", c.Leg)
 	w.media[id] = true
-	w.facts = append(w.facts, callswitch.Prepared{Leg: c.Leg, CallID: f.callID, Tag: f.ours, Contact: "sip:token@sip.example", Media: id,
+	w.facts = append(w.facts, &callswitch.Prepared{Leg: c.Leg, CallID: f.callID, Tag: f.ours, Contact: "sip:token@sip.example", Media: id,
 		Local: local("198.51.100.1", 20000+2*uint16(c.Leg)), Session: 5, Policy: w.policy})
 }
 
-func (w *world) sent(c callswitch.Send) {
+func (w *world) sent(c *callswitch.Send) {
 	f := w.fars[c.Leg]
 	for _, name := range []string{"From", "To", "Call-ID", "CSeq"} {
 		if n := count(c.Headers, name); n != 1 {
@@ -269,9 +291,9 @@ func (w *world) sent(c callswitch.Send) {
 	w.clients[c.Tx] = &client{leg: c.Leg, out: c.Outgoing}
 }
 
-func (w *world) replied(c callswitch.Reply) {
+func (w *world) replied(c *callswitch.Reply) {
 	s := w.servers[c.Tx]
-	w.told = append(w.told, c)
+	w.told = append(w.told, *c)
 	switch {
 	case s == nil:
 		w.fault("a reply to nothing")
@@ -399,7 +421,7 @@ func (f *far) answerTo(offer []byte) []byte {
 	if err != nil {
 		panic(err)
 	}
-	f.side.Last, f.side.Theirs, f.side.Agreed = body, d, &agreed
+	f.side.Last, f.side.Theirs, f.side.Agreed = body, d, agreed
 	return body
 }
 

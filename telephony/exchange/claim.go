@@ -47,8 +47,10 @@ func (x *Exchange) reclaim(c telephony.CallChange) {
 		return
 	}
 	serial := x.serial.Add(1)
+	w := x.workers[serial%uint64(len(x.workers))]
 	call.Bind(x.cfg.Node, serial)
-	r := &running{worker: x.workers[serial%uint64(len(x.workers))], serial: serial, account: call.Account, call: call}
+	call.Borrow(&w.spare)
+	r := &running{worker: w, serial: serial, account: call.Account, call: call}
 	x.register(r)
 	x.count.live.Add(1)
 	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Lost{Cause: lost}}})

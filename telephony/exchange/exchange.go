@@ -61,7 +61,8 @@ type moved struct {
 type running struct {
 	worker *worker
 	serial uint64
-	call   *callswitch.Call
+	call   *callswitch.Call // nil before the worker has begun it, and once it is over
+	over   bool
 	timer  sip.Timer
 	at     time.Time // when the timer ends; zero: not set
 	// what is in the tables for it

@@ -213,7 +213,7 @@ func (w *worker) hand() {
 func (w *worker) change(r *running) (c telephony.CallChange) {
 	defer w.caught(r)
 	c.Record = r.seen.give()
-	if c.Record.State == telephony.CallTalking {
+	if c.Record.State == telephony.CallTalking && !r.over {
 		w.state = callswitch.AppendState(w.state[:0], r.call)
 		c.State = account.Secret(w.state)
 	}

@@ -73,7 +73,7 @@ func (w *worker) landed(r *running, a callswitch.Adopted) {
 	delete(r.away, a.Leg)
 	for _, i := range held {
 		if a.Refused != nil {
-			w.turn(r, i.event)
+			w.do(i)
 			continue
 		}
 		if request, ok := i.event.Signal.(*signal.Request); ok {

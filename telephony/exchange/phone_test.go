@@ -177,7 +177,7 @@ func (d *dialog) settle(body []byte) sdp.Agreed {
 	if err != nil {
 		d.p.site.t.Fatalf("%v: our offer\n%s\ntheir answer\n%s", err, d.side.Last, body)
 	}
-	d.side.Theirs, d.side.Agreed = theirs, &agreed
+	d.side.Theirs, d.side.Agreed = theirs, agreed
 	return agreed
 }
 
@@ -241,7 +241,7 @@ func (d *dialog) answer(o *signal.Outgoing, direction sdp.Direction) sdp.Agreed 
 	if err != nil {
 		d.p.site.t.Fatalf("%v\n%s", err, o.Body)
 	}
-	d.side.Last, d.side.Theirs, d.side.Agreed = body, offer, &agreed
+	d.side.Last, d.side.Theirs, d.side.Agreed = body, offer, agreed
 	d.respondTo(o, 200, body)
 	return agreed
 }

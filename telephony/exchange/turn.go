@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -14,9 +15,7 @@ import (
 
 // begin gives an INVITE its call.
 func (w *worker) begin(r *running, req *signal.Request) {
-	id := w.dice.callID(w.x.now())
-	r.call = callswitch.New(req.Account, id, w.x.cfg.Node, r.serial)
-	r.call.Borrow(&w.legs)
+	r.call = w.spare.Call(req.Account, w.dice.callID(w.x.now()), w.x.cfg.Node, r.serial)
 	r.call.Interval = int(w.x.cfg.Session.Seconds())
 	r.servers = append(r.servers, req.Tx)
 	w.x.register(r)
@@ -36,23 +35,30 @@ func (w *worker) turn(r *running, e callswitch.Event) {
 	if _, ticked := e.Fact.(callswitch.Tick); ticked {
 		r.at = time.Time{} // what the timer was set to has come
 	}
+	now := w.x.now()
 	w.events = append(w.events[:0], e)
 	for i := 0; i < len(w.events); i++ {
 		e := w.events[i]
-		e.At, e.Chance = w.x.now(), uint32(w.dice.number())
+		e.At, e.Chance = now, rand.Uint32() // it spreads what is sent again, and guards nothing
 		w.note(r, e)
 		w.commands = callswitch.Step(r.call, e, w.commands[:0])
 		for _, c := range w.commands {
 			w.execute(r, c)
 		}
 	}
-	clear(w.events)
-	clear(w.commands)
+	w.done()
 	if r.call.State == callswitch.Ended {
 		w.x.forget(r)
 		return
 	}
 	w.x.set(r)
+}
+
+// done forgets what a turn was about.
+func (w *worker) done() {
+	clear(w.events)
+	clear(w.commands)
+	w.spare.Clear()
 }
 
 // note keeps the table of INVITEs that came in.
@@ -86,20 +92,22 @@ func (w *worker) answer(f callswitch.Fact) { w.events = append(w.events, callswi
 func (w *worker) execute(r *running, c callswitch.Command) {
 	x := w.x
 	switch c := c.(type) {
-	case callswitch.Send:
+	case *callswitch.Send:
 		x.ports.Signalling.Send(c.Outgoing)
-	case callswitch.Reply:
+	case *callswitch.Reply:
 		if c.Status >= 300 {
 			w.over(r, c.Tx)
 		}
 		x.ports.Signalling.Reply(c.Reply)
 	case callswitch.Cancel:
 		x.ports.Signalling.Cancel(c.Tx, c.Reason)
-	case callswitch.Prepare:
+	case *callswitch.Prepare:
 		w.answer(w.prepare(r, c))
-	case callswitch.Route:
-		w.answer(w.route(r, c.Question))
-	case callswitch.Agree:
+	case *callswitch.Route:
+		routed := w.spare.Routed()
+		*routed = w.route(r, c.Question)
+		w.answer(routed)
+	case *callswitch.Agree:
 		w.agree(r, c)
 	case callswitch.Relay:
 		x.ports.Paths.Relay(c.A, c.B)
@@ -109,8 +117,10 @@ func (w *worker) execute(r *running, c callswitch.Command) {
 		x.ports.Paths.Mix(c.Media...)
 	case callswitch.Hush:
 		x.ports.Paths.Hush(c.Media)
-	case callswitch.Close:
-		w.answer(callswitch.Reported{Leg: c.Leg, Report: x.ports.Media.Close(c.Media)})
+	case *callswitch.Close:
+		reported := w.spare.Reported()
+		reported.Leg, reported.Report = c.Leg, x.ports.Media.Close(c.Media)
+		w.answer(reported)
 	default:
 		w.executeRest(r, c)
 	}
@@ -119,7 +129,7 @@ func (w *worker) execute(r *running, c callswitch.Command) {
 func (w *worker) executeRest(r *running, c callswitch.Command) {
 	x := w.x
 	switch c := c.(type) {
-	case callswitch.Learn:
+	case *callswitch.Learn:
 		x.habits.learn(r.account, c.Way, c.Security, x.now())
 	case callswitch.Wake:
 		w.wakeUp(r, c)
@@ -137,10 +147,11 @@ func (w *worker) executeRest(r *running, c callswitch.Command) {
 }
 
 // prepare gives a leg its names, and its media.
-func (w *worker) prepare(r *running, c callswitch.Prepare) callswitch.Prepared {
+func (w *worker) prepare(r *running, c *callswitch.Prepare) *callswitch.Prepared {
 	x := w.x
 	at := place{r.call.ID, c.Leg}
-	p := callswitch.Prepared{Leg: c.Leg, Tag: tag(at, w.dice.number()), Session: w.dice.number() >> 2}
+	p := w.spare.Prepared()
+	p.Leg, p.Tag, p.Session = c.Leg, tag(at, w.dice.number()), w.dice.number()>>2
 	p.Contact = contact(x.tokens.seal(r.account, at), x.cfg.Host(c.Way.Flow.Listener), c.Way.Flow.Transport)
 	if c.Ours {
 		p.CallID = w.dice.id()
@@ -174,7 +185,7 @@ func contact(token, host string, transport telephony.Transport) string {
 }
 
 // agree tells the media; what it does not take ends the leg.
-func (w *worker) agree(r *running, c callswitch.Agree) {
+func (w *worker) agree(r *running, c *callswitch.Agree) {
 	if err := w.x.ports.Media.Agree(c.Media, *c.Agreed); err != nil {
 		w.answer(callswitch.Noticed{Leg: c.Leg, Event: telephony.MediaEvent{ID: c.Media, Kind: telephony.SecurityFailed, Text: err.Error()}})
 	}
@@ -232,6 +243,7 @@ func (x *Exchange) forget(r *running) {
 		x.tables.media.remove(id)
 	}
 	r.call.Return()
+	r.call, r.over = nil, true
 	x.leave(r)
 	x.tables.account.change(r.account, func(n int) (int, bool) { return n - 1, n > 1 })
 	x.count.live.Add(-1)
@@ -244,10 +256,15 @@ func (w *worker) caught(r *running) {
 		return
 	}
 	w.x.count.panics.Add(1)
+	w.events, w.commands = nil, nil
+	if r.over {
+		w.x.log.Error("the end of a call has panicked", "panic", fmt.Sprint(what), "stack", string(debug.Stack()))
+		return
+	}
 	w.x.log.Error("a step of a call has panicked: the call was ended", "call", string(r.call.ID), "panic", fmt.Sprint(what),
 		"stack", string(debug.Stack()))
-	w.events, w.commands = nil, nil
 	w.abandon(r)
+	w.done()
 }
 
 // abandon ends what is left of a call without its own rules.
@@ -266,13 +283,13 @@ func (w *worker) abandon(r *running) {
 	}
 	for _, c := range callswitch.Abandon(r.call, w.x.now(), nil) {
 		switch c := c.(type) {
-		case callswitch.Send:
+		case *callswitch.Send:
 			w.x.ports.Signalling.Send(c.Outgoing)
-		case callswitch.Reply:
+		case *callswitch.Reply:
 			w.x.ports.Signalling.Reply(c.Reply)
 		case callswitch.Cancel:
 			w.x.ports.Signalling.Cancel(c.Tx, c.Reason)
-		case callswitch.Close:
+		case *callswitch.Close:
 			w.x.ports.Media.Close(c.Media)
 		case callswitch.Note:
 			w.x.note(r.account, c.AoR, c.Text, c.Cause)

@@ -34,7 +34,7 @@ type worker struct {
 	state    []byte     // the last one that was encoded
 	unsaved  []*running // have changed since the history got them
 	saved    []*running // room for the next ones
-	legs     callswitch.Spare
+	spare    callswitch.Spare
 }
 
 func newWorker(x *Exchange) *worker { return &worker{x: x, wake: make(chan struct{}, 1)} }
@@ -132,12 +132,10 @@ func (w *worker) all(items []item) {
 
 func (w *worker) do(i item) {
 	switch {
-	case i.to == nil:
+	case i.to == nil || i.to.over:
 		w.nowhere(i.event.Signal)
 	case i.to.call == nil:
 		w.first(i)
-	case i.to.call.State == callswitch.Ended:
-		w.nowhere(i.event.Signal)
 	default:
 		if w.waits(i) {
 			return
@@ -167,7 +165,7 @@ func (w *worker) first(i item) {
 	w.begin(i.to, r)
 	w.turn(i.to, i.event)
 	for _, e := range i.to.early {
-		if i.to.call.State != callswitch.Ended {
+		if !i.to.over {
 			w.turn(i.to, e)
 		}
 	}

@@ -62,6 +62,9 @@ type Agreed struct {
 	Signalled netip.Addr // where the leg's SIP comes from: plain RTP of a phone that tells a private address is learnt there
 }
 
+// Stands reports whether anything was agreed.
+func (a *Agreed) Stands() bool { return a.Security != "" }
+
 // Stream is one agreed media line.
 type Stream struct {
 	Remote     netip.AddrPort // RTP goes there, before a source is learnt; not valid: the phone wants none (old hold)

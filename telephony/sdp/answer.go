@@ -155,7 +155,7 @@ func (s *Side) active(m *Media) bool {
 	if m.Setup != "actpass" {
 		return m.Setup == "passive"
 	}
-	if s.Agreed == nil || s.Agreed.Security != DTLS {
+	if s.Agreed.Security != DTLS {
 		return false
 	}
 	before := &s.Agreed.Audio

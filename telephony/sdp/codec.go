@@ -59,7 +59,7 @@ func passes(c *Codec) bool { return indexOf(passed[:], c) >= 0 }
 // indexOf returns where a codec stands among others, or -1. Codecs are large to be handed about by value.
 func indexOf(all []Codec, c *Codec) int {
 	for i := range all {
-		if all[i].same(c) {
+		if all[i].Same(c) {
 			return i
 		}
 	}
@@ -68,9 +68,10 @@ func indexOf(all []Codec, c *Codec) int {
 
 // Is reports whether both are the same codec, whatever their numbers and their parameters; of video, whether what one sends
 // the other can read.
-func (c Codec) Is(other Codec) bool { return c.same(&other) }
+func (c Codec) Is(other Codec) bool { return c.Same(&other) }
 
-func (c *Codec) same(other *Codec) bool {
+// Same is Is for codecs that are not to be copied.
+func (c *Codec) Same(other *Codec) bool {
 	if c.Rate != other.Rate || max(c.Channels, 1) != max(other.Channels, 1) || !strings.EqualFold(c.Name, other.Name) {
 		return false
 	}

@@ -211,7 +211,7 @@ func TestEitherIsOffered(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		s.Last, s.Theirs, s.Agreed = text, theirs, &agreed
+		s.Last, s.Theirs, s.Agreed = text, theirs, agreed
 		if text, _, err = s.Offer(sdp.Offering{Security: agreed.Security, Codecs: sdp.Music()}); err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +229,7 @@ func TestOffersWithinASession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Last, s.Theirs, s.Agreed = answer, theirs, &agreed
+	s.Last, s.Theirs, s.Agreed = answer, theirs, agreed
 	text, says, err := s.Offer(sdp.Offering{Security: sdp.DTLS, Codecs: sdp.Passed(), Direction: sdp.SendOnly})
 	if err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func TestNumbersThatArePhonesOwn(t *testing.T) {
 	if agreed.Audio.DTMFSend != 111 || agreed.Audio.Codec.Name != "PCMA" {
 		t.Errorf("%+v", agreed.Audio)
 	}
-	s.Last, s.Theirs, s.Agreed = answer, theirs, &agreed
+	s.Last, s.Theirs, s.Agreed = answer, theirs, agreed
 	text, _, err := s.Offer(sdp.Offering{Security: sdp.Plain, Codecs: sdp.Passed()})
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +284,7 @@ func TestDTLSRolesStay(t *testing.T) {
 	if err != nil || !agreed.Audio.Active || !bytes.Contains(answer, []byte("a=setup:active")) {
 		t.Fatalf("%v: %s", err, answer)
 	}
-	s.Last, s.Theirs, s.Agreed = answer, offer, &agreed
+	s.Last, s.Theirs, s.Agreed = answer, offer, agreed
 	if _, agreed, err := s.Answer(sdp.Terms{Browser: true}, phone(t, "chromium-audio"), sdp.Wanted{}); err != nil || !agreed.Audio.Active {
 		t.Errorf("the role changed: %+v, %v", agreed, err)
 	}

@@ -12,7 +12,7 @@ type Side struct {
 	Session uint64       // of o=: chosen at random when the leg begins
 	Last    []byte       // what we wrote last on this leg, refused or not; nil at first
 	Theirs  *Description // what the phone wrote in the last completed offer and answer; nil before
-	Agreed  *Agreed      // what was agreed by that; nil before
+	Agreed  Agreed       // what was agreed by that; zero before
 }
 
 // Offering is what we want of a leg.
@@ -137,7 +137,7 @@ func (s *Side) offered(kind string, line Line, codecs []Codec, o Offering) (writ
 // goesOn reports whether a profile of the phone's still says what is offered: DTLS stands in RTP/SAVP too where it was agreed.
 func (s *Side) goesOn(theirs string, offered Security) bool {
 	before := profile(theirs)
-	return before == offered || before == SDES && offered == DTLS && s.Agreed != nil && s.Agreed.Security == DTLS
+	return before == offered || before == SDES && offered == DTLS && s.Agreed.Security == DTLS
 }
 
 // events are the digits (RFC 4733 §3.2).

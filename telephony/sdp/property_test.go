@@ -164,8 +164,8 @@ func TestEveryOfferIsAnswered(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v", err)
 			}
-			from.Last, from.Theirs, from.Agreed = text, d, &settled
-			to.Last, to.Theirs, to.Agreed = answer, offer, &agreed
+			from.Last, from.Theirs, from.Agreed = text, d, settled
+			to.Last, to.Theirs, to.Agreed = answer, offer, agreed
 		}
 	})
 }

@@ -88,7 +88,7 @@ func TestAnswersToRealPhones(t *testing.T) {
 			if err != nil || !bytes.Equal(answer, want) {
 				t.Errorf("%v: answered\n%s\nwant\n%s", err, answer, want)
 			}
-			s.Last, s.Theirs, s.Agreed = answer, offer, &agreed
+			s.Last, s.Theirs, s.Agreed = answer, offer, agreed
 			if again, _, err := s.Answer(safe, offer, wanted); err != nil || !bytes.Equal(again, answer) {
 				t.Errorf("%v: answered the second time\n%s", err, again)
 			}
