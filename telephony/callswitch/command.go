@@ -132,19 +132,19 @@ type Adoption struct {
 	Refused *Refusal
 }
 
-func (*Prepare) command()  {}
-func (*Route) command()    {}
+func (*Prepare) command() {}
+func (*Route) command()   {}
 func (Wake) command()     {}
-func (*Send) command()     {}
-func (*Reply) command()    {}
+func (*Send) command()    {}
+func (*Reply) command()   {}
 func (Cancel) command()   {}
-func (*Agree) command()    {}
-func (*Learn) command()    {}
+func (*Agree) command()   {}
+func (*Learn) command()   {}
 func (Relay) command()    {}
 func (Play) command()     {}
 func (Mix) command()      {}
 func (Hush) command()     {}
-func (*Close) command()    {}
+func (*Close) command()   {}
 func (Record) command()   {}
 func (Note) command()     {}
 func (Seek) command()     {}

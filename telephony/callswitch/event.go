@@ -123,8 +123,8 @@ type Refusal struct {
 	RetryAfter int // seconds; 0: not told
 }
 
-func (*Prepared) fact()  {}
-func (*Routed) fact()    {}
+func (*Prepared) fact() {}
+func (*Routed) fact()   {}
 func (Woken) fact()     {}
 func (Tick) fact()      {}
 func (Hangup) fact()    {}
@@ -134,5 +134,5 @@ func (Adopt) fact()     {}
 func (Adopted) fact()   {}
 func (Replacing) fact() {}
 func (Noticed) fact()   {}
-func (*Reported) fact()  {}
+func (*Reported) fact() {}
 func (Lost) fact()      {}

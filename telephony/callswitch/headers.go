@@ -49,13 +49,9 @@ func (t *turn) outgoing(l *Leg, method string, seq uint32) *Send {
 		room = 10
 	}
 	headers := make([]telephony.Header, 0, room+len(d.Routes))
-	to := d.Remote
-	if d.RemoteTag != "" {
-		to += ";tag=" + d.RemoteTag
-	}
 	headers = append(headers,
-		telephony.Header{Name: "From", Value: d.Local + ";tag=" + d.LocalTag},
-		telephony.Header{Name: "To", Value: to},
+		telephony.Header{Name: "From", Value: d.from()},
+		telephony.Header{Name: "To", Value: d.to()},
 		telephony.Header{Name: "Call-ID", Value: d.CallID},
 		telephony.Header{Name: "CSeq", Value: strconv.FormatUint(uint64(seq), 10) + " " + method})
 	for _, r := range d.Routes {

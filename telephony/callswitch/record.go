@@ -1,6 +1,7 @@
 package callswitch
 
 import (
+	"net/netip"
 	"slices"
 
 	"demarc/telephony"
@@ -23,8 +24,21 @@ func (c *Call) Record(r *telephony.CallRecord) {
 	}
 }
 
+// remote is where a phone is, as text.
+type remote struct {
+	at   netip.AddrPort
+	text string
+}
+
+func (l *Leg) remoteText() string {
+	if r := &l.remote; r.at != l.Way.Flow.Remote {
+		r.at, r.text = l.Way.Flow.Remote, l.Way.Flow.RemoteText()
+	}
+	return l.remote.text
+}
+
 func (l *Leg) record(to *telephony.LegRecord) {
-	*to = telephony.LegRecord{Leg: l.ID, AoR: l.Who.AoR, Instance: l.Way.Instance, Phone: l.Who.Name, Remote: l.Way.Flow.RemoteText(),
+	*to = telephony.LegRecord{Leg: l.ID, AoR: l.Who.AoR, Instance: l.Way.Instance, Phone: l.Who.Name, Remote: l.remoteText(),
 		SIPCallID: l.Dialog.CallID, StartedAt: l.Since.Started, AnsweredAt: l.Since.Answered, EndedAt: l.Since.Ended,
 		Cause: l.Cause, Media: l.Media}
 }

@@ -80,7 +80,8 @@ func (t *turn) answerWith(l, other *Leg) ([]byte, *Refusal) {
 	if agreed := &other.Session.Side.Agreed; !agreed.Stands() {
 		w.Codecs = t.codecs(other)
 	} else {
-		w.Codecs = []sdp.Codec{agreed.Audio.Codec}
+		t.serials.codecs = append(t.serials.codecs[:0], agreed.Audio.Codec)
+		w.Codecs = t.serials.codecs
 		if agreed.Video.Codec.Name != "" {
 			w.Video = []sdp.Codec{agreed.Video.Codec}
 		}

@@ -28,9 +28,11 @@ const mostSpare = 256 // legs, and calls
 
 // Call returns the call that an INVITE begins, as New does.
 func (s *Spare) Call(acc account.ID, id telephony.CallID, node string, serial uint64) *Call {
-	c := &Call{}
+	var c *Call
 	if n := len(s.calls); n > 0 {
 		c, s.calls = s.calls[n-1], s.calls[:n-1]
+	} else {
+		c = &Call{}
 	}
 	c.Account, c.ID, c.Node, c.serials = acc, id, node, serials{serial: serial, few: c.few, codecs: c.codecs, spare: s}
 	return c

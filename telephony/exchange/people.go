@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"demarc/internal/account"
@@ -52,10 +53,19 @@ func dialled(q callswitch.Question) (telephony.AoR, bool) {
 		return telephony.AoR{}, false
 	}
 	domain := string(u.Host)
-	if _, err := netip.ParseAddr(domain); err == nil {
+	if numeric(domain) {
 		domain = q.By.Domain
 	}
 	return telephony.NewAoR(wire.CanonicalUser(u.User), domain), true
+}
+
+// numeric reports whether a host is an address. The last label of a name never ends with a digit.
+func numeric(host string) bool {
+	if host == "" || (host[len(host)-1] < '0' || host[len(host)-1] > '9') && strings.IndexByte(host, ':') < 0 {
+		return false
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 // tooMany refuses a new call of a user or an account that has too many.
@@ -99,7 +109,10 @@ func (x *Exchange) enter(r *running, aor telephony.AoR) {
 func (x *Exchange) leave(r *running) {
 	for _, aor := range r.people {
 		x.tables.people.change(aor, func(calls []*running) ([]*running, bool) {
-			rest := make([]*running, 0, len(calls))
+			if len(calls) < 2 { // nearly always
+				return nil, false
+			}
+			rest := make([]*running, 0, len(calls)-1)
 			for _, c := range calls {
 				if c != r {
 					rest = append(rest, c)

@@ -52,15 +52,14 @@ const (
 	rawToken = maxToken * 3 / 4
 )
 
-// seal returns the token of a leg.
-func (t *tokens) seal(acc account.ID, p place) string {
+// seal appends the token of a leg.
+func (t *tokens) seal(b []byte, acc account.ID, p place) []byte {
 	var raw [rawToken]byte
-	var text [maxToken]byte
 	var id [2 * idSize]byte
 	copy(id[:], p.call)
 	_, _ = hex.Decode(raw[:idSize], id[:]) // an id that we made
 	body := append(append(raw[:idSize], byte(p.leg)), acc...)
-	return string(base64.RawURLEncoding.AppendEncode(text[:0], t.mac(body, body)))
+	return base64.RawURLEncoding.AppendEncode(b, t.mac(body, body))
 }
 
 // mac appends the MAC of a body to b.

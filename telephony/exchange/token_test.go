@@ -13,7 +13,7 @@ func TestTokensOpenForTheirOwnKeyAlone(t *testing.T) {
 	var d dice
 	for _, acc := range []account.ID{"", "a", "acc_0123456789", account.ID(strings.Repeat("long", 20))} {
 		at := place{call: d.callID(time.Now()), leg: 7}
-		token := ours.seal(acc, at)
+		token := string(ours.seal(nil, acc, at))
 		if gotAcc, got, ok := ours.open(token); !ok || gotAcc != acc || got != at {
 			t.Fatalf("%q of %v opens as %q, %v, %t", token, at, gotAcc, got, ok)
 		}

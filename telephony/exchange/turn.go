@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
 	"demarc/telephony/signal"
@@ -152,7 +153,7 @@ func (w *worker) prepare(r *running, c *callswitch.Prepare) *callswitch.Prepared
 	at := place{r.call.ID, c.Leg}
 	p := w.spare.Prepared()
 	p.Leg, p.Tag, p.Session = c.Leg, tag(at, w.dice.number()), w.dice.number()>>2
-	p.Contact = contact(x.tokens.seal(r.account, at), x.cfg.Host(c.Way.Flow.Listener), c.Way.Flow.Transport)
+	p.Contact = x.contact(r.account, at, &c.Way.Flow)
 	if c.Ours {
 		p.CallID = w.dice.id()
 	} else if refusal := x.tooMany(r); refusal != nil {
@@ -176,12 +177,16 @@ func (w *worker) prepare(r *running, c *callswitch.Prepare) *callswitch.Prepared
 	return p
 }
 
-func contact(token, host string, transport telephony.Transport) string {
-	name := string(transport)
-	if transport == telephony.WSS {
+// contact is the URI of a leg that is reached over a flow.
+func (x *Exchange) contact(acc account.ID, at place, f *telephony.Flow) string {
+	name := string(f.Transport)
+	if f.Transport == telephony.WSS {
 		name = "ws" // RFC 7118 §5.2: the parameter does not say whether it is secure
 	}
-	return "sip:" + token + "@" + host + ";transport=" + name
+	var room [2 * maxToken]byte
+	b := x.tokens.seal(append(room[:0], "sip:"...), acc, at)
+	b = append(append(b, '@'), x.cfg.Host(f.Listener)...)
+	return string(append(append(b, ";transport="...), name...))
 }
 
 // agree tells the media; what it does not take ends the leg.

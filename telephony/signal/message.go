@@ -46,11 +46,19 @@ func (m *Message) Values(name string) []string {
 
 // Has reports whether a header that lists tokens, as Supported, Require and Allow do, has the token.
 func (m *Message) Has(name, token string) bool {
-	for _, line := range m.Values(name) {
-		for value := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(value), token) {
-				return true
-			}
+	for i := range m.Headers {
+		if h := &m.Headers[i]; strings.EqualFold(h.Name, name) && listed(h.Value, token) {
+			return true
+		}
+	}
+	return false
+}
+
+// listed reports whether a list with commas holds a token.
+func listed(list, token string) bool {
+	for value := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.TrimSpace(value), token) {
+			return true
 		}
 	}
 	return false
