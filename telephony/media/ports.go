@@ -3,6 +3,7 @@ package media
 import (
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 )
 
 // pool is the port pairs that are free, in an order that a stranger cannot guess. The one given back last is used last, so
@@ -12,7 +13,8 @@ type pool struct {
 	ring []uint16 // even ports
 	next int      // the one to take
 	free int
-	warm int // free too, but bound: a loop keeps them
+
+	warm atomic.Int64 // free too, but bound: a loop keeps them
 }
 
 func newPool(r PortRange) *pool {
@@ -47,15 +49,11 @@ func (p *pool) give(port uint16) {
 }
 
 // rests counts pairs that a loop begins to keep, or ends to.
-func (p *pool) rests(n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.warm += n
-}
+func (p *pool) rests(n int) { p.warm.Add(int64(n)) }
 
 // size is how many pairs there are, and how many of them are free.
 func (p *pool) size() (all, free int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.ring), p.free + p.warm
+	return len(p.ring), p.free + int(p.warm.Load())
 }

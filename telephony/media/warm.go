@@ -18,7 +18,7 @@ const (
 	// spare is how long a pair is kept that nobody takes.
 	spare = 5 * time.Second
 	// mostWarm bounds the pairs that are kept by all loops.
-	mostWarm = 2048
+	mostWarm = 4096
 	// mostLeft is how many packets a port that is taken may have in its queue; one that is flooded is closed instead.
 	mostLeft = 32
 )
