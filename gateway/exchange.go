@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
 	"time"
 
 	"demarc/internal/account"
@@ -88,9 +87,10 @@ const askPatience = 250 * time.Millisecond
 // who does.
 func (c contacts) Targets(ctx context.Context, id account.ID, aor telephony.AoR) ([]signal.Target, error) {
 	var all []signal.Target
-	for _, t := range c.g.telephony.registrar.Lookup(ctx, aor) {
-		if target := targetOf(t); belongsTo(t, id) {
-			all = append(all, target)
+	found := c.g.telephony.registrar.Lookup(ctx, aor)
+	for i := range found {
+		if t := &found[i]; belongsTo(t, id) {
+			all = append(all, targetOf(t))
 		}
 	}
 	if len(all) > 0 {
@@ -105,15 +105,24 @@ func (c contacts) Targets(ctx context.Context, id account.ID, aor telephony.AoR)
 	return nil, nil
 }
 
-func belongsTo(t registrar.Target, id account.ID) bool {
-	other := func(b registrar.Binding) bool { return b.Account != id }
-	return !slices.ContainsFunc(t.Flows, other) && !slices.ContainsFunc(t.Asleep, other)
+func belongsTo(t *registrar.Target, id account.ID) bool {
+	return allOf(t.Flows, id) && allOf(t.Asleep, id)
+}
+
+func allOf(bindings []registrar.Binding, id account.ID) bool {
+	for i := range bindings {
+		if bindings[i].Account != id {
+			return false
+		}
+	}
+	return true
 }
 
 // targetOf tells the exchange of a phone. One that is asleep has no ways.
-func targetOf(t registrar.Target) signal.Target {
+func targetOf(t *registrar.Target) signal.Target {
 	target := signal.Target{Q: t.Q, Ways: make([]signal.Way, 0, len(t.Flows))}
-	for _, b := range t.Flows {
+	for i := range t.Flows {
+		b := &t.Flows[i]
 		target.Ways = append(target.Ways, signal.Way{
 			Node: b.Node, Flow: b.Flow, AoR: b.AoR, Instance: b.Instance, Contact: b.Contact, Path: b.Path,
 		})
@@ -143,7 +152,7 @@ func (g *Gateway) wakened(aor telephony.AoR) {
 	}
 	for _, t := range g.telephony.registrar.Lookup(context.Background(), aor) {
 		if len(t.Flows) > 0 {
-			x.Registered(t.Flows[0].Account, aor, targetOf(t))
+			x.Registered(t.Flows[0].Account, aor, targetOf(&t))
 		}
 	}
 }

@@ -110,7 +110,7 @@ type Ports struct {
 type Config struct {
 	Node string
 	Key  []byte // of the tokens in our Contacts: the same on all nodes
-	// Host is host:port of a listener as phones reach it: it stands in our Contact.
+	// Host is host:port of a listener as phones reach it: it stands in our Contact, and is asked for when a call first needs it.
 	Host func(listener string) string
 	// Policy is how the media of a leg is to be protected, and the device's own setting if it has one: else it is offered what
 	// it last offered by itself. nil: preferred.

@@ -153,7 +153,7 @@ func (w *worker) prepare(r *running, c *callswitch.Prepare) *callswitch.Prepared
 	at := place{r.call.ID, c.Leg}
 	p := w.spare.Prepared()
 	p.Leg, p.Tag, p.Session = c.Leg, tag(at, w.dice.number()), w.dice.number()>>2
-	p.Contact = x.contact(r.account, at, &c.Way.Flow)
+	p.Contact = w.contact(r.account, at, &c.Way.Flow)
 	if c.Ours {
 		p.CallID = w.dice.id()
 	} else if refusal := x.tooMany(r); refusal != nil {
@@ -178,14 +178,14 @@ func (w *worker) prepare(r *running, c *callswitch.Prepare) *callswitch.Prepared
 }
 
 // contact is the URI of a leg that is reached over a flow.
-func (x *Exchange) contact(acc account.ID, at place, f *telephony.Flow) string {
+func (w *worker) contact(acc account.ID, at place, f *telephony.Flow) string {
 	name := string(f.Transport)
 	if f.Transport == telephony.WSS {
 		name = "ws" // RFC 7118 §5.2: the parameter does not say whether it is secure
 	}
 	var room [2 * maxToken]byte
-	b := x.tokens.seal(append(room[:0], "sip:"...), acc, at)
-	b = append(append(b, '@'), x.cfg.Host(f.Listener)...)
+	b := w.x.tokens.seal(append(room[:0], "sip:"...), acc, at)
+	b = append(append(b, '@'), w.host(f.Listener)...)
 	return string(append(append(b, ";transport="...), name...))
 }
 

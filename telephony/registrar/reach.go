@@ -51,7 +51,8 @@ func targets(bindings []Binding) []Target {
 		return cmp.Or(cmp.Compare(b.Q, a.Q), b.RefreshedAt.Compare(a.RefreshedAt))
 	})
 	var all []Target
-	for _, b := range bindings {
+	for at := range bindings {
+		b := &bindings[at]
 		if !b.Reachable && !b.Asleep() {
 			continue
 		}
@@ -63,17 +64,21 @@ func targets(bindings []Binding) []Target {
 			all = append(all, Target{Instance: b.Instance, Q: b.Q})
 			i = len(all) - 1
 		}
+		to := &all[i].Asleep
 		if b.Reachable {
-			all[i].Flows = append(all[i].Flows, b)
+			to = &all[i].Flows
+		}
+		if *to == nil {
+			*to = bindings[at : at+1 : at+1] // nearly always all there are
 		} else {
-			all[i].Asleep = append(all[i].Asleep, b)
+			*to = append(*to, *b)
 		}
 	}
 	return all
 }
 
 // Asleep reports whether the phone has lost its flow and a push brings it back.
-func (b Binding) Asleep() bool {
+func (b *Binding) Asleep() bool {
 	if b.Reachable || !asksForPush(b.Contact) {
 		return false
 	}
