@@ -50,21 +50,27 @@ type reliable struct {
 	held    []signal.Reply // until then
 }
 
-func (t *serverTx) begin(in Incoming, id signal.TxID) {
+func (t *serverTx) begin(in Incoming) {
 	m := in.Message
-	t.id, t.peer, t.method, t.reliable, t.state = id, in.Peer, in.Method, in.Reliable, Proceeding
+	t.peer, t.method, t.reliable, t.state = in.Peer, in.Method, in.Reliable, Proceeding
 	t.invite = m.Is("INVITE")
 	var room [192]byte
 	t.key = t.shard.of.sum(callKey(room[:0], m, in.Flow, m.Method))
-	t.origin = t.shard.of.sum(appendSource(room[:0], m, m.CSeq, m.Method))
 	t.copied = appendParties(t.shard.spare.take(), m, in.Source)
 	if t.tagAt = len(t.copied); hasTag(m) {
 		t.tagAt = -1
 		t.localTag = string(toTag(m))
 	}
+	if t.sought() {
+		t.origin = t.shard.of.sum(appendSource(room[:0], m, m.CSeq, m.Method))
+	}
 	t.ownTag = maphash.Bytes(t.shard.of.seed, t.copied)
 	t.copied = appendOrigin(t.copied, m)
 }
+
+// sought reports whether anything may be looked for by what it shares with the request: ACKs and PRACKs of an INVITE, and copies of
+// what belongs to no dialog.
+func (t *serverTx) sought() bool { return t.invite || t.tagAt >= 0 }
 
 // forget drops what a transaction holds, but for the memory that the next one may use.
 func (t *serverTx) forget() {

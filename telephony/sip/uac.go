@@ -71,7 +71,8 @@ var ErrTx = errors.New("sip: too many client transactions, or a number that is i
 type uacShard struct {
 	of     *UAC
 	mu     sync.Mutex
-	table  map[clientID]*clientTx
+	table  map[signal.TxID]*clientTx
+	cancel map[signal.TxID]*clientTx // CANCELs, by their INVITEs' numbers
 	free   []*clientTx
 	spare  spare
 	closed bool
@@ -87,7 +88,7 @@ type clientID struct {
 func NewUAC(c UACConfig) *UAC {
 	u := &UAC{cfg: c, timers: c.Timers.withDefaults()}
 	for i := range u.shards {
-		u.shards[i].of, u.shards[i].table = u, make(map[clientID]*clientTx)
+		u.shards[i] = uacShard{of: u, table: make(map[signal.TxID]*clientTx), cancel: make(map[signal.TxID]*clientTx)}
 	}
 	return u
 }
@@ -130,7 +131,7 @@ func (u *UAC) Ack(out *signal.Outgoing) error {
 		}
 		raw := appendOutgoing(s.spare.take(), out, c, clientID{tx: out.Tx}, rand.Uint64())
 		c.Send(raw)
-		if t := s.table[clientID{tx: out.Tx}]; t != nil && t.state == Accepted {
+		if t := s.table[out.Tx]; t != nil && t.state == Accepted {
 			s.spare.fit(&raw)
 			t.acked(tagOf(out.Headers), c, raw)
 			return nil
@@ -146,7 +147,7 @@ func (u *UAC) Cancel(tx signal.TxID, reason string) {
 	s := u.shard(tx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.table[clientID{tx: tx}]
+	t := s.table[tx]
 	if t == nil || !t.invite || t.canceled {
 		return
 	}
@@ -178,7 +179,7 @@ func (s *uacShard) receive(id clientID, secret uint64, m *wire.Message, flow tel
 	way signal.Way, what News, failure Failure, failed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.table[id]
+	t := s.all(id)[id.tx]
 	if t == nil || t.secret != secret || string(m.CSeqMethod) != t.method || !t.comesOver(flow) {
 		return way, Unasked, Failure{}, false
 	}
@@ -201,12 +202,14 @@ func (u *UAC) FlowGone(flow uint64) {
 func (s *uacShard) flowGone(flow uint64) (failures []Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.table {
-		if t.carrier == nil || t.carrier.Flow().ID != flow {
-			continue
-		}
-		if failure, failed := t.gone(); failed {
-			failures = append(failures, failure)
+	for _, all := range [...]map[signal.TxID]*clientTx{s.table, s.cancel} {
+		for _, t := range all {
+			if t.carrier == nil || t.carrier.Flow().ID != flow {
+				continue
+			}
+			if failure, failed := t.gone(); failed {
+				failures = append(failures, failure)
+			}
 		}
 	}
 	return failures
@@ -217,7 +220,7 @@ func (u *UAC) State(tx signal.TxID) State {
 	s := u.shard(tx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.table[clientID{tx: tx}]; t != nil {
+	if t := s.table[tx]; t != nil {
 		return t.state
 	}
 	return Terminated
@@ -229,8 +232,10 @@ func (u *UAC) Close() {
 		s := &u.shards[i]
 		s.mu.Lock()
 		s.closed = true
-		for _, t := range s.table {
-			t.terminate()
+		for _, all := range [...]map[signal.TxID]*clientTx{s.table, s.cancel} {
+			for _, t := range all {
+				t.terminate()
+			}
 		}
 		s.mu.Unlock()
 	}
@@ -242,9 +247,17 @@ func (u *UAC) shard(tx signal.TxID) *uacShard {
 	return &u.shards[uint64(tx)*golden>>(64-shardBits)]
 }
 
+// all returns the transactions of the id's kind.
+func (s *uacShard) all(id clientID) map[signal.TxID]*clientTx {
+	if id.cancel {
+		return s.cancel
+	}
+	return s.table
+}
+
 func (s *uacShard) begin(id clientID) (*clientTx, error) {
 	u := s.of
-	if _, used := s.table[id]; used || s.closed {
+	if _, used := s.all(id)[id.tx]; used || s.closed {
 		return nil, ErrTx
 	}
 	if u.size.Add(1) > int64(u.cfg.Limit) {
@@ -261,12 +274,12 @@ func (s *uacShard) begin(id clientID) (*clientTx, error) {
 		t.schedule.timer.Owner = t
 	}
 	t.id = id
-	s.table[id] = t
+	s.all(id)[id.tx] = t
 	return t, nil
 }
 
 func (s *uacShard) remove(t *clientTx) {
-	delete(s.table, t.id)
+	delete(s.all(t.id), t.id.tx)
 	s.of.size.Add(-1)
 	if len(s.free) < maxFree {
 		t.forget()

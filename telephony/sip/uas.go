@@ -71,9 +71,9 @@ type uasShard struct {
 	of      *UAS
 	number  uint64
 	mu      sync.Mutex
-	byID    map[signal.TxID]*serverTx
+	places  places
 	byKey   map[sum]*serverTx
-	origins map[sum]*serverTx // the newest
+	origins map[sum]*serverTx // the newest; of those that something may be looked for by it
 	free    []*serverTx
 	spare   spare
 	closed  bool
@@ -83,10 +83,7 @@ type uasShard struct {
 func NewUAS(c UASConfig) *UAS {
 	u := &UAS{cfg: c, timers: c.Timers.withDefaults(), seed: maphash.MakeSeed(), other: maphash.MakeSeed()}
 	for i := range u.shards {
-		u.shards[i] = uasShard{
-			of: u, number: uint64(i), byID: make(map[signal.TxID]*serverTx), byKey: make(map[sum]*serverTx),
-			origins: make(map[sum]*serverTx),
-		}
+		u.shards[i] = uasShard{of: u, number: uint64(i), byKey: make(map[sum]*serverTx), origins: make(map[sum]*serverTx)}
 	}
 	return u
 }
@@ -132,7 +129,11 @@ func (u *UAS) Begin(in Incoming) (signal.TxID, error) {
 		return 0, ErrFull
 	}
 	t := s.take()
-	t.begin(in, in.Mark|signal.TxID(u.ids.Add(1)<<shardBits|s.number))
+	if !s.places.put(t, in.Mark, u.ids.Add(1), s.number) {
+		u.size.Add(-1)
+		return 0, ErrFull
+	}
+	t.begin(in)
 	s.add(t)
 	if t.invite {
 		t.repeat(u.timers.T1 / 10)
@@ -175,7 +176,7 @@ func (u *UAS) Respond(r signal.Reply) (p Peer, method string, ok bool) {
 	s := &u.shards[r.Tx%txShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.byID[r.Tx]
+	t := s.places.find(r.Tx)
 	if t == nil || t.state != Proceeding {
 		return nil, "", false
 	}
@@ -189,7 +190,7 @@ func (u *UAS) Peer(tx signal.TxID) Peer {
 	s := &u.shards[tx%txShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.byID[tx]; t != nil {
+	if t := s.places.find(tx); t != nil {
 		return t.peer
 	}
 	return nil
@@ -200,7 +201,7 @@ func (u *UAS) State(tx signal.TxID) State {
 	s := &u.shards[tx%txShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.byID[tx]; t != nil {
+	if t := s.places.find(tx); t != nil {
 		return t.state
 	}
 	return Terminated
@@ -212,8 +213,10 @@ func (u *UAS) Close() {
 		s := &u.shards[i]
 		s.mu.Lock()
 		s.closed = true
-		for _, t := range s.byID {
-			t.terminate()
+		for _, t := range s.places.all {
+			if t != nil {
+				t.terminate()
+			}
 		}
 		s.mu.Unlock()
 	}
@@ -235,8 +238,6 @@ func crowded(size int64, limit int) bool { return 8*size > int64(limit) }
 func (u *UAS) shard(m *wire.Message) *uasShard {
 	return &u.shards[maphash.Bytes(u.seed, m.CallID)%txShards]
 }
-
-const shardBits = 4 // of txShards
 
 // sum stands for the text that a transaction is found by: there are too many bits for two to meet, and nobody knows the seeds, so
 // that the text itself need not be kept.
@@ -300,13 +301,15 @@ func (s *uasShard) take() *serverTx {
 }
 
 func (s *uasShard) add(t *serverTx) {
-	s.byID[t.id] = t
-	s.byKey[t.key], s.origins[t.origin] = t, t
+	s.byKey[t.key] = t
+	if t.sought() {
+		s.origins[t.origin] = t
+	}
 }
 
 func (s *uasShard) remove(t *serverTx) {
-	delete(s.byID, t.id)
-	if s.origins[t.origin] == t {
+	s.places.remove(t.id)
+	if t.sought() && s.origins[t.origin] == t {
 		delete(s.origins, t.origin)
 	}
 	if s.byKey[t.key] == t {
