@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"demarc/telephony"
 	"demarc/telephony/signal"
@@ -179,7 +180,7 @@ func (t *clientTx) known(m *wire.Message) bool {
 	if rseq == 0 || !wire.HasToken(m.Require, "100rel") {
 		return false
 	}
-	a := t.answer(string(toTag(m)))
+	a := t.answer(toTag(m))
 	if a.rseq != 0 && rseq <= a.rseq {
 		return true
 	}
@@ -197,13 +198,13 @@ func RSeq(m *wire.Message) uint32 {
 	return n
 }
 
-func (t *clientTx) answer(tag string) *answer {
+func (t *clientTx) answer(tag []byte) *answer {
 	for i := range t.answers {
-		if t.answers[i].tag == tag {
+		if t.answers[i].tag == string(tag) {
 			return &t.answers[i]
 		}
 	}
-	t.answers = append(t.answers, answer{tag: tag})
+	t.answers = append(t.answers, answer{tag: string(tag)})
 	return &t.answers[len(t.answers)-1]
 }
 
@@ -220,7 +221,7 @@ func (t *clientTx) final(m *wire.Message) News {
 		t.carrier.Send(t.raw)
 	}
 	if state == Accepted {
-		t.answer(string(toTag(m))).final = true
+		t.answer(toTag(m)).final = true
 		t.shard.spare.give(&t.raw)
 	}
 	t.out = signal.Outgoing{}
@@ -237,7 +238,7 @@ func (t *clientTx) accepted(m *wire.Message) News {
 	if m.Status/100 != 2 {
 		return Old
 	}
-	a := t.answer(string(toTag(m)))
+	a := t.answer(toTag(m))
 	if a.final {
 		if a.ack != nil {
 			a.carrier.Send(a.ack)
@@ -249,7 +250,7 @@ func (t *clientTx) accepted(m *wire.Message) News {
 }
 
 // acked keeps the ACK to the 2xx of a dialog.
-func (t *clientTx) acked(tag string, c Carrier, raw []byte) {
+func (t *clientTx) acked(tag []byte, c Carrier, raw []byte) {
 	a := t.answer(tag)
 	a.ack, a.carrier = raw, c
 }
@@ -435,14 +436,14 @@ func upper(t telephony.Transport) string {
 	return strings.ToUpper(string(t))
 }
 
-// tagOf returns the tag of the To among the headers.
-func tagOf(headers []telephony.Header) string {
+// tagOf returns the tag of the To among the headers, which is their text.
+func tagOf(headers []telephony.Header) []byte {
 	for _, h := range headers {
 		if strings.EqualFold(h.Name, "To") {
-			to, _ := wire.ParseNameAddr([]byte(h.Value))
+			to, _ := wire.ParseNameAddr(unsafe.Slice(unsafe.StringData(h.Value), len(h.Value))) // which only looks at it
 			tag, _ := wire.Param(to.Params, "tag")
-			return string(tag)
+			return tag
 		}
 	}
-	return ""
+	return nil
 }

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
 	"strconv"
@@ -69,12 +70,32 @@ func AppendHeader[T string | []byte](dst []byte, name string, value T) []byte {
 func appendOneLine[T string | []byte](dst []byte, text T) []byte {
 	start := len(dst)
 	dst = append(dst, text...)
-	for _, odd := range [...]byte{'\r', '\n', 0} {
-		for i := bytes.IndexByte(dst[start:], odd); i >= 0; i = bytes.IndexByte(dst[start:], odd) {
+	if !holdsControls(dst[start:]) { // nearly always
+		return dst
+	}
+	for i, c := range dst[start:] {
+		if c == '\r' || c == '\n' || c == 0 {
 			dst[start+i] = ' '
 		}
 	}
 	return dst
+}
+
+// holdsControls reports whether text holds a byte below the space. It looks at eight at a time.
+func holdsControls(b []byte) bool {
+	const spaces, highest = 0x2020202020202020, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		w := binary.LittleEndian.Uint64(b)
+		if (w-spaces)&^w&highest != 0 {
+			return true
+		}
+	}
+	for _, c := range b {
+		if c < ' ' {
+			return true
+		}
+	}
+	return false
 }
 
 // AppendEnd appends Content-Length, the empty line and the body.

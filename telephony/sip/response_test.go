@@ -1,6 +1,7 @@
 package sip_test
 
 import (
+	"bytes"
 	"hash/maphash"
 	"strings"
 	"testing"
@@ -43,6 +44,24 @@ func TestAppendResponse(t *testing.T) {
 			"To: <sip:c@d>;tag=tag\r\nCall-ID: x@y\r\nCSeq: 7 OPTIONS\r\nX: a  Evil: b \r\nContent-Length: 2\r\n\r\nhi"
 		if string(sip.AppendEnd(got, []byte("hi"))) != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+// No byte of a value ends its line, wherever it stands and whatever stands beside it.
+func TestValuesStayOnTheirLine(t *testing.T) {
+	for size := 1; size < 20; size++ {
+		for at := range size {
+			for c := range 256 {
+				for _, beside := range []byte{'a', 0x80, 0xff, ' ', '\t'} {
+					value := bytes.Repeat([]byte{beside}, size)
+					value[at] = byte(c)
+					want := "X: " + strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ").Replace(string(value)) + "\r\n"
+					if got := string(sip.AppendHeader(nil, "X", value)); got != want {
+						t.Fatalf("%q became %q", value, got)
+					}
+				}
+			}
 		}
 	}
 }

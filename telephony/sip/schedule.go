@@ -49,5 +49,5 @@ func (s *schedule) set() {
 		s.wheel.Stop(&s.timer)
 		return
 	}
-	s.wheel.Set(&s.timer, next-s.wheel.Now())
+	s.wheel.SetAt(&s.timer, next)
 }

@@ -59,7 +59,9 @@ func (t *serverTx) begin(in Incoming) {
 	t.copied = appendParties(t.shard.spare.take(), m, in.Source)
 	if t.tagAt = len(t.copied); hasTag(m) {
 		t.tagAt = -1
-		t.localTag = string(toTag(m))
+		if t.invite { // nobody asks for that of another request
+			t.localTag = string(toTag(m))
+		}
 	}
 	if t.sought() {
 		t.origin = t.shard.of.sum(appendSource(room[:0], m, m.CSeq, m.Method))

@@ -276,7 +276,8 @@ func (s *uasShard) acknowledged(m *wire.Message, key []byte) (signal.TxID, Match
 	}
 	if t.state == Accepted && !t.acked {
 		t.acked = true
-		t.shard.spare.give(&t.response) // it is sent no more
+		t.shard.spare.give(&t.response) // nothing is sent any more
+		t.peer = nil
 		// Timer L waits for retransmissions of the INVITE, and there are none after this.
 		t.endAfter(s.of.timers.T4)
 		return t.id, Acked

@@ -52,18 +52,20 @@ func NewWheel(t Timers) *Wheel {
 }
 
 // Set lets the timer fire after d, instead of when it was set to before.
-func (w *Wheel) Set(t *Timer, d time.Duration) {
+func (w *Wheel) Set(t *Timer, d time.Duration) { w.SetAt(t, w.Now()+d) }
+
+// SetAt is Set with a time of the wheel's.
+func (w *Wheel) SetAt(t *Timer, at time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return
 	}
 	w.unlink(t)
-	now := w.Now()
 	if !w.runs {
-		w.run(int64(now / w.tick))
+		w.run(int64(w.Now() / w.tick))
 	}
-	t.at = max(int64((now+d)/w.tick), w.turned) + 1
+	t.at = max(int64(at/w.tick), w.turned) + 1
 	w.link(t)
 }
 
