@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bytes"
-	"slices"
 	"unicode/utf8"
 
 	"demarc/telephony"
@@ -10,102 +9,143 @@ import (
 	"demarc/telephony/wire"
 )
 
-// readMessage fills a Message from the scan, or says what is bad as a reason phrase. All its text is one copy of the head, which
-// is returned, so that nothing aliases the receive buffer and little is allocated.
-func readMessage(to *signal.Message, m *wire.Message) (c copied, bad string) {
+// readMessage fills a Message from the scan, or says what is bad as a reason phrase. All its text is one copy of what is kept of the
+// message, so that nothing aliases the receive buffer and little is allocated; own is the text in it of a part of the start line.
+func readMessage(to *signal.Message, m *wire.Message, start []byte) (own, bad string) {
 	switch {
 	case !plain(m.From):
-		return c, "Bad From"
+		return "", "Bad From"
 	case !plain(m.To):
-		return c, "Bad To"
+		return "", "Bad To"
 	case !printable(m.CallID) || len(m.CallID) > 255:
-		return c, "Bad Call-ID"
+		return "", "Bad Call-ID"
 	}
-	c = copied{head: m.Head, text: string(m.Head)}
-	to.CallID, to.From, to.To, to.CSeq = c.of(m.CallID), c.of(m.From), c.of(m.To), m.CSeq
+	var room [24]line // more than most messages have
+	lines, routes, size := linesOf(m, room[:0])
+	contact, ok := contactOf(m)
+	t := texts{make([]byte, 0, size+len(m.CallID)+len(m.From)+len(m.To)+len(contact)+len(m.ContentType)+len(start))}
+	to.CallID, to.From, to.To, to.CSeq = t.of(m.CallID), t.of(m.From), t.of(m.To), m.CSeq
 	from, _ := m.FromAddr()
-	tag, _ := wire.Param(from.Params, "tag")
-	to.FromTag = c.of(tag)
+	to.FromTag = tagIn(to.From, m.From, from)
 	addr, _ := m.ToAddr()
-	tag, _ = wire.Param(addr.Params, "tag")
-	to.ToTag = c.of(tag)
-	to.ContentType = c.of(m.ContentType)
+	to.ToTag = tagIn(to.To, m.To, addr)
+	to.ContentType, own = t.of(m.ContentType), t.of(start)
 	to.Body = bytes.Clone(m.Body)
-	if bad := c.contact(to, m); bad != "" {
-		return c, bad
+	switch {
+	case !ok:
+		return own, "Bad Contact"
+	case !validRoutes(routes):
+		return own, "Bad Record-Route"
 	}
-	return c, c.headers(to, m)
+	to.Contact, to.RecordRoute, to.Headers = t.of(contact), t.routes(routes), t.headers(lines)
+	return own, ""
 }
 
-// copied maps slices of a message's head to text of its copy.
-type copied struct {
-	head []byte
-	text string
-}
-
-// of returns the text of a part of the head: all parts of one buffer reach to its end, so that their capacity says where they
-// begin.
-func (c copied) of(part []byte) string {
-	begin := cap(c.head) - cap(part)
-	if begin < 0 || begin+len(part) > len(c.text) || c.text[begin:begin+len(part)] != string(part) {
-		return string(part) // of another buffer
-	}
-	return c.text[begin : begin+len(part)]
-}
-
-// contact reads the URI of the first Contact.
-func (c copied) contact(to *signal.Message, m *wire.Message) (bad string) {
+// contactOf returns the URI of the first Contact, if there is one.
+func contactOf(m *wire.Message) (uri []byte, ok bool) {
 	if len(m.Contacts) == 0 {
-		return ""
+		return nil, true
 	}
 	value, _, _ := wire.NextValue(m.Contacts[0])
 	n, ok := wire.ParseNameAddr(value)
-	if string(value) != "*" && (!ok || !printable(n.URI)) {
-		return "Bad Contact"
-	}
-	to.Contact = c.of(n.URI)
-	return ""
+	return n.URI, string(value) == "*" || ok && printable(n.URI)
 }
 
-// headers keeps the header lines, and reads Record-Route.
-func (c copied) headers(to *signal.Message, m *wire.Message) (bad string) {
-	var room [24]telephony.Header // more than most messages have
-	kept := room[:0]
+// line is a header line that is kept.
+type line struct {
+	name  string // the full one of a header that is known
+	other []byte // the name of another one
+	value []byte
+}
+
+// linesOf appends the header lines that are kept, and returns those of Record-Route apart and how many bytes all have.
+func linesOf(m *wire.Message, room []line) (lines []line, routes [][]byte, size int) {
+	lines = room
 	m.Fields(func(name, value []byte) {
-		full, ok := fullName(c, name)
+		full, known := fullName(name)
 		switch {
-		case !ok:
+		case known && full == "":
+			return
 		case full == "Record-Route":
-			if b := c.recordRoute(to, value); b != "" {
-				bad = b
-			}
+			routes = append(routes, value)
+		case known:
+			lines = append(lines, line{name: full, value: value})
 		default:
-			kept = append(kept, telephony.Header{Name: full, Value: c.of(value)})
+			lines = append(lines, line{other: name, value: value})
+			size += len(name)
 		}
+		size += len(value)
 	})
-	to.Headers = slices.Clone(kept)
-	return bad
+	return lines, routes, size
 }
 
-func (c copied) recordRoute(to *signal.Message, line []byte) (bad string) {
-	for value, rest, ok := wire.NextValue(line); ok; value, rest, ok = wire.NextValue(rest) {
-		if _, ok := wire.ParseNameAddr(value); !ok || !printable(value) {
-			return "Bad Record-Route"
+func validRoutes(lines [][]byte) bool {
+	for _, line := range lines {
+		for value, rest, ok := wire.NextValue(line); ok; value, rest, ok = wire.NextValue(rest) {
+			if _, ok := wire.ParseNameAddr(value); !ok || !printable(value) {
+				return false
+			}
 		}
-		to.RecordRoute = append(to.RecordRoute, c.of(value))
 	}
-	return ""
+	return true
 }
 
-// fullName returns the name of a header that is kept (RFC 3261 §7.3.3 and later RFCs name the short forms).
-func fullName(c copied, name []byte) (string, bool) {
+// texts is the one block that the text of a message is copied into.
+type texts struct{ block []byte }
+
+func (t *texts) of(part []byte) string {
+	if len(part) == 0 {
+		return ""
+	}
+	begin := len(t.block)
+	t.block = append(t.block, part...) // there is room, and nobody writes to it again
+	return wire.Borrowed(t.block[begin:])
+}
+
+func (t *texts) headers(lines []line) []telephony.Header {
+	if len(lines) == 0 {
+		return nil
+	}
+	all := make([]telephony.Header, len(lines))
+	for i, l := range lines {
+		if all[i].Name = l.name; l.name == "" {
+			all[i].Name = t.of(l.other)
+		}
+		all[i].Value = t.of(l.value)
+	}
+	return all
+}
+
+func (t *texts) routes(lines [][]byte) (all []string) {
+	for _, line := range lines {
+		for value, rest, ok := wire.NextValue(line); ok; value, rest, ok = wire.NextValue(rest) {
+			all = append(all, t.of(value))
+		}
+	}
+	return all
+}
+
+// tagIn returns the tag in the text of a From or To. All parts of a buffer reach to its end, so that their capacity says where they
+// begin.
+func tagIn(text string, whole []byte, parsed wire.NameAddr) string {
+	tag, _ := wire.Param(parsed.Params, "tag")
+	begin := cap(whole) - cap(tag)
+	if begin < 0 || begin+len(tag) > len(text) || text[begin:begin+len(tag)] != string(tag) {
+		return string(tag) // of another buffer
+	}
+	return text[begin : begin+len(tag)]
+}
+
+// fullName returns the name of a header that is known, or nothing for those that are not kept (RFC 3261 §7.3.3 and later RFCs name the
+// short forms).
+func fullName(name []byte) (full string, known bool) {
 	if len(name) == 1 {
 		return shortName(name[0] | 0x20)
 	}
 	switch string(name) { // as nearly everybody writes them
 	case "Via", "From", "To", "Call-ID", "CSeq", "Route", "Content-Type", "Content-Length", "Max-Forwards", "Authorization",
 		"Proxy-Authorization":
-		return "", false
+		return "", true
 	case "Contact":
 		return "Contact", true
 	case "Allow":
@@ -117,30 +157,30 @@ func fullName(c copied, name []byte) (string, bool) {
 	case "Record-Route":
 		return "Record-Route", true
 	}
-	return unusualName(c, name)
+	return unusualName(name)
 }
 
 // unusualName is fullName for whatever there is.
-func unusualName(c copied, name []byte) (string, bool) {
+func unusualName(name []byte) (full string, known bool) {
 	switch len(name) {
 	case 2, 3, 4, 5, 7, 10, 12, 13, 14, 19:
 		for _, own := range [...]string{"Via", "From", "To", "Call-ID", "CSeq", "Route", "Content-Type", "Content-Length",
 			"Max-Forwards", "Authorization", "Proxy-Authorization"} {
 			if wire.EqualFold(name, own) {
-				return "", false
+				return "", true
 			}
 		}
 		if wire.EqualFold(name, "Record-Route") {
 			return "Record-Route", true
 		}
 	}
-	return c.of(name), true
+	return "", false
 }
 
 func shortName(c byte) (string, bool) {
 	switch c {
 	case 'v', 'f', 't', 'i', 'l', 'c':
-		return "", false
+		return "", true
 	case 'a':
 		return "Accept-Contact", true
 	case 'b':
@@ -170,7 +210,7 @@ func shortName(c byte) (string, bool) {
 	case 'y':
 		return "Identity", true
 	}
-	return string(c), true
+	return "", false
 }
 
 // plain reports whether b is text without control characters.

@@ -105,8 +105,8 @@ func readRequest(f *flow, m *wire.Message, method string) (*signal.Request, stri
 	if req.Hops < 0 {
 		req.Hops = 70
 	}
-	c, bad := readMessage(&req.Message, m)
-	req.URI = c.of(m.RequestURI)
+	var bad string
+	req.URI, bad = readMessage(&req.Message, m, m.RequestURI)
 	return req, bad
 }
 
@@ -298,7 +298,7 @@ func (e *Edge) ack(f *flow, m *wire.Message) {
 		s.hand(ev) // it says nothing more
 		return
 	}
-	if _, bad := readMessage(&ev.Message, m); bad != "" {
+	if _, bad := readMessage(&ev.Message, m, nil); bad != "" {
 		ev.Message = signal.Message{} // it is an ACK all the same
 	}
 	s.hand(ev)

@@ -1,0 +1,57 @@
+package edge
+
+import (
+	"demarc/telephony/signal"
+	"demarc/telephony/sip"
+	"demarc/telephony/wire"
+)
+
+// response takes a response; it reports whether it was to a request of a call.
+func (s *Signalling) response(f *flow, m *wire.Message) bool {
+	if !s.served() {
+		return false
+	}
+	tx, way, what := s.uac.Receive(m, f.Flow)
+	if m.Status == 430 && way.Path != "" {
+		s.flowFailed(way)
+	}
+	if what != sip.Told {
+		return what == sip.Old
+	}
+	method := methodNamed(m.CSeqMethod)
+	if m.Status >= 200 {
+		s.edge.count.sent.add(Message{f.Listener, method, m.Status}, 1)
+	}
+	r := &signal.Response{Tx: tx, Method: method, Status: m.Status, Reason: reasonOf(m), Way: way}
+	if m.Status < 200 && wire.HasToken(m.Require, "100rel") {
+		r.RSeq = sip.RSeq(m)
+	}
+	if _, bad := readMessage(&r.Message, m, nil); bad != "" {
+		r.Status, r.Reason, r.Local = 502, "the phone's response cannot be read: "+bad, true
+	}
+	s.hand(r)
+	return true
+}
+
+// maxReason is how much of a reason phrase is told, in bytes.
+const maxReason = 256
+
+// reasonOf returns the reason phrase of a response, which mostly is the standard one.
+func reasonOf(m *wire.Message) string {
+	if usual := sip.Reason(m.Status); usual == string(m.Reason) {
+		return usual
+	}
+	return text(m.Reason, maxReason)
+}
+
+// flowFailed tells that a proxy knows no way to a phone any more.
+func (s *Signalling) flowFailed(way signal.Way) {
+	if s.flows == nil {
+		return
+	}
+	for _, b := range s.phone(way) {
+		if b.Path == way.Path {
+			s.flows.FlowFailed(b)
+		}
+	}
+}
