@@ -1,11 +1,10 @@
 package trace
 
-// memory holds records in blocks of one size. It is of bytes and numbers alone, so that the collector passes it by, and what is
+// memory holds texts in blocks of one size. It is of bytes and numbers alone, so that the collector passes it by, and what is
 // given back is used again, so that remembering leaves no garbage.
 type memory struct {
 	slabs [][]byte // made as they are needed
 	next  []int32  // of each block: the one after it in its chain, or none
-	count []uint16 // of each block that a record begins in: how many the record has
 	free  int32    // begins the chain of unused ones
 }
 
@@ -15,7 +14,21 @@ const (
 	none       = int32(-1)
 )
 
+// chain is a text that grows at its end and is forgotten from its beginning.
+type chain struct {
+	first, last int32 // blocks, or none
+	blocks      int32
+	begin, end  int32 // where it begins in the first block and ends in the last
+}
+
+// place is where a byte of a chain stands.
+type place struct{ block, offset int32 }
+
 func newMemory() memory { return memory{free: none} }
+
+func emptyChain() chain { return chain{first: none, last: none} }
+
+func (c *chain) beginning() place { return place{c.first, c.begin} }
 
 func (m *memory) block(n int32) []byte {
 	slab := m.slabs[n/slabBlocks]
@@ -36,7 +49,6 @@ func (m *memory) take() int32 {
 func (m *memory) grow() {
 	first := int32(len(m.next))
 	m.slabs = append(m.slabs, make([]byte, slabBlocks*blockSize))
-	m.count = append(m.count, make([]uint16, slabBlocks)...)
 	for n := first; n < first+slabBlocks; n++ {
 		m.next = append(m.next, n+1)
 	}
@@ -44,32 +56,58 @@ func (m *memory) grow() {
 	m.free = first
 }
 
-// put stores text in a chain of blocks, at least one, and returns its ends and its length.
-func (m *memory) put(text []byte) (first, last int32, blocks int) {
-	first = m.take()
-	last, blocks = first, 1
-	for text = text[copy(m.block(last), text):]; len(text) > 0; blocks++ {
-		n := m.take()
-		m.next[last], last = n, n
-		text = text[copy(m.block(n), text):]
+// append appends text to a chain: what is written together stands together, and no block is begun before the last one is full.
+func (m *memory) append(c *chain, text []byte) {
+	for len(text) > 0 {
+		if c.last == none || c.end == blockSize {
+			m.lengthen(c)
+		}
+		n := copy(m.block(c.last)[c.end:], text)
+		c.end += int32(n)
+		text = text[n:]
 	}
-	m.count[first] = uint16(blocks) // records are cut long before that overflows
-	return first, last, blocks
 }
 
-// append appends size bytes of a chain to dst, and returns what comes after their blocks.
-func (m *memory) append(dst []byte, first int32, size int) (text []byte, after int32) {
-	for at := first; ; at = m.next[at] {
-		part := m.block(at)
-		part = part[:min(size, len(part))]
+func (m *memory) lengthen(c *chain) {
+	n := m.take()
+	if c.last == none {
+		c.first = n
+	} else {
+		m.next[c.last] = n
+	}
+	c.last, c.end = n, 0
+	c.blocks++
+}
+
+// read appends size bytes of a chain to dst, and returns where the next ones stand.
+func (m *memory) read(dst []byte, at place, size int) (text []byte, next place) {
+	for {
+		part := m.block(at.block)[at.offset:]
+		if size < len(part) {
+			return append(dst, part[:size]...), place{at.block, at.offset + int32(size)}
+		}
 		dst, size = append(dst, part...), size-len(part)
+		at = place{m.next[at.block], 0}
 		if size == 0 {
-			return dst, m.next[at]
+			return dst, at
 		}
 	}
 }
 
-// give takes a chain back.
-func (m *memory) give(first, last int32) {
-	m.next[last], m.free = m.free, first
+// shorten forgets the first bytes of a chain, which has more than those.
+func (m *memory) shorten(c *chain, size int) {
+	for c.begin += int32(size); c.begin >= blockSize; c.begin -= blockSize {
+		n := c.first
+		c.first = m.next[n]
+		m.next[n], m.free = m.free, n
+		c.blocks--
+	}
+}
+
+// give takes all blocks of a chain back.
+func (m *memory) give(c *chain) {
+	if c.last != none {
+		m.next[c.last], m.free = m.free, c.first
+	}
+	*c = emptyChain()
 }

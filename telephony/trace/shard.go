@@ -16,12 +16,11 @@ type shard struct {
 	text    []byte // of the record that is being written
 }
 
-// ring holds the last records of one AoR, in one chain of blocks. Two AoRs of the same hash share it; each record says whose it
-// is.
+// ring holds the last records of one AoR, one behind the other. Two AoRs of the same hash share it; each record says whose it is.
 type ring struct {
 	hash           uint64
-	first, last    int32 // blocks
-	blocks, count  int32 // count: records
+	records        chain
+	count          int32 // of records
 	class          int32
 	previous, next int32 // rings of the class: next was heard of later
 	after          int32 // ring in the same chain of the index, or none
@@ -55,8 +54,8 @@ func (s *shard) keep(hash uint64, m *Message, seq uint64) {
 		}
 		s.last = n
 	}
-	s.unlink(n)
 	k := &s.rings[n]
+	s.unlink(n)
 	if m.Known && k.class == 0 { // it authenticated: out of the strangers' part
 		s.classes[0].used -= k.size()
 		s.classes[1].used += k.size()
@@ -92,7 +91,7 @@ func (s *shard) newRing(hash uint64) int32 {
 		n = int32(len(s.rings))
 		s.rings = append(s.rings, ring{})
 	}
-	s.rings[n] = ring{hash: hash, first: none, last: none, previous: n, next: n}
+	s.rings[n] = ring{hash: hash, records: emptyChain(), previous: n, next: n}
 	s.classes[0].used += ringSize
 	s.enter(n)
 	if s.known++; s.known > len(s.index) {
@@ -102,42 +101,37 @@ func (s *shard) newRing(hash uint64) int32 {
 }
 
 // size is what a ring counts for in the budget.
-func (k *ring) size() int { return ringSize + int(k.blocks)*blockSize }
+func (k *ring) size() int { return ringSize + int(k.records.blocks)*blockSize }
 
 // push adds a record.
-func (s *shard) push(k *ring, text []byte) {
-	first, last, blocks := s.memory.put(text)
-	if k.count == 0 {
-		k.first = first
-	} else {
-		s.memory.next[k.last] = first
-	}
-	k.last = last
+func (s *shard) push(k *ring, record []byte) {
+	before := k.records.blocks
+	s.memory.append(&k.records, record)
 	k.count++
-	k.blocks += int32(blocks)
-	s.classes[k.class].used += blocks * blockSize
+	s.classes[k.class].used += int(k.records.blocks-before) * blockSize
 }
 
 // forgetOldest gives up a ring's oldest record, which is not its only one.
 func (s *shard) forgetOldest(k *ring) {
-	blocks := int(s.memory.count[k.first])
-	first, last := k.first, k.first
-	for range blocks - 1 {
-		last = s.memory.next[last]
-	}
-	k.first = s.memory.next[last]
-	s.memory.give(first, last)
+	before := k.records.blocks
+	s.memory.shorten(&k.records, s.sizeAt(k.records.beginning()))
 	k.count--
-	k.blocks -= int32(blocks)
-	s.classes[k.class].used -= blocks * blockSize
+	s.classes[k.class].used -= int(before-k.records.blocks) * blockSize
+}
+
+// sizeAt returns the size of the record that begins at a place.
+func (s *shard) sizeAt(at place) int {
+	var room [recordSize]byte
+	size, _ := s.memory.read(room[:0], at, recordSize)
+	return sizeOf(size)
 }
 
 // drop forgets an AoR.
 func (s *shard) drop(n int32) {
 	k := &s.rings[n]
 	s.unlink(n)
-	s.memory.give(k.first, k.last)
 	s.classes[k.class].used -= k.size()
+	s.memory.give(&k.records)
 	s.leave(n)
 	s.known--
 	s.unused = append(s.unused, n)
@@ -162,9 +156,9 @@ func (s *shard) unlink(n int32) {
 // each visits the records of a ring, oldest first; their texts are good until the next one.
 func (s *shard) each(k *ring, visit func(Entry)) {
 	var room []byte
-	at := k.first
+	at := k.records.beginning()
 	for range k.count {
-		room, at = s.memory.append(room[:0], at, sizeOf(s.memory.block(at)))
+		room, at = s.memory.read(room[:0], at, s.sizeAt(at))
 		visit(readRecord(room))
 	}
 }
