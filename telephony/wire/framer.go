@@ -1,5 +1,7 @@
 package wire
 
+import "bytes"
+
 // Event is what a Framer found next in a stream.
 type Event uint8
 
@@ -11,8 +13,8 @@ const (
 	Ping                   // the second CRLF in a row: it is answered with one CRLF
 )
 
-// Framer cuts a byte stream into SIP messages (RFC 3261 §18.3). Every byte is searched once, however small the pieces
-// are in which it arrives. After an error the stream is out of step and has to be closed.
+// Framer cuts a byte stream into SIP messages (RFC 3261 §18.3). Every byte is searched twice at most, however small the
+// pieces are in which it arrives. After an error the stream is out of step and has to be closed.
 type Framer struct {
 	limits   Limits
 	buf      []byte // buf[start:] is not consumed
@@ -104,6 +106,7 @@ func (f *Framer) Next(m *Message) (Event, error) {
 		return More, nil
 	}
 	if waited { // the buffer may have moved and m be another one: once more, and only once
+		m.lines.find(b[:f.head], f.limits)
 		if err := m.scanHead(b[:f.head], f.limits); err != nil {
 			return More, err
 		}
@@ -133,9 +136,11 @@ func (f *Framer) between(b []byte) (Event, bool) {
 // findHead looks for the empty line and scans the head once it is there.
 func (f *Framer) findHead(b []byte, m *Message) error {
 	window := b[:min(len(b), f.limits.Head)]
-	from := max(0, f.searched-3)
-	i := headEnd(window[from:])
-	if i < 0 {
+	head := -1
+	if from := max(0, f.searched-3); from == 0 || bytes.Contains(window[from:], []byte("\r\n\r\n")) {
+		head = m.lines.find(window, f.limits)
+	}
+	if head < 0 {
 		f.searched = len(window)
 		if len(b) >= f.limits.Head {
 			m.reset()
@@ -143,7 +148,6 @@ func (f *Framer) findHead(b []byte, m *Message) error {
 		}
 		return nil
 	}
-	head := from + i
 	if err := m.scanHead(b[:head], f.limits); err != nil {
 		return err
 	}

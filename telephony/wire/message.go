@@ -25,6 +25,7 @@ type Message struct {
 	Vias, Contacts, Authorization, Path, Route, Require, ProxyRequire, Supported [][]byte
 	ProxyAuthorization                                                           [][]byte
 
+	lines lines
 	parts parts
 	seen  uint32 // bit per field
 	fault Error  // the first one found; the scan goes on so that the message can be answered
@@ -51,7 +52,7 @@ func (m *Message) Intact() bool { return m.fault == (Error{}) }
 // error the message holds what was found, so that it may be answered if Answerable says so.
 func (m *Message) Scan(b []byte, l Limits) error {
 	l = l.withDefaults()
-	end := headEnd(b[:min(len(b), l.Head)])
+	end := m.lines.find(b[:min(len(b), l.Head)], l)
 	if end < 0 {
 		m.reset()
 		if len(b) >= l.Head {
@@ -84,48 +85,26 @@ func (m *Message) Scan(b []byte, l Limits) error {
 	return nil
 }
 
-// headEnd returns where the empty line ends, or -1. From line to line it is found sooner than by looking for its four bytes,
-// which begin like the end of every other line.
-func headEnd(b []byte) int {
-	for at := 0; ; {
-		i := bytes.IndexByte(b[at:], '\n')
-		if i < 0 || at+i+2 >= len(b) {
-			return -1
-		}
-		if at += i + 1; b[at] == '\r' && b[at+1] == '\n' && at >= 2 && b[at-2] == '\r' {
-			return at + 2
-		}
-	}
-}
-
-// scanHead reads a start line and headers that end with an empty line, and sets all but Body.
+// scanHead reads a start line and headers, whose lines have been found, and sets all but Body.
 func (m *Message) scanHead(head []byte, l Limits) error {
 	m.reset()
 	m.Head = head
-	// Readers differ about a CR or LF alone. nextLine finds such an LF; with as many CRs as LFs no CR is alone either.
-	if bytes.Count(head, []byte("\r")) != bytes.Count(head, []byte("\n")) {
-		m.lineEnd()
+	if !m.lines.whole(head) { // it must not be answered: the answer would copy what readers differ about
+		m.blame(Malformed, "line end")
 		return m.fault
 	}
-	line, rest := nextLine(head)
-	if line == nil || !m.startLine(line) {
+	if line := m.lines.at(head, 0); !m.startLine(line) {
 		m.blame(Malformed, "start line")
 		if !m.brokenRequest(line) {
 			return m.fault
 		}
 	}
-	m.fields(rest, l)
+	m.fields(head, l)
 	m.check(l)
 	if m.fault != (Error{}) {
 		return m.fault
 	}
 	return nil
-}
-
-// lineEnd refuses a message for a CR or LF alone. It must not be answered: the answer would copy it.
-func (m *Message) lineEnd() {
-	m.blame(Malformed, "line end")
-	m.seen = 0
 }
 
 // reset empties the message. What it holds of another one afterwards is marked as not read.
@@ -144,15 +123,6 @@ func (m *Message) blame(f Fault, where string) {
 	if m.fault == (Error{}) {
 		m.fault = Error{f, where}
 	}
-}
-
-// nextLine cuts one line that ends with CRLF. It returns nil for a bare LF.
-func nextLine(b []byte) (line, rest []byte) {
-	i := bytes.IndexByte(b, '\n')
-	if i < 1 || b[i-1] != '\r' {
-		return nil, nil
-	}
-	return b[:i-1], b[i+1:]
 }
 
 // startLine reads a Request-Line or Status-Line (RFC 3261 §7.1, §7.2): single spaces, nothing around them.
@@ -205,35 +175,23 @@ func (m *Message) statusLine(line []byte) bool {
 }
 
 // fields walks the header lines up to the empty one.
-func (m *Message) fields(b []byte, l Limits) {
-	for count := 0; len(b) > 0; {
-		line, rest := nextLine(b)
-		if line == nil {
-			m.lineEnd()
-			return
-		}
+func (m *Message) fields(head []byte, l Limits) {
+	for n, count := 1, 1; n < len(m.lines.ends); n, count = n+1, count+1 {
+		line := m.lines.at(head, n)
 		if len(line) == 0 {
 			return
 		}
-		lines := 1
-		for len(rest) > 0 && isSpace(rest[0]) { // RFC 3261 §7.3.1: a fold is white space
-			more, after := nextLine(rest)
-			if more == nil {
-				m.lineEnd()
-				return
-			}
+		for n+1 < len(m.lines.ends) && m.lines.folded(head, n+1) { // RFC 3261 §7.3.1: a fold is white space
+			n, count = n+1, count+1
 			crlf := len(line)
-			line = b[:len(b)-len(after)-2]
+			line = line[:crlf+2+len(m.lines.at(head, n))]
 			line[crlf], line[crlf+1] = ' ', ' '
-			rest = after
-			lines++
 		}
-		if count += lines; count > l.Fields {
+		if count > l.Fields {
 			m.blame(TooManyFields, "headers")
 			return
 		}
 		m.field(line)
-		b = rest
 	}
 }
 
@@ -251,9 +209,15 @@ func (m *Message) field(line []byte) {
 		m.blame(Malformed, "headers")
 		return
 	}
-	if f := fieldOf(line[:end]); f != other {
-		m.keep(f, trim(line[colon+1:]))
+	f := fieldOf(line[:end])
+	if f == other {
+		return
 	}
+	start := colon + 1
+	for start < len(line) && isSpace(line[start]) { // nearly always one
+		start++
+	}
+	m.keep(f, trim(line[start:]))
 }
 
 // keep stores the value of a header that the scan knows.
