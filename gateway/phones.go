@@ -140,9 +140,9 @@ func (p phones) ask(ctx context.Context, t registrar.Target) api.Reached {
 	return r
 }
 
-// Binding returns the first binding of an AoR that is as wanted.
-func (g *Gateway) Binding(aor telephony.AoR, wanted func(*registrar.Binding) bool) (registrar.Binding, bool) {
-	return g.telephony.registrar.Binding(aor, wanted)
+// Standing returns the binding of an AoR whose phone is reached over a flow.
+func (g *Gateway) Standing(aor telephony.AoR, over telephony.Flow) (registrar.Binding, bool) {
+	return g.telephony.registrar.Standing(aor, over)
 }
 
 // Bindings returns the bindings of an AoR that have not ended, at whatever node.

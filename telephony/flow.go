@@ -10,6 +10,15 @@ type Flow struct {
 	Remote    netip.AddrPort
 }
 
+// Same reports whether two stand for the same way: streams by their number, and UDP by its addresses, for its numbers are forgotten now
+// and then.
+func (f Flow) Same(other Flow) bool {
+	if f.Transport.Stream() {
+		return f.ID == other.ID
+	}
+	return f.Listener == other.Listener && f.Remote == other.Remote
+}
+
 // RemoteText returns the remote as ip:port, or nothing when it is not known.
 func (f Flow) RemoteText() string {
 	if !f.Remote.IsValid() {

@@ -38,7 +38,7 @@ func (x *through) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict
 
 func (x *through) Bindings(telephony.AoR) []registrar.Binding { return nil }
 
-func (x *through) Binding(telephony.AoR, func(*registrar.Binding) bool) (registrar.Binding, bool) {
+func (x *through) Standing(telephony.AoR, telephony.Flow) (registrar.Binding, bool) {
 	return registrar.Binding{}, false
 }
 

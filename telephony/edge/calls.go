@@ -19,9 +19,9 @@ type Calls interface {
 	// Authenticate and AuthenticateAtOnce tell who sent a request; the second one from memory, if it is sure.
 	Authenticate(ctx context.Context, c registrar.Credentials) registrar.Verdict
 	AuthenticateAtOnce(c registrar.Credentials) (v registrar.Verdict, sure bool)
-	// Bindings returns where the phones of an AoR are; Binding the first one that is as wanted, if there is one.
+	// Bindings returns where the phones of an AoR are; Standing the one that is reached over a flow, if there is one.
 	Bindings(aor telephony.AoR) []registrar.Binding
-	Binding(aor telephony.AoR, wanted func(*registrar.Binding) bool) (registrar.Binding, bool)
+	Standing(aor telephony.AoR, over telephony.Flow) (registrar.Binding, bool)
 }
 
 // Flows is what Calls may be too: then it hears of phones behind a proxy whose own flow has ended, as the proxy says by 430.

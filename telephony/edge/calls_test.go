@@ -81,9 +81,9 @@ func (s *stub) Bindings(aor telephony.AoR) []registrar.Binding {
 	return s.bindings(aor)
 }
 
-func (s *stub) Binding(aor telephony.AoR, wanted func(*registrar.Binding) bool) (registrar.Binding, bool) {
+func (s *stub) Standing(aor telephony.AoR, over telephony.Flow) (registrar.Binding, bool) {
 	for _, b := range s.Bindings(aor) {
-		if wanted(&b) {
+		if b.Reachable && b.Flow.Same(over) {
 			return b, true
 		}
 	}

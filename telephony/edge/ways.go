@@ -139,18 +139,10 @@ func (s *Signalling) phone(way signal.Way) []registrar.Binding {
 // wayBack returns the way back to who sends over a flow, and whether a binding of that user stands on it.
 func (s *Signalling) wayBack(f *flow, user telephony.AoR) (way signal.Way, bound bool) {
 	way = signal.Way{Node: cmp.Or(f.node, s.edge.cfg.Node), Flow: f.Flow, AoR: user}
-	b, bound := s.calls.Binding(user, f.wanted())
+	b, bound := s.calls.Standing(user, f.Flow)
 	if bound {
 		way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
 		f.note(user, b.Account)
 	}
 	return way, bound
-}
-
-// sameFlow compares streams by number, and UDP by its addresses: its numbers are forgotten now and then.
-func sameFlow(a, b telephony.Flow) bool {
-	if a.Transport.Stream() {
-		return a.ID == b.ID
-	}
-	return a.Listener == b.Listener && a.Remote == b.Remote
 }

@@ -62,7 +62,7 @@ func (h *house) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict, 
 
 func (h *house) Bindings(telephony.AoR) []registrar.Binding { return nil }
 
-func (h *house) Binding(telephony.AoR, func(*registrar.Binding) bool) (registrar.Binding, bool) {
+func (h *house) Standing(telephony.AoR, telephony.Flow) (registrar.Binding, bool) {
 	return registrar.Binding{}, false
 }
 

@@ -240,4 +240,12 @@ func TestLookupGroupsFlowsByPhone(t *testing.T) {
 	if other.Instance != "urn:1" || len(other.Flows) != 1 || other.Flows[0].Flow.ID != 2 {
 		t.Errorf("%+v", other)
 	}
+	if b, ok := f.Standing(alice, flow(2)); !ok || b.Contact != "sip:a@2" || b.RegID != 2 {
+		t.Errorf("%t, %+v stands on the open flow", ok, b)
+	}
+	for _, of := range []registrar.Flow{flow(1), flow(3), flow(9)} {
+		if b, ok := f.Standing(alice, of); ok {
+			t.Errorf("%+v stands on flow %d", b, of.ID)
+		}
+	}
 }

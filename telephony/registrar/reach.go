@@ -32,14 +32,13 @@ func (r *Registrar) Bindings(aor telephony.AoR) []Binding {
 	return slices.DeleteFunc(s.locations.of(aor), func(b Binding) bool { return b.over(r.node, now) })
 }
 
-// Binding returns the first binding of the AoR that has not ended and is as wanted, if there is one. What is asked must not change it,
-// keep it or ask the registrar.
-func (r *Registrar) Binding(aor telephony.AoR, wanted func(*Binding) bool) (Binding, bool) {
+// Standing returns the binding of the AoR whose phone is reached over the flow, if there is one.
+func (r *Registrar) Standing(aor telephony.AoR, over Flow) (Binding, bool) {
 	s, now := r.shard(aor), r.now()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for slot := range s.locations.slots(aor) {
-		if b, ok := s.locations.in(slot); ok && !b.over(r.node, now) && wanted(&b) {
+		if b, ok := s.locations.in(slot); ok && b.Reachable && b.Flow.Same(over) && !b.over(r.node, now) {
 			return b, true
 		}
 	}
