@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"math/rand/v2"
 	"strconv"
@@ -17,46 +16,6 @@ import (
 
 // callMethods are the methods of calls, besides ACK.
 const callMethods = "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE, INFO, REFER, NOTIFY"
-
-// back is where the responses to a request go: the flow it came over while that is open, and then the newest flow of the
-// same phone; never to another phone of the user.
-type back struct {
-	signalling *Signalling
-	flow       *flow
-	way        signal.Way
-	budget     int // bytes that an address gets where nobody proved anything: it may be forged
-}
-
-// Send sends a response, and reports whether there was a flow for it.
-func (b *back) Send(raw []byte) bool {
-	f := b.flow
-	if f.ended() {
-		other, err := b.signalling.another(b.way)
-		if err != nil {
-			b.signalling.edge.count.rejects.add(Reject{f.Listener, "response_lost"}, 1)
-			return false
-		}
-		f = other
-	}
-	if !f.Transport.Stream() && !f.known.Load() && !b.affords(f, raw) {
-		return true
-	}
-	b.signalling.edge.tap(f, b.way.AoR, false, raw)
-	f.writer.send(raw)
-	return true
-}
-
-// affords takes a response off the budget. What is provisional is not worth it.
-func (b *back) affords(f *flow, raw []byte) bool {
-	if provisional := []byte("SIP/2.0 1"); bytes.HasPrefix(raw, provisional) {
-		return false
-	}
-	if b.budget -= len(raw); b.budget >= 0 {
-		return true
-	}
-	b.signalling.edge.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
-	return false
-}
 
 // request serves a request of a call: what begins a dialog once its sender is known, and what belongs to one.
 func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method string) {
@@ -164,7 +123,7 @@ func (s *Signalling) begin(f *flow, m *wire.Message, req *signal.Request, way si
 	req.Way = way
 	tx, err := s.uas.Begin(sip.Incoming{
 		Message: m, Method: req.Method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(),
-		Peer: &back{signalling: s, flow: f, way: way, budget: 3 * (len(m.Head) + len(m.Body)) / 2},
+		Peer: &back{signalling: s, flow: f, whose: whose{way.AoR, way.Instance, way.Contact}, budget: budget(m)},
 	})
 	if err != nil {
 		s.edge.count.rejects.add(Reject{f.Listener, "transactions"}, 1)

@@ -190,7 +190,7 @@ func (s *Signalling) challenge(r *signal.Reply) {
 	if b == nil {
 		return
 	}
-	v, _ := s.calls.AuthenticateAtOnce(registrar.Credentials{Flow: b.flow.Flow, User: b.way.AoR})
+	v, _ := s.calls.AuthenticateAtOnce(registrar.Credentials{Flow: b.flow.Flow, User: b.whose.aor})
 	refused := refusal(v.Reply)
 	r.Status, r.Headers = refused.Status, append(r.Headers, refused.Headers...)
 }

@@ -75,7 +75,7 @@ func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way)
 	user, _ := aorOf(m.FromAddr())
 	tx, err := r.s.uas.Begin(sip.Incoming{
 		Message: m, Method: method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(), Mark: relayMark,
-		Peer: &back{signalling: r.s, flow: f, way: signal.Way{AoR: user}, budget: 3 * (len(m.Head) + len(m.Body)) / 2},
+		Peer: &back{signalling: r.s, flow: f, whose: whose{aor: user}, budget: budget(m)},
 	})
 	if err != nil {
 		r.s.edge.later(f, m)
