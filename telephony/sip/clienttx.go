@@ -24,17 +24,22 @@ type clientState struct {
 	id       clientID
 	secret   uint64 // in the branch: each way has its own
 	method   string
-	out      signal.Outgoing // until a final response
-	tried    int             // how many of its ways
-	way      signal.Way      // the one under way
+	asks     *asks      // until a final response; nil for a CANCEL
+	way      signal.Way // the one under way
 	carrier  Carrier
 	invite   bool
 	state    State
 	rang     bool // more than a 100 came
 	canceled bool
-	reason   string // of the CANCEL
 	raw      []byte // the request; once it is refused, the ACK
 	answers  []answer
+}
+
+// asks is what is only needed until a request is answered: far longer its transaction waits for retransmissions.
+type asks struct {
+	out    signal.Outgoing
+	tried  int    // how many of its ways
+	reason string // of the CANCEL
 }
 
 // answer is what is remembered of the dialogs that an INVITE began.
@@ -52,18 +57,45 @@ func (t *clientTx) forget() {
 	for i := range t.answers {
 		t.shard.spare.give(&t.answers[i].ack)
 	}
+	t.settle()
 	t.clientState = clientState{}
 	t.interval, t.resend, t.end = 0, 0, 0 // the wheel may still look at the timer
 }
 
+// ask begins with a request that is to be sent.
+func (t *clientTx) ask(out *signal.Outgoing) {
+	s := t.shard
+	if n := len(s.spareAsks); n > 0 {
+		t.asks, s.spareAsks = s.spareAsks[n-1], s.spareAsks[:n-1]
+	} else {
+		t.asks = new(asks)
+	}
+	t.asks.out, t.method, t.invite, t.state = *out, out.Method, out.Method == "INVITE", Calling
+}
+
+// settle forgets the request: it has been answered, or nobody waits for that.
+func (t *clientTx) settle() {
+	if t.asks == nil {
+		return
+	}
+	*t.asks = asks{}
+	if len(t.shard.spareAsks) < maxFree {
+		t.shard.spareAsks = append(t.shard.spareAsks, t.asks)
+	}
+	t.asks = nil
+}
+
+// hasMore reports whether there is another way to try.
+func (t *clientTx) hasMore() bool { return t.asks != nil && t.asks.tried < len(t.asks.out.Ways) }
+
 // try sends the request over the next way that is open. Without one it is over.
 func (t *clientTx) try() (Failure, bool) {
-	t.method = t.out.Method
-	size := sizeOf(&t.out)
+	a := t.asks
+	size := sizeOf(&a.out)
 	why := "there is no way to the phone"
-	for t.tried < len(t.out.Ways) {
-		t.way = t.out.Ways[t.tried]
-		t.tried++
+	for t.hasMore() {
+		t.way = a.out.Ways[a.tried]
+		a.tried++
 		c, err := t.shard.of.cfg.Ways.Open(t.way, size)
 		if err != nil {
 			why = err.Error()
@@ -71,7 +103,7 @@ func (t *clientTx) try() (Failure, bool) {
 		}
 		t.carrier, t.state = c, Calling
 		t.secret = rand.Uint64()
-		t.raw = appendOutgoing(t.room(), &t.out, c, t.id, t.secret)
+		t.raw = appendOutgoing(t.room(), &a.out, c, t.id, t.secret)
 		t.launch()
 		return Failure{}, false
 	}
@@ -132,7 +164,7 @@ func (t *clientTx) comesOver(f telephony.Flow) bool {
 // receive takes a response that belongs here.
 func (t *clientTx) receive(m *wire.Message) (News, Failure, bool) {
 	switch {
-	case m.Status == 430 && t.untouched() && t.tried < len(t.out.Ways): // RFC 5626 §7: that flow is gone
+	case m.Status == 430 && t.untouched() && t.hasMore(): // RFC 5626 §7: that flow is gone
 		failure, failed := t.try()
 		return Old, failure, failed
 	case t.state == Completed:
@@ -224,7 +256,7 @@ func (t *clientTx) final(m *wire.Message) News {
 		t.answer(toTag(m)).final = true
 		t.shard.spare.give(&t.raw)
 	}
-	t.out = signal.Outgoing{}
+	t.settle()
 	if state == Terminated {
 		t.terminate()
 		return told
@@ -272,8 +304,8 @@ func (t *clientTx) cancel() {
 // appendRelated renders the ACK to a final response that is not a 2xx, or a CANCEL (§17.1.1.3, §9.1): both repeat the
 // INVITE's Request-URI, branch, Route, From, Call-ID and CSeq; an ACK has the To of the response.
 func (t *clientTx) appendRelated(dst []byte, method, to string) []byte {
-	dst = appendTop(dst, method, t.out.URI, t.carrier, t.id, t.secret, maxForwards)
-	for _, h := range t.out.Headers {
+	dst = appendTop(dst, method, t.asks.out.URI, t.carrier, t.id, t.secret, maxForwards)
+	for _, h := range t.asks.out.Headers {
 		switch {
 		case strings.EqualFold(h.Name, "To") && to != "":
 			dst = AppendHeader(dst, "To", to)
@@ -284,8 +316,8 @@ func (t *clientTx) appendRelated(dst []byte, method, to string) []byte {
 			dst = AppendHeader(dst, h.Name, h.Value)
 		}
 	}
-	if method == "CANCEL" && t.reason != "" {
-		dst = AppendHeader(dst, "Reason", t.reason)
+	if method == "CANCEL" && t.asks.reason != "" {
+		dst = AppendHeader(dst, "Reason", t.asks.reason)
 	}
 	return AppendEnd(dst, nil)
 }
@@ -322,7 +354,7 @@ func (t *clientTx) gone() (Failure, bool) {
 
 // fail ends the transaction without a response.
 func (t *clientTx) fail(status int, reason string) Failure {
-	f := Failure{Tx: t.id.tx, Method: t.out.Method, Status: status, Reason: reason, Way: t.way}
+	f := Failure{Tx: t.id.tx, Method: t.method, Status: status, Reason: reason, Way: t.way}
 	t.terminate()
 	return f
 }
@@ -359,7 +391,7 @@ func (t *clientTx) timedOut() (Failure, bool) {
 		return Failure{}, false
 	case t.canceled:
 		return t.fail(487, "the call was given up, and the phone did not say so"), true
-	case t.state == Calling && t.tried < len(t.out.Ways):
+	case t.state == Calling && t.hasMore():
 		return t.try()
 	case t.state == Proceeding && t.invite:
 		return t.fail(503, "the connection to the phone was lost while it rang"), true

@@ -21,10 +21,10 @@ type serverTx struct {
 	invite   bool
 	reliable bool
 	state    State
-	acked    bool   // an ACK to its 2xx came
-	canceled bool   // a CANCEL came
-	response []byte // the last one
-	rel      reliable
+	acked    bool      // an ACK to its 2xx came
+	canceled bool      // a CANCEL came
+	response []byte    // the last one
+	rel      *reliable // nil: nothing was sent reliably, as nearly always
 }
 
 // identity is how a transaction is found.
@@ -77,7 +77,7 @@ func (t *serverTx) sought() bool { return t.invite || t.tagAt >= 0 }
 // forget drops what a transaction holds, but for the memory that the next one may use.
 func (t *serverTx) forget() {
 	t.peer, t.method, t.localTag = nil, "", ""
-	t.acked, t.canceled, t.rel = false, false, reliable{}
+	t.acked, t.canceled, t.rel = false, false, nil
 	t.shard.spare.give(&t.copied)
 	t.shard.spare.give(&t.response)
 	t.schedule.interval, t.schedule.resend, t.schedule.end = 0, 0, 0
@@ -134,7 +134,7 @@ func (t *serverTx) trying() bool { return t.invite && t.state == Proceeding && l
 // respond sends a response, or keeps it until an earlier one is acknowledged: a further reliable one, and a 2xx, which must
 // not overtake (RFC 3262 §3).
 func (t *serverTx) respond(r signal.Reply) {
-	if t.rel.waiting && (r.Reliable || r.Status/100 == 2) {
+	if t.rel.waits() && (r.Reliable || r.Status/100 == 2) {
 		t.rel.held = append(t.rel.held, r)
 		return
 	}
@@ -146,6 +146,9 @@ func (t *serverTx) respond(r signal.Reply) {
 		t.localTag = strconv.FormatUint(t.ownTag, 36)
 	}
 	if r.Reliable = r.Reliable && t.invite && r.Status > 100 && r.Status < 200; r.Reliable {
+		if t.rel == nil {
+			t.rel = new(reliable)
+		}
 		t.rel.seq++
 		t.rel.waiting, t.rel.tag = true, t.localTag
 	}
@@ -211,9 +214,12 @@ func (t *serverTx) render(dst []byte, r signal.Reply) []byte {
 	return AppendEnd(dst, r.Body)
 }
 
+// waits reports whether the last reliable response waits for its PRACK.
+func (r *reliable) waits() bool { return r != nil && r.waiting }
+
 // pracked reports whether the last reliable response waited for its PRACK; what waited for that goes out.
 func (t *serverTx) pracked(m *wire.Message, rseq uint32) bool {
-	if !t.rel.waiting || t.rel.seq != rseq || t.state != Proceeding || string(toTag(m)) != t.rel.tag {
+	if !t.rel.waits() || t.rel.seq != rseq || t.state != Proceeding || string(toTag(m)) != t.rel.tag {
 		return false
 	}
 	t.rel.waiting = false

@@ -76,6 +76,8 @@ type uacShard struct {
 	free   []*clientTx
 	spare  spare
 	closed bool
+
+	spareAsks []*asks
 }
 
 // clientID names a transaction: a CANCEL's is its INVITE's, with a mark.
@@ -112,7 +114,7 @@ func (s *uacShard) send(out *signal.Outgoing) (Failure, bool, error) {
 	if err != nil {
 		return Failure{}, false, err
 	}
-	t.out, t.invite, t.state = *out, out.Method == "INVITE", Calling
+	t.ask(out)
 	failure, failed := t.try()
 	return failure, failed, nil
 }
@@ -148,10 +150,10 @@ func (u *UAC) Cancel(tx signal.TxID, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.table[tx]
-	if t == nil || !t.invite || t.canceled {
+	if t == nil || !t.invite || t.canceled || t.asks == nil {
 		return
 	}
-	t.canceled, t.reason = true, reason
+	t.canceled, t.asks.reason = true, reason
 	if t.state == Proceeding {
 		t.cancel()
 	}

@@ -31,8 +31,7 @@ type Timer struct {
 	Owner Owner
 
 	next, prev *Timer
-	at         int64 // the tick
-	armed      bool
+	at         int64 // the tick; 0: it is not set
 }
 
 // Owner is whose timer it is. Fire is called without a lock held. It may come once more after Stop or Set: the owner looks at the
@@ -100,7 +99,7 @@ func (w *Wheel) Close() {
 
 func (w *Wheel) link(t *Timer) {
 	head := &w.slots[t.at%wheelSlots]
-	t.prev, t.next, t.armed = nil, *head, true
+	t.prev, t.next = nil, *head
 	if *head != nil {
 		(*head).prev = t
 	}
@@ -109,7 +108,7 @@ func (w *Wheel) link(t *Timer) {
 }
 
 func (w *Wheel) unlink(t *Timer) {
-	if !t.armed {
+	if t.at == 0 {
 		return
 	}
 	if t.prev != nil {
@@ -120,7 +119,7 @@ func (w *Wheel) unlink(t *Timer) {
 	if t.next != nil {
 		t.next.prev = t.prev
 	}
-	t.next, t.prev, t.armed = nil, nil, false
+	t.next, t.prev, t.at = nil, nil, 0
 	w.armed--
 }
 
