@@ -20,7 +20,7 @@ func readMessage(to *signal.Message, m *wire.Message, start []byte) (own, bad st
 	case !printable(m.CallID) || len(m.CallID) > 255:
 		return "", "Bad Call-ID"
 	}
-	var room [24]line // more than most messages have
+	var room [16]line // more than most messages have
 	lines, routes, size := linesOf(m, room[:0])
 	contact, ok := contactOf(m)
 	t := texts{make([]byte, 0, size+len(m.CallID)+len(m.From)+len(m.To)+len(contact)+len(m.ContentType)+len(start))}
