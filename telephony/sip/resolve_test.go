@@ -177,7 +177,7 @@ func TestResolveFailures(t *testing.T) {
 		}
 	}
 	slow := sip.NewResolver(sip.ResolverConfig{
-		Servers: []string{silent.LocalAddr().String(), good}, Timeout: 20 * time.Millisecond,
+		Servers: []string{silent.LocalAddr().String(), good}, Timeout: 500 * time.Millisecond,
 		Transports: []telephony.Transport{telephony.UDP},
 	})
 	if hops, err := slow.Resolve(t.Context(), uri(t, "sip:a@plain.test")); err != nil || len(hops) != 1 {
