@@ -12,6 +12,7 @@ type Table struct {
 	Name    string
 	Columns []string // each is "name" or "name type", text when no type stands: bigint, boolean, bytea
 	Key     string   // the key's columns; a row that is there has its other columns updated. Empty: plain insert
+	Once    string   // columns that stay as they are in a row that is there: SQLite writes their indexes again even for the same value
 	Unless  bool     // a row that is there stays as it is
 	Where   string   // a condition for the update of a row that is there: fences an older writer
 }
@@ -56,10 +57,10 @@ func (t Table) conflict(names []string) string {
 	if t.Unless {
 		return " ON CONFLICT (" + t.Key + ") DO NOTHING"
 	}
-	keys := strings.Split(t.Key, ", ")
+	kept := strings.Split(t.Key+", "+t.Once, ", ")
 	var sets []string
 	for _, n := range names {
-		if !slices.Contains(keys, n) {
+		if !slices.Contains(kept, n) {
 			sets = append(sets, n+" = excluded."+n)
 		}
 	}

@@ -3,6 +3,7 @@ package telephony
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"demarc/internal/account"
@@ -14,6 +15,16 @@ type CallID string
 
 // FirstCallID is what the ids of calls that began at a time begin with: less than all of them, and more than any earlier one's.
 func FirstCallID(at time.Time) CallID { return CallID(fmt.Sprintf("%012x", max(0, at.UnixMilli()))) }
+
+// Begun returns when the call began as its id says, in milliseconds since 1970; false for what is no id.
+func (id CallID) Begun() (millis int64, ok bool) {
+	const digits = 12
+	if len(id) < digits {
+		return 0, false
+	}
+	millis, err := strconv.ParseInt(string(id[:digits]), 16, 64)
+	return millis, err == nil
+}
 
 // CallState says how far a call is.
 type CallState string

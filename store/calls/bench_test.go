@@ -15,11 +15,15 @@ import (
 	"demarc/telephony"
 )
 
-// BenchmarkWrite writes calls that are over, a batch at a time as the exchange does. What it costs the process is told too: a
-// commit waits for the disk.
+// BenchmarkWrite writes calls that are over, a batch at a time as the exchange does. What it costs this process is told too: a
+// commit waits for the disk, and PostgreSQL is another process.
 func BenchmarkWrite(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) { benchmarkWrite(b, storetest.SQLite(b)) })
+	b.Run("postgres", func(b *testing.B) { benchmarkWrite(b, storetest.PostgreSQL(b)) })
+}
+
+func benchmarkWrite(b *testing.B, db *store.DB) {
 	const users, batch = 64, 400
-	db := storetest.SQLite(b)
 	id := storetest.Account(b, db, "example.org")
 	s := calls.New(db, sealtest.New(b))
 	before := used(b)

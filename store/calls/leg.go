@@ -3,14 +3,13 @@ package calls
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
 
 	"demarc/store"
 	"demarc/telephony"
 )
 
-// legRow is a leg as it stands in the column legs. Keys are added, never renamed: rows live longer than programs.
+// legRow is a leg as it stands in the column record. Keys are added, never renamed: rows live longer than programs.
 type legRow struct {
 	Leg        int             `json:"leg"`
 	AoR        string          `json:"aor,omitempty"`
@@ -40,19 +39,6 @@ type mediaRow struct {
 	Security    string `json:"security,omitempty"`
 	Suite       string `json:"suite,omitempty"`
 	Codec       string `json:"codec,omitempty"`
-}
-
-// appendLegs writes the column legs, as the JSON of legRows. Every call is written like this, and a reflecting encoder took longer
-// than the rest of its row.
-func appendLegs(b []byte, legs []telephony.LegRecord) []byte {
-	b = append(b, '[')
-	for i := range legs {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendLeg(b, &legs[i])
-	}
-	return append(b, ']')
 }
 
 func appendLeg(b []byte, l *telephony.LegRecord) []byte {
@@ -94,32 +80,6 @@ func appendMedia(b []byte, m *telephony.MediaReport) []byte {
 	return append(b, '}')
 }
 
-// appendNumber and appendText append a key that has a value, after a comma.
-func appendNumber(b []byte, key string, n int64) []byte {
-	if n == 0 {
-		return b
-	}
-	return strconv.AppendInt(appendKey(b, key), n, 10)
-}
-
-func appendText(b []byte, key, text string) []byte {
-	if text == "" {
-		return b
-	}
-	b = appendKey(b, key)
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(store.CleanText(text)) // a text cannot fail
-			return append(b, quoted...)
-		}
-	}
-	return append(append(append(b, '"'), text...), '"')
-}
-
-func appendKey(b []byte, key string) []byte {
-	return append(append(append(b, ',', '"'), key...), '"', ':')
-}
-
 func (r legRow) record() (telephony.LegRecord, error) {
 	l := telephony.LegRecord{
 		Leg: r.Leg, AoR: readAoR(r.AoR), Instance: r.Instance, Phone: r.Phone, Remote: r.Remote, SIPCallID: r.SIPCallID,
@@ -140,20 +100,4 @@ func (r legRow) record() (telephony.LegRecord, error) {
 		Codec: m.Codec,
 	}
 	return l, nil
-}
-
-// aorText is how an AoR stands in a column; a trunk's has none.
-func aorText(a telephony.AoR) string {
-	if a.IsZero() {
-		return ""
-	}
-	return a.String()
-}
-
-func readAoR(text string) telephony.AoR {
-	at := strings.LastIndexByte(text, '@')
-	if at < 0 {
-		return telephony.AoR{}
-	}
-	return telephony.AoR{User: text[:at], Domain: text[at+1:]}
 }

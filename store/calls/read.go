@@ -3,7 +3,6 @@ package calls
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -12,8 +11,7 @@ import (
 	"demarc/telephony"
 )
 
-const columns = `c.account_id, c.call_id, c.node, c.epoch, c.state, c.caller, c.caller_name, c.dialled, c.started_at,
-	c.answered_at, c.ended_at, c.cause_who, c.cause_code, c.cause_text, c.legs, c.held`
+const columns = `c.account_id, c.call_id, c.node, c.epoch, c.state, c.ended_at, c.record, c.held`
 
 // idBefore is how much earlier than a call's start its id may say that it began.
 const idBefore = time.Minute
@@ -24,30 +22,54 @@ func (s *Store) Calls(ctx context.Context, id account.ID, f telephony.CallFilter
 	if err != nil {
 		return nil, "", err
 	}
-	first := telephony.FirstCallID(f.Since.Add(-idBefore))
-	from, at, where := "call c", "c", "c.account_id = $1"
-	args := []any{string(id), string(first), last, store.Millis(f.Since), f.Limit + 1}
-	if !f.Party.IsZero() {
-		from, at = "call_party p JOIN call c ON c.account_id = p.account_id AND c.call_id = p.call_id", "p"
-		where = "p.account_id = $1 AND p.aor = $6"
-		args = append(args, f.Party.String())
-	}
-	if f.Live {
-		where += " AND c.state <> 'ended'"
-	}
-	query := fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND %[4]s.call_id >= $2 AND %[4]s.call_id < $3 AND c.started_at >= $4
-		ORDER BY %[4]s.call_id DESC LIMIT $5`, columns, from, where, at)
-	found, err := s.read(ctx, query, args...)
-	if err != nil {
-		return nil, "", err
-	}
-	for i, c := range found {
-		if i == f.Limit {
-			return page, string(page[i-1].ID), nil
+	f.Party = telephony.AoR{User: store.CleanText(f.Party.User), Domain: store.CleanText(f.Party.Domain)} // as it was written
+	for {
+		want := f.Limit + 1 - len(page)
+		found, err := s.list(ctx, id, &f, last, want)
+		if err != nil {
+			return nil, "", err
 		}
-		page = append(page, c.record)
+		for _, c := range found {
+			last = string(c.record.ID)
+			if c.record.StartedAt.Before(f.Since) || !f.Party.IsZero() && !tookPart(&c.record, f.Party) {
+				continue // the database knows numbers for both
+			}
+			if len(page) == f.Limit {
+				return page, string(page[f.Limit-1].ID), nil
+			}
+			page = append(page, c.record)
+		}
+		if len(found) < want {
+			return page, "", nil
+		}
 	}
-	return page, "", nil
+}
+
+// list reads calls before one, the newest first.
+func (s *Store) list(ctx context.Context, id account.ID, f *telephony.CallFilter, last string, limit int) ([]row, error) {
+	first := telephony.FirstCallID(f.Since.Add(-idBefore))
+	live := ""
+	if f.Live {
+		live = " AND c.state <> 'ended'"
+	}
+	args := []any{string(id), string(first), last, limit}
+	which := "c.call_id >= $2 AND c.call_id < $3" + live
+	if !f.Party.IsZero() {
+		which = "c.call_id IN (" + byParty(live) + ")"
+		args = append(args, partyKey(id, f.Party), begun(first), begun(telephony.CallID(last)), f.Party.String())
+	}
+	return s.read(ctx, `SELECT `+columns+` FROM call c WHERE c.account_id = $1 AND `+which+` ORDER BY c.call_id DESC LIMIT $4`, args...)
+}
+
+// byParty asks for the newest calls that somebody called in, was called in, or came to be in. Each part reads its own index in
+// order, no further than it must.
+func byParty(live string) string {
+	const part = `SELECT call_id FROM (SELECT c.call_id FROM call c WHERE c.%[1]s = $5 AND c.%[1]s <> 0 AND c.begun BETWEEN $6 AND $7
+		AND c.call_id < $3%[2]s ORDER BY c.begun DESC, c.call_id DESC LIMIT $4) %[1]s`
+	return fmt.Sprintf(part, "caller_key", live) + " UNION " + fmt.Sprintf(part, "called_key", live) +
+		` UNION SELECT call_id FROM (SELECT p.call_id FROM call_party p
+		JOIN call c ON c.account_id = p.account_id AND c.call_id = p.call_id WHERE p.account_id = $1 AND p.aor = $8
+		AND p.call_id >= $2 AND p.call_id < $3` + live + ` ORDER BY p.call_id DESC LIMIT $4) third`
 }
 
 // Call returns one call, or telephony.ErrNoCall.
@@ -67,7 +89,7 @@ func (s *Store) Call(ctx context.Context, id account.ID, call telephony.CallID) 
 // the call can be closed all the same.
 func (s *Store) Open(ctx context.Context, node string) ([]telephony.CallChange, error) {
 	found, err := s.read(ctx, `SELECT `+columns+` FROM call c WHERE c.node = $1 AND c.state <> 'ended'
-		ORDER BY c.started_at, c.call_id`, node)
+		ORDER BY c.begun, c.call_id`, node)
 	if err != nil {
 		return nil, err
 	}
@@ -110,28 +132,15 @@ func (s *Store) read(ctx context.Context, query string, args ...any) ([]row, err
 
 func scan(rows *sql.Rows) (row, error) {
 	var r row
-	var caller, legs string
-	var started, answered, ended int64
+	var record string
+	var ended int64
 	c := &r.record
-	err := rows.Scan((*string)(&c.Account), (*string)(&c.ID), &c.Node, &c.Epoch, (*string)(&c.State), &caller, &c.CallerName,
-		&c.Dialled, &started, &answered, &ended, (*string)(&c.Cause.Who), &c.Cause.Code, &c.Cause.Text, &legs, &r.held)
+	err := rows.Scan((*string)(&c.Account), (*string)(&c.ID), &c.Node, &c.Epoch, (*string)(&c.State), &ended, &record, &r.held)
 	if err != nil {
 		return r, err
 	}
-	c.Caller = readAoR(caller)
-	c.StartedAt, c.AnsweredAt, c.EndedAt = store.Time(started), store.Time(answered), store.Time(ended)
-	var told []legRow
-	if err := json.Unmarshal([]byte(legs), &told); err != nil {
-		return r, fmt.Errorf("call %s: %w", c.ID, err)
-	}
-	for _, l := range told {
-		leg, err := l.record()
-		if err != nil {
-			return r, fmt.Errorf("call %s: leg %d: %w", c.ID, l.Leg, err)
-		}
-		c.Legs = append(c.Legs, leg)
-	}
-	return r, nil
+	c.EndedAt = store.Time(ended)
+	return r, readRecord(record, c)
 }
 
 // endOfIDs is more than every call's id.
