@@ -43,7 +43,7 @@ type mediaRow struct {
 
 func appendLeg(b []byte, l *telephony.LegRecord) []byte {
 	b = strconv.AppendInt(append(b, `{"leg":`...), int64(l.Leg), 10)
-	b = appendText(b, "aor", aorText(l.AoR))
+	b = appendAoR(b, "aor", l.AoR)
 	b = appendText(b, "instance", l.Instance)
 	b = appendText(b, "phone", l.Phone)
 	b = appendText(b, "remote", l.Remote)

@@ -27,7 +27,7 @@ type recordRow struct {
 // took longer than the rest of its row.
 func appendRecord(b []byte, r *telephony.CallRecord) []byte {
 	first := len(b)
-	b = appendText(b, "caller", aorText(r.Caller))
+	b = appendAoR(b, "caller", r.Caller)
 	b = appendText(b, "caller_name", r.CallerName)
 	b = appendText(b, "dialled", r.Dialled)
 	b = appendNumber(b, "started_at", store.Millis(r.StartedAt))
@@ -78,13 +78,30 @@ func appendText(b []byte, key, text string) []byte {
 		return b
 	}
 	b = appendKey(b, key)
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(store.CleanText(text)) // a text cannot fail
-			return append(b, quoted...)
-		}
+	if !plain(text) {
+		quoted, _ := json.Marshal(store.CleanText(text)) // a text cannot fail
+		return append(b, quoted...)
 	}
 	return append(append(append(b, '"'), text...), '"')
+}
+
+// appendAoR appends user@domain, and nothing for a trunk.
+func appendAoR(b []byte, key string, a telephony.AoR) []byte {
+	if !plain(a.User) || !plain(a.Domain) || a.IsZero() {
+		return appendText(b, key, aorText(a))
+	}
+	b = append(append(appendKey(b, key), '"'), a.User...)
+	return append(append(append(b, '@'), a.Domain...), '"')
+}
+
+// plain reports whether a text stands in JSON as it is.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func appendKey(b []byte, key string) []byte {
