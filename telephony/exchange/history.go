@@ -30,13 +30,14 @@ type history struct {
 // An answered call, a change and an end are in the store within some 50 ms: they are kept for soon at least, and fetched every
 // beat. Once many come with a beat they wait for a busy one, a quarter of a second in all: what a commit costs is shared by more of
 // them, and fewer are written before they are over. A call that rings is not worth a write of its own before it has done so for a while.
+// What a busy beat brings is one commit, which others on SQLite wait 20 ms for.
 const (
 	beat      = 33 * time.Millisecond
 	busy      = 200 * time.Millisecond
 	many      = 32
 	soon      = 15 * time.Millisecond
 	ringing   = 250 * time.Millisecond
-	batch     = 500
+	batch     = 1000
 	firstWait = 100 * time.Millisecond // after a failure, doubled each time
 	longWait  = 5 * time.Second
 )
