@@ -30,7 +30,8 @@ func (db *DB) openSQLite(ctx context.Context, path string, readers int) error {
 		return err
 	}
 	pragmas := []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}
-	write := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+	// A page that many transactions change goes from the log to its place in the file once for all of them: 16 MB of log instead of 4.
+	write := url.Values{"_pragma": append(slices.Clone(pragmas), "wal_autocheckpoint(4000)"), "_txlock": {"immediate"}}
 	read := url.Values{"_pragma": append(slices.Clone(pragmas), "query_only(1)")}
 	var err error
 	if db.write, err = sql.Open("sqlite", "file:"+path+"?"+write.Encode()); err == nil {
