@@ -12,6 +12,7 @@ import (
 // legRow is a leg as it stands in the column record. Keys are added, never renamed: rows live longer than programs.
 type legRow struct {
 	Leg        int             `json:"leg"`
+	Same       int             `json:"same,omitempty"` // what is as the call's and does not stand here
 	AoR        string          `json:"aor,omitempty"`
 	Instance   string          `json:"instance,omitempty"`
 	Phone      string          `json:"phone,omitempty"`
@@ -25,6 +26,14 @@ type legRow struct {
 	Text       string          `json:"cause_text,omitempty"`
 	Media      json.RawMessage `json:"media,omitempty"`
 }
+
+// What of a leg is nearly always as its call's: a third of a record's bytes.
+const (
+	sameStart = 1 << iota
+	sameAnswer
+	sameEnd
+	sameCause
+)
 
 // mediaRow is how a leg's media was; times in microseconds.
 type mediaRow struct {
@@ -41,23 +50,48 @@ type mediaRow struct {
 	Codec       string `json:"codec,omitempty"`
 }
 
-func appendLeg(b []byte, l *telephony.LegRecord) []byte {
+func appendLeg(b []byte, l *telephony.LegRecord, r *telephony.CallRecord) []byte {
+	same := sameness(l, r)
 	b = strconv.AppendInt(append(b, `{"leg":`...), int64(l.Leg), 10)
+	b = appendNumber(b, "same", int64(same))
 	b = appendAoR(b, "aor", l.AoR)
 	b = appendText(b, "instance", l.Instance)
 	b = appendText(b, "phone", l.Phone)
 	b = appendText(b, "remote", l.Remote)
 	b = appendText(b, "sip_call_id", l.SIPCallID)
-	b = appendNumber(b, "started_at", store.Millis(l.StartedAt))
-	b = appendNumber(b, "answered_at", store.Millis(l.AnsweredAt))
-	b = appendNumber(b, "ended_at", store.Millis(l.EndedAt))
-	b = appendText(b, "cause_who", string(l.Cause.Who))
-	b = appendNumber(b, "cause_code", int64(l.Cause.Code))
-	b = appendText(b, "cause_text", l.Cause.Text)
+	if same&sameStart == 0 {
+		b = appendNumber(b, "started_at", store.Millis(l.StartedAt))
+	}
+	if same&sameAnswer == 0 {
+		b = appendNumber(b, "answered_at", store.Millis(l.AnsweredAt))
+	}
+	if same&sameEnd == 0 {
+		b = appendNumber(b, "ended_at", store.Millis(l.EndedAt))
+	}
+	if same&sameCause == 0 {
+		b = appendCause(b, &l.Cause)
+	}
 	if l.Media != (telephony.MediaReport{}) {
 		b = appendMedia(append(b, `,"media":`...), &l.Media)
 	}
 	return append(b, '}')
+}
+
+// sameness says what of a leg is as its call's.
+func sameness(l *telephony.LegRecord, r *telephony.CallRecord) (same int) {
+	for bit, as := range [...]bool{store.Millis(l.StartedAt) == store.Millis(r.StartedAt),
+		store.Millis(l.AnsweredAt) == store.Millis(r.AnsweredAt), store.Millis(l.EndedAt) == store.Millis(r.EndedAt), l.Cause == r.Cause} {
+		if as {
+			same |= 1 << bit
+		}
+	}
+	return same
+}
+
+func appendCause(b []byte, c *telephony.Cause) []byte {
+	b = appendText(b, "cause_who", string(c.Who))
+	b = appendNumber(b, "cause_code", int64(c.Code))
+	return appendText(b, "cause_text", c.Text)
 }
 
 func appendMedia(b []byte, m *telephony.MediaReport) []byte {
@@ -80,11 +114,24 @@ func appendMedia(b []byte, m *telephony.MediaReport) []byte {
 	return append(b, '}')
 }
 
-func (r legRow) record() (telephony.LegRecord, error) {
+// record is the leg of a call.
+func (r legRow) record(c *telephony.CallRecord) (telephony.LegRecord, error) {
 	l := telephony.LegRecord{
 		Leg: r.Leg, AoR: readAoR(r.AoR), Instance: r.Instance, Phone: r.Phone, Remote: r.Remote, SIPCallID: r.SIPCallID,
 		StartedAt: store.Time(r.StartedAt), AnsweredAt: store.Time(r.AnsweredAt), EndedAt: store.Time(r.EndedAt),
 		Cause: telephony.Cause{Who: telephony.Who(r.Who), Code: r.Code, Text: r.Text},
+	}
+	if r.Same&sameStart != 0 {
+		l.StartedAt = c.StartedAt
+	}
+	if r.Same&sameAnswer != 0 {
+		l.AnsweredAt = c.AnsweredAt
+	}
+	if r.Same&sameEnd != 0 {
+		l.EndedAt = c.EndedAt
+	}
+	if r.Same&sameCause != 0 {
+		l.Cause = c.Cause
 	}
 	if len(r.Media) == 0 {
 		return l, nil

@@ -32,15 +32,13 @@ func appendRecord(b []byte, r *telephony.CallRecord) []byte {
 	b = appendText(b, "dialled", r.Dialled)
 	b = appendNumber(b, "started_at", store.Millis(r.StartedAt))
 	b = appendNumber(b, "answered_at", store.Millis(r.AnsweredAt))
-	b = appendText(b, "cause_who", string(r.Cause.Who))
-	b = appendNumber(b, "cause_code", int64(r.Cause.Code))
-	b = appendText(b, "cause_text", r.Cause.Text)
+	b = appendCause(b, &r.Cause)
 	b = append(b, `,"legs":[`...)
 	for i := range r.Legs {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendLeg(b, &r.Legs[i])
+		b = appendLeg(b, &r.Legs[i], r)
 	}
 	b[first] = '{' // where the comma before the first key stands
 	return append(b, ']', '}')
@@ -56,7 +54,7 @@ func readRecord(text string, c *telephony.CallRecord) error {
 	c.StartedAt, c.AnsweredAt = store.Time(r.StartedAt), store.Time(r.AnsweredAt)
 	c.Cause = telephony.Cause{Who: telephony.Who(r.Who), Code: r.Code, Text: r.Text}
 	for _, l := range r.Legs {
-		leg, err := l.record()
+		leg, err := l.record(c)
 		if err != nil {
 			return fmt.Errorf("call %s: leg %d: %w", c.ID, l.Leg, err)
 		}

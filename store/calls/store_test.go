@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -47,6 +48,11 @@ func ended(c telephony.CallChange, code int) telephony.CallChange {
 	c.Record.State = telephony.CallEnded
 	c.Record.EndedAt = c.Record.StartedAt.Add(time.Minute)
 	c.Record.Cause = telephony.Cause{Who: telephony.Callee, Code: code, Text: "hung up"}
+	c.Record.Legs = slices.Clone(c.Record.Legs)
+	for i := range min(2, len(c.Record.Legs)) { // one as its call, one by itself
+		l := &c.Record.Legs[i]
+		l.EndedAt, l.Cause = c.Record.EndedAt.Add(time.Duration(-i)*time.Second), telephony.Cause{Who: telephony.Callee, Code: code + i, Text: "hung up"}
+	}
 	return c
 }
 
