@@ -48,17 +48,25 @@ func (s *Store) Calls(ctx context.Context, id account.ID, f telephony.CallFilter
 // list reads calls before one, the newest first.
 func (s *Store) list(ctx context.Context, id account.ID, f *telephony.CallFilter, last string, limit int) ([]row, error) {
 	first := telephony.FirstCallID(f.Since.Add(-idBefore))
+	args := []any{string(id), string(first), last, limit}
+	if !f.Party.IsZero() {
+		args = append(args, partyKey(id, f.Party), begun(first), begun(telephony.CallID(last)), f.Party.String())
+	}
+	return s.read(ctx, listQuery(f), args...)
+}
+
+// listQuery asks for calls of account $1 with ids from $2 to before $3, the newest $4 of them; of a user with number $5 and AoR $8,
+// begun from $6 to $7, which says the same as the ids.
+func listQuery(f *telephony.CallFilter) string {
 	live := ""
 	if f.Live {
 		live = " AND c.state <> 'ended'"
 	}
-	args := []any{string(id), string(first), last, limit}
 	which := "c.call_id >= $2 AND c.call_id < $3" + live
 	if !f.Party.IsZero() {
 		which = "c.call_id IN (" + byParty(live) + ")"
-		args = append(args, partyKey(id, f.Party), begun(first), begun(telephony.CallID(last)), f.Party.String())
 	}
-	return s.read(ctx, `SELECT `+columns+` FROM call c WHERE c.account_id = $1 AND `+which+` ORDER BY c.call_id DESC LIMIT $4`, args...)
+	return `SELECT ` + columns + ` FROM call c WHERE c.account_id = $1 AND ` + which + ` ORDER BY c.call_id DESC LIMIT $4`
 }
 
 // byParty asks for the newest calls that somebody called in, was called in, or came to be in. Each part reads its own index in
