@@ -33,7 +33,7 @@ func (t *turn) called(r *signal.Request) *Leg {
 	l.Invite.Theirs = r.Tx
 	l.Invite.Reliable = r.Has("Require", "100rel")
 	l.Session.Terms.Secure, l.Session.Terms.Browser = r.Secure, r.Browser
-	l.Dialog = Dialog{CallID: r.CallID, RemoteTag: r.FromTag, Local: withoutTag(r.To), Remote: withoutTag(r.From),
+	l.Dialog = Dialog{CallID: r.CallID, RemoteTag: r.FromTag, Local: withoutTag(r.To, r.ToTag), Remote: withoutTag(r.From, r.FromTag),
 		RemoteSeq: r.CSeq, Routes: r.RecordRoute, Target: target(r)}
 	return l
 }

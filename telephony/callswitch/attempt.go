@@ -135,7 +135,7 @@ func (t *turn) invite(l *Leg) {
 	}
 	o := t.start(l, "INVITE")
 	o.ContentType, o.Body, o.Hops = "application/sdp", body, t.Asked.Hops
-	o.Headers = appendDialog(o.Headers, l)
+	o.Headers = append(o.Headers, l.dialogHeaders()...)
 	if l.Invite.Insists {
 		o.Headers = append(o.Headers, telephony.Header{Name: "Require", Value: "100rel"})
 	}

@@ -74,8 +74,7 @@ type Leg struct {
 	Dialog  Dialog
 	Way     signal.Way
 	Ways    []signal.Way // all of them, until the first response
-	own     []signal.Way // Way alone, as requests hold it: never written to
-	remote  remote
+	made    made
 	Invite  Invite
 	Session Session
 	Timer   SessionTimer
@@ -107,28 +106,6 @@ type Dialog struct {
 	Routes              []string
 	Target              string // the URI of the far end
 	Contact             string // ours
-	tagged              tagged
-}
-
-// tagged are From and To of what we send, with the tags that they were made with.
-type tagged struct{ from, to, tag string }
-
-// from and to are From and To of a request of ours.
-func (d *Dialog) from() string {
-	if d.tagged.from == "" {
-		d.tagged.from = d.Local + ";tag=" + d.LocalTag
-	}
-	return d.tagged.from
-}
-
-func (d *Dialog) to() string {
-	if d.RemoteTag == "" {
-		return d.Remote
-	}
-	if d.tagged.tag != d.RemoteTag {
-		d.tagged.to, d.tagged.tag = d.Remote+";tag="+d.RemoteTag, d.RemoteTag
-	}
-	return d.tagged.to
 }
 
 // Invite is an INVITE that has no final response, in either direction, and what is left of the last one.

@@ -5,7 +5,7 @@ import "reflect"
 // Settle drops what a call keeps beside its state, to be compared with one that was decoded.
 func Settle(c *Call) {
 	for _, l := range c.Legs {
-		l.own, l.Dialog.tagged, l.remote = nil, tagged{}, remote{}
+		l.made = made{}
 	}
 }
 

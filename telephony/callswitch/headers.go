@@ -50,8 +50,8 @@ func (t *turn) outgoing(l *Leg, method string, seq uint32) *Send {
 	}
 	headers := make([]telephony.Header, 0, room+len(d.Routes))
 	headers = append(headers,
-		telephony.Header{Name: "From", Value: d.from()},
-		telephony.Header{Name: "To", Value: d.to()},
+		telephony.Header{Name: "From", Value: l.from()},
+		telephony.Header{Name: "To", Value: l.to()},
 		telephony.Header{Name: "Call-ID", Value: d.CallID},
 		telephony.Header{Name: "CSeq", Value: strconv.FormatUint(uint64(seq), 10) + " " + method})
 	for _, r := range d.Routes {
@@ -60,17 +60,6 @@ func (t *turn) outgoing(l *Leg, method string, seq uint32) *Send {
 	o := t.spare.sends.next()
 	o.Leg, o.Method, o.URI, o.Headers, o.Ways = l.ID, method, d.Target, headers, l.ways()
 	return o
-}
-
-// ways are all ways of a phone until it has responded, then the one that it uses.
-func (l *Leg) ways() []signal.Way {
-	if len(l.Ways) > 0 {
-		return l.Ways
-	}
-	if len(l.own) == 0 || l.own[0] != l.Way {
-		l.own = []signal.Way{l.Way}
-	}
-	return l.own
 }
 
 // request starts a new request of ours within the leg's dialog.
@@ -85,26 +74,6 @@ func (t *turn) start(l *Leg, method string) *Send {
 func (t *turn) reply(l *Leg, r signal.Reply) {
 	r.ToTag = l.Dialog.LocalTag
 	t.do(t.spare.replies.put(Reply{Leg: l.ID, Reply: r}))
-}
-
-// dialogHeaders are what every response that makes or keeps a dialog tells.
-func dialogHeaders(l *Leg) []telephony.Header { return appendDialog(make([]telephony.Header, 0, 5), l) }
-
-func appendDialog(headers []telephony.Header, l *Leg) []telephony.Header {
-	return append(headers,
-		telephony.Header{Name: "Contact", Value: "<" + l.Dialog.Contact + ">"},
-		telephony.Header{Name: "Allow", Value: allowed},
-		telephony.Header{Name: "Supported", Value: supported})
-}
-
-// formingHeaders are those of a response that forms a dialog: a proxy that recorded itself must stand in the caller's
-// route too (RFC 3261 §12.1.1).
-func formingHeaders(l *Leg) []telephony.Header {
-	headers := dialogHeaders(l)
-	for _, r := range l.Dialog.Routes {
-		headers = append(headers, telephony.Header{Name: "Record-Route", Value: r})
-	}
-	return headers
 }
 
 // reason is the value of a Reason header (RFC 3326) for the leg; empty for an ordinary end.
@@ -153,7 +122,10 @@ func nameAddr(name string, aor telephony.AoR) string {
 }
 
 // withoutTag returns a From or To as it is repeated within the dialog, without its tag.
-func withoutTag(value string) string {
+func withoutTag(value, tag string) string {
+	if plain, ok := strings.CutSuffix(value, ">;tag="+tag); ok && tag != "" { // nearly always
+		return value[:len(plain)+1]
+	}
 	n, ok := wire.ParseNameAddr([]byte(value))
 	if !ok {
 		return value
@@ -167,6 +139,9 @@ func withoutTag(value string) string {
 
 // displayName returns the display name of a From, without quotes and escapes, at most 64 bytes.
 func displayName(from string) string {
+	if strings.HasPrefix(from, "<") {
+		return ""
+	}
 	n, ok := wire.ParseNameAddr([]byte(from))
 	if !ok || len(n.Display) == 0 {
 		return ""

@@ -1,7 +1,6 @@
 package callswitch
 
 import (
-	"net/netip"
 	"slices"
 
 	"demarc/telephony"
@@ -22,19 +21,6 @@ func (c *Call) Record(r *telephony.CallRecord) {
 	for i, l := range c.Legs {
 		l.record(&legs[i])
 	}
-}
-
-// remote is where a phone is, as text.
-type remote struct {
-	at   netip.AddrPort
-	text string
-}
-
-func (l *Leg) remoteText() string {
-	if r := &l.remote; r.at != l.Way.Flow.Remote {
-		r.at, r.text = l.Way.Flow.Remote, l.Way.Flow.RemoteText()
-	}
-	return l.remote.text
 }
 
 func (l *Leg) record(to *telephony.LegRecord) {

@@ -13,7 +13,7 @@ import (
 func (t *turn) reinvite(l *Leg, body []byte) {
 	o := t.start(l, "INVITE")
 	o.ContentType, o.Body = "application/sdp", body
-	o.Headers = appendDialog(o.Headers, l)
+	o.Headers = append(o.Headers, l.dialogHeaders()...)
 	o.Headers = append(o.Headers, t.timerTold(l, false)...)
 	l.Invite.Ours, l.Invite.Seq = o.Tx, l.Dialog.LocalSeq
 	t.do(o)
@@ -105,14 +105,14 @@ func (t *turn) theirInvite(l *Leg, r *signal.Request) {
 		return
 	}
 	l.Invite.Last = r.Tx
-	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, Headers: append(dialogHeaders(l), t.timerTold(l, true)...),
+	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, Headers: append(l.dialogHeaders(), t.timerTold(l, true)...),
 		ContentType: "application/sdp", Body: body})
 }
 
 // refuseChange refuses an offer within the dialog: what was agreed before stays.
 func (t *turn) refuseChange(l *Leg, r *signal.Request, refused Refusal) {
 	t.do(Note{AoR: l.Who.AoR, Cause: refused.Cause, Text: "The phone wanted to change a call, and was refused."})
-	t.reply(l, signal.Reply{Tx: r.Tx, Status: refused.Code, Headers: dialogHeaders(l)})
+	t.reply(l, signal.Reply{Tx: r.Tx, Status: refused.Code, Headers: l.dialogHeaders()})
 }
 
 // refreshed takes a new remote target (RFC 3261 §12.2.2) and the way that the phone uses now.

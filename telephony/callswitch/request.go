@@ -34,7 +34,7 @@ func (t *turn) request(l *Leg, r *signal.Request) {
 	case "REFER":
 		t.referred(l, r)
 	case "OPTIONS", "NOTIFY":
-		t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, Headers: dialogHeaders(l)})
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, Headers: l.dialogHeaders()})
 	default:
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 405, Headers: []telephony.Header{{Name: "Allow", Value: allowed}}})
 	}
@@ -84,7 +84,7 @@ func (t *turn) theirUpdate(l *Leg, r *signal.Request) {
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 422, Headers: []telephony.Header{{Name: "Min-SE", Value: "90"}}})
 		return
 	}
-	answer := signal.Reply{Tx: r.Tx, Status: 200, Headers: append(dialogHeaders(l), t.timerTold(l, true)...)}
+	answer := signal.Reply{Tx: r.Tx, Status: 200, Headers: append(l.dialogHeaders(), t.timerTold(l, true)...)}
 	if len(r.Body) > 0 {
 		switch l.Session.State {
 		case Stable:

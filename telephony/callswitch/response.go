@@ -51,9 +51,7 @@ func (t *turn) inviteResponse(l *Leg, r *signal.Response) {
 
 // dialogFrom takes the far end of a dialog from a response.
 func (l *Leg) dialogFrom(r *signal.Response) {
-	if len(l.Ways) > 0 {
-		l.own, l.Ways = l.Ways[:1:1], nil
-	}
+	l.responded()
 	if r.Way.Flow.ID != 0 {
 		l.Way = r.Way
 	}
@@ -102,7 +100,7 @@ func (t *turn) progress(from *Leg, status int) {
 	if f.State == Early && !(early && f.Session.State != Stable) {
 		return // told already
 	}
-	r.Headers = formingHeaders(f)
+	r.Headers = f.formingHeaders()
 	describe := t.answerWith
 	if f.offersFirst() {
 		describe = t.offerWith
@@ -251,7 +249,7 @@ func (t *turn) connect(l *Leg) {
 
 // accept answers a leg's first INVITE with what another leg has agreed.
 func (t *turn) accept(f, with *Leg) *Refusal {
-	r := signal.Reply{Tx: f.Invite.Theirs, Status: 200, Headers: formingHeaders(f)}
+	r := signal.Reply{Tx: f.Invite.Theirs, Status: 200, Headers: f.formingHeaders()}
 	if !f.agreedEarly() {
 		describe := t.offerWith
 		if f.Invite.Offered {

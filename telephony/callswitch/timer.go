@@ -105,7 +105,7 @@ func (t *turn) refresh(l *Leg) {
 	if l.Who.Allow.Update {
 		l.Timer.Update = true
 		o := t.start(l, "UPDATE")
-		o.Headers = appendDialog(o.Headers, l)
+		o.Headers = append(o.Headers, l.dialogHeaders()...)
 		o.Headers = append(o.Headers, t.timerTold(l, false)...)
 		t.do(o)
 		return

@@ -82,10 +82,10 @@ func (t *turn) referred(l *Leg, r *signal.Request) {
 	}
 	if status != 202 {
 		t.noteTransfer(l, telephony.Cause{Who: telephony.Switch, Code: status, Text: refusedReferral[status]})
-		t.reply(l, signal.Reply{Tx: r.Tx, Status: status, Headers: dialogHeaders(l)})
+		t.reply(l, signal.Reply{Tx: r.Tx, Status: status, Headers: l.dialogHeaders()})
 		return
 	}
-	answer := signal.Reply{Tx: r.Tx, Status: 202, Headers: dialogHeaders(l)}
+	answer := signal.Reply{Tx: r.Tx, Status: 202, Headers: l.dialogHeaders()}
 	silent := strings.EqualFold(r.Header("Refer-Sub"), "false") // RFC 4488
 	if silent {
 		answer.Headers = append(answer.Headers, telephony.Header{Name: "Refer-Sub", Value: "false"})

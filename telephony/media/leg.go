@@ -85,31 +85,31 @@ func (g *leg) partner() *leg {
 }
 
 // agree takes over what offer and answer have settled.
-func (g *leg) agree(a sdp.Agreed) error {
+func (g *leg) agree(a *sdp.Agreed) error {
 	if a.Security == sdp.SDES {
 		if err := g.key(a); err != nil {
 			return err
 		}
 	}
-	before := g.agreed
-	g.agreed = a
-	g.audio.agree(a.Audio, before.Security == a.Security, a.Signalled)
+	same := g.agreed.Security == a.Security
+	g.agreed = *a
+	g.audio.agree(&a.Audio, same, a.Signalled)
 	if g.video != nil {
-		g.video.agree(a.Video, before.Security == a.Security, a.Signalled)
+		g.video.agree(&a.Video, same, a.Signalled)
 	}
 	g.told = told{}
 	return nil
 }
 
 // key makes what protects and unprotects by the keys of an SDES agreement, of all lines or of none.
-func (g *leg) key(a sdp.Agreed) error {
+func (g *leg) key(a *sdp.Agreed) error {
 	fresh := g.agreed.Security != sdp.SDES
-	audio, err := g.audio.key(a.Audio, fresh)
+	audio, err := g.audio.key(&a.Audio, fresh)
 	if err != nil {
 		return err
 	}
 	if g.video != nil && a.Video.Codec.Name != "" {
-		video, err := g.video.key(a.Video, fresh)
+		video, err := g.video.key(&a.Video, fresh)
 		if err != nil {
 			return err
 		}

@@ -170,7 +170,7 @@ func (m *Media) Agree(id telephony.MediaID, a sdp.Agreed) error {
 	}
 	g.loop.mu.Lock()
 	defer g.loop.mu.Unlock()
-	return g.agree(a)
+	return g.agree(&a)
 }
 
 // Close gives the ports of a leg back and says how its audio was. Of one that is not open it says nothing.

@@ -42,7 +42,7 @@ type terms struct {
 	rate                      int // of the codec's clock, in Hz
 }
 
-func (t *terms) agree(as sdp.Stream, security sdp.Security) {
+func (t *terms) agree(as *sdp.Stream, security sdp.Security) {
 	t.open, t.plain = as.Codec.Name != "", security == sdp.Plain
 	t.sends, t.receives = t.open && as.Direction.Sends(), t.open && as.Direction.Receives()
 	t.send, t.receive, t.digitsSend, t.digitsReceive = as.Send, as.Receive, as.DTMFSend, as.DTMFRecv
@@ -78,7 +78,7 @@ type there struct {
 }
 
 // agree takes over what a media line has settled.
-func (s *stream) agree(as sdp.Stream, sameSecurity bool, signalled netip.Addr) {
+func (s *stream) agree(as *sdp.Stream, sameSecurity bool, signalled netip.Addr) {
 	security, turned := s.leg.agreed.Security, as.Direction != s.as.Direction || !s.terms.open
 	switch {
 	case security == sdp.DTLS && (!sameSecurity || !sameFingerprints(as.Fingerprints, s.as.Fingerprints)), security == sdp.Plain:
@@ -87,7 +87,7 @@ func (s *stream) agree(as sdp.Stream, sameSecurity bool, signalled netip.Addr) {
 	case security == sdp.SDES:
 		s.end()
 	}
-	s.as = as
+	s.as = *as
 	s.terms.agree(as, security)
 	s.settle(s.media, newPlace(as.Remote, signalled))
 	s.settle(s.control, newPlace(as.RemoteRTCP, signalled))
@@ -103,7 +103,7 @@ func (s *stream) agree(as sdp.Stream, sameSecurity bool, signalled netip.Addr) {
 
 // key makes the keys of an SDES line. A key that stays keeps what was made of it: the same key must never number packets anew
 // (RFC 3711 §9.1), nor forget which ones have come.
-func (s *stream) key(as sdp.Stream, fresh bool) (keys, error) {
+func (s *stream) key(as *sdp.Stream, fresh bool) (keys, error) {
 	made := s.keys
 	var err error
 	if fresh || as.LocalKey.Suite != s.as.LocalKey.Suite || as.LocalKey.Key != s.as.LocalKey.Key {
