@@ -26,16 +26,13 @@ type Call struct {
 	recorded bool            // the end was written
 	arrival  *signal.Request // within one turn: the INVITE whose leg is being prepared
 	serials
+	memory
 }
 
 // serials number the call's transactions at this node. They stay here when the call moves.
 type serials struct {
-	serial  uint64
-	lastTx  uint32
-	few     []*Leg      // of group, used again
-	codecs  []sdp.Codec // of codecs, used again
-	attempt Attempt     // the first one
-	spare   *Spare      // nil before the first step of a call that borrows nothing
+	serial uint64
+	lastTx uint32
 }
 
 // Asked is who called whom, as history tells it.

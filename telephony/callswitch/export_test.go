@@ -22,13 +22,13 @@ func Left(s *Spare) (left []any, calls, legs int) {
 				left = append(left, l)
 			}
 		}
-		for _, codec := range c.codecs[:cap(c.codecs)] {
+		for _, codec := range c.common[:cap(c.common)] {
 			if !reflect.ValueOf(codec).IsZero() {
 				left = append(left, codec)
 			}
 		}
 		bare := *c
-		bare.Legs, bare.few, bare.codecs = nil, nil, nil
+		bare.Legs, bare.few, bare.common = nil, nil, nil
 		if !reflect.ValueOf(bare).IsZero() {
 			left = append(left, bare)
 		}

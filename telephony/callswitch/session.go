@@ -80,8 +80,8 @@ func (t *turn) answerWith(l, other *Leg) ([]byte, *Refusal) {
 	if agreed := &other.Session.Side.Agreed; !agreed.Stands() {
 		w.Codecs = t.codecs(other)
 	} else {
-		t.serials.codecs = append(t.serials.codecs[:0], agreed.Audio.Codec)
-		w.Codecs = t.serials.codecs
+		t.common = append(t.common[:0], agreed.Audio.Codec)
+		w.Codecs = t.common
 		if agreed.Video.Codec.Name != "" {
 			w.Video = []sdp.Codec{agreed.Video.Codec}
 		}
@@ -185,12 +185,12 @@ func (t *turn) codecs(l *Leg) []sdp.Codec {
 	if audio == nil {
 		return sdp.Passed()
 	}
-	all := t.serials.codecs[:0]
+	all := t.common[:0]
 	if inUse := &l.Session.Side.Agreed.Audio.Codec; inUse.Name != "" {
 		all = append(all, *inUse)
 	}
 	all = sdp.AppendCommon(all, audio.Codecs)
-	t.serials.codecs = all
+	t.common = all
 	return all
 }
 

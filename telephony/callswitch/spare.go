@@ -3,6 +3,7 @@ package callswitch
 import (
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/sdp"
 )
 
 // Spare is memory that one worker uses again: of calls that have ended and their legs, and of what steps say and are told.
@@ -26,6 +27,14 @@ type Spare struct {
 
 const mostSpare = 256 // legs, and calls
 
+// memory is what a call uses again.
+type memory struct {
+	few     []*Leg      // of group
+	common  []sdp.Codec // of codecs
+	attempt Attempt     // the first one
+	spare   *Spare      // nil before the first step of a call that borrows nothing
+}
+
 // Call returns the call that an INVITE begins, as New does.
 func (s *Spare) Call(acc account.ID, id telephony.CallID, node string, serial uint64) *Call {
 	var c *Call
@@ -34,7 +43,7 @@ func (s *Spare) Call(acc account.ID, id telephony.CallID, node string, serial ui
 	} else {
 		c = &Call{}
 	}
-	c.Account, c.ID, c.Node, c.serials = acc, id, node, serials{serial: serial, few: c.few, codecs: c.codecs, spare: s}
+	c.Account, c.ID, c.Node, c.serial, c.spare = acc, id, node, serial, s
 	return c
 }
 
@@ -55,9 +64,9 @@ func (c *Call) Return() {
 	}
 	clear(c.Legs)
 	clear(c.few[:cap(c.few)])
-	clear(c.codecs[:cap(c.codecs)])
+	clear(c.common[:cap(c.common)])
 	if len(s.calls) < mostSpare {
-		*c = Call{Legs: c.Legs[:0], serials: serials{few: c.few[:0], codecs: c.codecs[:0]}}
+		*c = Call{Legs: c.Legs[:0], memory: memory{few: c.few[:0], common: c.common[:0]}}
 		s.calls = append(s.calls, c)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
 	"demarc/telephony/signal"
@@ -175,18 +174,6 @@ func (w *worker) prepare(r *running, c *callswitch.Prepare) *callswitch.Prepared
 	}
 	p.Media, p.Local = id, local
 	return p
-}
-
-// contact is the URI of a leg that is reached over a flow.
-func (w *worker) contact(acc account.ID, at place, f *telephony.Flow) string {
-	name := string(f.Transport)
-	if f.Transport == telephony.WSS {
-		name = "ws" // RFC 7118 §5.2: the parameter does not say whether it is secure
-	}
-	var room [2 * maxToken]byte
-	b := w.x.tokens.seal(append(room[:0], "sip:"...), acc, at)
-	b = append(append(b, '@'), w.host(f.Listener)...)
-	return string(append(append(b, ";transport="...), name...))
 }
 
 // agree tells the media; what it does not take ends the leg.

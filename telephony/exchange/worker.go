@@ -38,21 +38,6 @@ type worker struct {
 	hosts    []host
 }
 
-// host is what a listener is called in our Contacts.
-type host struct{ listener, name string }
-
-// host asks for it once: the listeners of a node are all there before its calls.
-func (w *worker) host(listener string) string {
-	for i := range w.hosts {
-		if w.hosts[i].listener == listener {
-			return w.hosts[i].name
-		}
-	}
-	name := w.x.cfg.Host(listener)
-	w.hosts = append(w.hosts, host{listener, name})
-	return name
-}
-
 func newWorker(x *Exchange) *worker { return &worker{x: x, wake: make(chan struct{}, 1)} }
 
 // post queues what must be taken: it ends what there is.

@@ -47,7 +47,10 @@ func room(media []written) int {
 		m := &media[i]
 		n += 96 + 96*len(m.keys)
 		if m.setup != "" {
-			n += 384 // fingerprint and ICE
+			n += 128
+		}
+		if m.ice {
+			n += 256
 		}
 		for j := range m.codecs {
 			n += 36 + len(m.codecs[j].Params) + 32*len(m.codecs[j].Feedback)
