@@ -89,8 +89,7 @@ func (t *turn) admit(l *Leg, r *signal.Request) {
 		t.stepIn(l)
 		return
 	}
-	t.attempt = Attempt{For: l.ID, By: r.User}
-	t.Attempt = &t.attempt
+	t.Attempt = &Attempt{For: l.ID, By: r.User}
 	t.ask(Dialled, r.URI, telephony.Cause{})
 }
 

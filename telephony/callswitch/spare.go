@@ -29,10 +29,9 @@ const mostSpare = 256 // legs, and calls
 
 // memory is what a call uses again.
 type memory struct {
-	few     []*Leg      // of group
-	common  []sdp.Codec // of codecs
-	attempt Attempt     // the first one
-	spare   *Spare      // nil before the first step of a call that borrows nothing
+	few    []*Leg      // of group
+	common []sdp.Codec // of codecs
+	spare  *Spare      // nil before the first step of a call that borrows nothing
 }
 
 // Call returns the call that an INVITE begins, as New does.

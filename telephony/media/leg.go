@@ -9,14 +9,14 @@ import (
 
 // leg is one phone's side of its media. Its loop's lock guards it.
 type leg struct {
-	id     telephony.MediaID
-	loop   *loop
-	local  sdp.Local
-	agreed sdp.Agreed
-	audio  *stream
-	video  *stream // nil: none was opened
-	first  stream  // audio's memory
-	told   told
+	id       telephony.MediaID
+	loop     *loop
+	local    sdp.Local
+	security sdp.Security // that was agreed; what else was, each stream knows
+	audio    *stream
+	video    *stream // nil: none was opened
+	first    stream  // audio's memory
+	told     told
 }
 
 // spareLegs are memory of legs that have ended and that nobody knows of any more.
@@ -91,8 +91,8 @@ func (g *leg) agree(a *sdp.Agreed) error {
 			return err
 		}
 	}
-	same := g.agreed.Security == a.Security
-	g.agreed = *a
+	same := g.security == a.Security
+	g.security = a.Security
 	g.audio.agree(&a.Audio, same, a.Signalled)
 	if g.video != nil {
 		g.video.agree(&a.Video, same, a.Signalled)
@@ -103,7 +103,7 @@ func (g *leg) agree(a *sdp.Agreed) error {
 
 // key makes what protects and unprotects by the keys of an SDES agreement, of all lines or of none.
 func (g *leg) key(a *sdp.Agreed) error {
-	fresh := g.agreed.Security != sdp.SDES
+	fresh := g.security != sdp.SDES
 	audio, err := g.audio.key(&a.Audio, fresh)
 	if err != nil {
 		return err
@@ -133,15 +133,15 @@ func (g *leg) report() telephony.MediaReport {
 	r := telephony.MediaReport{
 		Sent: s.out.Packets, Received: total.Received, Lost: total.Lost(), LostThere: s.there.lost,
 		Jitter: s.in.Jitter(rate), JitterThere: s.there.jitter, RoundTrip: s.there.roundTrip, Refused: s.refused.count,
-		Security: string(g.agreed.Security),
+		Security: string(g.security),
 	}
 	switch {
-	case g.agreed.Security == sdp.SDES:
-		r.Suite = g.agreed.Audio.RemoteKey.Suite
+	case g.security == sdp.SDES:
+		r.Suite = s.as.RemoteKey.Suite
 	case s.session != nil:
 		r.Suite = s.session.suite
 	}
-	if c := g.agreed.Audio.Codec; c.Name != "" {
+	if c := &s.as.Codec; c.Name != "" {
 		r.Codec = c.String()
 	}
 	return r

@@ -35,7 +35,7 @@ type session struct {
 // must come from where a check has come from; without it from where plain RTP would have to.
 func (l *loop) handshake(k *socket, b []byte, from netip.AddrPort) {
 	s := k.stream
-	if k.control || !s.terms.open || s.leg.agreed.Security != sdp.DTLS || !l.reached(k, from) {
+	if k.control || !s.terms.open || s.leg.security != sdp.DTLS || !l.reached(k, from) {
 		s.refuse(unprompted, from)
 		return
 	}
@@ -58,7 +58,7 @@ func (l *loop) associate(s *stream, at netip.AddrPort) {
 // initiate begins the handshake with a phone that waits for it (a=setup:passive), as soon as it is known where that is: with ICE
 // after its first check, else where its SDP says. One that has failed is begun again a second later.
 func (l *loop) initiate(s *stream) {
-	if !s.as.Active || !s.terms.open || s.session != nil || s.leg.agreed.Security != sdp.DTLS || l.serving == nil ||
+	if !s.as.Active || !s.terms.open || s.session != nil || s.leg.security != sdp.DTLS || l.serving == nil ||
 		s.terms.failures >= maxHandshakes {
 		return
 	}

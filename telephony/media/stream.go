@@ -79,7 +79,7 @@ type there struct {
 
 // agree takes over what a media line has settled.
 func (s *stream) agree(as *sdp.Stream, sameSecurity bool, signalled netip.Addr) {
-	security, turned := s.leg.agreed.Security, as.Direction != s.as.Direction || !s.terms.open
+	security, turned := s.leg.security, as.Direction != s.as.Direction || !s.terms.open
 	switch {
 	case security == sdp.DTLS && (!sameSecurity || !sameFingerprints(as.Fingerprints, s.as.Fingerprints)), security == sdp.Plain:
 		s.end()
