@@ -321,7 +321,7 @@ func (r *Registrar) Counters() Counters {
 
 // shard returns who owns an AoR. Domains are few, so that the user alone spreads them.
 func (r *Registrar) shard(aor telephony.AoR) *shard {
-	return r.shards[maphash.String(r.seed, aor.User)%uint64(len(r.shards))]
+	return r.shards[maphash.Comparable(r.seed, aor.User)%uint64(len(r.shards))]
 }
 
 // watch drops cached credentials when the directory changes, and notices when the store is back.

@@ -112,15 +112,11 @@ func Tag(seed maphash.Seed, req *wire.Message) string { return string(AppendTag(
 
 // AppendTag appends what Tag returns: 13 bytes.
 func AppendTag(dst []byte, seed maphash.Seed, req *wire.Message) []byte {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	_, _ = h.Write(req.CallID)
-	_ = h.WriteByte(0)
-	_, _ = h.Write(req.From)
-	_ = h.WriteByte(0)
-	_, _ = h.Write(req.Vias[0])
-	return appendBase32(dst, h.Sum64())
+	return appendBase32(dst, maphash.Comparable(seed, origin{wire.Borrowed(req.CallID), wire.Borrowed(req.From), wire.Borrowed(req.Vias[0])}))
 }
+
+// origin is what retransmissions of a request have in common, and no two requests.
+type origin struct{ callID, from, via string }
 
 // appendBase32 appends a number in 13 digits, the lowest first.
 func appendBase32(dst []byte, n uint64) []byte {

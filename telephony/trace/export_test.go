@@ -15,6 +15,3 @@ func Authorizations(parameters []byte) (quick, close string, ok bool) {
 	done, ok := appendUsual([]byte{' '}, parameters)
 	return string(done), string(appendClosely(nil, parameters)), ok
 }
-
-// MayHoldTokens and HoldsToken look for push tokens, eight places at a time and one by one.
-var MayHoldTokens, HoldsToken = mayHoldTokens, holdsToken

@@ -128,7 +128,4 @@ func (r *Recorder) Bytes() int {
 }
 
 // hash names an AoR; nobody can foretell it.
-func (r *Recorder) hash(aor telephony.AoR) uint64 {
-	const odd = 0x9e3779b97f4a7c15
-	return maphash.String(r.seed, aor.User)*odd + maphash.String(r.seed, aor.Domain)
-}
+func (r *Recorder) hash(aor telephony.AoR) uint64 { return maphash.Comparable(r.seed, aor) }

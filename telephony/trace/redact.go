@@ -1,9 +1,6 @@
 package trace
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "bytes"
 
 const hidden = "***"
 
@@ -46,28 +43,18 @@ func appendRedacted(out, text []byte) []byte {
 	return appendWithoutTokens(out, text[kept:], tokens)
 }
 
-// mayHoldTokens looks once for what most messages do not have: "pn-" in any case. Eight places at a time are held against "n-", which
-// few words end with.
+// mayHoldTokens looks once for what most messages do not have.
 func mayHoldTokens(text []byte) bool {
-	const each, high, blank = 0x0101010101010101, 0x8080808080808080, 0x2020202020202020
-	at := 0
-	for ; at+9 <= len(text); at += 8 {
-		this, next := binary.LittleEndian.Uint64(text[at:]), binary.LittleEndian.Uint64(text[at+1:])
-		differs := ((this | blank) ^ 'n'*each) | (next ^ '-'*each)
-		if (differs-each)&^differs&high != 0 && holdsToken(text[max(0, at-1):at+9]) { // some byte of it is zero
+	for i := 0; ; i++ {
+		next := bytes.IndexByte(text[i:], '-') // there are few
+		if next < 0 {
+			return false
+		}
+		i += next
+		if i >= 2 && text[i-2]|0x20 == 'p' && text[i-1]|0x20 == 'n' {
 			return true
 		}
 	}
-	return holdsToken(text[max(0, at-1):])
-}
-
-func holdsToken(text []byte) bool {
-	for i := 2; i < len(text); i++ {
-		if text[i] == '-' && text[i-1]|0x20 == 'n' && text[i-2]|0x20 == 'p' {
-			return true
-		}
-	}
-	return false
 }
 
 func isAuthorization(line []byte) bool {

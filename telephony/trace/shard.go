@@ -32,6 +32,9 @@ type class struct{ budget, used int }
 // ringSize is what a ring costs beside its blocks, its place in the index included, in bytes.
 const ringSize = 80
 
+// usualNames is about how long a record is beside its text, in bytes.
+const usualNames = 80
+
 // leastIndex is how many chains the index has at least.
 const leastIndex = 64
 
@@ -62,6 +65,7 @@ func (s *shard) keep(hash uint64, m *Message, seq uint64) {
 		k.class = 1
 	}
 	s.link(n)
+	s.memory.approach(&k.records, len(m.Text)+usualNames)
 	if k.count == maxPerAoR {
 		s.forgetOldest(k)
 	}

@@ -81,7 +81,7 @@ type Caller struct {
 
 // Caller returns who speaks for an AoR at an address. What else is known of it is to be filled in before anything is asked.
 func (s *Standing) Caller(aor telephony.AoR, from netip.Addr) Caller {
-	return Caller{AoR: aor, source: Source(from), Name: mix(maphash.String(s.seed, aor.User), maphash.String(s.seed, aor.Domain))}
+	return Caller{AoR: aor, source: Source(from), Name: maphash.Comparable(s.seed, aor)}
 }
 
 // Own returns the caller without borrowed texts.
@@ -107,8 +107,7 @@ func (s *Standing) Device(c *Caller) uint64 {
 
 // pair names an AoR at a source.
 func (s *Standing) pair(c *Caller) uint64 {
-	b := c.source.As16()
-	return mix(c.Name, maphash.Bytes(s.seed, b[:]))
+	return mix(c.Name, maphash.Comparable(s.seed, c.source.As16()))
 }
 
 // mix makes one hash of two.
