@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"demarc/internal/account"
 	"demarc/telephony/digest"
 )
 
@@ -268,5 +269,27 @@ func TestNewHash(t *testing.T) {
 	}
 	if _, err := digest.ParseAlgorithm("MD5-sess"); err == nil {
 		t.Error("MD5-sess is not supported")
+	}
+}
+
+// An HA1 that is given as bytes is the same HA1, and half of one is none.
+func TestHashAsBytes(t *testing.T) {
+	for _, a := range algorithms {
+		v, p := verifier(newClock(), "n"), newPhone(a)
+		h := p.hash()
+		raw, err := hex.DecodeString(h.HA1.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for length, want := range map[int]digest.Verdict{len(raw): digest.OK, len(raw) / 2: digest.Wrong, 0: digest.Wrong} {
+			answer := parse(t, p.answer(v.Challenge(p.realm, []digest.Algorithm{a}, false)[0], 1, "REGISTER", "sip:pbx.example.org"))
+			given := digest.Hash{Algorithm: a, Realm: h.Realm, Bytes: account.Secret(raw[:length])}
+			if got := v.Verify("REGISTER", answer, given); got != want {
+				t.Errorf("%s, %d bytes: %s, want %s", a, length, got, want)
+			}
+			if printed := fmt.Sprintf("%v %+v", given, given); length > 0 && strings.Contains(printed, string(raw[:length])) {
+				t.Errorf("%s: an HA1 is printed", a)
+			}
+		}
 	}
 }

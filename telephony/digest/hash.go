@@ -67,6 +67,24 @@ type Hash struct {
 	Algorithm Algorithm
 	Realm     string
 	HA1       account.Secret // lower-case hex
+	Bytes     account.Secret // the same as bytes, where it is kept so; HA1 is empty then
+}
+
+// appendHA1 appends the HA1 in hex; nothing when there is none.
+func (h *Hash) appendHA1(dst []byte) []byte {
+	if h.Bytes != "" {
+		return hex.AppendEncode(dst, []byte(h.Bytes.Reveal()))
+	}
+	return append(dst, h.HA1.Reveal()...)
+}
+
+// whole reports whether there is an HA1 of the algorithm's length.
+func (h *Hash) whole() bool {
+	size := h.Algorithm.Size()
+	if h.Bytes != "" {
+		return len(h.Bytes)*2 == size
+	}
+	return size > 0 && len(h.HA1) == size
 }
 
 // NewHash computes HA1 = H(user:realm:password) (RFC 7616 §3.4.2).

@@ -151,8 +151,8 @@ func (v *Verifier) VerifyAt(method string, r *Response, h Hash, now time.Time) V
 	n, ours := v.signer.read(r.Nonce)
 	var room [sha512.Size256 * 2]byte
 	a2, known := v.appendA2(room[:0], method, r)
-	right := r.right(h, a2)
-	if !right || h.Algorithm != r.Algorithm || h.Realm != r.Realm || len(h.HA1) != h.Algorithm.Size() {
+	right := r.right(&h, a2)
+	if !right || h.Algorithm != r.Algorithm || h.Realm != r.Realm || !h.whole() {
 		return Wrong // without the last check anybody could answer for an empty HA1
 	}
 	if !known {
@@ -166,14 +166,14 @@ func (v *Verifier) VerifyAt(method string, r *Response, h Hash, now time.Time) V
 }
 
 // right reports whether the answer is that of one who knows the HA1 (RFC 7616 §3.4.1).
-func (r *Response) right(h Hash, a2 []byte) bool {
+func (r *Response) right(h *Hash, a2 []byte) bool {
 	var text [512]byte // nearly always enough
 	var second [sha512.Size256 * 2]byte
-	ha1 := h.HA1.Reveal()
-	if ha1 == "" {
-		ha1 = zeros[:r.Algorithm.Size()] // as much work as with a hash
+	secret := h.appendHA1(text[:0])
+	if len(secret) == 0 {
+		secret = append(secret, zeros[:r.Algorithm.Size()]...) // as much work as with a hash
 	}
-	secret := append(join(text[:0], ha1, r.Nonce, r.nc, r.CNonce, r.QOP, ""), a2...)
+	secret = append(join(secret, "", r.Nonce, r.nc, r.CNonce, r.QOP, ""), a2...)
 	expected := r.Algorithm.appendSum(second[:0], secret)
 	return subtle.ConstantTimeCompare(expected, []byte(r.Response)) == 1
 }

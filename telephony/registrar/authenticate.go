@@ -262,10 +262,8 @@ func selectHash(e *entry, answer *digest.Response, realm string, offered []diges
 	if answer.Realm != realm {
 		why = textRealm
 	} else if e.found && e.subscriber.AuthUsername == answer.Username && slices.Contains(offered, answer.Algorithm) {
-		for _, h := range e.subscriber.Hashes {
-			if h.Algorithm == answer.Algorithm && h.Realm == realm {
-				return h, why
-			}
+		if h, ok := e.hash(answer.Algorithm, realm); ok {
+			return h, why
 		}
 		why = textAlgorithm
 	} else if !slices.Contains(offered, answer.Algorithm) {

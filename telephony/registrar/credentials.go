@@ -48,6 +48,26 @@ type entry struct {
 	subscriber Subscriber
 	found      bool
 	read       time.Time // when the directory was asked
+
+	// The subscriber's hashes, where the wallet knows it: they are read when one is asked for.
+	hashes kept
+	begin  int    // of them
+	realm  string // of the domain
+}
+
+// hash returns the subscriber's hash of an algorithm and realm.
+func (e *entry) hash(a digest.Algorithm, realm string) (digest.Hash, bool) {
+	for _, h := range e.subscriber.Hashes {
+		if h.Algorithm == a && h.Realm == realm {
+			return h, true
+		}
+	}
+	for r := (reader{e.hashes.text()[e.begin:]}); r.rest != ""; {
+		if h := r.hash(e.realm); h.Algorithm == a && h.Realm == realm {
+			return h, true
+		}
+	}
+	return digest.Hash{}, false
 }
 
 // budget counts the lookups of each AoR within one second.

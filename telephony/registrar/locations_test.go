@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -177,8 +178,19 @@ func TestWalletKeepsSubscribers(t *testing.T) {
 	for _, s := range append(kept, odd) {
 		e, ok := w.find(s.AoR)
 		if !ok || !e.found || e.subscriber.AuthUsername != s.AuthUsername || e.subscriber.AoR != s.AoR || e.subscriber.SRTP != s.SRTP ||
-			e.subscriber.Account != s.Account || !slices.Equal(e.subscriber.Hashes, s.Hashes) || !e.read.Equal(epoch.Add(time.Second)) {
+			e.subscriber.Account != s.Account || !slices.Equal(hashesIn(&e), s.Hashes) || !e.read.Equal(epoch.Add(time.Second)) {
 			t.Errorf("%+v, want %+v", e, s)
+		}
+		for _, h := range s.Hashes {
+			if found, ok := e.hash(h.Algorithm, h.Realm); !ok || asText(found) != h {
+				t.Errorf("the hash of %s in %s of %s: %t", h.Algorithm, h.Realm, s.AoR, ok)
+			}
+			if raw, err := hex.DecodeString(h.HA1.Reveal()); err == nil && strings.Contains(fmt.Sprintf("%v %+v", e, e), string(raw)) {
+				t.Error("an HA1 is printed with its entry")
+			}
+		}
+		if _, ok := e.hash(digest.MD5, "another"); ok {
+			t.Error("a hash of a realm that there is none of")
 		}
 	}
 	if all := fmt.Sprintf("%v %+v", w.slab.chunks, w.slab.chunks); strings.Contains(all, "auth1") || strings.Contains(all, "NOT HEX") {
@@ -211,9 +223,24 @@ func TestWalletKeepsWhatIsOffered(t *testing.T) {
 	}
 	w.keep(s, epoch, "d")
 	e, ok := w.find(s.AoR)
-	if !ok || !slices.Equal(e.subscriber.Hashes, []digest.Hash{digest.NewHash(digest.SHA256, "1", "d", "pw")}) {
+	if !ok || !slices.Equal(hashesIn(&e), []digest.Hash{digest.NewHash(digest.SHA256, "1", "d", "pw")}) {
 		t.Errorf("%v %+v", ok, e.subscriber)
 	}
+}
+
+// hashesIn returns all hashes that the wallet knows of a subscriber, with their HA1 as text.
+func hashesIn(e *entry) (all []digest.Hash) {
+	for r := (reader{e.hashes.text()[e.begin:]}); r.rest != ""; {
+		all = append(all, asText(r.hash(e.realm)))
+	}
+	return all
+}
+
+func asText(h digest.Hash) digest.Hash {
+	if h.Bytes != "" {
+		h.HA1, h.Bytes = account.Secret(hex.EncodeToString([]byte(h.Bytes.Reveal()))), ""
+	}
+	return h
 }
 
 // TestManyPhonesTakeLittleMemory is the promise of docs/performance.md, for what the registrar itself holds of them.

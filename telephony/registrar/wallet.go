@@ -68,24 +68,22 @@ func (w *wallet) slot(aor telephony.AoR) (n, hash uint32) {
 	return n, hash
 }
 
-// find returns a subscriber, and when the directory spoke of it.
+// find returns a subscriber, and when the directory spoke of it. Its hashes are read by who asks the entry for one.
 func (w *wallet) find(aor telephony.AoR) (e entry, ok bool) {
 	n, _ := w.slot(aor)
 	if n == 0 {
 		return entry{}, false
 	}
 	c := &w.slab.at(n).value
-	home, r := w.homes.at(c.house), reader{c.text.text()}
+	text := c.text.text()
+	home, r := w.homes.at(c.house), reader{text}
 	s := &e.subscriber
 	*s = Subscriber{Account: home.account, AoR: telephony.AoR{User: r.text(), Domain: home.domain}, SRTP: home.srtp}
 	e.found, e.read = true, w.epoch.Add(time.Duration(r.signed())*time.Millisecond)
 	if s.AuthUsername = r.text(); s.AuthUsername == "" {
 		s.AuthUsername = s.AoR.User
 	}
-	s.Hashes = make([]digest.Hash, 0, 1) // nearly always enough
-	for r.rest != "" {
-		s.Hashes = append(s.Hashes, r.hash(home.realm))
-	}
+	e.hashes, e.begin, e.realm = c.text, len(text)-len(r.rest), home.realm
 	return e, true
 }
 
@@ -146,8 +144,7 @@ func (r *reader) hash(realm string) digest.Hash {
 		h.HA1 = account.Secret(r.text())
 		return h
 	}
-	var room [64]byte
-	h.HA1 = account.Secret(hex.AppendEncode(room[:0], []byte(r.take(h.Algorithm.Size()/2))))
+	h.Bytes = account.Secret(r.take(h.Algorithm.Size() / 2))
 	return h
 }
 

@@ -21,10 +21,10 @@ func NextValue(b []byte) (value, rest []byte, ok bool) {
 // until returns the index of the first stop byte outside of quoted strings and angle brackets, or len(b).
 func until(b []byte, stop byte) int {
 	at := bytes.IndexByte(b, stop)
-	if at < 0 {
-		at = len(b)
+	if at < 0 { // mostly
+		return len(b)
 	}
-	if bytes.IndexByte(b[:at], '"') < 0 && bytes.IndexByte(b[:at], '<') < 0 { // mostly
+	if bytes.IndexByte(b[:at], '"') < 0 && bytes.IndexByte(b[:at], '<') < 0 {
 		return at
 	}
 	if bytes.IndexByte(b, '"') < 0 {
