@@ -36,14 +36,14 @@ func ParseAuthorization(value string) (Response, error) {
 	if len(value) > maxAuthorization {
 		return Response{}, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, maxAuthorization)
 	}
-	s := scanner{rest: strings.Trim(value, " \t")}
-	if !strings.EqualFold(s.token(), "Digest") || s.skipSpace() == 0 {
+	s := scanner{rest: trimmed(value)}
+	if scheme := s.token(); scheme != "Digest" && !strings.EqualFold(scheme, "Digest") || s.skipSpace() == 0 {
 		return Response{}, fmt.Errorf("%w: the scheme is not Digest", ErrMalformed)
 	}
 	var list parameters
-	var p parameter
 	for {
-		if err := s.parameter(&p); err != nil {
+		p, err := s.parameter()
+		if err != nil {
 			return Response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
 		if !list.add(&p) {
@@ -66,6 +66,14 @@ func ParseAuthorization(value string) (Response, error) {
 		return Response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return r, nil
+}
+
+// trimmed returns the value without white space around it: nearly always there is none.
+func trimmed(value string) string {
+	if value != "" && value[0] > ' ' && value[len(value)-1] > ' ' {
+		return value
+	}
+	return strings.Trim(value, " \t")
 }
 
 func newResponse(list *parameters) (Response, error) {

@@ -37,3 +37,15 @@ func BenchmarkDigest(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkParseAuthorization reads what a phone answers to a challenge.
+func BenchmarkParseAuthorization(b *testing.B) {
+	const value = `Digest username="1001", realm="pbx.example.org", nonce="AAABkqYqE0AAAAAAAAAAAZ6fGk2yWc1cT0cN1s3yDrM", ` +
+		`uri="sip:pbx.example.org", response="0123456789abcdef0123456789abcdef", algorithm=MD5, cnonce="0a4f113b", qop=auth, nc=00000001`
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := digest.ParseAuthorization(value); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

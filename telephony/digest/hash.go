@@ -23,8 +23,8 @@ const (
 
 // ParseAlgorithm reads an algorithm's name without regard to case.
 func ParseAlgorithm(s string) (Algorithm, error) {
-	for _, a := range []Algorithm{MD5, SHA256, SHA512256} {
-		if strings.EqualFold(s, string(a)) {
+	for _, a := range [...]Algorithm{MD5, SHA256, SHA512256} {
+		if s == string(a) || strings.EqualFold(s, string(a)) {
 			return a, nil
 		}
 	}

@@ -98,38 +98,43 @@ func (l *parameters) has(n name) bool { return l.known[n].name != "" }
 type scanner struct{ rest string }
 
 // parameter reads the next one.
-func (s *scanner) parameter(p *parameter) error {
-	*p = parameter{name: s.token()}
+func (s *scanner) parameter() (p parameter, err error) {
+	p.name = s.token()
 	s.skipSpace()
 	if p.name == "" || !s.accept('=') {
-		return errors.New("a parameter is not name=value")
+		return p, errors.New("a parameter is not name=value")
 	}
 	s.skipSpace()
 	if !s.accept('"') {
 		if p.value = s.token(); p.value == "" {
-			return fmt.Errorf("%s has no value", p.name)
+			return p, fmt.Errorf("%s has no value", p.name)
 		}
-		return nil
+		return p, nil
 	}
 	p.quoted = true
 	var ok bool
 	if p.value, p.escaped, ok = s.quoted(); !ok {
-		return fmt.Errorf("%s has a bad quoted string", p.name)
+		return p, fmt.Errorf("%s has a bad quoted string", p.name)
 	}
-	return nil
+	return p, nil
 }
 
 // quoted reads up to the closing quote and takes escapes away (RFC 3261 §25.1 quoted-string).
 func (s *scanner) quoted() (value string, escaped, ok bool) {
-	var b strings.Builder
-	plain := 0
-	for plain < len(s.rest) && quotable[s.rest[plain]] {
+	rest, plain := s.rest, 0
+	for plain < len(rest) && quotable[rest[plain]] {
 		plain++
 	}
-	if plain < len(s.rest) && s.rest[plain] == '"' { // nearly always
-		value, s.rest = s.rest[:plain], s.rest[plain+1:]
-		return value, false, true
+	if plain < len(rest) && rest[plain] == '"' { // nearly always
+		s.rest = rest[plain+1:]
+		return rest[:plain], false, true
 	}
+	return s.unescaped(plain)
+}
+
+// unescaped is quoted for what does not stand for itself from a place on.
+func (s *scanner) unescaped(plain int) (value string, escaped, ok bool) {
+	var b strings.Builder
 	for i := plain; i < len(s.rest); i++ {
 		switch c := s.rest[i]; {
 		case c == '"':
@@ -167,13 +172,12 @@ var quotable = func() (set [256]bool) {
 }()
 
 func (s *scanner) token() string {
-	i := 0
-	for i < len(s.rest) && tokenBytes[s.rest[i]] {
-		i++
+	rest, end := s.rest, 0
+	for end < len(rest) && tokenBytes[rest[end]] {
+		end++
 	}
-	t := s.rest[:i]
-	s.rest = s.rest[i:]
-	return t
+	s.rest = rest[end:]
+	return rest[:end]
 }
 
 func (s *scanner) accept(c byte) bool {
@@ -186,11 +190,13 @@ func (s *scanner) accept(c byte) bool {
 
 // skipSpace skips linear white space and returns how much there was. Folded lines arrive unfolded.
 func (s *scanner) skipSpace() int {
-	n := 0
-	for n < len(s.rest) && (s.rest[n] == ' ' || s.rest[n] == '\t') {
+	rest, n := s.rest, 0
+	for n < len(rest) && (rest[n] == ' ' || rest[n] == '\t') {
 		n++
 	}
-	s.rest = s.rest[n:]
+	if n > 0 {
+		s.rest = rest[n:]
+	}
 	return n
 }
 
