@@ -6,7 +6,6 @@ type memory struct {
 	slabs [][]byte // made as they are needed
 	next  []int32  // of each block: the one after it in its chain, or none
 	free  int32    // begins the chain of unused ones
-	seen  byte     // by look, which would do nothing without it
 }
 
 const (
@@ -57,30 +56,17 @@ func (m *memory) grow() {
 	m.free = first
 }
 
-// approach looks at where size bytes more of a chain will stand. Nearly always that memory is in no cache, and writing there would
-// wait for it; so it is fetched while the text is still being made.
+// approach fetches where size bytes more of a chain will stand. Nearly always that memory is in no cache, and writing there would
+// wait for it; so it comes while the text is still being made.
 func (m *memory) approach(c *chain, size int) {
 	if c.last != none && c.end < blockSize {
 		rest := m.block(c.last)[c.end:]
-		m.look(rest[:min(size, len(rest))])
+		prefetch(rest[:min(size, len(rest))])
 		size -= len(rest)
 	}
 	if size > 0 && m.free != none {
-		m.look(m.block(m.free)[:min(size, blockSize)])
+		prefetch(m.block(m.free)[:min(size, blockSize)])
 	}
-}
-
-// look reads a byte of each line of the processor's cache.
-func (m *memory) look(b []byte) {
-	const line = 64
-	seen := byte(0)
-	for ; len(b) >= line; b = b[line:] {
-		seen += b[line-1]
-	}
-	if len(b) > 0 {
-		seen += b[len(b)-1]
-	}
-	m.seen = seen
 }
 
 // append appends text to a chain: what is written together stands together, and no block is begun before the last one is full.
