@@ -48,12 +48,3 @@ func (l *lines) at(head []byte, n int) []byte {
 
 // folded reports whether a line goes on with the one before it (RFC 3261 §7.3.1).
 func (l *lines) folded(head []byte, n int) bool { return isSpace(head[l.ends[n-1]+1]) }
-
-// nextLine cuts one line that ends with CRLF. It returns nil for a bare LF.
-func nextLine(b []byte) (line, rest []byte) {
-	i := bytes.IndexByte(b, '\n')
-	if i < 1 || b[i-1] != '\r' {
-		return nil, nil
-	}
-	return b[:i-1], b[i+1:]
-}
