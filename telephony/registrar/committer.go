@@ -10,7 +10,7 @@ import (
 )
 
 // committer saves for all shards. What arrives during a save goes into the next one together: a commit costs much the
-// same for one binding as for many. Under load it leaves time between saves for the same reason.
+// same for one binding as for many. Under load it waits between saves for the same reason, for as long as more is to be expected.
 type committer struct {
 	store  Bindings
 	safely func(func() error) error // makes an error of a panic
@@ -18,14 +18,24 @@ type committer struct {
 	began  atomic.Int64             // when the last save of many began, in nanoseconds since epoch; 0: it was one of few
 	epoch  time.Time
 
-	mu      sync.Mutex
-	waiting []*submission
+	arrived  atomic.Int64  // requests that no shard has taken yet
+	inHand   atomic.Int64  // requests that have no answer yet
+	expected atomic.Int64  // how many had no answer when the last save was over
+	complete chan struct{} // of capacity one: so many have
+
+	deciding atomic.Int64  // shards that have gathered and have not submitted yet
+	decided  chan struct{} // of capacity one: none does any more
+
+	mu        sync.Mutex
+	gathering int           // shards; the first waits on behalf of all
+	gathered  chan struct{} // closed when that is over
+	waiting   []*submission
 }
 
 const (
-	pace     = 3 * time.Millisecond // between two saves of many; a phone does not notice it
-	many     = 8                    // bindings of one save, from which on the next is worth a wait
-	deciding = pace / 4             // what a shard needs for what it has gathered
+	pace  = 5 * time.Millisecond   // at most, between two saves of many; a phone does not notice it
+	many  = 8                      // bindings of one save, from which on the next is worth a wait
+	grace = 750 * time.Microsecond // for other shards that decide at the same time
 )
 
 // submission is one shard's batch on its way. done is told once.
@@ -35,36 +45,108 @@ type submission struct {
 }
 
 func newCommitter(store Bindings, safely func(func() error) error) *committer {
-	return &committer{store: store, safely: safely, saving: make(chan struct{}, 1), epoch: time.Now()}
+	return &committer{
+		store: store, safely: safely, saving: make(chan struct{}, 1), epoch: time.Now(), complete: make(chan struct{}, 1),
+		decided: make(chan struct{}, 1), gathered: make(chan struct{}),
+	}
 }
 
-// gather waits until it is time to decide for the next save; what arrives meanwhile has a place in it.
-func (c *committer) gather(ctx context.Context) { c.rest(ctx, pace-deciding) }
+// arrives counts a request that waits for a shard.
+func (c *committer) arrives() {
+	c.inHand.Add(1)
+	if c.arrived.Add(1) == c.expected.Load() {
+		signal(c.complete)
+	}
+}
 
-// rest waits until d after the begin of the last save, if that one was of many.
-func (c *committer) rest(ctx context.Context, d time.Duration) {
+// taken counts requests that a shard has taken, answered those that it has answered.
+func (c *committer) taken(n int)    { c.arrived.Add(-int64(n)) }
+func (c *committer) answered(n int) { c.inHand.Add(-int64(n)) }
+
+// expect counts after a save who may come together for the next.
+func (c *committer) expect() {
+	c.expected.Store(c.inHand.Load())
+	signal(c.complete) // they may all have come already
+}
+
+// gather waits until it is time to decide for the next save; what arrives meanwhile has a place in it. Shards that gather at the
+// same time go on at the same time. Each has to leave then.
+func (c *committer) gather(ctx context.Context) {
+	c.mu.Lock()
+	c.gathering++
+	first, gathered := c.gathering == 1, c.gathered
+	c.mu.Unlock()
+	if !first {
+		<-gathered
+		return
+	}
+	c.pause(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deciding.Add(int64(c.gathering))
+	c.gathering = 0
+	close(gathered)
+	c.gathered = make(chan struct{})
+}
+
+// pause waits until as many requests have come as had no answer when the last save was over, or for pace from its begin, if it was one
+// of many. Where phones register as soon as they are answered, those are all of them, and nobody else will come; where requests come from
+// ever others it is more with each save, until pace is what ends the waiting.
+func (c *committer) pause(ctx context.Context) {
 	began := c.began.Load()
 	if began == 0 {
 		return
 	}
-	left := d - (time.Since(c.epoch) - time.Duration(began))
+	left := pace - (time.Since(c.epoch) - time.Duration(began))
 	if left <= 0 {
 		return
 	}
 	t := time.NewTimer(left)
 	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+	for c.arrived.Load() < c.expected.Load() {
+		select {
+		case <-c.complete:
+		case <-t.C:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
-// save returns when the batch is committed, or nothing of it is.
-func (c *committer) save(ctx context.Context, batch Batch) error {
+// leave is called by a shard that has gathered, once it has submitted or has nothing to.
+func (c *committer) leave() {
+	if c.deciding.Add(-1) > 0 {
+		return
+	}
+	signal(c.decided)
+}
+
+// await gives shards that decide now a moment to submit.
+func (c *committer) await(ctx context.Context) {
+	if c.deciding.Load() <= 0 {
+		return
+	}
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	for c.deciding.Load() > 0 {
+		select {
+		case <-c.decided:
+		case <-t.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// save returns when the batch is committed, or nothing of it is. It calls submitted as soon as it goes into the next save.
+func (c *committer) save(ctx context.Context, batch Batch, submitted func()) error {
 	s := &submission{batch: batch, done: make(chan error, 1)}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, s)
 	c.mu.Unlock()
+	submitted()
 	select {
 	case err := <-s.done:
 		return err
@@ -93,7 +175,7 @@ func (c *committer) withdraw(s *submission) bool {
 
 // saveAll saves what waits as one batch. When something in it cannot be stored, each shard's is tried alone.
 func (c *committer) saveAll(ctx context.Context) {
-	c.rest(ctx, pace)
+	c.await(ctx)
 	c.mu.Lock()
 	all := c.waiting
 	c.waiting = nil
@@ -104,6 +186,7 @@ func (c *committer) saveAll(ctx context.Context) {
 	whole := merge(all)
 	c.note(whole)
 	err := c.commit(ctx, whole)
+	c.expect()
 	apart := len(all) > 1 && err != nil && !errors.Is(err, ErrStoreAway) && ctx.Err() == nil
 	for _, s := range all {
 		if apart {
@@ -122,11 +205,22 @@ var errFault = errors.New("a fault of the program")
 
 // note remembers when a save of many began.
 func (c *committer) note(b Batch) {
-	if len(b.Put)+len(b.Prolong)+len(b.Remove) < many {
+	if b.size() < many {
 		c.began.Store(0)
 		return
 	}
 	c.began.Store(int64(time.Since(c.epoch)))
+}
+
+// size is how many bindings the batch is about.
+func (b *Batch) size() int { return len(b.Put) + len(b.Prolong) + len(b.Remove) }
+
+// signal tells who waits, if nobody has told yet.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // merge puts batches together. An AoR belongs to one shard, so that no key stands twice.

@@ -175,9 +175,4 @@ func (q *queue) end() {
 	q.signal()
 }
 
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
+func (q *queue) signal() { signal(q.wake) }

@@ -48,6 +48,8 @@ func (s *shard) later(req *Request, who identity) func(func(Reply)) {
 	return func(reply func(Reply)) {
 		if !s.queue.push(&job{req: req, reply: reply, who: who}) {
 			s.reply(reply, &who, s.r.unavailable(), QueueFull)
+		} else if !who.unsure {
+			s.r.committer.arrives()
 		}
 	}
 }

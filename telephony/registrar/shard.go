@@ -31,6 +31,7 @@ type shard struct {
 	alarm     alarm
 	closing   []uint64 // closed flows yet to be told of
 	serving   []*job   // of this turn
+	deciding  bool     // other shards wait for this one before they save
 	probes    alarm    // who is to be kept reachable behind NAT
 	misses    map[Key]int
 	before    []Binding // of who is served at once
@@ -67,11 +68,15 @@ func (s *shard) run(ctx context.Context) {
 func (s *shard) work(ctx context.Context) (ended bool) {
 	if !s.r.volatile {
 		s.r.committer.gather(ctx)
+		s.deciding = true
+		defer s.decided()
 	}
 	s.working.Lock()
 	defer s.working.Unlock()
 	jobs, closed, ended := s.queue.take()
+	s.r.committer.taken(len(jobs))
 	s.attempt(ctx, jobs)
+	s.r.committer.answered(len(jobs))
 	s.closing = append(s.closing, closed...) // after what came in on those flows before they closed
 	for len(s.closing) > 0 && !s.r.storeAway() && s.attempt(ctx, nil) {
 	}
@@ -80,6 +85,14 @@ func (s *shard) work(ctx context.Context) (ended bool) {
 	}
 	s.saveBehind(ctx, ended)
 	return ended
+}
+
+// decided says that nothing more goes into the next save, unless it is said already.
+func (s *shard) decided() {
+	if s.deciding {
+		s.deciding = false
+		s.r.committer.leave()
+	}
 }
 
 // attempt runs a turn. A panic that is no single request's ends the turn: whoever has no answer by then gets a 500.
@@ -221,7 +234,7 @@ func (s *shard) save(ctx context.Context, d *draft) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.r.timeout)
 	defer cancel()
-	err := s.r.committer.save(ctx, batch)
+	err := s.r.committer.save(ctx, batch, s.decided)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		err = errors.Join(ErrStoreAway, err)
 	}
