@@ -25,16 +25,21 @@ func (s *shard) newDraft() *draft {
 	return &draft{shard: s}
 }
 
+// clone returns a draft for jobs on top of what the draft has. One at a time is in use.
 func (d *draft) clone() *draft {
-	return &draft{shard: d.shard, bindings: maps.Clone(d.bindings), changes: slices.Clone(d.changes)}
+	c := &draft{shard: d.shard, bindings: maps.Clone(d.bindings), changes: slices.Clone(d.changes)}
+	if c.bindings == nil {
+		c.bindings = d.shard.room.drafts()
+	}
+	return c
 }
 
-// of returns an AoR's bindings as they will be; the slice is not to be written to.
+// of returns an AoR's bindings as they will be; the slice is not to be written to, and good for this turn.
 func (d *draft) of(aor telephony.AoR) []Binding {
 	if of, ok := d.bindings[aor]; ok {
 		return of.after
 	}
-	return d.shard.locations.of(aor)
+	return d.shard.room.of(d.shard.locations, aor)
 }
 
 // set drafts what becomes of an AoR's bindings, which of has returned.
@@ -53,17 +58,19 @@ func (d *draft) set(aor telephony.AoR, before, after []Binding) {
 // prolong is set for what the short way has decided.
 func (d *draft) prolong(aor telephony.AoR, before, after []Binding) {
 	of, ok := d.bindings[aor]
-	d.set(aor, before, after)
-	if !ok || of.short {
-		of = d.bindings[aor]
-		of.short = true
-		d.bindings[aor] = of
+	if !ok {
+		of = drafted{before: before, short: true}
 	}
+	of.after = after
+	d.bindings[aor] = of
 }
 
 // batch is the difference to what is saved, one entry per key.
 func (d *draft) batch() Batch {
-	b := Batch{Node: d.shard.r.node, Changes: append(slices.Clone(d.shard.backlog), d.changes...)}
+	b := Batch{
+		Node: d.shard.r.node, Changes: append(slices.Clone(d.shard.backlog), d.changes...),
+		Prolong: make([]*Binding, 0, len(d.bindings)),
+	}
 	for i := range b.Changes {
 		b.Changes[i].Node = b.Node
 	}
@@ -150,10 +157,11 @@ type answer struct {
 
 // decide runs the rules for each job in turn, each on top of the one before.
 func (s *shard) decide(d *draft, jobs []*job) []answer {
-	answers := make([]answer, 0, len(jobs))
+	answers := s.room.answers[:0]
 	for _, j := range jobs {
 		answers = append(answers, s.decideOne(d, j))
 	}
+	s.room.answers = answers
 	return answers
 }
 
@@ -168,9 +176,11 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 	now := s.r.now()
 	state := s.state(before, j)
 	if !j.who.replayed {
-		if decision, ok := state.refreshes(&s.r.rules, j.req, now); ok {
-			d.prolong(j.req.To, before, decision.Bindings)
-			return answer{j, decision.Reply, decision.Outcome}
+		if at, until, ok := refresh(&s.r.rules, &state, j.req, now); ok {
+			after := s.room.copy(before)
+			after[at].prolong(j.req, now, until)
+			d.prolong(j.req.To, before, after)
+			return answer{j, refreshed(&s.r.rules, j.req, after, now, Reply{Bindings: s.room.shown(len(after))}), Refreshed}
 		}
 	}
 	decision, ok := s.consider(state, j, now)

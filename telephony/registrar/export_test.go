@@ -1,6 +1,9 @@
 package registrar
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Misses returns how many phones' unanswered probes are remembered.
 func (r *Registrar) Misses() (n int) {
@@ -14,5 +17,12 @@ func (r *Registrar) Misses() (n int) {
 
 // Refresh is Decide by the short way. ok is false when that is not for the request.
 func Refresh(rules Rules, s State, req *Request, now time.Time) (d Decision, ok bool) {
-	return s.refreshes(&rules, req, now)
+	at, until, ok := refresh(&rules, &s, req, now)
+	if !ok {
+		return Decision{}, false
+	}
+	d = Decision{Bindings: slices.Clone(s.Bindings), Outcome: Refreshed}
+	d.Bindings[at].prolong(req, now, until)
+	d.Reply = refreshed(&rules, req, d.Bindings, now, Reply{})
+	return d, true
 }

@@ -114,6 +114,11 @@ func (m *memory) Save(_ context.Context, b registrar.Batch) error {
 		delete(m.bindings, k.Key)
 	}
 	m.feed = append(m.feed, b.Changes...)
+	b.Prolong = slices.Clone(b.Prolong)
+	for i, p := range b.Prolong { // it is good for this call alone
+		kept := *p
+		b.Prolong[i] = &kept
+	}
 	m.batches = append(m.batches, b)
 	return nil
 }

@@ -63,8 +63,8 @@ func (b Batch) Empty() bool {
 type Bindings interface {
 	// Load returns the bindings that the node saved.
 	Load(ctx context.Context, node string) ([]Binding, error)
-	// Save commits the whole batch or nothing. An error that is not ErrStoreAway means that something in the batch
-	// cannot be stored.
+	// Save commits the whole batch or nothing, and keeps nothing of it. An error that is not ErrStoreAway means that something in
+	// the batch cannot be stored.
 	Save(ctx context.Context, batch Batch) error
 }
 

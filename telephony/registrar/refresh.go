@@ -1,9 +1,6 @@
 package registrar
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // refresh is Decide for what nearly every REGISTER is: a phone says again, over the same flow, what it said last, and the other phones
 // of its AoR stay as they are. It returns which binding goes on, and until when; it has no side effect. ok is false for everything
@@ -22,18 +19,6 @@ func refresh(rules *Rules, s *State, req *Request, now time.Time) (at int, until
 	}
 	until = now.Add(min(expires, rules.MaxExpires))
 	return at, until, !until.Before(s.Bindings[at].Expires) // else it has to be looked at earlier than was planned
-}
-
-// refreshes decides by the short way, if that can be.
-func (s *State) refreshes(rules *Rules, req *Request, now time.Time) (d Decision, ok bool) {
-	at, until, ok := refresh(rules, s, req, now)
-	if !ok {
-		return Decision{}, false
-	}
-	d = Decision{Bindings: slices.Clone(s.Bindings), Outcome: Refreshed}
-	d.Bindings[at].prolong(req, now, until)
-	d.Reply = refreshed(rules, req, d.Bindings, now, Reply{})
-	return d, true
 }
 
 // prolong notes a refresh.

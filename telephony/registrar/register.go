@@ -39,16 +39,21 @@ func (r *Registrar) RegisterAtOnce(ctx context.Context, req *Request, reply *Rep
 		}
 	}
 	req.nameContacts()
-	return s.later(req.Own(), who)
+	kept := *req
+	if !who.unsure {
+		kept.Authorize = nil // nobody asks again
+	}
+	return s.later(&job{req: kept.Own(), who: who})
 }
 
 // later queues a request for the worker.
-func (s *shard) later(req *Request, who identity) func(func(Reply)) {
-	who.reply = who.reply.own()
+func (s *shard) later(j *job) func(func(Reply)) {
+	j.who.reply = j.who.reply.own()
 	return func(reply func(Reply)) {
-		if !s.queue.push(&job{req: req, reply: reply, who: who}) {
-			s.reply(reply, &who, s.r.unavailable(), QueueFull)
-		} else if !who.unsure {
+		j.reply = reply
+		if unsure := j.who.unsure; !s.queue.push(j) {
+			s.reply(reply, &j.who, s.r.unavailable(), QueueFull)
+		} else if !unsure {
 			s.r.committer.arrives()
 		}
 	}

@@ -54,20 +54,42 @@ func (r *Request) Reset() {
 	*r = Request{Contacts: r.Contacts[:0], Path: r.Path[:0], Pushers: r.Pushers[:0], Authorize: r.Authorize[:0], keys: r.keys}
 }
 
-// Own returns a copy with texts of its own.
+// Own returns a copy with texts of its own, all in one piece of memory.
 func (r *Request) Own() *Request {
 	own := *r
 	own.keys = nil
-	for _, text := range [...]*string{&own.Domain, &own.To.User, &own.To.Domain, &own.From.User, &own.From.Domain, &own.CallID, &own.UserAgent} {
-		*text = strings.Clone(*text)
-	}
-	own.Contacts = slices.Clone(r.Contacts)
-	for i := range own.Contacts {
-		c := &own.Contacts[i]
-		c.URI, c.Instance, c.key = strings.Clone(c.URI), strings.Clone(c.Instance), strings.Clone(c.key)
-	}
-	own.Path, own.Pushers, own.Authorize = cloned(r.Path), cloned(r.Pushers), cloned(r.Authorize)
+	own.Contacts, own.Path = slices.Clone(r.Contacts), slices.Clone(r.Path)
+	own.Pushers, own.Authorize = slices.Clone(r.Pushers), slices.Clone(r.Authorize)
+	size := 0
+	own.texts(func(text *string) { size += len(*text) })
+	room := make([]byte, 0, size)
+	var last string // the domains are mostly the same, and the users
+	own.texts(func(text *string) {
+		if *text != last {
+			room = append(room, *text...)
+			last = borrowed(room[len(room)-len(*text):])
+		}
+		*text = last
+	})
 	return &own
+}
+
+// texts visits every text of the request.
+func (r *Request) texts(visit func(*string)) {
+	for _, text := range [...]*string{&r.Domain, &r.To.Domain, &r.From.Domain, &r.To.User, &r.From.User, &r.CallID, &r.UserAgent} {
+		visit(text)
+	}
+	for i := range r.Contacts {
+		c := &r.Contacts[i]
+		visit(&c.URI)
+		visit(&c.Instance)
+		visit(&c.key)
+	}
+	for _, list := range [...][]string{r.Path, r.Pushers, r.Authorize} {
+		for i := range list {
+			visit(&list[i])
+		}
+	}
 }
 
 // cloned returns copies of texts.

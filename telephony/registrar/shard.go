@@ -32,6 +32,7 @@ type shard struct {
 	closing   []uint64 // closed flows yet to be told of
 	serving   []*job   // of this turn
 	deciding  bool     // other shards wait for this one before they save
+	room      room     // of a turn
 	probes    alarm    // who is to be kept reachable behind NAT
 	misses    map[Key]int
 	before    []Binding // of who is served at once
@@ -104,10 +105,12 @@ func (s *shard) attempt(ctx context.Context, jobs []*job) (done bool) {
 			for _, j := range s.serving {
 				s.answer(j, Reply{Status: 500}, Failed)
 			}
+			s.room = room{}
 		}
 		s.serving = nil
 	}()
 	s.turn(ctx)
+	s.room.clear()
 	return true
 }
 
@@ -115,7 +118,7 @@ func (s *shard) attempt(ctx context.Context, jobs []*job) (done bool) {
 func (s *shard) turn(ctx context.Context) {
 	s.reread(ctx)
 	background := s.newDraft()
-	admitted := make([]*job, 0, len(s.serving))
+	admitted := s.room.admitted[:0]
 	for _, j := range s.serving {
 		if s.admit(ctx, background, j) {
 			admitted = append(admitted, j)
@@ -131,6 +134,7 @@ func (s *shard) turn(ctx context.Context) {
 			admitted = append(admitted, j)
 		}
 	}
+	s.room.admitted = admitted
 	background.changes = append(background.changes, s.queue.takeTold()...)
 	s.closeFlows(background)
 	s.judge(background)
