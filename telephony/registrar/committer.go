@@ -59,9 +59,11 @@ func (c *committer) arrives() {
 	}
 }
 
-// taken counts requests that a shard has taken, answered those that it has answered.
-func (c *committer) taken(n int)    { c.arrived.Add(-int64(n)) }
-func (c *committer) answered(n int) { c.inHand.Add(-int64(n)) }
+// taken counts requests that a shard has taken.
+func (c *committer) taken(n int) { c.arrived.Add(-int64(n)) }
+
+// answered counts a request that is about to be answered.
+func (c *committer) answered() { c.inHand.Add(-1) }
 
 // expect counts after a save who may come together for the next.
 func (c *committer) expect() {

@@ -15,6 +15,7 @@ type job struct {
 	reply func(Reply)
 	who   identity
 
+	counted  bool // the committer expects it
 	answered bool
 }
 

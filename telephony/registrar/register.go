@@ -50,10 +50,10 @@ func (r *Registrar) RegisterAtOnce(ctx context.Context, req *Request, reply *Rep
 func (s *shard) later(j *job) func(func(Reply)) {
 	j.who.reply = j.who.reply.own()
 	return func(reply func(Reply)) {
-		j.reply = reply
-		if unsure := j.who.unsure; !s.queue.push(j) {
+		counted := !j.who.unsure
+		if j.reply, j.counted = reply, counted; !s.queue.push(j) {
 			s.reply(reply, &j.who, s.r.unavailable(), QueueFull)
-		} else if !unsure {
+		} else if counted {
 			s.r.committer.arrives()
 		}
 	}

@@ -77,7 +77,6 @@ func (s *shard) work(ctx context.Context) (ended bool) {
 	jobs, closed, ended := s.queue.take()
 	s.r.committer.taken(len(jobs))
 	s.attempt(ctx, jobs)
-	s.r.committer.answered(len(jobs))
 	s.closing = append(s.closing, closed...) // after what came in on those flows before they closed
 	for len(s.closing) > 0 && !s.r.storeAway() && s.attempt(ctx, nil) {
 	}
@@ -286,6 +285,9 @@ func (s *shard) answer(j *job, reply Reply, o Outcome) {
 		return
 	}
 	j.answered = true
+	if j.counted {
+		s.r.committer.answered() // before the phone can ask again
+	}
 	s.reply(j.reply, &j.who, reply, o)
 }
 
