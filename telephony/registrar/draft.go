@@ -148,13 +148,6 @@ func indexKey(bindings []Binding, key string) int {
 	return -1
 }
 
-// answer is a reply that waits for the save.
-type answer struct {
-	job     *job
-	reply   Reply
-	outcome Outcome
-}
-
 // decide runs the rules for each job in turn, each on top of the one before.
 func (s *shard) decide(d *draft, jobs []*job) []answer {
 	answers := s.room.answers[:0]
