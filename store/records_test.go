@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -10,7 +9,6 @@ import (
 	"demarc/internal/seal/sealtest"
 	"demarc/store"
 	"demarc/store/calls"
-	"demarc/store/storetest"
 	"demarc/telephony"
 )
 
@@ -64,53 +62,37 @@ func everybodyFinds(t *testing.T, s *calls.Store) {
 
 // Calls of before are found by whoever took part, say what they said, and end as others do.
 func TestCallsOfBeforeAreKept(t *testing.T) {
-	for dialect, url := range map[store.Dialect]string{
-		store.SQLite: "sqlite:" + filepath.Join(t.TempDir(), "demarc.db"), store.PostgreSQL: storetest.PostgreSQLURL(t),
-	} {
-		t.Run(string(dialect), func(t *testing.T) {
-			db, err := store.Open(t.Context(), store.Config{URL: url})
-			if err != nil {
-				t.Fatal(err)
+	upgraded(t, 28, asBefore, func(t *testing.T, db *store.DB) {
+		s := calls.New(db, sealtest.New(t))
+		want := telephony.CallRecord{Account: "a", ID: over, Node: "one", Epoch: 2, State: telephony.CallEnded, Caller: person("1"),
+			CallerName: "A \"n\" ü", Dialled: "2", StartedAt: at(1), AnsweredAt: at(2), EndedAt: at(3),
+			Cause: telephony.Cause{Who: telephony.Callee, Code: 200, Text: "hung up"},
+			Legs: []telephony.LegRecord{{Leg: 1, AoR: person("1"), Remote: "192.0.2.1:5060"},
+				{Leg: 2, AoR: person("2"), Media: telephony.MediaReport{Sent: 7, Jitter: 5 * time.Microsecond}}}}
+		if got, err := s.Call(t.Context(), "a", over); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v\nwant %+v", got, err, want)
+		}
+		everybodyFinds(t, s)
+		open, err := s.Open(t.Context(), "one")
+		if err != nil || len(open) != 1 || open[0].Record.ID != lasting || len(open[0].Record.Legs) != 3 {
+			t.Fatalf("%+v, %v", open, err)
+		}
+		end := open[0]
+		end.Record.State, end.Record.EndedAt = telephony.CallEnded, at(9999)
+		if err := s.Write(t.Context(), []telephony.CallChange{end}); err != nil {
+			t.Fatal(err)
+		}
+		everybodyFinds(t, s)
+		if err := s.Prune(t.Context(), store.Millis(at(1_000_000))); err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range []string{"call", "call_party"} {
+			var left int
+			if err := db.Read(t.Context(), func(q store.Tx) error {
+				return q.QueryRow(t.Context(), `SELECT COUNT(*) FROM `+table).Scan(&left)
+			}); err != nil || left != 0 {
+				t.Errorf("%d rows of %s, %v", left, table, err)
 			}
-			defer db.Close()
-			if err := db.MigrateTo(t.Context(), 28); err != nil {
-				t.Fatal(err)
-			}
-			asBefore(t, db)
-			if err := db.Migrate(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			s := calls.New(db, sealtest.New(t))
-			want := telephony.CallRecord{Account: "a", ID: over, Node: "one", Epoch: 2, State: telephony.CallEnded, Caller: person("1"),
-				CallerName: "A \"n\" ü", Dialled: "2", StartedAt: at(1), AnsweredAt: at(2), EndedAt: at(3),
-				Cause: telephony.Cause{Who: telephony.Callee, Code: 200, Text: "hung up"},
-				Legs: []telephony.LegRecord{{Leg: 1, AoR: person("1"), Remote: "192.0.2.1:5060"},
-					{Leg: 2, AoR: person("2"), Media: telephony.MediaReport{Sent: 7, Jitter: 5 * time.Microsecond}}}}
-			if got, err := s.Call(t.Context(), "a", over); err != nil || !reflect.DeepEqual(got, want) {
-				t.Errorf("%+v, %v\nwant %+v", got, err, want)
-			}
-			everybodyFinds(t, s)
-			open, err := s.Open(t.Context(), "one")
-			if err != nil || len(open) != 1 || open[0].Record.ID != lasting || len(open[0].Record.Legs) != 3 {
-				t.Fatalf("%+v, %v", open, err)
-			}
-			end := open[0]
-			end.Record.State, end.Record.EndedAt = telephony.CallEnded, at(9999)
-			if err := s.Write(t.Context(), []telephony.CallChange{end}); err != nil {
-				t.Fatal(err)
-			}
-			everybodyFinds(t, s)
-			if err := s.Prune(t.Context(), store.Millis(at(1_000_000))); err != nil {
-				t.Fatal(err)
-			}
-			for _, table := range []string{"call", "call_party"} {
-				var left int
-				if err := db.Read(t.Context(), func(q store.Tx) error {
-					return q.QueryRow(t.Context(), `SELECT COUNT(*) FROM `+table).Scan(&left)
-				}); err != nil || left != 0 {
-					t.Errorf("%d rows of %s, %v", left, table, err)
-				}
-			}
-		})
-	}
+		}
+	})
 }

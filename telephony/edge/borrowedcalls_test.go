@@ -11,7 +11,6 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/trace"
@@ -52,23 +51,9 @@ func foreign(text string, n int) string {
 // in what the exchange was told, even much later, in what left, or in the trace.
 func TestNothingOfACallShowsInAnother(t *testing.T) {
 	traced := trace.NewRecorder(8 << 20)
-	e, err := edge.New(edge.Config{Trace: traced, Timers: sip.Timers{T4: time.Millisecond}, Listeners: []edge.Listener{
-		{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0", TrustsFlows: true}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Listen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer edge.StopCalls(e)
-	caller, callee := netip.MustParseAddrPort("127.0.0.1:1111"), netip.MustParseAddrPort("127.0.0.1:2222")
-	k := &keeps{through: through{signalling: e.Signalling()}}
-	for i, at := range []netip.AddrPort{caller, callee} {
-		f := registrar.Flow{ID: uint64(i + 1), Listener: "udp", Transport: telephony.UDP, Remote: at}
-		e.Resume(f)
-		k.callee = signal.Way{Flow: f}
-	}
-	p := &phones{callee: callee, buffer: make([]byte, 0, 4096)}
+	e, callee := fed(t, traced, sip.Timers{T4: time.Millisecond})
+	k := &keeps{through: through{signalling: e.Signalling(), callee: callee}}
+	p := &phones{callee: calleeAt, buffer: make([]byte, 0, 4096)}
 	feed := edge.FeedCalls(e, k, func(b []byte, to netip.AddrPort) {
 		if bad := foreign(string(b), k.call); bad != "" {
 			t.Errorf("call %d sent %q of another one in\n%s", k.call, bad, b)
@@ -93,12 +78,12 @@ func TestNothingOfACallShowsInAnother(t *testing.T) {
 		k.call = n
 		k.callee.AoR = telephony.NewAoR(fmt.Sprintf("1002of%dcall", n), "example.com")
 		sdp := strings.Replace(benchSDP, "s=-", fmt.Sprintf("s=of%dcall", n), 1)
-		hand(p.request("INVITE", n, "", sdp), caller)
-		hand(p.answer("180 Ringing", ""), callee)
-		hand(p.answer(fmt.Sprintf("200 Yes of%dcall", n), sdp), callee)
-		hand(p.request("ACK", n, ";tag=ours", ""), caller)
-		hand(p.request("BYE", n, ";tag=ours", ""), caller)
-		hand(p.answer("200 OK", ""), callee)
+		hand(p.request("INVITE", n, "", sdp), callerAt)
+		hand(p.answer("180 Ringing", ""), calleeAt)
+		hand(p.answer(fmt.Sprintf("200 Yes of%dcall", n), sdp), calleeAt)
+		hand(p.request("ACK", n, ";tag=ours", ""), callerAt)
+		hand(p.request("BYE", n, ";tag=ours", ""), callerAt)
+		hand(p.answer("200 OK", ""), calleeAt)
 	}
 	if k.ended != calls {
 		t.Fatalf("%d calls of %d ended", k.ended, calls)

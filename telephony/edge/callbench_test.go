@@ -12,6 +12,7 @@ import (
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
+	"demarc/telephony/sip"
 	"demarc/telephony/trace"
 )
 
@@ -145,25 +146,35 @@ func (p *phones) answer(status, body string) []byte {
 	return finish(b, body)
 }
 
-// BenchmarkCall is a call from INVITE to BYE through the edge, both ends, with its trace: what stands between the system and the exchange.
-func BenchmarkCall(b *testing.B) {
-	e, err := edge.New(edge.Config{Trace: trace.NewRecorder(32 << 20), Listeners: []edge.Listener{
+// Where the two phones of a call are.
+var callerAt, calleeAt = netip.MustParseAddrPort("127.0.0.1:1111"), netip.MustParseAddrPort("127.0.0.1:2222")
+
+// fed is an edge over UDP that two phones are registered at, and whose messages a test feeds. The way is the callee's.
+func fed(tb testing.TB, traced *trace.Recorder, timers sip.Timers) (*edge.Edge, signal.Way) {
+	tb.Helper()
+	e, err := edge.New(edge.Config{Trace: traced, Timers: timers, Listeners: []edge.Listener{
 		{Name: "udp", Transport: telephony.UDP, Address: "127.0.0.1:0", TrustsFlows: true}}})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := e.Listen(b.Context()); err != nil {
-		b.Fatal(err)
+	if err := e.Listen(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
-	defer edge.StopCalls(e)
-	caller, callee := netip.MustParseAddrPort("127.0.0.1:1111"), netip.MustParseAddrPort("127.0.0.1:2222")
-	p := &phones{callee: callee, buffer: make([]byte, 0, 4096)}
-	x := &through{signalling: e.Signalling()}
-	for i, at := range []netip.AddrPort{caller, callee} {
-		f := registrar.Flow{ID: uint64(i + 1), Listener: "udp", Transport: telephony.UDP, Remote: at}
-		e.Resume(f)
-		x.callee = signal.Way{Flow: f, AoR: telephony.NewAoR("1002", "example.com")}
+	tb.Cleanup(func() { edge.StopCalls(e) })
+	var way signal.Way
+	for i, at := range []netip.AddrPort{callerAt, calleeAt} {
+		way.Flow = registrar.Flow{ID: uint64(i + 1), Listener: "udp", Transport: telephony.UDP, Remote: at}
+		e.Resume(way.Flow)
 	}
+	return e, way
+}
+
+// BenchmarkCall is a call from INVITE to BYE through the edge, both ends, with its trace: what stands between the system and the exchange.
+func BenchmarkCall(b *testing.B) {
+	e, callee := fed(b, trace.NewRecorder(32<<20), sip.Timers{})
+	callee.AoR = telephony.NewAoR("1002", "example.com")
+	p := &phones{callee: calleeAt, buffer: make([]byte, 0, 4096)}
+	x := &through{signalling: e.Signalling(), callee: callee}
 	feed := edge.FeedCalls(e, x, p.got)
 	one := make([][]byte, 1)
 	hand := func(message []byte, from netip.AddrPort) {
@@ -172,12 +183,12 @@ func BenchmarkCall(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		hand(p.request("INVITE", n, "", benchSDP), caller)
-		hand(p.answer("180 Ringing", ""), callee)
-		hand(p.answer("200 OK", benchSDP), callee)
-		hand(p.request("ACK", n, ";tag=ours", ""), caller)
-		hand(p.request("BYE", n, ";tag=ours", ""), caller)
-		hand(p.answer("200 OK", ""), callee)
+		hand(p.request("INVITE", n, "", benchSDP), callerAt)
+		hand(p.answer("180 Ringing", ""), calleeAt)
+		hand(p.answer("200 OK", benchSDP), calleeAt)
+		hand(p.request("ACK", n, ";tag=ours", ""), callerAt)
+		hand(p.request("BYE", n, ";tag=ours", ""), callerAt)
+		hand(p.answer("200 OK", ""), calleeAt)
 	}
 	b.StopTimer()
 	if x.ended < b.N {
