@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
+	"syscall"
 	"time"
 )
 
@@ -13,8 +14,9 @@ const (
 	mostRoom     = 256 << 20
 	mostGarbage  = 800 // percent of what is in use
 	collectorAge = 2 * time.Second
-	quiet        = 4 << 20  // bytes allocated in that time by a process that has nothing to do
-	worthGiving  = 16 << 20 // unused bytes that are worth being given back to the system
+	quiet        = 4 << 20           // bytes allocated in that time by a process that has nothing to do,
+	quietFor     = collectorAge / 20 // and what it uses of a processor: registrations hardly allocate
+	worthGiving  = 16 << 20          // unused bytes that are worth being given back to the system
 )
 
 // collector lets a small process collect its garbage less often: with 10 MB in use it would be collected after every
@@ -24,6 +26,7 @@ type collector struct {
 	garbage   uint64 // that may pile up
 	percent   int
 	allocated uint64
+	used      time.Duration // of processors
 }
 
 // tuneCollector starts a collector. Whoever sets GOGC decides alone.
@@ -44,11 +47,17 @@ func (c *collector) look() {
 		debug.SetGCPercent(percent)
 		c.percent = percent
 	}
-	idle := h.allocated-c.allocated < quiet
-	c.allocated = h.allocated
-	if idle && h.unused() >= worthGiving {
+	if c.idle(h.allocated, processorTime()) && h.unused() >= worthGiving {
 		debug.FreeOSMemory()
+		c.used = processorTime() // that was our own doing
 	}
+}
+
+// idle reports whether the process had nothing to do since the last look, from what it has allocated and used until now.
+func (c *collector) idle(allocated uint64, used time.Duration) bool {
+	idle := allocated-c.allocated < quiet && used-c.used < quietFor
+	c.allocated, c.used = allocated, used
+	return idle
 }
 
 // garbagePercent is GOGC for so many bytes in use and of garbage, in steps so that it rarely changes.
@@ -84,4 +93,13 @@ func readHeap() heap {
 	}
 	runtimemetrics.Read(samples)
 	return heap{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()}
+}
+
+// processorTime is what the process has used of processors since its start.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"demarc/gateway"
 )
@@ -17,6 +18,23 @@ func TestGarbagePercent(t *testing.T) {
 	}
 	if got := gateway.GarbagePercent(100<<20, 256<<20); got != 250 {
 		t.Errorf("100 MB in use, room for 256 MB of garbage: %d %%", got)
+	}
+}
+
+// A process that works is left alone, also where it allocates nearly nothing.
+func TestMemoryIsGivenBackWhenNothingIsDone(t *testing.T) {
+	idle := gateway.Idle()
+	for _, c := range []struct {
+		allocated uint64
+		used      time.Duration
+		want      bool
+	}{
+		{0, 0, true}, {100 << 20, time.Second, false}, {101 << 20, 2 * time.Second, false}, {200 << 20, 2 * time.Second, false},
+		{201 << 20, 2*time.Second + time.Millisecond, true},
+	} {
+		if got := idle(c.allocated, c.used); got != c.want {
+			t.Errorf("at %d MB and %v: idle is %t", c.allocated>>20, c.used, got)
+		}
 	}
 }
 

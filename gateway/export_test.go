@@ -44,3 +44,6 @@ func Protect(users userSettings, all sdp.Policy, notes interface {
 	policy, _ := (&protection{users: users, all: all, notes: notes, now: time.Now, log: log}).of("acc_1", way)
 	return policy
 }
+
+// Idle returns how a collector tells that nothing was done between two looks.
+func Idle() func(allocated uint64, used time.Duration) bool { return new(collector).idle }
