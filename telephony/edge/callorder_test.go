@@ -49,7 +49,7 @@ func TestCANCELNeverOvertakesItsINVITE(t *testing.T) {
 			r := start(t, h, edge.Limits{FlowReplies: 1 << 20, Admission: 1 << 30, Waiting: 1 << 30, UDPReplies: 1 << 30, SourceRequests: 1 << 30})
 			h.signalling.Store(r.Signalling())
 			p := r.party(transport)
-			_ = p.SetDeadline(time.Now().Add(2 * time.Minute))
+			_ = p.SetDeadline(time.Now().Add(10 * time.Minute))
 			drained := make(chan struct{})
 			go func() {
 				defer close(drained)
