@@ -19,6 +19,8 @@ type UAC struct {
 	timers Timers
 	size   atomic.Int64
 	shards [txShards]uacShard
+
+	departures departures
 }
 
 // UACConfig configures a UAC. Failed is called without a lock held, and must not block.
@@ -190,31 +192,6 @@ func (s *uacShard) receive(id clientID, secret uint64, m *wire.Message, flow tel
 	}
 	what, failure, failed = t.receive(m)
 	return way, what, failure, failed
-}
-
-// FlowGone ends or moves what waits for a response over a flow that has ended.
-func (u *UAC) FlowGone(flow uint64) {
-	for i := range u.shards {
-		for _, f := range u.shards[i].flowGone(flow) {
-			u.cfg.Failed(f)
-		}
-	}
-}
-
-func (s *uacShard) flowGone(flow uint64) (failures []Failure) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, all := range [...]map[signal.TxID]*clientTx{s.table, s.cancel} {
-		for _, t := range all {
-			if t.carrier == nil || t.carrier.Flow().ID != flow {
-				continue
-			}
-			if failure, failed := t.gone(); failed {
-				failures = append(failures, failure)
-			}
-		}
-	}
-	return failures
 }
 
 // State returns where a transaction stands.
