@@ -11,12 +11,12 @@ type Flow struct {
 }
 
 // Same reports whether two stand for the same way: streams by their number, and UDP by its addresses, for its numbers are forgotten now
-// and then.
+// and then. Over UDP nobody is the same who has no address.
 func (f Flow) Same(other Flow) bool {
 	if f.Transport.Stream() {
 		return f.ID == other.ID
 	}
-	return f.Listener == other.Listener && f.Remote == other.Remote
+	return f.Listener == other.Listener && f.Remote == other.Remote && f.Remote.IsValid()
 }
 
 // RemoteText returns the remote as ip:port, or nothing when it is not known.

@@ -12,14 +12,15 @@ func TestSameFlow(t *testing.T) {
 	tls := telephony.Flow{ID: 1, Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("192.0.2.1:5061")}
 	renumbered, elsewhere, at := udp, udp, udp
 	renumbered.ID, elsewhere.Listener, at.Remote = 2, "other", netip.MustParseAddrPort("192.0.2.1:5062")
-	later, moved := tls, tls
+	later, moved, nowhere := tls, tls, udp
+	nowhere.Remote = netip.AddrPort{}
 	later.ID, moved.Remote = 2, netip.MustParseAddrPort("192.0.2.2:5061")
 	for _, c := range []struct {
 		a, b telephony.Flow
 		same bool
 	}{
 		{udp, udp, true}, {udp, renumbered, true}, {udp, elsewhere, false}, {udp, at, false},
-		{tls, tls, true}, {tls, moved, true}, {tls, later, false},
+		{nowhere, nowhere, false}, {tls, tls, true}, {tls, moved, true}, {tls, later, false},
 	} {
 		if c.a.Same(c.b) != c.same {
 			t.Errorf("%+v and %+v: %t", c.a, c.b, !c.same)

@@ -15,7 +15,7 @@ func (t *turn) request(l *Leg, r *signal.Request) {
 	}
 	l.Dialog.RemoteSeq = r.CSeq
 	l.Ways = nil
-	if sameFlow(r.Way.Flow, l.Way.Flow) {
+	if r.Way.Flow.Same(l.Way.Flow) {
 		l.Way.Flow = r.Way.Flow
 	} else {
 		l.Way = r.Way
@@ -48,7 +48,7 @@ func (t *turn) mayNot(l *Leg, r *signal.Request) *signal.Reply {
 		return &signal.Reply{Tx: r.Tx, Status: 481}
 	case l.State == Terminated:
 		return &signal.Reply{Tx: r.Tx, Status: 481}
-	case !sameFlow(r.Way.Flow, l.Way.Flow) && (r.User != l.Who.AoR || r.Account != t.Account || r.User.IsZero()):
+	case !r.Way.Flow.Same(l.Way.Flow) && (r.User != l.Who.AoR || r.Account != t.Account || r.User.IsZero()):
 		return &signal.Reply{Tx: r.Tx, Status: 407, Challenge: true}
 	case l.Dialog.RemoteSeq != 0 && r.CSeq <= l.Dialog.RemoteSeq:
 		return &signal.Reply{Tx: r.Tx, Status: 500, Reason: "CSeq Out Of Order"}
@@ -56,14 +56,6 @@ func (t *turn) mayNot(l *Leg, r *signal.Request) *signal.Reply {
 		return &signal.Reply{Tx: r.Tx, Status: 481}
 	}
 	return nil
-}
-
-// sameFlow compares streams by number, and UDP by its addresses: the edge forgets numbers of UDP now and then.
-func sameFlow(a, b telephony.Flow) bool {
-	if a.ID == b.ID {
-		return true
-	}
-	return !a.Transport.Stream() && a.Transport == b.Transport && a.Listener == b.Listener && a.Remote == b.Remote && a.Remote.IsValid()
 }
 
 func (t *turn) byeFrom(l *Leg, r *signal.Request) {

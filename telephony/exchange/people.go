@@ -59,7 +59,7 @@ func dialled(q callswitch.Question) (telephony.AoR, bool) {
 	return telephony.NewAoR(wire.CanonicalUser(u.User), domain), true
 }
 
-// numeric reports whether a host is an address. The last label of a name never ends with a digit.
+// numeric reports whether a host is an address. That ends with a digit or holds a colon: most names are told by it.
 func numeric(host string) bool {
 	if host == "" || (host[len(host)-1] < '0' || host[len(host)-1] > '9') && strings.IndexByte(host, ':') < 0 {
 		return false

@@ -6,15 +6,15 @@ import (
 	"demarc/telephony/signal"
 )
 
-// departures lets flows that end at the same time share one walk over the transactions: there are many of both when a network
+// endings lets flows that end at the same time share one walk over the transactions: there are many of both when a network
 // fails, and nobody keeps which transactions stand on which flow.
-type departures struct {
+type endings struct {
 	walking sync.Mutex
 	mu      sync.Mutex
-	next    *departing // who ends before its walk begins joins it
+	next    *ending // who ends before its walk begins joins it
 }
 
-type departing struct {
+type ending struct {
 	flows map[uint64]struct{}
 	over  chan struct{}
 }
@@ -22,24 +22,24 @@ type departing struct {
 // FlowGone ends or moves what waits for a response over a flow that has ended. It returns when that is done, and is not to be
 // called from Failed.
 func (u *UAC) FlowGone(flow uint64) {
-	d := &u.departures
-	d.mu.Lock()
-	of, first := d.next, d.next == nil
+	e := &u.endings
+	e.mu.Lock()
+	of, first := e.next, e.next == nil
 	if first {
-		of = &departing{make(map[uint64]struct{}), make(chan struct{})}
-		d.next = of
+		of = &ending{make(map[uint64]struct{}), make(chan struct{})}
+		e.next = of
 	}
 	of.flows[flow] = struct{}{}
-	d.mu.Unlock()
+	e.mu.Unlock()
 	if !first {
 		<-of.over
 		return
 	}
-	d.walking.Lock()
-	defer d.walking.Unlock()
-	d.mu.Lock()
-	d.next = nil
-	d.mu.Unlock()
+	e.walking.Lock()
+	defer e.walking.Unlock()
+	e.mu.Lock()
+	e.next = nil
+	e.mu.Unlock()
 	defer close(of.over)
 	for i := range u.shards {
 		for _, f := range u.shards[i].gone(of.flows) {

@@ -20,7 +20,7 @@ type UAC struct {
 	size   atomic.Int64
 	shards [txShards]uacShard
 
-	departures departures
+	endings endings
 }
 
 // UACConfig configures a UAC. Failed is called without a lock held, and must not block.

@@ -80,11 +80,7 @@ func (m *Message) ToAddr() (NameAddr, bool) {
 func (m *Message) ToAoR() (telephony.AoR, bool) {
 	p := &m.parts
 	if p.toAoRRead == unread {
-		n, ok := m.ToAddr()
-		if ok {
-			p.toAoR, ok = n.borrowedAoR()
-		}
-		p.toAoRRead = outcomeOf(ok)
+		p.toAoR, p.toAoRRead = recordOf(m.ToAddr())
 	}
 	return p.toAoR, p.toAoRRead == good
 }
@@ -93,11 +89,15 @@ func (m *Message) ToAoR() (telephony.AoR, bool) {
 func (m *Message) FromAoR() (telephony.AoR, bool) {
 	p := &m.parts
 	if p.fromAoRRead == unread {
-		n, ok := m.FromAddr()
-		if ok {
-			p.fromAoR, ok = n.borrowedAoR()
-		}
-		p.fromAoRRead = outcomeOf(ok)
+		p.fromAoR, p.fromAoRRead = recordOf(m.FromAddr())
 	}
 	return p.fromAoR, p.fromAoRRead == good
+}
+
+// recordOf returns the address of record in what was read of a From or To.
+func recordOf(n NameAddr, ok bool) (aor telephony.AoR, read outcome) {
+	if ok {
+		aor, ok = n.borrowedAoR()
+	}
+	return aor, outcomeOf(ok)
 }

@@ -1,5 +1,6 @@
-// Command bench measures what demarc costs: CPU time of the server's process per operation, under a closed loop of clients,
-// with the shipped defaults on. docs/performance.md says how to read the figures.
+// Command bench measures what demarc costs beside its peers, and prints the tables of docs/performance.md, which says how to read them:
+// CPU time of the server's processes per operation, under a closed loop of clients, with the shipped defaults on.
 //
-// It starts the servers itself, as separate processes on loopback, and runs the operations in turn, several rounds each.
+// It owns the peers' set-up, the load and the arithmetic. It starts every server as a process of its own on loopback, and runs the
+// operations in turn, several rounds each.
 package main

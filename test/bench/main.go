@@ -1,6 +1,3 @@
-// Command bench measures demarc beside its peers on this machine, in turn, and prints the tables of docs/performance.md.
-//
-// It owns the peers' set-up, the load and the arithmetic, and starts every server as a process of its own.
 package main
 
 import (
