@@ -409,7 +409,7 @@ func (c *calling) close() error {
 }
 
 // calls compares whole calls through our B2BUA with Kamailio as a proxy. Nobody is challenged on either side, or callers are on both.
-func (b *bench) calls(s shape) func(context.Context, *table) error {
+func (b *bench) calls(s shape, allocator string) func(context.Context, *table) error {
 	return func(ctx context.Context, rows *table) (err error) {
 		users := 2 * s.lanes * s.slots
 		ours, err := startDemarc(ctx, b.program, b.scratch(), setting{
@@ -421,7 +421,9 @@ func (b *bench) calls(s shape) func(context.Context, *table) error {
 		defer func() { err = errors.Join(err, ours.stop()) }()
 		all := []contestant{callingAt("demarc", ours.process, s, ours.udp, ours.tls, ours.clientTLS)}
 		if !b.alone {
-			theirs, err := startKamailio(ctx, b.scratch(), kamailioSetting{users: users, tls: true, challenging: s.challenged})
+			theirs, err := startKamailio(ctx, b.scratch(), kamailioSetting{
+				users: users, tls: true, challenging: s.challenged, allocator: allocator,
+			})
 			if err != nil {
 				return err
 			}
@@ -431,6 +433,9 @@ func (b *bench) calls(s shape) func(context.Context, *table) error {
 		name := "INVITE…BYE over " + s.name()
 		if s.challenged {
 			name += ", the INVITE with digest"
+		}
+		if !b.alone && allocator == plain {
+			name += "; Kamailio with its plain allocator"
 		}
 		return rows.compare(ctx, b.timing, name, all...)
 	}
