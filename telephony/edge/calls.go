@@ -130,14 +130,14 @@ func (s *Signalling) stop() {
 // Hold lets what goes out over UDP wait for Release, or for a few more to go with it: for who is about to send several.
 func (s *Signalling) Hold() {
 	for _, socket := range s.edge.sockets {
-		socket.outgoing.hold()
+		socket.outgoing.Hold()
 	}
 }
 
 // Release ends a Hold.
 func (s *Signalling) Release() {
 	for _, socket := range s.edge.sockets {
-		socket.outgoing.release()
+		socket.outgoing.Release()
 	}
 }
 

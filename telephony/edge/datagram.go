@@ -12,6 +12,7 @@ import (
 	"demarc/internal/bounded"
 	"demarc/telephony/edge/guard"
 	"demarc/telephony/edge/stun"
+	"demarc/telephony/edge/transport"
 	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
@@ -21,25 +22,24 @@ type socket struct {
 	edge     *Edge
 	cfg      Listener
 	conn     *net.UDPConn
-	incoming *datagrams
-	outgoing *departures
+	incoming *transport.Datagrams
+	outgoing *transport.Departures
 	flows    remotes
 	budget   *bounded.Map[netip.Addr, *rate.Limiter] // replies to addresses that never authenticated
 }
 
 const (
-	maxDatagram   = 64 << 10
 	budgetSources = 1 << 14
 	burstSeconds  = 4
 )
 
 func newSocket(e *Edge, l Listener, conn *net.UDPConn) (*socket, error) {
-	d, err := newDatagrams(conn)
+	d, err := transport.NewDatagrams(conn)
 	if err != nil {
 		return nil, err
 	}
 	return &socket{
-		edge: e, cfg: l, conn: conn, incoming: d, outgoing: newDepartures(d.write, func() { e.reject(l, "write") }),
+		edge: e, cfg: l, conn: conn, incoming: d, outgoing: transport.NewDepartures(d.Write, func() { e.reject(l, "write") }),
 		flows:  newRemotes(e.cfg.Limits.UDPFlows),
 		budget: bounded.NewMap[netip.Addr, *rate.Limiter](budgetSources),
 	}, nil
@@ -48,7 +48,7 @@ func newSocket(e *Edge, l Listener, conn *net.UDPConn) (*socket, error) {
 func (s *socket) read(ctx context.Context) {
 	var m wire.Message
 	for !s.edge.isStopping() {
-		n, err := s.incoming.read()
+		n, err := s.incoming.Read()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) || s.edge.isStopping() {
 				return
@@ -63,11 +63,11 @@ func (s *socket) read(ctx context.Context) {
 
 // serve handles the datagrams that were read together, and sends what they were answered with together.
 func (s *socket) serve(ctx context.Context, n int, m *wire.Message) {
-	s.outgoing.hold()
-	defer s.outgoing.release()
+	s.outgoing.Hold()
+	defer s.outgoing.Release()
 	came := s.edge.cfg.Now() // all of them: they take less than a millisecond
 	for i := range n {
-		b, remote := s.incoming.at(i)
+		b, remote := s.incoming.At(i)
 		s.datagram(ctx, came, remote, b, m)
 	}
 }
@@ -167,7 +167,7 @@ type datagramSender struct {
 	remote netip.AddrPort
 }
 
-func (d datagramSender) send(b []byte) { d.socket.outgoing.send(b, d.remote) }
+func (d datagramSender) send(b []byte) { d.socket.outgoing.Send(b, d.remote) }
 
 // remotes is the flow table of a socket, bounded twice, so that a flood of strangers cannot push out the remotes that
 // authenticated.

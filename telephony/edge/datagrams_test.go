@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,25 +140,5 @@ func ask(t *testing.T, nc net.Conn, user string) {
 	t.Helper()
 	if _, err := nc.Write([]byte(message("REGISTER", "UDP", user, "Contact: <sip:"+user+"@192.0.2.1>"))); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// A socket's reader and the workers of calls may hold datagrams at the same time: none waits for longer than any of them works,
-// and none goes out alone while somebody does.
-func TestDatagramsAreHeldByAll(t *testing.T) {
-	var together []int
-	d := edge.NewDepartures(func(n int) { together = append(together, n) })
-	d.Send([]byte("alone"))
-	d.Hold()
-	d.Send([]byte("with"))
-	d.Hold()
-	d.Send([]byte("another"))
-	d.Release()
-	d.Send([]byte("still"))
-	d.Send([]byte("held"))
-	d.Release()
-	d.Send([]byte("alone"))
-	if want := []int{1, 2, 2, 1}; !slices.Equal(together, want) {
-		t.Errorf("they left as %d, want %d", together, want)
 	}
 }

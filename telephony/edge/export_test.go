@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"demarc/internal/bounded"
+	"demarc/telephony/edge/transport"
 	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
@@ -49,12 +50,12 @@ func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [
 	came := make(chan struct{}, 1)
 	s := &socket{edge: e, cfg: e.cfg.Listeners[0], flows: newRemotes(1000),
 		budget: bounded.NewMap[netip.Addr, *rate.Limiter](budgetSources)}
-	s.outgoing = newDepartures(func(all []departure) int {
+	s.outgoing = transport.NewDepartures(func(all []transport.Departure) int {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, one := range all {
 			start := len(room)
-			room = append(room, one.b...)
+			room = append(room, one.B...)
 			answers = append(answers, room[start:])
 		}
 		select {
@@ -66,12 +67,12 @@ func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [
 	var m wire.Message
 	return func(all [][]byte, from netip.AddrPort) [][]byte {
 		room, answers = room[:0], answers[:0]
-		s.outgoing.hold()
+		s.outgoing.Hold()
 		now := e.cfg.Now()
 		for _, b := range all {
 			s.datagram(context.Background(), now, from, b, &m)
 		}
-		s.outgoing.release()
+		s.outgoing.Release()
 		for end := time.After(10 * time.Second); ; {
 			mu.Lock()
 			n := len(answers)
@@ -88,17 +89,6 @@ func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [
 	}
 }
 
-// Departures is what a UDP socket has to send, for tests without one: written gets how many datagrams left together.
-type Departures struct{ d *departures }
-
-func NewDepartures(written func(n int)) Departures {
-	return Departures{newDepartures(func(all []departure) int { written(len(all)); return 0 }, func() {})}
-}
-
-func (d Departures) Hold()         { d.d.hold() }
-func (d Departures) Release()      { d.d.release() }
-func (d Departures) Send(b []byte) { d.d.send(b, netip.AddrPort{}) }
-
 // FeedCalls returns a function that hands datagrams to the first listener, which is a UDP one, without a system: the answers to a
 // batch are told with where they go. Calls are served as they would be; h is called in place.
 func FeedCalls(e *Edge, h interface {
@@ -108,16 +98,16 @@ func FeedCalls(e *Edge, h interface {
 	e.handler = h
 	e.signalling.start(h)
 	s := e.sockets[0]
-	s.outgoing = newDepartures(func(all []departure) int {
+	s.outgoing = transport.NewDepartures(func(all []transport.Departure) int {
 		for _, one := range all {
-			sent(one.b, one.to)
+			sent(one.B, one.To)
 		}
 		return 0
 	}, func() {})
 	var m wire.Message
 	return func(all [][]byte, from netip.AddrPort) {
-		s.outgoing.hold()
-		defer s.outgoing.release()
+		s.outgoing.Hold()
+		defer s.outgoing.Release()
 		now := e.cfg.Now()
 		for _, b := range all {
 			s.datagram(context.Background(), now, from, b, &m)

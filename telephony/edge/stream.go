@@ -11,6 +11,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge/guard"
+	"demarc/telephony/edge/transport"
 	"demarc/telephony/wire"
 )
 
@@ -99,7 +100,7 @@ type stream struct {
 }
 
 func newStream(e *Edge, l Listener, nc net.Conn, t *guard.Ticket) *stream {
-	s := &stream{edge: e, cfg: l, raw: nc, nc: newDirect(nc), ticket: t}
+	s := &stream{edge: e, cfg: l, raw: nc, nc: transport.Direct(nc), ticket: t}
 	s.out.buffers = &e.buffers
 	s.out.flush = s.flushStream
 	s.out.cut = s.abandon

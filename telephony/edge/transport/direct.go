@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"io"
@@ -25,8 +25,8 @@ type direct struct {
 	give   func(fd uintptr) bool // tryWrite, made once
 }
 
-// newDirect returns the connection, or one that reads and writes in another way where this is not possible.
-func newDirect(nc net.Conn) net.Conn {
+// Direct returns the connection, or one that reads and writes in another way where this is not possible.
+func Direct(nc net.Conn) net.Conn {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
 		return nc

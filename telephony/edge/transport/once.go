@@ -1,6 +1,6 @@
 //go:build !race
 
-package edge
+package transport
 
 import (
 	"syscall"

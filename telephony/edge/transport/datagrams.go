@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"encoding/binary"
@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// datagrams reads and writes a UDP socket, many datagrams with each call: recvmmsg(2) and sendmmsg(2), which neither
+// Datagrams reads and writes a UDP socket, many datagrams with each call: recvmmsg(2) and sendmmsg(2), which neither
 // package net nor x/net offer without garbage for every address. One goroutine may read while one writes.
-type datagrams struct {
+type Datagrams struct {
 	raw syscall.RawConn
 	v6  bool // an IPv6 socket, which writes IPv4 addresses as mapped ones
 	in  messages
@@ -28,6 +28,8 @@ type datagrams struct {
 	failed   int
 	give     func(fd uintptr) bool // tryWrite, made once
 }
+
+const maxDatagram = 64 << 10
 
 // stride is how far apart datagrams are read to. At a power of two they would all stand in the same few lines of the processor's
 // cache, and push each other out.
@@ -46,12 +48,13 @@ type mmsghdr struct {
 	length uint32
 }
 
-func newDatagrams(conn *net.UDPConn) (*datagrams, error) {
+// NewDatagrams takes over the reading and writing of a socket, which is closed by who opened it. It fails when that is closed already.
+func NewDatagrams(conn *net.UDPConn) (*Datagrams, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	d := &datagrams{raw: raw, room: make([]byte, batch*stride)}
+	d := &Datagrams{raw: raw, room: make([]byte, batch*stride)}
 	d.take, d.give = d.tryRead, d.tryWrite
 	if err := raw.Control(func(fd uintptr) {
 		family, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
@@ -78,8 +81,8 @@ func (m *messages) connect() {
 	}
 }
 
-// read waits for datagrams and returns how many came; they are good until the next read.
-func (d *datagrams) read() (n int, err error) {
+// Read waits for datagrams and returns how many came; they are good until the next Read. Of a closed socket it says net.ErrClosed.
+func (d *Datagrams) Read() (n int, err error) {
 	if err := d.raw.Read(d.take); err != nil {
 		return 0, err
 	}
@@ -87,7 +90,7 @@ func (d *datagrams) read() (n int, err error) {
 }
 
 // tryRead takes what is there. It reports false when that is nothing: then the runtime waits.
-func (d *datagrams) tryRead(fd uintptr) (done bool) {
+func (d *Datagrams) tryRead(fd uintptr) (done bool) {
 	for i := range d.in.headers {
 		d.in.headers[i].header.Namelen = unix.SizeofSockaddrInet6
 	}
@@ -111,19 +114,19 @@ func call(number, fd uintptr, headers []mmsghdr) (int, syscall.Errno) {
 	return int(n), err
 }
 
-// at returns one of the datagrams that the last read took.
-func (d *datagrams) at(i int) (b []byte, from netip.AddrPort) {
+// At returns one of the datagrams that the last Read took.
+func (d *Datagrams) At(i int) (b []byte, from netip.AddrPort) {
 	start, size := i*stride, int(d.in.headers[i].length)
 	return d.room[start : start+size], address(&d.in.names[i])
 }
 
-// write sends datagrams, at most batch of them, and returns how many the system would not take.
-func (d *datagrams) write(all []departure) (failed int) {
+// Write sends datagrams, at most 32 of them, and returns how many the system would not take.
+func (d *Datagrams) Write(all []Departure) (failed int) {
 	for i, one := range all {
 		m := &d.out
-		m.vectors[i].Base = unsafe.SliceData(one.b)
-		m.vectors[i].SetLen(len(one.b))
-		m.headers[i].header.Namelen = d.name(&m.names[i], one.to)
+		m.vectors[i].Base = unsafe.SliceData(one.B)
+		m.vectors[i].SetLen(len(one.B))
+		m.headers[i].header.Namelen = d.name(&m.names[i], one.To)
 	}
 	d.from, d.to, d.failed = 0, len(all), 0
 	if d.raw.Write(d.give) != nil { // the socket is closed
@@ -137,7 +140,7 @@ func (d *datagrams) write(all []departure) (failed int) {
 
 // tryWrite sends what has not been sent yet. One that cannot be sent does not stop the others. It reports false when the
 // system has no room now: then the runtime waits.
-func (d *datagrams) tryWrite(fd uintptr) (done bool) {
+func (d *Datagrams) tryWrite(fd uintptr) (done bool) {
 	for d.from < d.to {
 		n, err := call(unix.SYS_SENDMMSG, fd, d.out.headers[d.from:d.to])
 		switch err {
@@ -168,7 +171,7 @@ func address(name *unix.RawSockaddrInet6) netip.AddrPort {
 }
 
 // name writes a socket address of the socket's own family and returns its length.
-func (d *datagrams) name(name *unix.RawSockaddrInet6, to netip.AddrPort) uint32 {
+func (d *Datagrams) name(name *unix.RawSockaddrInet6, to netip.AddrPort) uint32 {
 	port := (*[2]byte)(unsafe.Pointer(&name.Port))[:]
 	if !d.v6 && !to.Addr().Unmap().Is4() {
 		return 0 // which the system refuses
