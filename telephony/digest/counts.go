@@ -10,28 +10,28 @@ const countSlots = 8
 
 // counts remembers which nonce counts were used. Each (nonce, nc) is good once (RFC 7616 §5.12); phones reuse a nonce
 // with nc=2, 3 …, and those may overtake each other. Memory is bounded: beyond the limit the oldest nonces are
-// forgotten and from then on not accepted, never accepted again.
+// forgotten and from then on not accepted, never accepted again. Which are older is told by their numbers: the clock may be set.
 type counts struct {
 	mu    sync.Mutex
 	width int64 // of a slot in milliseconds, at most
 	limit int
 	size  int
-	slots []countSlot // by time, never empty; a nonce is in the last one that begins before it was issued
-	floor int64       // nonces issued up to here have been forgotten; Unix milliseconds
-	last  int64       // when the latest of those was issued that were used; Unix milliseconds
+	slots []countSlot // by number, never empty; a nonce is in the last one that begins with its number or before
+	last  uint64      // the highest number that was used
 }
 
-// countSlot holds the used nonces that were issued from a moment on. There are many, nearly all of them used once, with the
+// countSlot holds the used nonces from a number on. There are many, nearly all of them used once, with the
 // count 1, and numbered in turn: a bit is enough for one of those.
 type countSlot struct {
-	from   int64
+	first  uint64
+	began  int64             // Unix milliseconds; what has a lower number was issued before
 	size   int               // nonces
 	once   map[uint64]uint64 // by number/64: those with the count 1
 	nonces map[uint64]window // those with others
 }
 
-func newCountSlot(from int64) countSlot {
-	return countSlot{from: from, once: make(map[uint64]uint64), nonces: make(map[uint64]window)}
+func newCountSlot(first uint64, began int64) countSlot {
+	return countSlot{first: first, began: began, once: make(map[uint64]uint64), nonces: make(map[uint64]window)}
 }
 
 func (s *countSlot) find(id uint64) (w window, known bool) {
@@ -55,7 +55,7 @@ func (s *countSlot) put(id uint64, w window) {
 func newCounts(lifetime time.Duration, limit int) *counts {
 	return &counts{
 		width: max(lifetime.Milliseconds()/countSlots, 1), limit: limit,
-		slots: []countSlot{newCountSlot(0)}, floor: -1,
+		slots: []countSlot{newCountSlot(0, 0)},
 	}
 }
 
@@ -63,17 +63,16 @@ func newCounts(lifetime time.Duration, limit int) *counts {
 func (c *counts) use(n nonce, nc uint32, now time.Time, lifetime time.Duration) Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	issued := n.issued.UnixMilli()
-	c.last = max(c.last, issued)
-	for len(c.slots) > 1 && c.slots[1].from <= now.Add(-lifetime).UnixMilli() {
+	c.last = max(c.last, n.id)
+	for len(c.slots) > 1 && c.slots[1].began <= now.Add(-lifetime).UnixMilli() {
 		c.forgetOldest()
 	}
 	c.begin(now.UnixMilli())
-	if issued <= c.floor {
+	if n.id < c.slots[0].first {
 		return Stale
 	}
 	at := len(c.slots) - 1
-	for c.slots[at].from > issued {
+	for c.slots[at].first > n.id {
 		at--
 	}
 	slot := &c.slots[at]
@@ -89,24 +88,23 @@ func (c *counts) use(n nonce, nc uint32, now time.Time, lifetime time.Duration) 
 	return OK
 }
 
-// begin starts a slot when the last one is full or old, and makes room. It begins after this millisecond and after every nonce that
-// was used: those are in the old slot already, and who brings one may be behind the time of who made it.
+// begin starts a slot when the last one is full or old, and makes room. It begins behind every nonce that was used: those are in the
+// old slot already.
 func (c *counts) begin(now int64) {
 	last := c.slots[len(c.slots)-1]
 	full := last.size >= max(1, c.limit/countSlots) || c.size >= c.limit
-	if now >= last.from && (full || now-last.from >= c.width) {
-		c.slots = append(c.slots, newCountSlot(max(now, c.last)+1))
+	if age := now - last.began; full || age >= c.width || age <= -c.width { // the clock was set back, perhaps
+		c.slots = append(c.slots, newCountSlot(c.last+1, now))
 	}
 	for c.size >= c.limit && len(c.slots) > 1 {
 		c.forgetOldest()
 	}
 }
 
-// forgetOldest drops a slot. The floor rises with it, so that a clock set back brings no nonce to life again.
+// forgetOldest drops a slot. What had its place there is below the first number now.
 func (c *counts) forgetOldest() {
 	c.size -= c.slots[0].size
 	c.slots = append(c.slots[:0], c.slots[1:]...)
-	c.floor = c.slots[0].from - 1
 }
 
 // window is the highest count used and which of the 64 below it were.

@@ -229,6 +229,39 @@ func TestForgottenNonceIsNeverGoodAgain(t *testing.T) {
 	}
 }
 
+// TestClockIsSet lets the clock jump while nonces come and are forgotten: phones go on, and no nonce is good twice.
+func TestClockIsSet(t *testing.T) {
+	for name, jump := range map[string]time.Duration{
+		"an hour back": -time.Hour, "a year back": -365 * 24 * time.Hour, "before 1970": -100 * 365 * 24 * time.Hour,
+		"an hour ahead": time.Hour, "a year ahead": 365 * 24 * time.Hour, "less than a nonce lives back": -20 * time.Second,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock()
+			v, p := verifier(c, "a"), newPhone(digest.MD5)
+			use := func(challenge string) digest.Verdict {
+				return v.Verify("REGISTER", parse(t, p.answer(challenge, 1, "REGISTER", "sip:x")), p.hash())
+			}
+			var made []string
+			for i := range 300 {
+				if i == 100 {
+					c.advance(jump)
+				}
+				made = append(made, v.Challenge(p.realm, []digest.Algorithm{digest.MD5}, false)[0])
+				if got := use(made[i]); got != digest.OK {
+					t.Fatalf("fresh nonce %d: %v", i, got)
+				}
+				c.advance(time.Second)
+			}
+			c.advance(-jump)
+			for i, challenge := range made {
+				if got := use(challenge); got == digest.OK {
+					t.Errorf("nonce %d was good twice", i)
+				}
+			}
+		})
+	}
+}
+
 func TestChallenge(t *testing.T) {
 	v := verifier(newClock(), "a")
 	values := v.Challenge(`a "b" \c`+"\r\n", []digest.Algorithm{digest.MD5, digest.SHA256}, true)

@@ -65,7 +65,8 @@ func newSigner(key []byte, node string) signer {
 		panic(err) // SHA-256 has the length of an AES key
 	}
 	s := signer{block: block, last: new(atomic.Uint64), text: base64.RawURLEncoding.Strict(), rooms: new(sync.Pool)}
-	s.last.Store(binary.BigEndian.Uint64(life)) // anywhere: the number tells nothing of how many came before
+	// Anywhere, for the number is to tell nothing of how many came before; in the lower half, so that it never starts anew.
+	s.last.Store(binary.BigEndian.Uint64(life) >> 1)
 	return s
 }
 
