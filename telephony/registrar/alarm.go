@@ -38,8 +38,11 @@ func (a *alarm) at(slot uint32, t time.Time) {
 // due takes out up to limit slots whose time has come.
 func (a *alarm) due(now time.Time, limit int) []uint32 {
 	current := a.step(now)
-	if current < a.last { // the clock was set back
-		a.last = current
+	switch {
+	case a.last-current > setBack, current-a.last > setAhead:
+		a.restart(now)
+		return nil
+	case current < a.last:
 		return nil
 	}
 	var found []uint32
@@ -62,6 +65,23 @@ func (a *alarm) due(now time.Time, limit int) []uint32 {
 	}
 	a.last = current
 	return found
+}
+
+// By how many steps the clock must be set before that matters. A machine may begin its life in 1970.
+const (
+	setBack  = int64(10 * time.Second / alarmStep)
+	setAhead = int64(time.Hour / alarmStep)
+)
+
+// restart begins anew, because the clock was set: all slots are due. Whose time has not come is set again, to the right time.
+func (a *alarm) restart(now time.Time) {
+	*a = alarm{began: now.Round(0), last: -1, steps: make(map[int64][]uint32), next: a.next}
+	for slot := range a.next {
+		if set := a.next[slot]; set != 0 {
+			a.next[slot] = 1
+			a.steps[0] = append(a.steps[0], uint32(slot))
+		}
+	}
 }
 
 func (a *alarm) step(t time.Time) int64 { return int64(t.Sub(a.began) / alarmStep) }
