@@ -36,6 +36,26 @@ func startSoon(t *testing.T, s *stub, change func(*edge.Config)) *running {
 	return r
 }
 
+// A PRACK that nobody waits for costs what any request of a stranger does: a place in the budget, and no state.
+func TestPRACKsOfStrangers(t *testing.T) {
+	r := startSoon(t, newStub(answering), func(c *edge.Config) {
+		c.Timers, c.Limits = sip.Timers{}, edge.Limits{Admission: 5, UDPReplies: 1000}
+	})
+	p := r.party("udp")
+	seen := map[string]int{}
+	for i := range 50 {
+		d := &dialogue{via: "UDP", callID: fmt.Sprint("nobodys-", i), toTag: "to", cseq: 2}
+		p.say(d.request("PRACK", fmt.Sprint(i), "RAck: 1 1 INVITE"))
+		seen[status(p.next())]++
+	}
+	if seen["481"] == 0 || seen["481"] > 20 || seen["481"]+seen["503"] != 50 {
+		t.Errorf("answers: %v", seen)
+	}
+	if n := r.CallTransactions(); n != 0 {
+		t.Errorf("%d transactions are kept for strangers", n)
+	}
+}
+
 // A 2xx whose ACK is lost is sent again, over streams too, and at last the exchange is told.
 func TestACKIsLost(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp"} {

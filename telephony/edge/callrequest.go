@@ -32,14 +32,8 @@ func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method str
 		s.relay.request(f, m, method, signal.Way{Node: node, Flow: f.Flow})
 		return
 	}
-	user, _ := m.FromAoR() // borrowed, as the Call-ID is, until the message has been read
-	who := e.standing.Caller(user, f.Remote.Addr())
-	who.CallID, who.Answers = wire.Borrowed(m.CallID), len(m.ProxyAuthorization) > 0
-	if !e.admitted(f, m, &who) {
-		return
-	}
-	if int(f.serving.Load()) >= e.cfg.Limits.FlowReplies {
-		e.later(f, m)
+	who, ok := e.place(f, m)
+	if !ok {
 		return
 	}
 	if !inside && !begins(method) {
@@ -51,8 +45,24 @@ func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method str
 		e.answer(f, m, 400, bad)
 		return
 	}
-	who.AoR, who.CallID = f.own(user), req.CallID
+	who.AoR, who.CallID = f.own(who.AoR), req.CallID
 	s.identify(f, m, req, who, inside)
+}
+
+// place takes a place for a request of a call, or answers why there is none. The texts of who are borrowed until the message has been
+// read.
+func (e *Edge) place(f *flow, m *wire.Message) (who guard.Caller, ok bool) {
+	user, _ := m.FromAoR()
+	who = e.standing.Caller(user, f.Remote.Addr())
+	who.CallID, who.Answers = wire.Borrowed(m.CallID), len(m.ProxyAuthorization) > 0
+	if !e.admitted(f, m, &who) {
+		return who, false
+	}
+	if int(f.serving.Load()) >= e.cfg.Limits.FlowReplies {
+		e.later(f, m)
+		return who, false
+	}
+	return who, true
 }
 
 // readRequest reads a request of a call, or says what is bad as a reason phrase.
@@ -189,6 +199,10 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 		s.relay.request(f, m, "PRACK", signal.Way{Node: node, Flow: f.Flow})
 		return
 	}
+	who, ok := e.place(f, m)
+	if !ok {
+		return
+	}
 	req, bad := readRequest(f, m, "PRACK")
 	if bad != "" {
 		e.answer(f, m, 400, bad)
@@ -199,18 +213,18 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 		e.answer(f, m, 400, "Bad RAck")
 		return
 	}
-	user, _ := m.FromAoR()
-	user = f.own(user)
+	ev := &signal.Pracked{RSeq: rseq}
+	if ev.Tx, ok = s.uas.Pracked(m, rseq, cseq); !ok {
+		e.answer(f, m, 481, "") // without state: anybody may ask
+		return
+	}
+	user := f.own(who.AoR)
 	if id := f.account(user); id != "" {
 		req.User, req.Account = user, id
 	}
 	way, _ := s.wayBack(f, user)
 	if !s.begin(f, m, req, way) {
-		return
-	}
-	ev := &signal.Pracked{RSeq: rseq}
-	if ev.Tx, ok = s.uas.Pracked(m, rseq, cseq); !ok {
-		s.Reply(signal.Reply{Tx: req.Tx, Status: 481})
+		s.hand(ev) // it has come all the same
 		return
 	}
 	if len(req.Body) > 0 {

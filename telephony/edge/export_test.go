@@ -39,6 +39,9 @@ var ReadSubscribe = readSubscribe
 // Transactions returns how many server transactions there are.
 func (e *Edge) Transactions() int { return e.servers.Len() }
 
+// CallTransactions returns how many server transactions of calls there are.
+func (e *Edge) CallTransactions() int { return e.signalling.uas.Len() }
+
 // Feed returns a function that hands datagrams of one source to a socket without a system, and returns the answers when
 // there is one to each. Datagrams and answers are good until the next batch.
 func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [][]byte) {
