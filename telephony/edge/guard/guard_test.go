@@ -132,6 +132,32 @@ func TestGuesses(t *testing.T) {
 	}
 }
 
+// The clock may be set back: a ban, a window and a lost guess last no longer than they do.
+func TestClockIsSetBack(t *testing.T) {
+	l := limits()
+	for name, back := range map[string]time.Duration{"three hours": 3 * time.Hour, "a year": 365 * 24 * time.Hour} {
+		s, wait := books(l)
+		for !s.Banned(here) {
+			s.Wrong(caller(s, "alice", "guess", here))
+		}
+		s.Asked(there)
+		wait(-back)
+		wait(l.Ban)
+		if !s.MayGuess(caller(s, "alice", "new phone", here)) {
+			t.Errorf("%s back: guesses do not come back", name)
+		}
+		if s.Banned(here) {
+			t.Errorf("%s back: the ban does not end", name)
+		}
+		for range l.SourceRequests {
+			s.Asked(there)
+		}
+		if s.Banned(there) {
+			t.Errorf("%s back: the window does not end", name)
+		}
+	}
+}
+
 func TestBans(t *testing.T) {
 	proxy, proxy6 := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8:5::1")
 	for name, c := range map[string]struct {

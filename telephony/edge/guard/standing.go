@@ -151,6 +151,9 @@ func (s *Standing) MayGuess(c *Caller) bool {
 
 func (s *Standing) refilled(b bucket) bucket {
 	now := s.now().UnixNano()
+	if now < b.at-int64(s.limits.GuessRefill) { // the clock was set back: who waits for it to catch up would wait for long
+		return bucket{left: float32(s.limits.Guesses), at: now}
+	}
 	b.left += float32(now-b.at) / float32(s.limits.GuessRefill)
 	return bucket{left: min(b.left, float32(s.limits.Guesses)), at: now}
 }
@@ -176,7 +179,7 @@ func (s *Standing) Asked(from netip.Addr) { s.watch(Source(from), 1, 0) }
 func (s *Standing) watch(from netip.Addr, requests, wrong int32) {
 	now := s.now().Unix()
 	v := s.strangers.Update(from, func(v stranger, _ bool) stranger {
-		if now-v.since >= int64(s.limits.Window/time.Second) {
+		if passed := now - v.since; passed < 0 || passed >= int64(s.limits.Window/time.Second) {
 			v = stranger{since: now}
 		}
 		v.requests += requests
@@ -208,7 +211,7 @@ func (s *Standing) Banned(from netip.Addr) bool {
 	if !ok {
 		return false
 	}
-	if s.now().Unix() < until {
+	if left := until - s.now().Unix(); left > 0 && left <= int64(s.limits.Ban/time.Second) { // more is left when the clock was set back
 		return true
 	}
 	s.banned.Remove(from)
