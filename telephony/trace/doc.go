@@ -3,8 +3,8 @@
 // SRTP, and push tokens.
 //
 // A message belongs to the AoR of the phone that sent or got it. Memory is given to AoRs by how recently they were
-// heard of; those whose phone never authenticated share a small part of it, so that no flood of strangers pushes
-// anybody out. A Call-ID is found by looking through what there is.
+// heard of. What went over a flow on which nobody has authenticated stands apart, in a small part of it, whatever AoR it
+// names, so that no flood of strangers pushes out what a phone said. A Call-ID is found by looking through what there is.
 //
 // It writes nothing to disk, draws ladders and packets for those who asked, and knows nothing of accounts. No
 // compatibility promise.

@@ -62,15 +62,25 @@ func NewRecorder(bytes int) *Recorder {
 func (r *Recorder) Record(m Message) {
 	m.Text = m.Text[:min(len(m.Text), maxText)]
 	hash := r.hash(m.AoR)
+	if !m.Known {
+		hash = ofStrangers(hash)
+	}
 	s := &r.shards[hash%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keep(hash, &m, r.seq.Add(1))
 }
 
-// Of returns the messages of an AoR after the sequence number, oldest first.
+// Of returns the messages of an AoR after the sequence number, oldest first: what its phones said and were told, and what was said in
+// its name by who proved nothing.
 func (r *Recorder) Of(aor telephony.AoR, after uint64) []Entry {
 	hash := r.hash(aor)
+	found := append(r.of(aor, hash, after), r.of(aor, ofStrangers(hash), after)...)
+	slices.SortFunc(found, func(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	return found
+}
+
+func (r *Recorder) of(aor telephony.AoR, hash, after uint64) (found []Entry) {
 	s := &r.shards[hash%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +88,6 @@ func (r *Recorder) Of(aor telephony.AoR, after uint64) []Entry {
 	if n == none {
 		return nil
 	}
-	var found []Entry
 	s.each(&s.rings[n], func(e Entry) {
 		if e.AoR == aor && e.Seq > after {
 			found = append(found, e.told(callID(e.Text)))
@@ -126,6 +135,10 @@ func (r *Recorder) Bytes() int {
 	}
 	return n
 }
+
+// ofStrangers returns the name under which stands what was said in an AoR's name by who proved nothing: they could push out the phone's
+// own messages else.
+func ofStrangers(hash uint64) uint64 { return ^hash }
 
 // hash names an AoR; nobody can foretell it.
 func (r *Recorder) hash(aor telephony.AoR) uint64 { return maphash.Comparable(r.seed, aor) }

@@ -113,7 +113,7 @@ func TestRecordsComeBack(t *testing.T) {
 func TestRingKeepsTheLast(t *testing.T) {
 	r := trace.NewRecorder(8 << 20)
 	for i := range 100 {
-		r.Record(trace.Message{AoR: alice, Text: message(fmt.Sprint("call-", i)), Known: i > 50})
+		r.Record(trace.Message{AoR: alice, Text: message(fmt.Sprint("call-", i)), Known: true})
 	}
 	got := r.Of(alice, 0)
 	if len(got) != 64 || got[0].CallID != "call-36" || got[63].CallID != "call-99" {
@@ -127,6 +127,23 @@ func TestRingKeepsTheLast(t *testing.T) {
 	}
 	if call := r.Call("other.test", "call-70", 0); len(call) != 0 {
 		t.Errorf("another domain's call: %+v", call)
+	}
+}
+
+// What strangers say in a phone's name pushes out nothing that the phone said or was told, and is remembered beside it.
+func TestStrangersPushOutNobody(t *testing.T) {
+	r := trace.NewRecorder(8 << 20)
+	r.Record(trace.Message{AoR: alice, Text: message("first"), Known: true})
+	for i := range 1000 {
+		r.Record(trace.Message{AoR: alice, Text: message(fmt.Sprint("guess-", i))})
+	}
+	r.Record(trace.Message{AoR: alice, Text: message("last"), Known: true})
+	got := r.Of(alice, 0)
+	if len(got) != 66 || got[0].CallID != "first" || got[1].CallID != "guess-936" || got[65].CallID != "last" {
+		t.Fatalf("%d from %s to %s", len(got), got[0].CallID, got[len(got)-1].CallID)
+	}
+	if later := r.Of(alice, got[63].Seq); len(later) != 2 || later[0].CallID != "guess-999" {
+		t.Errorf("%d after the third last", len(later))
 	}
 }
 
