@@ -7,6 +7,7 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/wire"
 )
 
 // Binding is one contact of an AoR: one phone, reached by its flow.
@@ -134,6 +135,9 @@ func appendCanonical(key []byte, uri string) []byte {
 	}
 	host, parameters, more := strings.Cut(host, ";")
 	key = append(append(key, strings.ToLower(scheme)...), ':')
+	if strings.IndexByte(user, '%') >= 0 { // nearly never
+		user = wire.CanonicalUser([]byte(user))
+	}
 	key = append(append(key, user...), strings.ToLower(host)...)
 	for more {
 		var p string

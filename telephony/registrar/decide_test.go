@@ -148,6 +148,8 @@ func TestDecide(t *testing.T) {
 			200, "sip:x@host.EXAMPLE", "", 3600},
 		{"§19.1.4 user with case", []*registrar.Request{register(1, "sip:x@h"), register(2, "sip:X@h")},
 			200, "sip:x@h sip:X@h", "registered", 3600},
+		{"§19.1.4 user with escapes", []*registrar.Request{register(1, "sip:%61ndr%c3%a9@h"), register(2, "sip:andr%C3%A9@h")},
+			200, "sip:andr%C3%A9@h", "", 3600},
 		{"the limit", []*registrar.Request{register(1, a, b, c), register(2, e)}, 403, "", "", 0},
 		{"the limit in one request", []*registrar.Request{register(1, a, b, c, e)}, 403, "", "", 0},
 		{"a refresh at the limit", []*registrar.Request{register(1, a, b, c), register(2, b)}, 200, a + " " + b + " " +
