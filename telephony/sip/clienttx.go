@@ -213,7 +213,7 @@ func (t *clientTx) known(m *wire.Message) bool {
 		return false
 	}
 	a := t.answer(toTag(m))
-	if a.rseq != 0 && rseq <= a.rseq {
+	if a == nil || a.rseq != 0 && rseq <= a.rseq {
 		return true
 	}
 	a.rseq = rseq
@@ -230,11 +230,18 @@ func RSeq(m *wire.Message) uint32 {
 	return n
 }
 
+// maxAnswers bounds the dialogs of one INVITE: a phone can make any number of them up.
+const maxAnswers = 32
+
+// answer returns what is remembered of a dialog, or nil when there are too many.
 func (t *clientTx) answer(tag []byte) *answer {
 	for i := range t.answers {
 		if t.answers[i].tag == string(tag) {
 			return &t.answers[i]
 		}
+	}
+	if len(t.answers) == maxAnswers {
+		return nil
 	}
 	t.answers = append(t.answers, answer{tag: string(tag)})
 	return &t.answers[len(t.answers)-1]
@@ -253,6 +260,7 @@ func (t *clientTx) final(m *wire.Message) News {
 		t.carrier.Send(t.raw)
 	}
 	if state == Accepted {
+		t.answers = t.answers[:0] // nothing provisional is told any more
 		t.answer(toTag(m)).final = true
 		t.shard.spare.give(&t.raw)
 	}
@@ -271,6 +279,9 @@ func (t *clientTx) accepted(m *wire.Message) News {
 		return Old
 	}
 	a := t.answer(toTag(m))
+	if a == nil {
+		return Old
+	}
 	if a.final {
 		if a.ack != nil {
 			a.carrier.Send(a.ack)
@@ -283,8 +294,9 @@ func (t *clientTx) accepted(m *wire.Message) News {
 
 // acked keeps the ACK to the 2xx of a dialog.
 func (t *clientTx) acked(tag []byte, c Carrier, raw []byte) {
-	a := t.answer(tag)
-	a.ack, a.carrier = raw, c
+	if a := t.answer(tag); a != nil {
+		a.ack, a.carrier = raw, c
+	}
 }
 
 // cancel sends the CANCEL, which is a transaction of its own over the same flow and with the same branch (§9.1). When nothing

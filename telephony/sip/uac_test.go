@@ -416,6 +416,23 @@ func TestReliableResponsesAreToldOnce(t *testing.T) {
 	}
 }
 
+// A phone may answer as several (RFC 3261 §13.2.2.4), but not as any number: each is remembered, and told.
+func TestForksOfOnePhoneAreBounded(t *testing.T) {
+	a := newAsked(t, 10)
+	a.ask("INVITE", 2)
+	told := map[int]int{}
+	for _, status := range []int{183, 200} {
+		for i := range 2000 {
+			if a.answer(2, 2, status, "INVITE", fmt.Sprint("t", i), "Require: 100rel", "RSeq: 1") == "told" {
+				told[status]++
+			}
+		}
+	}
+	if told[183] < 8 || told[183] > 64 || told[200] < 8 || told[200] > 64 {
+		t.Errorf("told by status: %v", told)
+	}
+}
+
 func TestClientTransactionsAreBounded(t *testing.T) {
 	a := newAsked(t, 1)
 	a.ask("INVITE", 2)
