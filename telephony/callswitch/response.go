@@ -279,6 +279,7 @@ func (t *turn) acked(l *Leg, body []byte) {
 			t.without(l, refusal.Cause)
 			return
 		}
+		l.Session.Holds = l.theirs().Holds() // it asked for our offer to say so in the answer
 	}
 	t.move(l, Acked)
 }
