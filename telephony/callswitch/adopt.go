@@ -42,6 +42,9 @@ func (t *turn) adopted(a Adopted) {
 		if asker != nil {
 			t.mergeFailed(asker, a.Refused.Cause)
 		}
+		if t.State >= Closing && l.open() { // its call has ended meanwhile
+			t.finish(l, t.Cause, Hang)
+		}
 		return
 	}
 	cause := telephony.Cause{Who: telephony.Switch, Code: 200, Text: "transferred"}
@@ -64,7 +67,7 @@ func (t *turn) adopt(a Adopt) {
 		t.do(Adoption{From: a.From, Was: a.Moved.ID, Refused: refusal(code, telephony.Switch, text)})
 	}
 	switch {
-	case old == nil || !old.open() || t.State >= Closing:
+	case old == nil || !old.open() || old.Part.Moving || t.State >= Closing:
 		refuse(481, "The other call has ended.")
 		return
 	case a.Account != t.Account || !old.is(a.Into):
@@ -139,7 +142,7 @@ func (t *turn) stepIn(l *Leg) {
 	into := l.Part.Into
 	l.Part.Into = Into{}
 	old := t.Leg(into.Leg)
-	if old == nil || !old.open() || t.State >= Closing || !into.Place && !old.talks() || !old.is(into) {
+	if old == nil || !old.open() || old.Part.Moving || t.State >= Closing || !into.Place && !old.talks() || !old.is(into) {
 		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 481, Text: "The call that was to be taken over has ended."})
 		return
 	}

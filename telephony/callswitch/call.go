@@ -289,7 +289,7 @@ func (c *Call) Deadline() time.Time {
 		sooner(c.Attempt.Until)
 	}
 	for _, l := range c.Legs {
-		if l.open() {
+		if l.open() && !l.Part.Moving {
 			sooner(l.Invite.Retry)
 			sooner(l.Timer.Due)
 			sooner(l.Part.LeaveBy)

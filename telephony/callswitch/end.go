@@ -140,7 +140,7 @@ func (t *turn) close(cause telephony.Cause) {
 	t.Attempt = nil
 	t.State = NextCall(t.State, Deserted)
 	for _, l := range t.Legs {
-		if l.open() {
+		if l.open() && !l.Part.Moving { // that one is perhaps another call's by now: Adopted tells
 			t.endReport(l, cause)
 			t.finish(l, cause, Hang)
 		}
@@ -226,7 +226,7 @@ func (t *turn) hangup(h Hangup) {
 		t.close(h.Cause)
 		return
 	}
-	if l := t.Leg(h.Leg); l != nil && l.open() {
+	if l := t.Leg(h.Leg); l != nil && l.open() && !l.Part.Moving {
 		if l.tried() {
 			t.dropped(l, Refusal{Cause: h.Cause}, Hang)
 			return
@@ -239,7 +239,7 @@ func (t *turn) hangup(h Hangup) {
 // noticed takes what the media of a leg tells.
 func (t *turn) noticed(n Noticed) {
 	l := t.Leg(n.Leg)
-	if l == nil || !l.open() || n.Event.ID != l.Session.Media {
+	if l == nil || !l.open() || l.Part.Moving || n.Event.ID != l.Session.Media {
 		return
 	}
 	switch n.Event.Kind {

@@ -41,6 +41,7 @@ func TestNoOrderOfEventsBreaksACall(t *testing.T) {
 			}
 			return a
 		}
+		w.slow = rapid.Bool().Draw(r, "slow")
 		if rapid.Bool().Draw(r, "reliable") {
 			w.requires = "100rel"
 		}
@@ -60,7 +61,11 @@ func (w *world) anything(r *rapid.T) {
 	if at := w.call.Deadline(); !at.IsZero() && !at.After(w.now) {
 		w.fact(callswitch.Tick{})
 	}
-	switch rapid.IntRange(0, 14).Draw(r, "what") {
+	switch rapid.IntRange(0, 15).Draw(r, "what") {
+	case 15:
+		if len(w.released) > 0 {
+			w.fact(w.answerRelease())
+		}
 	case 0, 1, 2, 3:
 		w.someResponse(r)
 	case 4, 5:
@@ -109,6 +114,9 @@ func (w *world) someResponse(r *rapid.T) {
 	}
 	tx := rapid.SampledFrom(open).Draw(r, "tx")
 	k := w.clients[tx]
+	if w.moving(k.leg) {
+		return
+	}
 	if k.out.Method != "INVITE" {
 		w.respond(tx, rapid.SampledFrom([]int{200, 200, 481, 500, 408}).Draw(r, "status"), nil)
 		return
@@ -136,7 +144,7 @@ func (w *world) someAck(r *rapid.T) {
 
 func (w *world) someRequest(r *rapid.T) {
 	f := w.fars[rapid.IntRange(1, max(1, w.call.LastLeg)).Draw(r, "leg")]
-	if f == nil || f.ours == "" || w.call.State == callswitch.Ended { // the exchange answers for a call that has ended
+	if f == nil || f.ours == "" || w.moving(f.leg) || w.call.State == callswitch.Ended { // the exchange answers for a call that has ended
 		return
 	}
 	method := rapid.SampledFrom([]string{"BYE", "INVITE", "INVITE", "INVITE", "UPDATE", "INFO", "REFER", "OPTIONS"}).Draw(r, "method")
@@ -206,6 +214,9 @@ func (w *world) kept(r *rapid.T) {
 func (w *world) finish() {
 	w.fact(callswitch.Hangup{Cause: telephony.Cause{Who: telephony.Person, Code: 200, Text: "over"}})
 	for range 100 {
+		if len(w.released) > 0 {
+			w.fact(w.answerRelease())
+		}
 		for _, tx := range pending(w.servers, func(s *server) bool { return s.held }) {
 			w.prack(tx, false, nil)
 		}

@@ -113,7 +113,7 @@ func (t *turn) info(l *Leg, r *signal.Request) {
 	}
 	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200})
 	for _, other := range t.Legs {
-		if other != l && other.talks() && other.State == Confirmed && other.Who.Allow.Info && len(r.Body) <= 256 {
+		if other != l && other.talks() && !other.Part.Moving && other.State == Confirmed && other.Who.Allow.Info && len(r.Body) <= 256 {
 			o := t.start(other, "INFO")
 			o.ContentType, o.Body = kind, r.Body
 			t.do(o)

@@ -331,7 +331,7 @@ func (t *turn) tick() {
 		t.unanswered()
 	}
 	for _, l := range t.Legs {
-		if !l.open() {
+		if !l.open() || l.Part.Moving {
 			continue
 		}
 		if due(l.Invite.Retry) {

@@ -78,6 +78,9 @@ type world struct {
 	byes    int
 	told    []callswitch.Reply
 
+	slow     bool                 // the other call answers later
+	released []callswitch.Release // and not answered
+
 	requires string // of the first INVITE
 	change   func(*signal.Request)
 	policy   sdp.Policy
@@ -230,14 +233,29 @@ func (w *world) execute(c callswitch.Command) {
 			w.ends++
 		}
 	case callswitch.Release:
-		a := w.adopt(c)
-		if a.Refused == nil {
-			delete(w.media, w.call.Leg(c.Leg).Session.Media) // it goes on elsewhere
+		w.released = append(w.released, c)
+		if !w.slow {
+			w.facts = append(w.facts, w.answerRelease())
 		}
-		w.facts = append(w.facts, a)
 	case callswitch.Seek:
 		w.facts = append(w.facts, w.seek(c))
 	}
+}
+
+// answerRelease is what the other call says of the first leg that was released.
+func (w *world) answerRelease() callswitch.Adopted {
+	c := w.released[0]
+	w.released = w.released[1:]
+	a := w.adopt(c)
+	if a.Refused == nil {
+		delete(w.media, w.call.Leg(c.Leg).Session.Media) // it goes on elsewhere
+	}
+	return a
+}
+
+// moving reports whether a leg is being handed over: the exchange keeps its messages until that is done.
+func (w *world) moving(leg int) bool {
+	return slices.ContainsFunc(w.released, func(r callswitch.Release) bool { return r.Leg == leg })
 }
 
 func (w *world) open(id telephony.MediaID) {

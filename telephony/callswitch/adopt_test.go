@@ -1,0 +1,47 @@
+package callswitch_test
+
+import (
+	"fmt"
+	"testing"
+
+	"demarc/telephony"
+	"demarc/telephony/callswitch"
+)
+
+// A leg that is being handed over belongs to neither call until the other one has answered: the end of its own call must not
+// end it too.
+func TestEndOfACallLeavesALegThatIsBeingHandedOver(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		t.Run(fmt.Sprint("refused ", refused), func(t *testing.T) {
+			w := talking(t)
+			w.slow = true
+			w.fact(callswitch.Merge{Leg: 1, Into: callswitch.Into{Call: "other", Leg: 1, Place: true}})
+			if len(w.released) != 1 {
+				t.Fatalf("released %v", w.released)
+			}
+			w.inDialog(w.fars[1], "BYE", nil) // who transfers does not wait for the outcome
+			w.quiet(2, "BYE")
+			if !w.media[2] {
+				t.Error("its media was closed")
+			}
+			w.adopt = func(r callswitch.Release) callswitch.Adopted {
+				a := callswitch.Adopted{Leg: r.Leg}
+				if refused {
+					a.Refused = &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 481, Text: "gone"}}
+				}
+				return a
+			}
+			w.fact(w.answerRelease())
+			if !refused {
+				w.quiet(2, "BYE")
+				if w.call.State != callswitch.Ended || w.ends != 1 {
+					t.Errorf("the call is %v with %d ends", w.call.State, w.ends)
+				}
+				return
+			}
+			bye, _ := w.sentTo(2, "BYE")
+			w.respond(bye, 200, nil)
+			w.finish()
+		})
+	}
+}
