@@ -189,3 +189,23 @@ func TestAReliableAnswerCountsThoughOthersRing(t *testing.T) {
 	}
 	w.finish()
 }
+
+// A caller may hang up while his 2xx waits for his PRACK. When that never comes his INVITE is refused all the same.
+func TestAnINVITEIsAnsweredThoughItsCallerHungUpBeforeThePRACK(t *testing.T) {
+	for _, missing := range []bool{true, false} {
+		w, tx, out := offerless(t)
+		w.respond(out, 200, nil)
+		w.inDialog(w.fars[1], "BYE", nil)
+		bye, _ := w.sentTo(2, "BYE")
+		w.respond(bye, 200, nil)
+		w.prack(tx, missing, nil)
+		if missing {
+			if r := w.reply(1, 504); r.Tx != tx {
+				t.Errorf("the INVITE got %+v", r)
+			}
+		} else {
+			w.ack(tx, false)
+		}
+		w.finish()
+	}
+}

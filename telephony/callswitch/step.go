@@ -131,6 +131,9 @@ func (t *turn) conclude() {
 			return
 		}
 		over = over && l.State == Terminated && l.Invite.Ours == 0 // a 2xx to a re-INVITE still gets its ACK
+		if l.Invite.Reliable && l.Invite.Last != 0 {
+			over = false // its 2xx may still wait for a PRACK, and be thrown away
+		}
 	}
 	if !t.recorded {
 		t.recorded = true
