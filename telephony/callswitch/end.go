@@ -245,7 +245,7 @@ func (t *turn) noticed(n Noticed) {
 	switch n.Event.Kind {
 	case telephony.MediaStopped:
 		if l.talks() && !l.Session.Holds && t.State == Talking {
-			t.close(telephony.Cause{Who: telephony.Network, Code: 408, Text: "No sound came from " + l.name() + " any more. " + n.Event.Text})
+			t.lose(l, telephony.Cause{Who: telephony.Network, Code: 408, Text: "No sound came from " + l.name() + " any more. " + n.Event.Text})
 		}
 	case telephony.SecurityFailed:
 		cause := telephony.Cause{Who: telephony.Network, Code: 488, Text: "The media of " + l.name() + " could not be secured. " + n.Event.Text}
@@ -253,10 +253,21 @@ func (t *turn) noticed(n Noticed) {
 			t.dropped(l, Refusal{Cause: cause}, Hang)
 			return
 		}
-		t.close(cause)
+		t.lose(l, cause)
 	case telephony.MediaOneWay:
 		t.do(Note{AoR: l.Who.AoR, Cause: telephony.Cause{Who: telephony.Network, Code: 200, Text: n.Event.Text}, Text: "A call has sound one way only."})
 	}
+}
+
+// lose ends a leg whose media failed, and with it the call unless others still talk. Those of a call of two get the same cause.
+func (t *turn) lose(l *Leg, cause telephony.Cause) {
+	if len(t.group()) < 3 {
+		t.close(cause)
+		return
+	}
+	t.do(Note{AoR: l.Who.AoR, Cause: cause, Text: "A phone was taken out of a conference."})
+	t.finish(l, cause, Hang)
+	t.without(l, cause)
 }
 
 // name says for people whose leg it is.
