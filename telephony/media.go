@@ -13,8 +13,9 @@ type MediaID uint64
 type MediaEvent struct {
 	ID    MediaID
 	Kind  MediaEventKind
-	Digit byte   // 0–9, *, #, A–D for DigitHeard
-	Text  string // for people
+	Digit byte          // 0–9, *, #, A–D for DigitHeard
+	Text  string        // for people
+	After time.Duration // of silence, for MediaStopped
 }
 
 // MediaEventKind says what was noticed.

@@ -244,7 +244,8 @@ func (t *turn) noticed(n Noticed) {
 	}
 	switch n.Event.Kind {
 	case telephony.MediaStopped:
-		if l.talks() && !l.Session.Holds && t.State == Talking {
+		early := t.at.Sub(l.Since.Answered) < n.Event.After // a phone need not send before the answer; it is told again
+		if l.talks() && !l.Session.Holds && t.State == Talking && !early {
 			t.lose(l, telephony.Cause{Who: telephony.Network, Code: 408, Text: "No sound came from " + l.name() + " any more. " + n.Event.Text})
 		}
 	case telephony.SecurityFailed:

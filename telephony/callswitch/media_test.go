@@ -2,9 +2,11 @@ package callswitch_test
 
 import (
 	"testing"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/signal"
 )
 
 // Of three who talk, one phone that falls silent or whose media fails leaves the other two.
@@ -21,4 +23,27 @@ func TestAConferenceGoesOnWithoutAPhoneThatFails(t *testing.T) {
 		}
 		w.finish()
 	}
+}
+
+// A caller who hears early media need not send any before the answer: how long he has been silent then says nothing.
+func TestSilenceBeforeTheAnswerDoesNotEndTheCall(t *testing.T) {
+	w := newWorld(t.Fatalf)
+	tx := w.invite(true)
+	out, k := w.sentTo(2, "INVITE")
+	early := w.fars[2].answerTo(k.out.Body)
+	w.respond(out, 183, func(r *signal.Response) { r.ContentType, r.Body = "application/sdp", early })
+	w.now = w.now.Add(50 * time.Second)
+	w.respond(out, 200, func(r *signal.Response) { r.Body = early })
+	w.ack(tx, false)
+	w.now = w.now.Add(100 * time.Millisecond)
+	w.fact(callswitch.Noticed{Leg: 1, Event: telephony.MediaEvent{ID: 1, Kind: telephony.MediaStopped, After: 30 * time.Second}})
+	if w.call.State != callswitch.Talking {
+		t.Errorf("the call is %v by %v", w.call.State, w.call.Cause)
+	}
+	w.now = w.now.Add(time.Minute)
+	w.fact(callswitch.Noticed{Leg: 1, Event: telephony.MediaEvent{ID: 1, Kind: telephony.MediaStopped, After: 30 * time.Second}})
+	if w.call.State != callswitch.Closing || w.call.Cause.Code != 408 {
+		t.Errorf("a minute later it is %v by %v", w.call.State, w.call.Cause)
+	}
+	w.finish()
 }

@@ -440,6 +440,9 @@ func TestSilenceEndsUnlessItIsMeant(t *testing.T) {
 		if e.ID != silent.id {
 			t.Errorf("leg %d is told as silent (held is %d, reporting is %d)", e.ID, held.id, watched.id)
 		}
+		if e.After != 2*time.Second {
+			t.Errorf("it is told after %s", e.After)
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ func (l *loop) watch(g *leg) {
 	if silent >= l.timeout && l.clock.now-g.told.stopped >= l.timeout {
 		g.told.stopped = l.clock.now
 		l.tally.stopped++
-		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaStopped, Text: fmt.Sprintf("Nothing for %s.", silent.Round(time.Second))})
+		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaStopped, After: l.timeout, Text: fmt.Sprintf("Nothing for %s.", silent.Round(time.Second))})
 	}
 	other := g.partner()
 	if silent >= oneWayAfter && !g.told.oneWay && other != nil && other.audio.talks() && l.clock.now-other.audio.heard < time.Second {
