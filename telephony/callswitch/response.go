@@ -179,7 +179,7 @@ func (t *turn) again(l *Leg, r *signal.Response) bool {
 		if !ok || least > 24*3600 {
 			return false
 		}
-		l.Timer.MinSE = least
+		l.Timer.MinSE = max(least, minSE) // never 0, which would ask for one more
 	case r.Status == 488, r.Status == 415:
 		next, ok := l.Session.Terms.Next(l.Session.Security)
 		if !ok {
