@@ -25,3 +25,20 @@ func TestAsking422ForEverIsNotFollowed(t *testing.T) {
 		w.finish()
 	}
 }
+
+// What has one hop left ends here: with none it could not be told from what has all.
+func TestTheLastHopIsNotSentOn(t *testing.T) {
+	for hops, want := range map[int]int{0: 483, 1: 483, 2: 0} {
+		w := newWorld(t.Fatalf)
+		w.change = func(r *signal.Request) { r.Hops = hops }
+		tx := w.invite(true)
+		if got := w.servers[tx].final; got != want {
+			t.Errorf("Max-Forwards %d: %d, want %d", hops, got, want)
+		}
+		for _, k := range w.clients {
+			if k.out.Hops != hops-1 {
+				t.Errorf("Max-Forwards %d goes on as %d", hops, k.out.Hops)
+			}
+		}
+	}
+}

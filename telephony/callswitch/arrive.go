@@ -105,7 +105,7 @@ func (t *turn) acceptable(l *Leg, r *signal.Request) bool {
 		return false
 	}
 	switch unknown := unsupported(r); {
-	case r.Hops <= 0:
+	case r.Hops <= 1: // with the last one the phone would have none, and it may have to go on from there
 		return refuse(483, "The call went through too many servers: look for a loop of forwardings.")
 	case t.Asked.Depth > maxDepth:
 		return refuse(482, "The call came back here again and again: look for a loop of forwardings.")
