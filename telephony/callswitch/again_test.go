@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"demarc/telephony"
+	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -40,5 +41,39 @@ func TestTheLastHopIsNotSentOn(t *testing.T) {
 				t.Errorf("Max-Forwards %d goes on as %d", hops, k.out.Hops)
 			}
 		}
+	}
+}
+
+// A refresh says again what was agreed, not what was offered since and refused.
+func TestARefreshDoesNotRepeatARefusedOffer(t *testing.T) {
+	w := talking(t)
+	before := w.call.Leg(2).Session.Side.Agreed.Audio.Codec.Name
+	w.inDialog(w.fars[1], "INVITE", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", w.fars[1].offer(sdp.SendOnly) })
+	w.ack(signal.TxID(w.lastTx), false)
+	music, k := w.sentTo(2, "INVITE")
+	offered, err := sdp.Parse(k.out.Body)
+	if err != nil || offered.Audio().Codecs[0].Name == before {
+		t.Fatalf("%v: it is asked for %+v, its own is %s", err, offered.Audio(), before)
+	}
+	w.respond(music, 488, nil)
+	for range 10 {
+		if len(pending(w.clients, func(k *client) bool { return k.leg == 2 && k.out.Method == "INVITE" })) > 0 {
+			break
+		}
+		w.later()
+		for _, tx := range pending(w.clients, func(k *client) bool { return k.leg == 1 }) {
+			w.respond(tx, 200, nil)
+		}
+	}
+	_, k = w.sentTo(2, "INVITE")
+	again, err := sdp.Parse(k.out.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Audio().Codecs[0].Name; got != before {
+		t.Errorf("the refresh offers %s, agreed is %s", got, before)
+	}
+	if l := w.call.Leg(2); l.Session.Aim != l.Session.Was {
+		t.Errorf("the refresh changes what is allowed from %+v to %+v", l.Session.Was, l.Session.Aim)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -110,9 +111,34 @@ func (t *turn) refresh(l *Leg) {
 		t.do(o)
 		return
 	}
+	if !l.said() {
+		t.repeat(l)
+		return
+	}
 	if state, ok := NextOffer(l.Session.State, WeOffer); ok {
 		l.Session.State, l.Session.Was = state, l.Session.Aim
 		t.reinvite(l, l.Session.Side.Last)
+	}
+}
+
+// said reports whether what we wrote last still allows what is agreed: an offer that was refused does not.
+func (l *Leg) said() bool {
+	agreed := &l.Session.Side.Agreed.Audio
+	ours, err := sdp.Parse(l.Session.Side.Last)
+	if err != nil {
+		return false
+	}
+	audio := ours.Audio()
+	return audio.Offers(agreed.Codec) && audio.Direction.And(agreed.Direction) == agreed.Direction
+}
+
+// repeat offers what is agreed already. What we aim at stays.
+func (t *turn) repeat(l *Leg) {
+	agreed, aim := &l.Session.Side.Agreed.Audio, l.Session.Aim
+	body, err := t.offer(l, Aim{Direction: agreed.Direction}, []sdp.Codec{agreed.Codec})
+	l.Session.Aim = aim
+	if err == nil {
+		t.reinvite(l, body)
 	}
 }
 
