@@ -2,6 +2,7 @@ package callswitch
 
 import (
 	"demarc/telephony"
+	"demarc/telephony/signal"
 )
 
 // merge has the far end of a leg leave for another call, as soon as nothing is under way on it. It ends with Adopted.
@@ -73,7 +74,7 @@ func (t *turn) adopt(a Adopt) {
 	case a.Account != t.Account || !old.is(a.Into):
 		refuse(403, "The other call belongs to somebody else.")
 		return
-	case t.LastLeg >= 1<<legBits-1:
+	case t.full():
 		refuse(482, "The other call has had too many phones.")
 		return
 	case old.Ours && old.State < Answered:
@@ -131,6 +132,12 @@ func (t *turn) replace(old, l *Leg) {
 
 // replacing begins a leg that takes another one's place, or joins it (Replaces, Join).
 func (t *turn) replacing(r Replacing) {
+	if t.full() {
+		cause := telephony.Cause{Who: telephony.Switch, Code: 482, Text: "The call has had too many phones."}
+		t.do(Note{AoR: r.Request.User, Cause: cause, Text: "A call could not be taken over or joined."})
+		t.do(t.spare.replies.put(Reply{Reply: signal.Reply{Tx: r.Request.Tx, Status: cause.Code}}))
+		return
+	}
 	l := t.called(r.Request)
 	l.Part.Into = Into{Call: t.ID, Leg: r.Leg, Place: !r.Join, Named: r.Named}
 	t.arrival = r.Request

@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/sdp"
 )
 
 // A leg that is being handed over belongs to neither call until the other one has answered: the end of its own call must not
@@ -44,4 +45,26 @@ func TestEndOfACallLeavesALegThatIsBeingHandedOver(t *testing.T) {
 			w.finish()
 		})
 	}
+}
+
+// Whoever asks to come into a call over and over makes it no larger than phones can make it otherwise.
+func TestLegsOfACallAreBounded(t *testing.T) {
+	w := talking(t)
+	for n := range 300 {
+		f := &far{leg: w.call.LastLeg + 1, aor: carol, tag: fmt.Sprint("again", n), callID: fmt.Sprint("again", n), flow: targets(1)[0].Ways[0].Flow,
+			side: sdp.Side{Local: local("192.0.2.9", 4800), Session: 3}}
+		w.fars[f.leg] = f
+		tx := w.tx(f.leg, "INVITE")
+		q := w.request(f, tx, "INVITE")
+		q.ContentType, q.Body = "application/sdp", f.offer(sdp.SendRecv)
+		w.fact(callswitch.Replacing{Leg: 2, Named: callswitch.Replaces{CallID: "call2", OurTag: "our2", TheirTag: "their2", EarlyOnly: true}, Request: q})
+		q.ToTag = ""
+		if got := w.servers[tx].final; got < 300 {
+			t.Fatalf("INVITE %d got %d", n, got)
+		}
+	}
+	if len(w.call.Legs) > 255 || w.call.LastLeg > 255 {
+		t.Errorf("the call has %d legs, the last is number %d", len(w.call.Legs), w.call.LastLeg)
+	}
+	w.finish()
 }

@@ -94,7 +94,7 @@ func (l *Leg) tried() bool { return l.Ours && l.open() && (l.State == Calling ||
 
 // branch begins a leg to one phone.
 func (t *turn) branch(target signal.Target) {
-	if t.LastLeg >= 1<<legBits-1 {
+	if t.full() {
 		t.Attempt.Best = Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 482, Text: "The call has had too many phones."}}
 		return
 	}
