@@ -23,13 +23,16 @@ func (w *worker) seek(r *running, c callswitch.Seek) {
 	w.answer(callswitch.Merge{Leg: c.Leg, Into: callswitch.Into{Call: record.ID, Leg: leg, Place: true, Named: c.Replaces, By: c.By}})
 }
 
+func otherEnded() *callswitch.Refusal {
+	return &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 481, Text: "The other call has ended."}}
+}
+
 // release takes a leg to another call; its messages wait until that has answered.
 func (w *worker) release(r *running, c callswitch.Release) {
 	to, ok := w.x.tables.calls.get(c.Into.Call)
 	leg := r.call.Leg(c.Leg)
 	if !ok || leg == nil || to == r {
-		w.answer(callswitch.Adopted{Leg: c.Leg, Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 481,
-			Text: "The other call has ended."}}})
+		w.answer(callswitch.Adopted{Leg: c.Leg, Refused: otherEnded()})
 		return
 	}
 	if r.away == nil {
@@ -41,7 +44,7 @@ func (w *worker) release(r *running, c callswitch.Release) {
 		Account: r.account}}})
 }
 
-// adoption tells the call that released a leg what became of it.
+// adoption tells the call that released a leg what became of it; r is needed when it came.
 func (w *worker) adoption(r *running, c callswitch.Adoption) {
 	from, ok := w.x.tables.calls.get(c.From)
 	if !ok {

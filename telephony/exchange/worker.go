@@ -134,7 +134,7 @@ func (w *worker) all(items []item) {
 func (w *worker) do(i item) {
 	switch {
 	case i.to == nil || i.to.over:
-		w.nowhere(i.event.Signal)
+		w.nowhere(i.event)
 	case i.to.call == nil:
 		w.first(i)
 	default:
@@ -173,9 +173,16 @@ func (w *worker) first(i item) {
 	i.to.early = nil
 }
 
-// nowhere answers a request for a dialog that is not here.
-func (w *worker) nowhere(e signal.Event) {
-	if r, ok := e.(*signal.Request); ok {
+// nowhere answers what waits for an answer of a call that is not here: a request, or a call that has released a leg.
+func (w *worker) nowhere(e callswitch.Event) {
+	r, ok := e.Signal.(*signal.Request)
+	switch f := e.Fact.(type) {
+	case callswitch.Replacing:
+		r, ok = f.Request, true
+	case callswitch.Adopt:
+		w.adoption(nil, callswitch.Adoption{From: f.From, Was: f.Moved.ID, Refused: otherEnded()})
+	}
+	if ok {
 		w.x.tables.servers.remove(r.Tx)
 		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: 481})
 		if r.Method == "INVITE" && r.ToTag == "" {

@@ -1,0 +1,68 @@
+package exchange_test
+
+import (
+	"net/url"
+	"testing"
+
+	"demarc/telephony"
+	"demarc/telephony/exchange"
+	"demarc/telephony/signal"
+)
+
+// atOnce has the only worker find several events together, which come while it is kept from going on.
+func (s *site) atOnce(stops *dialog, events ...signal.Event) {
+	s.t.Helper()
+	tx := stops.p.tx()
+	r := stops.request(tx, "OPTIONS", nil, nil)
+	r.CallID = "of no call" // its 481 needs the site
+	s.mu.Lock()
+	s.x.Take(r)
+	for _, e := range events {
+		s.x.Take(e)
+	}
+	s.mu.Unlock()
+}
+
+// over is the 200 to a BYE, which is the last message of a call.
+func (d *dialog) over(bye *signal.Outgoing) *signal.Response {
+	return &signal.Response{Tx: bye.Tx, Method: "BYE", Status: 200, Way: d.p.way(), Message: signal.Message{CallID: d.callID, ToTag: d.mine, CSeq: 1}}
+}
+
+func replaces(d *dialog) string { return d.callID + ";to-tag=" + d.theirs + ";from-tag=" + d.mine }
+
+func one(c *exchange.Config) { c.Workers = 1 }
+
+func TestReplacesIsAnsweredThoughTheCallEndsFirst(t *testing.T) {
+	s := newSite(t, one)
+	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
+	caller, callee := s.talk(a, b)
+	caller.hangUp()
+	bye := b.incoming("BYE")
+	third := c.newDialog("sip:" + alice.String())
+	third.seq++
+	tx := c.tx()
+	late := third.request(tx, "INVITE", nil, []telephony.Header{{Name: "Replaces", Value: replaces(callee)}})
+	s.atOnce(caller, callee.over(bye), late)
+	c.reply(481)
+	s.ended()
+}
+
+func TestATransferIntoACallThatEndsFirstGivesTheLegBack(t *testing.T) {
+	s := newSite(t, one)
+	a, b, c := s.phone(alice, "PCMA"), s.phone(bob, "PCMA"), s.phone(carol, "PCMA")
+	first, far := s.talk(a, b)
+	second, other := s.talk(a, c)
+	other.hangUp()
+	bye := a.incoming("BYE")
+	tx := a.tx()
+	first.seq++
+	refer := first.request(tx, "REFER", nil, []telephony.Header{
+		{Name: "Refer-To", Value: "<sip:" + carol.String() + "?Replaces=" + url.PathEscape(replaces(second)) + ">"}})
+	s.atOnce(first, refer, second.over(bye))
+	a.reply(202)
+	first.sipfrag("SIP/2.0 100 Trying", false)
+	first.sipfrag("SIP/2.0 481", true)
+	far.hangUp()
+	first.bye()
+	s.allEnded(2)
+}
