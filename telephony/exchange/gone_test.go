@@ -66,3 +66,29 @@ func TestATransferIntoACallThatEndsFirstGivesTheLegBack(t *testing.T) {
 	first.bye()
 	s.allEnded(2)
 }
+
+// Somebody who is passed on twice has a leg that has been in three calls. It is found when the one in the middle has ended.
+func TestALegThatMovedTwiceIsFound(t *testing.T) {
+	s := newSite(t)
+	dave := telephony.NewAoR("1004", "acme.example")
+	a, b, c, d := s.phone(alice, "PCMA"), s.phone(bob, "PCMA"), s.phone(carol, "PCMA"), s.phone(dave, "PCMA")
+	caller, callee := s.talk(a, b)
+	asked, asks := s.talk(b, c)
+	refer := func(from, to *dialog) {
+		from.send("REFER", nil, telephony.Header{Name: "Refer-To", Value: "<sip:x@acme.example?Replaces=" + url.PathEscape(replaces(to)) + ">"})
+		from.p.reply(202)
+		from.sipfrag("SIP/2.0 100 Trying", false)
+		from.sipfrag("SIP/2.0 200 OK", true)
+		from.bye()
+		to.bye()
+	}
+	refer(callee, asked)
+	s.allEnded(1)
+	further, last := s.talk(c, d)
+	refer(asks, further)
+	s.allEnded(2)
+	s.untilFree("one call is left", func() bool { return s.x.Counters().Live == 1 })
+	caller.hangUp()
+	last.bye()
+	s.allEnded(3)
+}

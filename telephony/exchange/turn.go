@@ -228,11 +228,12 @@ func (x *Exchange) forget(r *running) {
 	for _, tx := range r.servers {
 		x.tables.servers.remove(tx)
 	}
+	elsewhere := func(m moved) (moved, bool) { return m, m.to != nil && m.to != r } // unless it has gone on to another call
 	for _, p := range r.places {
-		x.tables.moved.remove(p)
+		x.tables.moved.change(p, elsewhere)
 	}
 	for _, id := range r.media {
-		x.tables.media.remove(id)
+		x.tables.media.change(id, elsewhere)
 	}
 	r.call.Return()
 	r.call, r.over = nil, true
