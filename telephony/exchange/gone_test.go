@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/exchange"
+	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -91,4 +92,37 @@ func TestALegThatMovedTwiceIsFound(t *testing.T) {
 	caller.hangUp()
 	last.bye()
 	s.allEnded(3)
+}
+
+// What a phone sends while its leg is handed over belongs to the call that has it then, the ACK to it too.
+func TestAReinviteDuringATransferIsConfirmedInTheOtherCall(t *testing.T) {
+	s := newSite(t, one)
+	a, b, c := s.phone(alice, "PCMA"), s.phone(bob, "PCMA"), s.phone(carol, "PCMA")
+	first, far := s.talk(a, b)
+	second, other := s.talk(a, c)
+	first.seq++
+	refer := first.request(a.tx(), "REFER", nil, []telephony.Header{
+		{Name: "Refer-To", Value: "<sip:" + carol.String() + "?Replaces=" + url.PathEscape(replaces(second)) + ">"}})
+	far.seq++
+	far.invite = b.tx()
+	s.atOnce(first, refer, far.request(far.invite, "INVITE", nil, nil))
+	offer, err := sdp.Parse(b.reply(200).Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _, err := far.side.Answer(sdp.Terms{Secure: true}, offer, sdp.Wanted{Direction: sdp.SendRecv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := far.request(far.invite, "ACK", body, nil)
+	m.ContentType = "application/sdp"
+	s.x.Take(&signal.Ack{Tx: far.invite, Message: m.Message})
+	far.offer(sdp.SendRecv)
+	b.reply(200)
+	far.ack(nil)
+	first.bye()
+	second.bye()
+	far.hangUp()
+	other.bye()
+	s.allEnded(2)
 }

@@ -82,6 +82,9 @@ func (w *worker) landed(r *running, a callswitch.Adopted) {
 		if request, ok := i.event.Signal.(*signal.Request); ok {
 			if to, leg := w.x.byTag(request.ToTag); to != nil {
 				i.to, i.event.Leg = to, leg
+				if request.Method == "INVITE" {
+					w.x.tables.servers.put(request.Tx, to) // its ACK comes there
+				}
 				to.worker.post(i)
 			}
 		}
