@@ -105,22 +105,27 @@ func (x *Exchange) enter(r *running, aor telephony.AoR) {
 	})
 }
 
-// leave takes a call from its users, and tells their watchers.
+// leave takes a call from its users.
 func (x *Exchange) leave(r *running) {
 	for _, aor := range r.people {
-		x.tables.people.change(aor, func(calls []*running) ([]*running, bool) {
-			if len(calls) < 2 { // nearly always
-				return nil, false
-			}
-			rest := make([]*running, 0, len(calls)-1)
-			for _, c := range calls {
-				if c != r {
-					rest = append(rest, c)
-				}
-			}
-			return rest, len(rest) > 0
-		})
+		x.exit(r, aor)
 	}
+}
+
+// exit takes a call from one of its users.
+func (x *Exchange) exit(r *running, aor telephony.AoR) {
+	x.tables.people.change(aor, func(calls []*running) ([]*running, bool) {
+		if len(calls) < 2 { // nearly always
+			return nil, false
+		}
+		rest := make([]*running, 0, len(calls)-1)
+		for _, c := range calls {
+			if c != r {
+				rest = append(rest, c)
+			}
+		}
+		return rest, len(rest) > 0
+	})
 }
 
 // join notes the users of all legs, those that were adopted too.
@@ -130,6 +135,23 @@ func (x *Exchange) join(r *running, record *telephony.CallRecord) {
 			x.enter(r, record.Legs[i].AoR)
 		}
 	}
+}
+
+// part takes a call that goes on from those who have left it: the receptionist who passes calls on is not in them.
+func (x *Exchange) part(r *running, record *telephony.CallRecord) {
+	if record.State == telephony.CallEnded {
+		return
+	}
+	r.people = slices.DeleteFunc(r.people, func(aor telephony.AoR) bool {
+		if a := r.call.Attempt; a != nil && a.Callee == aor { // whose phones may be asleep
+			return false
+		}
+		stays := slices.ContainsFunc(record.Legs, func(l telephony.LegRecord) bool { return l.AoR == aor && l.EndedAt.IsZero() })
+		if !stays {
+			x.exit(r, aor)
+		}
+		return !stays
+	})
 }
 
 func (x *Exchange) tell(r *running) {

@@ -198,6 +198,7 @@ func (w *worker) write(r *running) {
 	}
 	x.join(r, record)
 	x.tell(r)
+	x.part(r, record)
 }
 
 // set has the worker look at the call again when its next deadline comes.
