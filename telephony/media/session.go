@@ -164,6 +164,6 @@ func (m *Media) secured(s *session, a *rtp.Association, err error) {
 		return
 	}
 	s.suite = a.Suite
-	s.stream.keys = keys{a.Protection, a.Unprotection}
+	s.stream.keys = keys{protect: a.Protection, unprotect: a.Unprotection}
 	s.stream.heard = l.clock.now
 }

@@ -69,6 +69,7 @@ type refused struct {
 type keys struct {
 	protect   *rtp.Protection
 	unprotect *rtp.Unprotection
+	of        [2]sdp.Key // SDES: ours and the phone's, of which they were made
 }
 
 // there is what the phone reports of what we send.
@@ -106,18 +107,21 @@ func (s *stream) agree(as *sdp.Stream, sameSecurity bool, signalled netip.Addr) 
 func (s *stream) key(as *sdp.Stream, fresh bool) (keys, error) {
 	made := s.keys
 	var err error
-	if fresh || as.LocalKey.Suite != s.as.LocalKey.Suite || as.LocalKey.Key != s.as.LocalKey.Key {
+	if fresh || !sameKey(as.LocalKey, made.of[0]) {
 		if made.protect, err = rtp.NewProtection(as.LocalKey); err != nil {
 			return made, fmt.Errorf("%w: our key: %w", ErrAgreed, err)
 		}
 	}
-	if fresh || as.RemoteKey.Suite != s.as.RemoteKey.Suite || as.RemoteKey.Key != s.as.RemoteKey.Key {
+	if fresh || !sameKey(as.RemoteKey, made.of[1]) {
 		if made.unprotect, err = rtp.NewUnprotection(as.RemoteKey); err != nil {
 			return made, fmt.Errorf("%w: the phone's key: %w", ErrAgreed, err)
 		}
 	}
+	made.of = [2]sdp.Key{as.LocalKey, as.RemoteKey}
 	return made, nil
 }
+
+func sameKey(a, b sdp.Key) bool { return a.Suite == b.Suite && a.Key == b.Key }
 
 func sameFingerprints(a, b []sdp.Fingerprint) bool {
 	return slices.EqualFunc(a, b, func(f, g sdp.Fingerprint) bool {

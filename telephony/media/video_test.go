@@ -98,3 +98,42 @@ func TestVideoIsRefusedByPolicy(t *testing.T) {
 		t.Errorf("video %+v, %v", local.Video, err)
 	}
 }
+
+// A picture that is taken away and comes back keeps the keys of its line: they neither number packets anew (RFC 3711 §9.1) nor
+// let in what came before.
+func TestVideoThatComesBackKeepsWhatWasMadeOfItsKeys(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *media.Config) { c.Video = true })
+	a, b := f.film(96), f.film(120)
+	const suite = "AES_CM_128_HMAC_SHA1_80"
+	with := a.agreed(setting{payload: 96, suite: suite})
+	with.Video = with.Audio
+	with.Video.Codec = sdp.Codec{Payload: 96, Name: "VP8", Rate: 90000}
+	with.Audio.LocalKey, with.Audio.RemoteKey = someKey(t, suite, 50), someKey(t, suite, 60)
+	with.Audio.Remote, with.Audio.RemoteRTCP = netip.AddrPort{}, netip.AddrPort{}
+	without := with
+	without.Video = sdp.Stream{}
+	agree := func(as sdp.Agreed) {
+		t.Helper()
+		if err := f.media.Agree(a.id, as); err != nil {
+			t.Fatal(err)
+		}
+	}
+	agree(with)
+	f.media.Relay(a.id, b.id)
+	a.sequence++
+	first := a.packet(96, []byte("part of a picture"))
+	a.send(a.media, first)
+	b.hear()
+	agree(without)
+	agree(with)
+	refused := f.media.Counters().Refused["forged"]
+	a.send(a.media, first)
+	a.say(96, []byte("another part"))
+	if heard := b.hear(); string(heard.Payload) != "another part" {
+		t.Errorf("the viewer hears %q, which came before", heard.Payload)
+	}
+	if now := f.media.Counters().Refused["forged"]; now != refused+1 {
+		t.Errorf("%d packets were refused since, want the one that came before", now-refused)
+	}
+}
