@@ -169,21 +169,27 @@ func (t *turn) callerDirection() sdp.Direction {
 // woken rings a phone that was asleep.
 func (t *turn) woken(w Woken) {
 	a := t.Attempt
-	if a == nil || a.Asking || len(w.Target.Ways) == 0 || w.AoR != a.Callee {
+	if a == nil || a.Asking || len(w.Target.Ways) == 0 || w.AoR != a.Callee || len(a.Asleep) == 0 {
 		return
 	}
-	instance := w.Target.Ways[0].Instance
-	for i, target := range a.Asleep {
-		if target.URI == w.Target.URI || instance != "" && len(target.Ways) > 0 && target.Ways[0].Instance == instance {
-			a.Asleep = slices.Delete(a.Asleep, i, i+1)
-			t.branch(w.Target)
-			return
+	i := slices.IndexFunc(a.Asleep, func(s signal.Target) bool { return s.URI == w.Target.URI })
+	if i < 0 {
+		if t.knows(&w.Target) {
+			return // it was there before: another phone has registered
 		}
+		i = 0 // it changed its Contact while it slept
 	}
-	if len(a.Asleep) > 0 { // it changed its Contact while it slept
-		a.Asleep = a.Asleep[1:]
-		t.branch(w.Target)
+	a.Asleep = slices.Delete(a.Asleep, i, i+1)
+	t.branch(w.Target)
+}
+
+// knows reports whether a phone was rung already, or is to be later.
+func (t *turn) knows(target *signal.Target) bool {
+	is := func(w *signal.Way) bool {
+		return w.AoR == t.Attempt.Callee && (w.Instance != "" && w.Instance == target.Ways[0].Instance || w.Contact != "" && w.Contact == target.Ways[0].Contact)
 	}
+	return slices.ContainsFunc(t.Legs, func(l *Leg) bool { return l.Ours && is(&l.Way) }) ||
+		slices.ContainsFunc(t.Attempt.Waiting, func(s signal.Target) bool { return is(&s.Ways[0]) })
 }
 
 // failed ends a phone that was tried, and remembers why if nothing better is known.
