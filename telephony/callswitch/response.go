@@ -241,6 +241,8 @@ func (t *turn) connect(l *Leg) {
 			t.closeFor(*refusal)
 			return
 		}
+	}
+	if t.Times.Answered.IsZero() { // also where a leg that was answered elsewhere has taken the caller's place meanwhile
 		t.Times.Answered = t.at
 	}
 	t.transferred(a, l)
