@@ -68,3 +68,35 @@ func TestLegsOfACallAreBounded(t *testing.T) {
 	}
 	w.finish()
 }
+
+// Whoever takes a call over, or joins it, is answered with a codec of his own when he has not the one in use: the others follow.
+func TestWhoTakesACallOverNeedNotKnowItsCodec(t *testing.T) {
+	for _, join := range []bool{false, true} {
+		w := talking(t)
+		f := &far{leg: 3, aor: carol, tag: "theirs", callID: "callx", flow: targets(1)[0].Ways[0].Flow, side: sdp.Side{Local: local("192.0.2.9", 4800), Session: 3}}
+		w.fars[3] = f
+		body, _, err := f.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: sdp.SendRecv, Codecs: sdp.Music()[:1]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx := w.tx(3, "INVITE")
+		q := w.request(f, tx, "INVITE")
+		q.ContentType, q.Body = "application/sdp", body
+		w.fact(callswitch.Replacing{Leg: 2, Join: join, Request: q})
+		if got := w.servers[tx].final; got != 200 {
+			t.Errorf("join %t: %d, want 200", join, got)
+			continue
+		}
+		w.ack(tx, false)
+		out, k := w.sentTo(1, "INVITE")
+		offered, err := sdp.Parse(k.out.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := offered.Audio().Codecs[0].Name; got != "PCMA" {
+			t.Errorf("join %t: who was there is asked for %s, want PCMA", join, got)
+		}
+		w.respond(out, 200, nil)
+		w.finish()
+	}
+}

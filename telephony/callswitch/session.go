@@ -86,6 +86,12 @@ func (t *turn) answerWith(l, other *Leg) ([]byte, *Refusal) {
 			w.Video = []sdp.Codec{agreed.Video.Codec}
 		}
 		w.Ptime = agreed.Audio.Ptime
+		if offered := l.Session.Offer.Audio(); offered != nil && !offered.Offers(agreed.Audio.Codec) {
+			// Who takes a call over, or joins it, may know another one of the other phone, which follows.
+			if known := keep(offered.Codecs, "", t.codecs(other)); known != nil {
+				w.Codecs = known
+			}
+		}
 	}
 	aim := Aim{Direction: sdp.SendRecv}
 	if other.Session.Holds {
