@@ -1,6 +1,7 @@
 package callswitch_test
 
 import (
+	"strings"
 	"testing"
 
 	"demarc/telephony"
@@ -76,4 +77,18 @@ func TestARefreshDoesNotRepeatARefusedOffer(t *testing.T) {
 	if l := w.call.Leg(2); l.Session.Aim != l.Session.Was {
 		t.Errorf("the refresh changes what is allowed from %+v to %+v", l.Session.Was, l.Session.Aim)
 	}
+}
+
+// A BYE may overtake the answer of the phone that sends it. It is the phone that hung up, not the caller.
+func TestAPhoneThatHangsUpBeforeItsAnswerComesIsNamed(t *testing.T) {
+	w := newWorld(t.Fatalf)
+	w.invite(true)
+	out, _ := w.sentTo(2, "INVITE")
+	w.respond(out, 180, nil)
+	w.inDialog(w.fars[2], "BYE", nil)
+	c := w.call.Leg(2).Cause
+	if c.Who != telephony.Callee || strings.Contains(c.Text, "caller") {
+		t.Errorf("history says %v", c)
+	}
+	w.finish()
 }

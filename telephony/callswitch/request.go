@@ -63,6 +63,9 @@ func (t *turn) byeFrom(l *Leg, r *signal.Request) {
 	cause := telephony.Cause{Who: l.side(), Code: 200, Text: "hung up"}
 	if l.State == Early || l.State == Calling {
 		cause = telephony.Cause{Who: l.side(), Code: 487, Text: "The caller hung up before anybody answered."}
+		if l.Ours {
+			cause.Text = "The phone hung up before its answer came."
+		}
 	}
 	if told := r.Header("Reason"); told != "" {
 		cause.Text = "hung up (" + quotable(told[:min(len(told), 128)]) + ")"
