@@ -236,6 +236,9 @@ func (t *turn) hangup(h Hangup) {
 	}
 }
 
+// watchLag is by how much the media may count a silence longer than it lasts since the answer: it looks once a second.
+const watchLag = 2 * time.Second
+
 // noticed takes what the media of a leg tells.
 func (t *turn) noticed(n Noticed) {
 	l := t.Leg(n.Leg)
@@ -244,7 +247,7 @@ func (t *turn) noticed(n Noticed) {
 	}
 	switch n.Event.Kind {
 	case telephony.MediaStopped:
-		early := t.at.Sub(l.Since.Answered) < n.Event.After // a phone need not send before the answer; it is told again
+		early := t.at.Sub(l.Since.Answered) < n.Event.After-watchLag // a phone need not send before the answer; it is told again
 		if l.talks() && !l.Session.Holds && t.State == Talking && !early {
 			t.lose(l, telephony.Cause{Who: telephony.Network, Code: 408, Text: "No sound came from " + l.name() + " any more. " + n.Event.Text})
 		}
