@@ -7,6 +7,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
 	"demarc/telephony/sdp"
+	"demarc/telephony/signal"
 )
 
 // A leg that is being handed over belongs to neither call until the other one has answered: the end of its own call must not
@@ -99,4 +100,21 @@ func TestWhoTakesACallOverNeedNotKnowItsCodec(t *testing.T) {
 		w.respond(out, 200, nil)
 		w.finish()
 	}
+}
+
+// The ACK of a phone's re-INVITE comes to the call that answered it: until then its leg stays.
+func TestALegIsHandedOverWhenItsReinviteIsConfirmed(t *testing.T) {
+	w := talking(t)
+	w.slow = true
+	w.inDialog(w.fars[2], "INVITE", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", w.fars[2].offer(sdp.SendRecv) })
+	tx := signal.TxID(w.lastTx)
+	w.fact(callswitch.Merge{Leg: 1, Into: callswitch.Into{Call: "other", Leg: 1, Place: true}})
+	if len(w.released) != 0 {
+		t.Fatal("it was handed over before its ACK came")
+	}
+	w.ack(tx, false)
+	if len(w.released) != 1 {
+		t.Fatal("it was not handed over when its ACK was there")
+	}
+	w.finish()
 }
