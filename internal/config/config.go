@@ -169,7 +169,7 @@ type Limits struct {
 	Ban               time.Duration `yaml:"ban" help:"how long a banned source is met with silence"`
 	Trust             time.Duration `yaml:"trust" help:"how long a source is not banned after somebody there proved who they are; connections of theirs never are"`
 	UDPReplies        int           `yaml:"udp_replies" help:"answers per second to a UDP source where nobody proved who they are; each is at most 1.5 times the request"`
-	Connections       int           `yaml:"connections" help:"connections open at once"`
+	Connections       int           `yaml:"connections" help:"connections open at once; a newer one displaces the oldest over which nobody has proved who they are"`
 	SourceConnections int           `yaml:"source_connections" help:"connections from one source"`
 	HalfOpen          int           `yaml:"half_open" help:"connections that have sent no message yet"`
 	SourceHalfOpen    int           `yaml:"source_half_open" help:"the same from one source"`

@@ -58,7 +58,7 @@ type Limits struct {
 
 	Handshake    time.Duration // for a TLS handshake; 5 s
 	FirstMessage time.Duration // from the open connection to its first message; 10 s
-	Patience     time.Duration // how old a connection without a message is before a newer one may displace it; 1 s
+	Patience     time.Duration // how old a connection is before a newer one may displace it; 1 s
 	MessageTime  time.Duration // from a message's first byte to its last, however it drips; 10 s
 	Idle         time.Duration // between messages before anybody authenticated on the connection; 2 min
 	KnownIdle    time.Duration // between messages after that; 125 min, longer than a registration may last
@@ -68,7 +68,7 @@ type Limits struct {
 	Pong         time.Duration // for the answer to one; 10 s
 	Stop         time.Duration // for work in hand when the edge stops; 5 s
 
-	Connections       int           // in total; 20,000
+	Connections       int           // in total; 20,000. A newer one displaces the oldest stranger's.
 	SourceConnections int           // per address (IPv6: per /64); 1,000: an office may stand behind one
 	HalfOpen          int           // connections without a first message; 2,048. A newer one displaces the oldest.
 	SourceHalfOpen    int           // the same per address; 512

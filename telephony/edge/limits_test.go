@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
@@ -246,5 +248,54 @@ func TestOverloadServesKnownDevicesFirst(t *testing.T) {
 	}
 	if c := r.Counters(); c.Rejects[edge.Reject{Listener: "tcp", Reason: "overload"}] != uint64(later) {
 		t.Errorf("counted %v", c.Rejects)
+	}
+}
+
+// Strangers who say something now and then do not keep phones out, nor does a phone lose its connection for another.
+func TestConnectionsOfStrangersMakeRoom(t *testing.T) {
+	for _, kind := range []string{"tcp", "tls", "ws"} {
+		t.Run(kind, func(t *testing.T) {
+			r := start(t, judge(), edge.Limits{Connections: 4, Patience: time.Nanosecond})
+			connect := func() (say func(string) string) {
+				if kind == "ws" {
+					ws := r.web(kind)
+					return func(s string) string {
+						sendWeb(t, ws, websocket.MessageText, s)
+						_, answer, _ := receive(t, ws)
+						return status(answer)
+					}
+				}
+				nc := r.dial(kind)
+				return func(s string) string {
+					_, _ = io.WriteString(nc, s)
+					return status(answers(t, nc, 1)[0])
+				}
+			}
+			register := func(user string) string {
+				return message("REGISTER", strings.ToUpper(kind), user, "Contact: <sip:"+user+"@192.0.2.1>", "Authorization: good")
+			}
+			first := connect()
+			if got := first(register("1")); got != "200" {
+				t.Fatal(got)
+			}
+			for i := range 10 {
+				if got := connect()(message("OPTIONS", strings.ToUpper(kind), fmt.Sprint(100+i))); got != "200" {
+					t.Fatalf("stranger %d: %s", i, got)
+				}
+			}
+			for i := range 3 {
+				if got := connect()(register(fmt.Sprint(2 + i))); got != "200" {
+					t.Errorf("phone %d: %s", i, got)
+				}
+			}
+			if got := first(register("1")); got != "200" {
+				t.Errorf("the first phone: %s", got)
+			}
+			eventually(t, "nobody else is connected", func() bool { return r.Counters().Open[kind] == 4 })
+			rejects := r.Counters().Rejects
+			if got := rejects[edge.Reject{Listener: kind, Reason: "displaced"}]; got != 10 || len(rejects) != 1 {
+				t.Errorf("counted %v", rejects)
+			}
+		})
 	}
 }

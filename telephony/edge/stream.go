@@ -274,8 +274,11 @@ func (s *stream) await() bool {
 }
 
 // rearm sets the deadline again after a reply, whose request may have changed how long the peer may be silent. Nothing
-// extends the time of a message under way.
+// extends the time of a message under way. Who has proved something keeps the connection.
 func (s *stream) rearm() {
+	if s.flow.known.Load() {
+		s.edge.guard.Proven(s.ticket)
+	}
 	s.deadlines.Lock()
 	defer s.deadlines.Unlock()
 	if s.waiting {

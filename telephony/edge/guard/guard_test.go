@@ -78,12 +78,15 @@ func TestFull(t *testing.T) {
 	for range 4 {
 		ticket := admit(t, c, here, &displaced)
 		c.First(ticket)
+		c.Proven(ticket)
 		all = append(all, ticket)
 	}
 	if ticket, full := c.Admit(here, nil); ticket != nil || full != "source_connections" {
 		t.Errorf("a fifth of one source: %v, %q", ticket, full)
 	}
-	c.First(admit(t, c, there, &displaced))
+	fifth := admit(t, c, there, &displaced)
+	c.Proven(fifth) // before its first message, as one that we have opened
+	c.First(fifth)
 	if ticket, full := c.Admit(there, nil); ticket != nil || full != "connections" {
 		t.Errorf("a sixth in total: %v, %q", ticket, full)
 	}
@@ -91,6 +94,42 @@ func TestFull(t *testing.T) {
 	admit(t, c, here, &displaced)
 	if displaced != 0 {
 		t.Errorf("%d were displaced", displaced)
+	}
+}
+
+// When there are too many connections the oldest stranger goes, and his place is free at once.
+func TestStrangersMakeRoom(t *testing.T) {
+	l := limits()
+	l.SourceConnections = 5
+	c := guard.NewConnections(l)
+	var known, stranger, other int
+	phone := admit(t, c, here, &known)
+	c.First(phone)
+	c.Proven(phone)
+	oldest := admit(t, c, here, &stranger)
+	c.First(oldest)
+	for range 3 {
+		c.First(admit(t, c, here, &other))
+	}
+	last := admit(t, c, there, &other)
+	if stranger != 1 || other != 0 || known != 0 {
+		t.Errorf("displaced: the oldest stranger %d times, others %d, the phone %d times", stranger, other, known)
+	}
+	c.First(oldest) // it was reading
+	c.Leave(oldest)
+	c.First(last)
+	admit(t, c, there, &known)
+	if stranger != 1 || other != 1 || known != 0 || c.HalfOpen() != 1 {
+		t.Errorf("displaced: the oldest stranger %d times, others %d, the phone %d times; %d are half open", stranger, other, known, c.HalfOpen())
+	}
+
+	l.Patience = time.Hour
+	c = guard.NewConnections(l)
+	for range 5 {
+		c.First(admit(t, c, here, &known))
+	}
+	if ticket, full := c.Admit(there, nil); ticket != nil || full != "connections" {
+		t.Errorf("in the first hour: %v, %q", ticket, full)
 	}
 }
 
