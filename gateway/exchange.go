@@ -31,7 +31,7 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 	g.telephony.media = m
 	g.telephony.notes = newNotes(storeprovisioning.New(g.db, g.sealer), g.log)
 	g.telephony.exchange = exchange.New(exchange.Config{
-		Node: t.Node, Key: key, Host: g.telephony.edge.Advertised, Policy: g.protection().of, Ring: t.Calls.Ring, Session: t.Calls.Session, Logger: g.log, Now: g.now,
+		Node: t.Node, Key: key, Host: g.telephony.edge.Reached, Policy: g.protection().of, Ring: t.Calls.Ring, Session: t.Calls.Session, Logger: g.log, Now: g.now,
 		Limits: exchange.Limits{Calls: t.Calls.Node, AccountCalls: t.Calls.Account, UserCalls: t.Calls.User},
 		Ports: exchange.Ports{
 			Signalling: g.telephony.edge.Signalling(), Media: m, Paths: m, Contacts: contacts{g}, Timeline: g.telephony.notes,

@@ -69,7 +69,7 @@ func (p phones) Notify(ctx context.Context, n events.Notify) (status int, retry 
 	r.Headers = append(r.Headers,
 		sip.Header{Name: "From", Value: n.From}, sip.Header{Name: "To", Value: n.To},
 		sip.Header{Name: "Call-ID", Value: n.CallID}, sip.Header{Name: "CSeq", Value: strconv.FormatUint(uint64(n.CSeq), 10) + " NOTIFY"},
-		sip.Header{Name: "Contact", Value: "<" + p.g.telephony.edge.ContactURI(n.Flow.Listener) + ">"},
+		sip.Header{Name: "Contact", Value: "<" + p.g.telephony.edge.ContactURI(n.Flow) + ">"},
 		sip.Header{Name: "Event", Value: n.Event}, sip.Header{Name: "Subscription-State", Value: n.State},
 		sip.Header{Name: "Content-Type", Value: n.Type})
 	response, err := p.g.telephony.edge.Send(ctx, n.Flow, r)

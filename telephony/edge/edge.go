@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"demarc/internal/bounded"
 	"demarc/telephony"
 	"demarc/telephony/edge/guard"
 	"demarc/telephony/events"
@@ -82,6 +83,8 @@ type Edge struct {
 	live       sync.Map      // number of an open stream's flow → *flow
 	streams    sync.Map      // *stream → struct{}: to be woken when the edge stops
 
+	ways *bounded.Map[netip.Addr, wayTo] // which of our addresses lead to peers
+
 	failpoint atomic.Pointer[func(where string)] // of tests
 }
 
@@ -99,6 +102,7 @@ func New(cfg Config) (*Edge, error) {
 	}
 	e := &Edge{
 		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), faultRate: rate.NewLimiter(5, 50), tagSeed: maphash.MakeSeed(),
+		ways:  bounded.NewMap[netip.Addr, wayTo](maxWays),
 		guard: guard.NewConnections(cfg.Limits.guard()), standing: guard.NewStanding(cfg.Limits.guard(), cfg.Proxies, cfg.Now),
 		stopping: make(chan struct{}), inHand: newInHand(),
 		clients: sip.NewClients(cfg.Timers, maxSent), servers: sip.NewTransactions(cfg.Timers, maxServed), allow: allow,

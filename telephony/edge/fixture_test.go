@@ -169,7 +169,11 @@ func (r *running) dial(name string) net.Conn {
 }
 
 func (r *running) connect(name string) (net.Conn, error) {
-	address := r.Addr(name).String()
+	return r.connectTo(name, r.Addr(name).String())
+}
+
+// connectTo connects to a listener, which is called as its transport, at one of its addresses.
+func (r *running) connectTo(name, address string) (net.Conn, error) {
 	switch name {
 	case "tls":
 		d := &net.Dialer{Timeout: 10 * time.Second}

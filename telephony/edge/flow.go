@@ -15,7 +15,7 @@ import (
 type flow struct {
 	registrar.Flow
 	writer  sender
-	local   netip.AddrPort        // where its listener is bound
+	local   netip.AddrPort        // where its listener is bound, or what of it a stream came to
 	known   atomic.Bool           // somebody authenticated on it
 	timer   atomic.Int32          // the Flow-Timer that its peer was told, in seconds; 0: none
 	rearm   func()                // lets a stream look at both again; nil for UDP

@@ -70,6 +70,7 @@ func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
 		defer e.count.open.add(a.cfg.Name, -1)
 		s := newStream(e, a.cfg, nc, ticket)
 		s.flow = e.newFlow(a.cfg, remote, &s.out)
+		s.flow.local = unmapped(nc.LocalAddr().(*net.TCPAddr).AddrPort())
 		s.flow.rearm, s.beside = s.rearm, a.web
 		s.serve(ctx)
 	})

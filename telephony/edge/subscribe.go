@@ -93,7 +93,7 @@ func (p *pendingSubscribe) write(r events.Reply) {
 	}
 	if r.Expires >= 0 && r.Status/100 == 2 {
 		dst = sip.AppendHeader(dst, "Expires", strconv.Itoa(r.Expires))
-		dst = sip.AppendHeader(dst, "Contact", "<"+p.edge.ContactURI(p.flow.Listener)+">")
+		dst = sip.AppendHeader(dst, "Contact", "<"+p.edge.ContactURI(p.flow.Flow)+">")
 	}
 	if r.MinExpires > 0 {
 		dst = sip.AppendHeader(dst, "Min-Expires", strconv.Itoa(r.MinExpires))
@@ -117,14 +117,4 @@ func (p *pendingSubscribe) write(r events.Reply) {
 	}
 	p.tx.Respond(r.Status, dst)
 	p.edge.count.messages.add(Message{p.flow.Listener, "SUBSCRIBE", r.Status}, 1)
-}
-
-// ContactURI is what our own Contact names: this listener, which every request of the dialog comes to.
-func (e *Edge) ContactURI(listener string) string {
-	for _, l := range e.cfg.Listeners {
-		if l.Name == listener {
-			return "sip:demarc@" + e.sentBy(listener) + ";transport=" + string(l.Transport)
-		}
-	}
-	return "sip:demarc@" + unspecifiedSentBy
 }

@@ -102,7 +102,7 @@ func startTortured(t *testing.T) *running {
 	board := &switchboard{stub: newStub(nil), ready: make(chan struct{})}
 	r := start(t, board, edge.Limits{MessageTime: 500 * time.Millisecond})
 	board.exchange = exchange.New(exchange.Config{Node: "n", Key: []byte("a key for tests only, 32 bytes.."),
-		Host:  func(string) string { return "sip.example.com:5061" },
+		Host:  func(telephony.Flow) (string, bool) { return "sip.example.com:5061", true },
 		Ports: exchange.Ports{Signalling: r.Signalling(), Media: nobody{}, Paths: nobody{}, Contacts: nobody{}, History: noCalls{}}})
 	board.exchange.Start(t.Context())
 	close(board.ready)

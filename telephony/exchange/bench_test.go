@@ -87,7 +87,7 @@ func BenchmarkCall(b *testing.B) {
 	l.answer, _, _ = callee.Answer(sdp.Terms{}, offer, sdp.Wanted{})
 	s.contacts[bob] = []signal.Target{{URI: "sip:b@192.0.2.2:5060", Q: 1000, Ways: []signal.Way{l.way}}}
 	l.x = exchange.New(exchange.Config{Node: "n1", Key: []byte("a key for tests only, 32 bytes.."), Workers: 1,
-		Host: func(string) string { return "192.0.2.100:5060" }, Logger: slog.New(slog.DiscardHandler),
+		Host: func(telephony.Flow) (string, bool) { return "192.0.2.100:5060", true }, Logger: slog.New(slog.DiscardHandler),
 		Ports: exchange.Ports{Signalling: l, Media: s, Paths: quiet{}, Contacts: s, History: forgets{}}})
 	l.x.Start(b.Context())
 	defer func() { _ = l.x.Stop(b.Context()) }()

@@ -13,21 +13,23 @@ func (w *worker) contact(acc account.ID, at place, f *telephony.Flow) string {
 	}
 	var room [2 * maxToken]byte
 	b := w.x.tokens.seal(append(room[:0], "sip:"...), acc, at)
-	b = append(append(b, '@'), w.host(f.Listener)...)
+	b = append(append(b, '@'), w.host(f)...)
 	return string(append(append(b, ";transport="...), name...))
 }
 
 // host is what a listener is called in our Contacts.
 type host struct{ listener, name string }
 
-// host asks for it once: the listeners of a node are all there before its calls.
-func (w *worker) host(listener string) string {
+// host asks for what is the same for all once: the listeners of a node are all there before its calls.
+func (w *worker) host(f *telephony.Flow) string {
 	for i := range w.hosts {
-		if w.hosts[i].listener == listener {
+		if w.hosts[i].listener == f.Listener {
 			return w.hosts[i].name
 		}
 	}
-	name := w.x.cfg.Host(listener)
-	w.hosts = append(w.hosts, host{listener, name})
+	name, same := w.x.cfg.Host(*f)
+	if same {
+		w.hosts = append(w.hosts, host{f.Listener, name})
+	}
 	return name
 }

@@ -58,7 +58,7 @@ type site struct {
 func newSite(t *testing.T, change ...func(*exchange.Config)) *site {
 	s := &site{t: t, phones: map[uint64]*phone{}, contacts: map[telephony.AoR][]signal.Target{},
 		open: map[telephony.MediaID]telephony.MediaOpening{}, agreed: map[telephony.MediaID]sdp.Agreed{}, finals: map[signal.TxID]int{}}
-	cfg := exchange.Config{Node: "n1", Key: []byte("a key for tests only, 32 bytes.."), Host: func(string) string { return "sip.acme.example:5061" },
+	cfg := exchange.Config{Node: "n1", Key: []byte("a key for tests only, 32 bytes.."), Host: func(telephony.Flow) (string, bool) { return "sip.acme.example:5061", true },
 		Workers: 2, Logger: slog.New(slog.DiscardHandler),
 		Ports: exchange.Ports{Signalling: s, Media: s, Paths: s, Contacts: s, History: history{s}, Timeline: s}}
 	for _, c := range change {

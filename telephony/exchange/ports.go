@@ -110,8 +110,9 @@ type Ports struct {
 type Config struct {
 	Node string
 	Key  []byte // of the tokens in our Contacts: the same on all nodes
-	// Host is host:port of a listener as phones reach it: it stands in our Contact, and is asked for when a call first needs it.
-	Host func(listener string) string
+	// Host is host:port of a flow's listener as its phone reaches it: it stands in our Contact, and is asked for when a call needs it;
+	// once when it is the same for all flows of the listener.
+	Host func(f telephony.Flow) (name string, same bool)
 	// Policy is how the media of a leg is to be protected, and the device's own setting if it has one: else it is offered what
 	// it last offered by itself. nil: preferred.
 	Policy  func(account.ID, signal.Way) (sdp.Policy, sdp.Security)

@@ -1,0 +1,65 @@
+package edge
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"demarc/telephony/registrar"
+)
+
+// Reached returns host:port by which who is at the other end of a flow reaches its listener: what is advertised, else where it is
+// bound. One that is on all addresses is reached at the address that the connection came to; over UDP at the one from which the way
+// to the peer leads. Same says that it is so for all flows of the listener.
+func (e *Edge) Reached(f registrar.Flow) (name string, same bool) {
+	bound, advertised := e.Addr(f.Listener), e.Advertised(f.Listener)
+	if advertised != bound.String() || !bound.Addr().IsUnspecified() {
+		return advertised, true
+	}
+	own := e.own(f)
+	if !own.IsValid() {
+		return advertised, false
+	}
+	return netip.AddrPortFrom(own, bound.Port()).String(), false
+}
+
+// own returns which of our addresses a flow leads to, zero when nobody can tell.
+func (e *Edge) own(f registrar.Flow) netip.Addr {
+	if open, ok := e.live.Load(f.ID); ok && f.Transport.Stream() {
+		return open.(*flow).local.Addr().WithZone("")
+	}
+	peer := f.Remote.Addr()
+	if known, ok := e.ways.Find(peer); ok && time.Since(known.at) < wayTime {
+		return known.own
+	}
+	found := wayTo{own: towards(f.Remote), at: time.Now()}
+	e.ways.Set(peer, found)
+	return found.own
+}
+
+// wayTo is which of our addresses leads to a peer, and when that was asked for.
+type wayTo struct {
+	own netip.Addr
+	at  time.Time
+}
+
+const (
+	wayTime = 5 * time.Second // a change of routes is rare
+	maxWays = 4096            // peers
+)
+
+// towards asks the system, which tells when a socket is connected; nothing is sent by that.
+func towards(peer netip.AddrPort) netip.Addr {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(peer))
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer func() { _ = c.Close() }()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().WithZone("")
+}
+
+// ContactURI is what our own Contact names on a flow: its listener, which every request of the dialog comes to.
+func (e *Edge) ContactURI(f registrar.Flow) string {
+	name, _ := e.Reached(f)
+	return "sip:demarc@" + name + ";transport=" + string(f.Transport)
+}
