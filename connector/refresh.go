@@ -11,12 +11,17 @@ import (
 	"demarc/internal/account"
 )
 
+// A refresh whose answer was lost, or whose process died before it was saved, has used its token up; the service gives
+// the same pair again for 30 s, and then takes the old token for stolen. So whoever comes next must have its turn well
+// within that time: the limits add up to less.
 const (
-	refreshDeadline = 30 * time.Second
-	leaseLife       = 45 * time.Second // longer than a refresh may take
+	askDeadline     = 7 * time.Second  // for the service's answer
+	refreshDeadline = 10 * time.Second // for asking and saving
+	leaseLife       = 12 * time.Second // longer than a refresh may take
+	leaseWait       = 15 * time.Second // longer than a lease whose holder has died
 	leasePoll       = 50 * time.Millisecond
+	persistPause    = time.Second      // at most, between tries to save
 	expiryLeeway    = 10 * time.Second // a token this near its end may be dead on arrival
-	persistTries    = 5
 )
 
 // refreshAt is 80 % of a token's life, or 5 minutes before its end when that is earlier, but never in the first half.
@@ -133,9 +138,7 @@ func tooSoon(h Held) error {
 // young for it.
 func (s *Service) refresh(ctx context.Context, c Connector, key GrantKey, refused account.Secret) (Held, error) {
 	held, err, _ := s.refreshes.Do(string(key.Account)+"/"+key.Grant, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshDeadline)
-		defer cancel()
-		return s.refreshLeased(ctx, c, key, refused)
+		return s.refreshLeased(context.WithoutCancel(ctx), c, key, refused)
 	})
 	if err != nil {
 		return Held{}, err
@@ -144,6 +147,9 @@ func (s *Service) refresh(ctx context.Context, c Connector, key GrantKey, refuse
 }
 
 func (s *Service) refreshLeased(ctx context.Context, c Connector, key GrantKey, refused account.Secret) (Held, error) {
+	whole := ctx
+	ctx, cancel := context.WithTimeout(ctx, leaseWait)
+	defer cancel()
 	for {
 		lease, h, ok, err := s.Store.Acquire(ctx, key, leaseLife)
 		switch {
@@ -156,6 +162,8 @@ func (s *Service) refreshLeased(ctx context.Context, c Connector, key GrantKey, 
 		case s.Now().Before(h.RetryAt): // somebody else has just failed
 			return Held{}, errors.Join(tooSoon(h), s.giveBack(ctx, lease, ok))
 		case ok:
+			ctx, cancel := context.WithTimeout(whole, refreshDeadline)
+			defer cancel()
 			return s.rotate(ctx, c, lease, h)
 		}
 		select {
@@ -175,7 +183,7 @@ func (s *Service) giveBack(ctx context.Context, l Lease, held bool) error {
 
 // rotate asks for new tokens and saves them before anybody uses them.
 func (s *Service) rotate(ctx context.Context, c Connector, l Lease, h Held) (Held, error) {
-	t, err := s.OAuth.Refresh(ctx, c.BaseURL, h.Tokens.Refresh)
+	t, err := s.ask(ctx, c, h)
 	switch {
 	case errors.Is(err, ErrReauthorize):
 		return Held{}, errors.Join(err, s.end(ctx, c, l, h))
@@ -199,20 +207,27 @@ func (s *Service) rotate(ctx context.Context, c Connector, l Lease, h Held) (Hel
 	return h, s.Store.Release(ctx, l)
 }
 
-// persist tries hard: new tokens that are lost end the grant, unless the service gives the same pair again in time.
+// ask leaves time to write down that no answer came.
+func (s *Service) ask(ctx context.Context, c Connector, h Held) (Tokens, error) {
+	ctx, cancel := context.WithTimeout(ctx, askDeadline)
+	defer cancel()
+	return s.OAuth.Refresh(ctx, c.BaseURL, h.Tokens.Refresh)
+}
+
+// persist tries for as long as there is time: new tokens that are lost end the grant, unless the service gives the same
+// pair again.
 func (s *Service) persist(ctx context.Context, key GrantKey, generation int64, t Tokens, at time.Time, e Event) error {
-	var err error
-	for try := range persistTries {
-		if err = s.Store.Rotate(ctx, key, generation, t, at, e); err == nil || errors.Is(err, ErrStale) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, persistPause) {
+		err := s.Store.Rotate(ctx, key, generation, t, at, e)
+		if err == nil || errors.Is(err, ErrStale) {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(100 * time.Millisecond << try):
+		case <-time.After(pause):
 		}
 	}
-	return err
 }
 
 func (s *Service) end(ctx context.Context, c Connector, l Lease, h Held) error {

@@ -29,8 +29,9 @@ type connectorRole struct {
 	done         chan struct{} // closed at the stop, for streams that stay open
 }
 
-// refreshEvery is how often grants that end soon are looked for.
-const refreshEvery = 30 * time.Second
+// refreshEvery is how often grants that end soon are looked for: often enough that a refresh whose answer was lost is
+// asked for again while the service still gives the same one.
+const refreshEvery = 5 * time.Second
 
 // sweepEvery is how often what nobody needs any more is looked for.
 const sweepEvery = time.Hour
