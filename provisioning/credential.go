@@ -25,13 +25,15 @@ func sameHash(a, b digest.Hash) bool {
 	return a.Algorithm == b.Algorithm && a.Realm == b.Realm && a.HA1.Equal(b.HA1)
 }
 
+func (c Credential) aor() string { return c.SIPUsername + "@" + c.Domain }
+
 // describe names a credential for support staff, without its secret.
 func (c Credential) describe() string {
 	algorithms := make([]string, len(c.Hashes))
 	for i, h := range c.Hashes {
 		algorithms[i] = string(h.Algorithm)
 	}
-	return fmt.Sprintf("%s@%s, realm %s, %s.", c.SIPUsername, c.Domain, c.Realm, strings.Join(algorithms, " and "))
+	return fmt.Sprintf("%s, realm %s, %s.", c.aor(), c.Realm, strings.Join(algorithms, " and "))
 }
 
 // sourceETag is a mark over everything that a credential is made of but its secret: when it is the same as before, the

@@ -125,6 +125,7 @@ func (r *Record) setCredential(c Credential, at time.Time) bool {
 	i := slices.IndexFunc(r.Credentials, func(old Credential) bool { return old.Kind == c.Kind })
 	c.Account, c.User, c.SyncedAt = r.User.Account, r.User.ID, at
 	news := i < 0 || !r.Credentials[i].same(c)
+	renamed := i >= 0 && r.Credentials[i].aor() != c.aor()
 	switch {
 	case i < 0:
 		r.Credentials = append(r.Credentials, c)
@@ -144,6 +145,10 @@ func (r *Record) setCredential(c Credential, at time.Time) bool {
 			" Phones must fetch it again."
 	}
 	r.tell(at, timeline.CredentialSynced, bySync, "", 0, text)
+	if renamed { // what the registrar says of the old AoR finds nobody any more: its end would not be heard
+		r.eachOfKind(c.Kind, Event{Kind: Lapsed, At: at, Text: "at the PBX it is " + c.aor() +
+			" now, and the phone has not registered as that yet"})
+	}
 	r.eachOfKind(c.Kind, Event{Kind: CredentialArrived, At: at})
 	return true
 }
