@@ -86,8 +86,35 @@ func newCredential(f Fetch, got cloudlink.Credential) (Credential, error) {
 	case len(c.Registrars) == 0:
 		return Credential{}, fmt.Errorf("it names no registrar")
 	}
-	return c, nil
+	return c, c.fit()
 }
+
+const maxToken = 255 // of a name that goes into SIP messages and database keys
+
+// fit refuses what would break a SIP message, a softphone's configuration or a row of the store. Phones get it as it is.
+func (c Credential) fit() error {
+	type named struct{ what, text string }
+	inSIP := []named{{"SIP user name", c.SIPUsername}, {"domain", c.Domain}}
+	for _, r := range c.Registrars {
+		inSIP = append(inSIP, named{"registrar", r.Host})
+	}
+	for _, n := range inSIP {
+		if !printable(n.text) || strings.ContainsAny(n.text, "<>\"@ ") {
+			return fmt.Errorf("its %s %q is not fit for SIP", n.what, clip(n.text, 40))
+		}
+	}
+	for _, n := range []named{
+		{"authentication user name", c.AuthUsername}, {"realm", c.Realm}, {"voicemail number", c.VoicemailNumber},
+		{"caller id", c.CallerID},
+	} {
+		if !printable(n.text) {
+			return fmt.Errorf("its %s %q is too long, or holds control characters", n.what, clip(n.text, 40))
+		}
+	}
+	return nil
+}
+
+func printable(s string) bool { return len(s) <= maxToken && clip(s, maxToken) == s }
 
 // realmWarnings names the registrars whose realm is another one than the HA1's: the HA1 is worthless there.
 func realmWarnings(c Credential, pbx cloudlink.PBX) []string {

@@ -98,7 +98,7 @@ func (u *UserPlan) planKind(r Record, found *cloudlink.UserWithEndpoints, kind c
 	pbx, ok := pbxs[ep.PBXID]
 	if !ok {
 		u.Gaps = append(u.Gaps, Gap{Kind: kind, Cause: UnknownPBX, Text: fmt.Sprintf(
-			"The %s endpoint belongs to PBX %q, which the service does not describe.", kind, ep.PBXID)})
+			"The %s endpoint belongs to PBX %q, which the service does not describe.", kind, clip(ep.PBXID, 80))})
 		return
 	}
 	etag := sourceETag(ep, pbx)
@@ -207,7 +207,7 @@ func (m *matcher) matchExtension(u IntegratedUser) (*cloudlink.UserWithEndpoints
 	warning := ""
 	if theirs != "" {
 		warning = fmt.Sprintf("Matched by the extension %s alone: at the service it belongs to %s. Make sure that this is "+
-			"the same person.", u.GivenExtension, theirs)
+			"the same person.", u.GivenExtension, clip(theirs, 254))
 	}
 	return found[0], Gap{}, warning
 }

@@ -16,7 +16,8 @@ const (
 	pageSize      = 50 // users in one transaction
 	fetchers      = 8  // credential requests at the same time
 	syncLeaseLife = 30 * time.Second
-	maxPages      = 10_000 // a service whose pages never end must not fill the memory
+	maxListed     = 200_000 // users; a service whose pages never end must not fill the memory
+	maxPages      = 10_000  // likewise, with empty ones
 )
 
 // SyncOption changes one run of the sync.
@@ -141,8 +142,12 @@ func (y *syncing) plan(ctx context.Context) (Plan, error) {
 
 func (y *syncing) listing(ctx context.Context) ([]cloudlink.UserWithEndpoints, error) {
 	var listing []cloudlink.UserWithEndpoints
-	next := ""
-	for range maxPages {
+	next, been := "", map[string]bool{}
+	for len(been) < maxPages && len(listing) <= maxListed {
+		if been[next] {
+			return nil, errors.New("the service's user list goes in a circle: its pages lead back to one that was read before")
+		}
+		been[next] = true
 		users, after, err := y.src.Users(ctx, next)
 		if err != nil {
 			return nil, fmt.Errorf("the service's users cannot be listed: %w", err)
@@ -153,7 +158,7 @@ func (y *syncing) listing(ctx context.Context) ([]cloudlink.UserWithEndpoints, e
 		}
 		next = after
 	}
-	return nil, fmt.Errorf("the service's user list does not end after %d pages", maxPages)
+	return nil, fmt.Errorf("the service's user list does not end after %d pages with %d users", len(been), len(listing))
 }
 
 // page fetches the credentials of some users and applies everything of them in one transaction. When the service fails
@@ -204,8 +209,8 @@ func applyUser(r *Record, u UserPlan, answers map[string]answer, now time.Time) 
 		r.tell(now, timeline.Warning, bySync, "", 0, u.Warning)
 	}
 	r.User.CloudLinkUser, r.User.LastSync = u.CloudLinkUser, now
-	r.User.Name = first(r.User.Name, u.Name)
-	r.User.Extension = first(r.User.GivenExtension, u.Extension, r.User.Extension)
+	r.User.Name = first(r.User.Name, clip(u.Name, 200)) // the service's words have any length and content
+	r.User.Extension = first(r.User.GivenExtension, clip(u.Extension, 64), r.User.Extension)
 	gaps := slices.Clone(u.Gaps)
 	for _, f := range u.Fetch {
 		c, gap := answers[f.key()].judge(f)
