@@ -86,7 +86,7 @@ func (a *Authority) Approve(ctx context.Context, p Person, r Request, t Ticket, 
 	return code, nil
 }
 
-// Bearer finds what an access token allows; ErrNotFound if it does not live, or the person behind it no longer may.
+// Bearer finds what an access token allows; ErrNotFound if it does not live, or the person or app behind it no longer may.
 func (a *Authority) Bearer(ctx context.Context, token account.Secret) (Access, error) {
 	access, err := a.cfg.Bearers.Access(ctx, token.Hash(), a.cfg.Now())
 	if err != nil {
@@ -95,6 +95,14 @@ func (a *Authority) Bearer(ctx context.Context, token account.Secret) (Access, e
 	if !a.stands(access.Account, access.Subject, access.Client) {
 		return Access{}, fmt.Errorf("%w: the person who gave it may no longer", ErrNotFound)
 	}
+	if access.Subject == access.Client { // an account's client, whose grants end with it
+		return access, nil
+	}
+	app, ok := a.apps[access.Client]
+	if !ok {
+		return Access{}, fmt.Errorf("%w: the app is no longer known here", ErrNotFound)
+	}
+	access.Scope = access.Scope.Cut(app.Scopes) // as it may ask for today
 	return access, nil
 }
 

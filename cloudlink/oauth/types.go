@@ -114,6 +114,11 @@ func (s Scope) Within(limit []string) bool {
 	return !slices.ContainsFunc(s, func(name string) bool { return !slices.Contains(limit, name) })
 }
 
+// Cut returns the names of s that are in limit.
+func (s Scope) Cut(limit []string) Scope {
+	return slices.DeleteFunc(slices.Clone(s), func(name string) bool { return !slices.Contains(limit, name) })
+}
+
 // String joins the names by spaces, as the protocol does.
 func (s Scope) String() string { return strings.Join(s, " ") }
 

@@ -353,6 +353,21 @@ func TestLinkEndsWithThePermission(t *testing.T) {
 	wantError(t, "refresh", c.form("/token", refreshParams(pair.RefreshToken)), 400, "invalid_grant")
 }
 
+func TestAppTakenOutOfTheConfiguration(t *testing.T) {
+	s := cloudlinktest.Start(t)
+	pair := link(t, s, cloudlinktest.Admin)
+	endpoint := psi + "/users/u0001/sipendpoints/u0001-desktop"
+	s.Acme.Add(1, 1)
+	narrow := newCaller(t, s.Restart(t, func(c *server.Config) { c.Apps[0].Scopes = []string{cloudlink.ScopeRead} }))
+	if r := narrow.do("GET", endpoint, "", bearer(pair.AccessToken)); r.status != http.StatusOK {
+		t.Errorf("a scope that the app still has: %d %s", r.status, r.raw)
+	}
+	wantError(t, "a scope that the app has no more", narrow.do("GET", endpoint+"/credential", "", bearer(pair.AccessToken)),
+		403, "insufficient_scope")
+	gone := newCaller(t, s.Restart(t, func(c *server.Config) { c.Apps = c.Apps[1:] }))
+	wantError(t, "an app that is gone", gone.do("GET", psi+"/pbxs", "", bearer(pair.AccessToken)), 401, "invalid_token")
+}
+
 func TestFailuresOfPBXAndPace(t *testing.T) {
 	s := cloudlinktest.Start(t, func(c *server.Config) { c.Limits = server.Limits{RequestsPerSecond: 1, Burst: 10} })
 	c := newCaller(t, s)
