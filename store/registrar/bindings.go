@@ -19,6 +19,8 @@ var bindingTable = store.Table{
 		"q bigint", "call_id", "cseq bigint", "listener", "transport", "remote", "flow bigint", "path", "reachable boolean",
 		"user_agent", "registered_at bigint", "refreshed_at bigint", "expires_at bigint", "row_id bigint"},
 	Key: "account_id, domain, username, binding_key",
+	// A phone that comes takes its binding over. That a connection has ended takes nothing from the node that has the phone now.
+	Where: "excluded.reachable OR binding.node = excluded.node",
 }
 
 // Save commits a batch: bindings, and feed rows with the node's next numbers.

@@ -161,7 +161,17 @@ func node(t *testing.T, db *store.DB, s *storeregistrar.Store, name string) *reg
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = peers.Run(ctx) }()
-	r := registrar.New(registrar.Config{Node: name, Directory: s, Bindings: s, Feed: peers, Tick: 10 * time.Millisecond})
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return started(t, registrar.Config{Node: name, Directory: s, Bindings: s, Feed: peers, Tick: 10 * time.Millisecond})
+}
+
+// started is a registrar that runs until the test ends.
+func started(t *testing.T, c registrar.Config) *registrar.Registrar {
+	t.Helper()
+	r := registrar.New(c)
 	if err := r.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +179,6 @@ func node(t *testing.T, db *store.DB, s *storeregistrar.Store, name string) *reg
 		if err := r.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
-		cancel()
-		<-done
 	})
 	return r
 }

@@ -124,6 +124,21 @@ func (s *shard) reread(ctx context.Context) {
 	}
 }
 
+// suspect has read again whose flows have closed: a phone that goes over to another node closes its old connection as soon as it is
+// registered there, and what that node tells comes later. Nobody is to hear then that the phone is gone.
+func (s *shard) suspect(closed []uint64) {
+	if s.r.feed == nil {
+		return
+	}
+	for _, flow := range closed {
+		for _, user := range s.flows.of(flow) {
+			for _, aor := range s.locations.sharing(user) {
+				s.queue.stale(aor)
+			}
+		}
+	}
+}
+
 // merge keeps our own bindings as memory knows them, but for those that another node has taken over or removed, and
 // everybody else's as stored.
 func (s *shard) merge(memory, stored []Binding, aor telephony.AoR) []Binding {

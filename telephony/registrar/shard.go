@@ -78,6 +78,7 @@ func (s *shard) work(ctx context.Context) (ended bool) {
 	s.r.committer.taken(len(jobs))
 	s.attempt(ctx, jobs)
 	s.closing = append(s.closing, closed...) // after what came in on those flows before they closed
+	s.suspect(closed)
 	for len(s.closing) > 0 && !s.r.storeAway() && s.attempt(ctx, nil) {
 	}
 	for s.queue.asks() && ended {
