@@ -73,7 +73,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 		{"listeners", "", g.openListeners},
 		{"account", "", g.openAccount},
 		{"telephony", config.RoleTelephony, g.startTelephony},
-		{"nodes", "", g.startNodes},
+		{"nodes", "", g.joinNodes},
 		{"cloudlink", config.RoleCloudLink, g.startCloudLink},
 		{"connector", config.RoleConnector, g.startConnector},
 		{"http", "", g.startHTTP},

@@ -19,6 +19,14 @@ import (
 // announceEvery is how often a node says again where it is, and that it is there.
 const announceEvery = registrar.LeaseBeat
 
+// joinNodes is startNodes where telephony, whose calls end before the way to the others does, has not done that already.
+func (g *Gateway) joinNodes(ctx context.Context) error {
+	if g.cfg.Has(config.RoleTelephony) {
+		return nil
+	}
+	return g.startNodes(ctx)
+}
+
 // startNodes opens the listener between nodes and tells the others of it. A node without one still asks those that have
 // one, and is known to be there. On SQLite there is one node.
 func (g *Gateway) startNodes(ctx context.Context) error {

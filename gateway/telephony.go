@@ -68,9 +68,10 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 	}
 	g.telephony.events.Start()
 	g.run("SIP edge", func(ctx context.Context) error { return g.telephony.edge.Serve(ctx, handler) })
-	g.onStop("calls", g.telephony.exchange.Stop)             // while the edge still carries its BYEs
+	err = g.startNodes(ctx)
+	g.onStop("calls", g.telephony.exchange.Stop)             // while edge and other nodes still carry its BYEs
 	g.onStop("event subscriptions", g.telephony.events.Stop) // while the edge still carries its goodbyes
-	return nil
+	return err
 }
 
 func (g *Gateway) openEdge(ctx context.Context) error {

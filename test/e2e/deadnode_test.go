@@ -65,6 +65,21 @@ func TestANodeThatStoodStillHasItsPhonesAgain(t *testing.T) {
 	}
 }
 
+// A node is stopped while it has a call with a phone of another node: the phone is told that the call ends.
+func TestAStoppedNodeHangsUpPhonesOfAnother(t *testing.T) {
+	t.Parallel()
+	a, b := twoNodes(t)
+	far := newWatcher(t, "tcp", b.tcp, "1001", "far")
+	far.picksUp.Store(true)
+	far.register()
+	a.awaitReach("1001", "at node node-b answered 200")
+	if status := newWatcher(t, "tcp", a.tcp, "1002", "caller").call("1001"); status != 200 {
+		t.Fatalf("the call got %d", status)
+	}
+	a.end(syscall.SIGTERM)
+	far.expects("BYE")
+}
+
 // awaitLeaseEnd waits until the node says that no phone of a user is connected, because the lease of another node is over.
 func (n *node) awaitLeaseEnd(user string) {
 	n.t.Helper()

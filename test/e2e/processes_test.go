@@ -140,6 +140,7 @@ type watcher struct {
 	user, instance string
 	asked          chan string // methods, and the body of NOTIFYs
 	options        atomic.Int64
+	picksUp        atomic.Bool // instead of being busy
 }
 
 func newWatcher(t *testing.T, transport, address, user, instance string) *watcher {
@@ -154,7 +155,11 @@ func newWatcher(t *testing.T, transport, address, user, instance string) *watche
 			case w.asked <- string(m.Method) + " " + string(m.Body):
 			default:
 			}
-			if m.Is("INVITE") {
+			switch {
+			case m.Is("INVITE") && w.picksUp.Load():
+				return sip.Answer{Status: 200, Tag: "up", Body: []byte(offer), Headers: []sip.Header{
+					{Name: "Contact", Value: "<" + w.contact() + ">"}, {Name: "Content-Type", Value: "application/sdp"}}}
+			case m.Is("INVITE"):
 				return sip.Answer{Status: 486}
 			}
 			return sip.Answer{Status: 200}
