@@ -68,14 +68,16 @@ func shorten(replies []ReplyBinding, bindings []Binding, now time.Time) {
 	}
 }
 
-// keepUnsaved applies a draft to memory and remembers what the store has missed.
+// keepUnsaved applies a draft to memory and remembers what the store has missed. What other nodes have of the same users is theirs
+// to save: it may have changed since it was read.
 func (s *shard) keepUnsaved(d *draft) {
 	for _, of := range d.bindings {
-		for _, b := range of.after {
-			s.unsaved[b.ID()] = struct{}{}
-		}
-		for _, b := range of.before {
-			s.unsaved[b.ID()] = struct{}{}
+		for _, bindings := range [...][]Binding{of.before, of.after} {
+			for i := range bindings {
+				if b := &bindings[i]; b.Node == s.r.node {
+					s.unsaved[b.ID()] = struct{}{}
+				}
+			}
 		}
 	}
 	s.backlog = append(s.backlog, d.changes...)

@@ -242,3 +242,29 @@ func TestWhoWasTakenForDeadTellsThatItIsNot(t *testing.T) {
 		t.Errorf("in memory: %s", got)
 	}
 }
+
+// While the store is away a phone here is refreshed from memory. What is saved of that afterwards is the phone's own binding: the one
+// that its user has at another node has changed since, as that node alone knows.
+func TestWhatTheStoreMissedIsOurOwn(t *testing.T) {
+	there := stored("1001", "n2", "sip:1001@there", telephony.UDP)
+	f, o := startAmong(t, there)
+	p := f.phone("1001", "one", 7)
+	p.must(200, expires(600))
+	f.clock.advance(10 * time.Second)
+	o.set(func() { o.away = true })
+	f.memory.set(func(m *memory) { m.away = true })
+	p.must(200, expires(600)) // from memory
+	f.memory.set(func(m *memory) {
+		delete(m.bindings, there.ID()) // n2 was asked to, as soon as the store was back
+		m.away, m.batches = false, nil
+	})
+	o.set(func() { o.away = false })
+	await(t, f.memory, "the refresh is saved", func() bool { return len(f.memory.batches) > 0 })
+	f.memory.set(func(m *memory) {
+		for _, b := range m.bindings {
+			if b.Node != "n1" {
+				t.Errorf("n1 wrote %+v", b)
+			}
+		}
+	})
+}
