@@ -20,7 +20,7 @@ const callMethods = "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE, INFO, REFER, NOTIF
 // request serves a request of a call: what begins a dialog once its sender is known, and what belongs to one.
 func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method string) {
 	s := e.signalling
-	switch _, what := s.uas.Match(m, f.ID); what {
+	switch _, what := s.match(f, m); what {
 	case sip.Absorbed:
 		return
 	case sip.Merged: // RFC 3261 §8.2.2.2
@@ -86,6 +86,14 @@ func hasToTag(m *wire.Message) bool {
 	to, _ := m.ToAddr()
 	tag, _ := wire.Param(to.Params, "tag")
 	return len(tag) > 0
+}
+
+// match finds what a request is. A retransmission of one that is done with is answered over the flow that it came over.
+func (s *Signalling) match(f *flow, m *wire.Message) (signal.TxID, sip.Match) {
+	return s.uas.Match(m, f.ID, func() sip.Peer {
+		user, _ := m.FromAoR()
+		return &back{signalling: s, flow: f, whose: whose{aor: f.own(user)}, budget: budget(m)}
+	})
 }
 
 // identify finds out who sent a request. Refusals leave no state behind: their ACK is absorbed.
@@ -192,7 +200,7 @@ func (e *Edge) cancel(f *flow, m *wire.Message) {
 // prack answers a PRACK and tells of it (RFC 3262 §3). One with a body, an offer or an answer, is the exchange's to answer.
 func (e *Edge) prack(f *flow, m *wire.Message) {
 	s := e.signalling
-	if _, what := s.uas.Match(m, f.ID); what == sip.Absorbed {
+	if _, what := s.match(f, m); what == sip.Absorbed {
 		return
 	}
 	if node, ok := s.relay.home(m); ok && f.node == "" {
@@ -258,7 +266,7 @@ func (e *Edge) ack(f *flow, m *wire.Message) {
 	if !s.served() {
 		return
 	}
-	tx, what := s.uas.Match(m, f.ID)
+	tx, what := s.match(f, m)
 	if what != sip.Acked {
 		return
 	}

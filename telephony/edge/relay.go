@@ -57,7 +57,7 @@ func (r *relay) home(m *wire.Message) (node string, ok bool) {
 
 // request takes a request and sends it on over a way.
 func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way) {
-	switch tx, what := r.s.uas.Match(m, f.ID); {
+	switch tx, what := r.s.match(f, m); {
 	case what == sip.Acked:
 		r.ack(tx, m)
 		return

@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"bytes"
 	"hash/maphash"
 	"strconv"
 	"time"
@@ -21,7 +20,6 @@ type serverTx struct {
 	invite   bool
 	reliable bool
 	state    State
-	acked    bool      // an ACK to its 2xx came
 	canceled bool      // a CANCEL came
 	response []byte    // the last one
 	rel      *reliable // nil: nothing was sent reliably, as nearly always
@@ -77,7 +75,7 @@ func (t *serverTx) sought() bool { return t.invite || t.tagAt >= 0 }
 // forget drops what a transaction holds, but for the memory that the next one may use.
 func (t *serverTx) forget() {
 	t.peer, t.method, t.localTag = nil, "", ""
-	t.acked, t.canceled, t.rel = false, false, nil
+	t.canceled, t.rel = false, nil
 	t.shard.spare.give(&t.copied)
 	t.shard.spare.give(&t.response)
 	t.schedule.interval, t.schedule.resend, t.schedule.end = 0, 0, 0
@@ -175,9 +173,6 @@ func (t *serverTx) sent(r signal.Reply) {
 	if t.state = state; state != Proceeding {
 		t.shard.spare.give(&t.copied)
 	}
-	if state == Completed {
-		t.shard.spare.fit(&t.response)
-	}
 	switch {
 	case r.Reliable:
 		t.end = t.wheel.Now() + 64*timers.T1
@@ -253,7 +248,7 @@ func (t *serverTx) due() (id signal.TxID, rseq uint32, missing bool) {
 		t.clear()
 		return t.id, t.rel.seq, true
 	case t.ended(now):
-		id, missing = t.id, t.state == Accepted && !t.acked
+		id, missing = t.id, t.state == Accepted
 		t.terminate()
 		return id, 0, missing
 	case t.trying():
@@ -283,27 +278,29 @@ func (t *serverTx) next() time.Duration {
 	return min(2*t.interval, t.shard.of.timers.T2)
 }
 
-// finish keeps the transaction for a while, or ends it.
+// finish lets an echo of the transaction stay for a while, or ends it. One that may still be acknowledged stays as it is.
 func (t *serverTx) finish(keep time.Duration) {
-	if keep == 0 || t.state == Terminated {
+	switch {
+	case keep == 0 || t.state == Terminated:
 		t.terminate()
-		return
+	case t.invite && t.state == Completed:
+		t.endAfter(keep)
+	default:
+		t.shard.rest(t, keep)
 	}
-	t.endAfter(keep)
 }
 
+// terminate ends the transaction.
 func (t *serverTx) terminate() {
+	t.shard.of.size.Add(-1)
+	t.retire()
+}
+
+// retire gives the transaction back to its shard.
+func (t *serverTx) retire() {
 	t.state = Terminated
 	t.wheel.Stop(&t.timer)
 	t.shard.remove(t)
-}
-
-// tag returns the To tag of its responses, as far as one is known.
-func (t *serverTx) tag() string { return t.localTag }
-
-// sameDialog reports whether a request names the dialog that the transaction's responses began.
-func (t *serverTx) sameDialog(m *wire.Message) bool {
-	return bytes.Equal(toTag(m), []byte(t.localTag))
 }
 
 func fromTag(m *wire.Message) []byte {

@@ -74,6 +74,7 @@ type uasShard struct {
 	places  places
 	byKey   map[sum]*serverTx
 	origins map[sum]*serverTx // the newest; of those that something may be looked for by it
+	echoes  [2]echoes         // of 64*T1, and of T4
 	free    []*serverTx
 	spare   spare
 	closed  bool
@@ -83,7 +84,10 @@ type uasShard struct {
 func NewUAS(c UASConfig) *UAS {
 	u := &UAS{cfg: c, timers: c.Timers.withDefaults(), seed: maphash.MakeSeed(), other: maphash.MakeSeed()}
 	for i := range u.shards {
-		u.shards[i] = uasShard{of: u, number: uint64(i), byKey: make(map[sum]*serverTx), origins: make(map[sum]*serverTx)}
+		s := &u.shards[i]
+		s.of, s.number, s.byKey, s.origins = u, uint64(i), make(map[sum]*serverTx), make(map[sum]*serverTx)
+		s.echoes[0].init(s, 64*u.timers.T1)
+		s.echoes[1].init(s, u.timers.T4)
 	}
 	return u
 }
@@ -91,25 +95,37 @@ func NewUAS(c UASConfig) *UAS {
 // Len returns the number of transactions.
 func (u *UAS) Len() int { return int(u.size.Load()) }
 
-// Match finds what a request is, and deals with retransmissions and ACKs. tx is zero for Fresh and Stray.
-func (u *UAS) Match(m *wire.Message, flow uint64) (tx signal.TxID, what Match) {
+// Match finds what a request is, and deals with retransmissions and ACKs. tx is zero for Fresh and Stray. back tells where the response
+// to a retransmission goes whose transaction is but an echo; it is called with a lock held, and not for an ACK.
+func (u *UAS) Match(m *wire.Message, flow uint64, back func() Peer) (tx signal.TxID, what Match) {
 	var room [192]byte
 	s := u.shard(m)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.Is("ACK") {
-		return s.acknowledged(m, callKey(room[:0], m, flow, invite))
+		return s.acknowledged(m, u.sum(callKey(room[:0], m, flow, invite)))
 	}
-	if t := s.find(callKey(room[:0], m, flow, m.Method)); t != nil {
+	key := u.sum(callKey(room[:0], m, flow, m.Method))
+	if t := s.byKey[key]; t != nil {
 		t.answer()
 		return t.id, Absorbed
+	}
+	if e, response := s.echo(key); e != nil {
+		if e.state == Completed {
+			back().Send(response)
+		}
+		return e.id, Absorbed
 	}
 	if hasTag(m) {
 		return 0, Fresh
 	}
 	// An old phone may answer a challenge with the same CSeq, so what was refused is no longer ongoing.
-	if t := s.origin(m, m.CSeq, m.Method); t != nil && (t.state == Proceeding || t.state == Accepted) {
+	origin := u.sum(appendSource(room[:0], m, m.CSeq, m.Method))
+	if t := s.origins[origin]; t != nil && (t.state == Proceeding || t.state == Accepted) {
 		return t.id, Merged
+	}
+	if e, _ := s.accepted(origin); e != nil {
+		return e.id, Merged
 	}
 	return 0, Fresh
 }
@@ -148,13 +164,17 @@ func (u *UAS) Canceled(m *wire.Message, flow uint64) (tx signal.TxID, tag string
 	s := u.shard(m)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.find(callKey(room[:0], m, flow, invite))
+	key := u.sum(callKey(room[:0], m, flow, invite))
+	t := s.byKey[key]
 	if t == nil {
+		if e, tag := s.echo(key); e != nil {
+			return e.id, string(tag), false
+		}
 		return 0, "", false
 	}
 	pending = t.state == Proceeding && !t.canceled
 	t.canceled = true
-	return t.id, t.tag(), pending
+	return t.id, t.localTag, pending
 }
 
 // Pracked notes that the reliable provisional response to the INVITE with a CSeq arrived. ok is false when there is none that
@@ -163,7 +183,8 @@ func (u *UAS) Pracked(m *wire.Message, rseq, cseq uint32) (tx signal.TxID, ok bo
 	s := u.shard(m)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.origin(m, cseq, invite)
+	var room [192]byte
+	t := s.origins[u.sum(appendSource(room[:0], m, cseq, invite))]
 	if t == nil || !t.pracked(m, rseq) {
 		return 0, false
 	}
@@ -196,13 +217,16 @@ func (u *UAS) Peer(tx signal.TxID) Peer {
 	return nil
 }
 
-// State returns where a transaction stands.
+// State returns where a transaction stands. It looks through all that rest in its shard.
 func (u *UAS) State(tx signal.TxID) State {
 	s := &u.shards[tx%txShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.places.find(tx); t != nil {
 		return t.state
+	}
+	if e := s.echoOf(tx); e != nil {
+		return e.state
 	}
 	return Terminated
 }
@@ -217,6 +241,9 @@ func (u *UAS) Close() {
 			if t != nil {
 				t.terminate()
 			}
+		}
+		for i := range s.echoes {
+			s.echoes[i].clear()
 		}
 		s.mu.Unlock()
 	}
@@ -247,46 +274,62 @@ func (u *UAS) sum(text []byte) sum {
 	return sum{maphash.Bytes(u.seed, text), maphash.Bytes(u.other, text)}
 }
 
-func (s *uasShard) find(key []byte) *serverTx { return s.byKey[s.of.sum(key)] }
-
 // callKey is what a transaction is found by, and the Call-ID: whoever uses one branch for many calls must not make us search.
 func callKey(key []byte, m *wire.Message, flow uint64, method []byte) []byte {
 	return append(append(appendKey(key, m, flow, method), 0), m.CallID...)
 }
 
-// origin finds by what a request shares with its ACK, its PRACKs and its copies.
-func (s *uasShard) origin(m *wire.Message, cseq uint32, method []byte) *serverTx {
-	var room [192]byte
-	return s.origins[s.of.sum(appendSource(room[:0], m, cseq, method))]
-}
-
+// appendSource is what a request shares with its ACK, its PRACKs and its copies.
 func appendSource(dst []byte, m *wire.Message, cseq uint32, method []byte) []byte {
 	dst = append(append(dst, m.CallID...), 0)
 	dst = append(append(dst, fromTag(m)...), 0)
 	return append(binary.BigEndian.AppendUint32(dst, cseq), method...)
 }
 
-// acknowledged takes an ACK. One to a 2xx has a branch of its own, and may come over another flow (§13.2.2.4).
-func (s *uasShard) acknowledged(m *wire.Message, key []byte) (signal.TxID, Match) {
-	t := s.find(key)
+// acknowledged takes an ACK.
+func (s *uasShard) acknowledged(m *wire.Message, key sum) (signal.TxID, Match) {
+	t := s.byKey[key]
 	if t == nil {
-		if t = s.origin(m, m.CSeq, invite); t == nil || t.state != Accepted || !t.sameDialog(m) {
-			return 0, Stray
+		if e, _ := s.echo(key); e != nil {
+			return e.id, Absorbed
+		}
+		var tx signal.TxID
+		if t, tx = s.dialog(m); t == nil {
+			if tx == 0 {
+				return 0, Stray
+			}
+			return tx, Absorbed
 		}
 	}
-	if t.state == Accepted && !t.acked {
-		t.acked = true
-		t.shard.spare.give(&t.response) // nothing is sent any more
-		t.peer = nil
+	id := t.id
+	if t.state == Accepted { // this is its first: what is left of it afterwards is an echo
 		// Timer L waits for retransmissions of the INVITE, and there are none after this.
-		t.endAfter(s.of.timers.T4)
-		return t.id, Acked
+		s.rest(t, s.of.timers.T4)
+		return id, Acked
 	}
 	if state, keep := acknowledged(t.state, t.reliable, s.of.timers); state != t.state {
 		t.state = state
 		t.finish(keep)
 	}
-	return t.id, Absorbed
+	return id, Absorbed
+}
+
+// dialog finds what an ACK to a 2xx belongs to: it has a branch of its own, and may come over another flow (§13.2.2.4). t is nil when it
+// is not the first one.
+func (s *uasShard) dialog(m *wire.Message) (t *serverTx, tx signal.TxID) {
+	var room [192]byte
+	origin := s.of.sum(appendSource(room[:0], m, m.CSeq, invite))
+	tag := toTag(m)
+	if t = s.origins[origin]; t != nil {
+		if t.state != Accepted || string(tag) != t.localTag {
+			return nil, 0
+		}
+		return t, t.id
+	}
+	if e, own := s.accepted(origin); e != nil && string(own) == string(tag) {
+		return nil, e.id
+	}
+	return nil, 0
 }
 
 func (s *uasShard) take() *serverTx {
@@ -308,6 +351,7 @@ func (s *uasShard) add(t *serverTx) {
 	}
 }
 
+// remove takes a transaction out of the shard.
 func (s *uasShard) remove(t *serverTx) {
 	s.places.remove(t.id)
 	if t.sought() && s.origins[t.origin] == t {
@@ -316,7 +360,6 @@ func (s *uasShard) remove(t *serverTx) {
 	if s.byKey[t.key] == t {
 		delete(s.byKey, t.key)
 	}
-	s.of.size.Add(-1)
 	if len(s.free) < maxFree {
 		t.forget()
 		s.free = append(s.free, t)

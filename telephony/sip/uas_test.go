@@ -56,8 +56,9 @@ func (p *wirePeer) last() string { return p.sent[len(p.sent)-1] }
 type served struct {
 	*testing.T
 	*sip.UAS
-	peer wirePeer
-	tx   signal.TxID
+	peer  wirePeer
+	tx    signal.TxID
+	wheel *sip.Wheel
 
 	mu   sync.Mutex
 	told []string
@@ -72,6 +73,7 @@ func (s *served) heard() string {
 func newServed(t *testing.T, limit int) *served {
 	s := &served{T: t}
 	w := sip.NewWheel(sip.Timers{})
+	s.wheel = w
 	s.UAS = sip.NewUAS(sip.UASConfig{Wheel: w, Limit: limit, Missing: func(tx signal.TxID, rseq uint32) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -99,7 +101,7 @@ func scan(t *testing.T, method, branch, toTag string, cseq int, more ...string) 
 
 func (s *served) receive(reliable bool, m *wire.Message) string {
 	s.Helper()
-	tx, what := s.Match(m, 7)
+	tx, what := s.Match(m, 7, func() sip.Peer { return &s.peer })
 	switch what {
 	case sip.Absorbed:
 		return "absorbed"
@@ -428,12 +430,12 @@ func BenchmarkServerCall(b *testing.B) {
 		id := []byte(fmt.Sprintf("%07d", i%10_000_000))
 		raw = bytes.Replace(raw, raw[bytes.Index(raw, []byte("Call-ID: "))+9:][:7], id, 1)
 		_ = m.Scan(raw, wire.Limits{})
-		u.Match(&m, 1)
+		u.Match(&m, 1, nil)
 		tx, _ := u.Begin(sip.Incoming{Message: &m, Method: "INVITE", Flow: 1, Reliable: true, Peer: p})
 		u.Respond(signal.Reply{Tx: tx, Status: 486, ToTag: "t"})
 		copy(ack[bytes.Index(ack, []byte("Call-ID: "))+9:], id)
 		_ = n.Scan(ack, wire.Limits{})
-		u.Match(&n, 1)
+		u.Match(&n, 1, nil)
 	}
 }
 
