@@ -9,10 +9,19 @@ func (m *Media) Certificate() []byte { return m.identity.DER() }
 func (m *Media) Warm() (n int) {
 	for _, l := range m.loops {
 		l.mu.Lock()
-		n += len(l.warm.pairs)
+		n += l.warm.size()
 		l.mu.Unlock()
 	}
 	return n
+}
+
+// KeepFilesBelow says what the numbers of files stay below that are kept.
+func (m *Media) KeepFilesBelow(number int) {
+	for _, l := range m.loops {
+		l.mu.Lock()
+		l.warm.files = number
+		l.mu.Unlock()
+	}
 }
 
 // Graded is a Quality that tests add to.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"demarc/telephony"
@@ -35,6 +36,8 @@ type loop struct {
 	serving context.Context                 // of run
 	shake   func(context.Context, *session) // does a handshake in a goroutine of its own
 	stopped bool
+
+	carries atomic.Int32 // legs; read without the lock, for which who looks for the idlest loop would wait
 }
 
 // clock is the time of a loop. All loops of a node count from the same moment, because legs move between them; 0 stands for never.
@@ -186,13 +189,28 @@ func (l *loop) adopt(g *leg) (err error) {
 		}
 		return err
 	}
-	g.streams(func(s *stream) { s.media.stream, s.control.stream = s, s })
-	g.loop, l.legs[g.id] = l, g
+	l.serve(g)
 	return nil
 }
 
-// dismiss closes the ports of a line that no leg of the loop has.
+// serve begins to serve a leg whose sockets the loop reads.
+func (l *loop) serve(g *leg) {
+	g.streams(func(s *stream) { s.media.stream, s.control.stream = s, s })
+	g.loop, l.legs[g.id] = l, g
+	l.carries.Add(1)
+}
+
+// forget is done with a leg.
+func (l *loop) forget(g *leg) {
+	delete(l.legs, g.id)
+	l.carries.Add(-1)
+}
+
+// dismiss closes the ports, if there are any, of a line that no leg of the loop has.
 func (l *loop) dismiss(s *stream) {
+	if s.media == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range [...]*socket{s.media, s.control} {
@@ -212,16 +230,10 @@ func (l *loop) leave(g *leg) bool {
 	if l.legs[g.id] != g {
 		return false
 	}
-	delete(l.legs, g.id)
+	l.forget(g)
 	g.part()
 	g.sockets(l.poller.release)
 	return true
-}
-
-func (l *loop) load() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.legs)
 }
 
 func (l *loop) close() {
@@ -231,7 +243,7 @@ func (l *loop) close() {
 		g.streams((*stream).end)
 	}
 	clear(l.legs)
-	l.warm.pairs = nil
+	l.warm = warm{}
 	l.poller.close()
 	l.stopped = true
 }

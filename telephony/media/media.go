@@ -1,13 +1,9 @@
 package media
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -57,7 +53,7 @@ func New(c Config) (*Media, error) {
 			m.close()
 			return nil, err
 		}
-		l.warm.limit = warmLimit(c.Loops)
+		l.warm.limit, l.warm.files = mostWarm/c.Loops, warmFiles()
 		l.shake = func(ctx context.Context, s *session) { m.handshakes.Go(func() { m.associate(ctx, s) }) }
 		m.loops = append(m.loops, l)
 	}
@@ -83,81 +79,6 @@ func (m *Media) close() {
 	for _, l := range m.loops {
 		l.close()
 	}
-}
-
-// Open takes ports for a leg and makes what is said of it in SDP.
-func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
-	bind, told, err := m.addresses(o)
-	if err != nil {
-		return sdp.Local{}, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch {
-	case m.stopped:
-		return sdp.Local{}, ErrStopped
-	case m.legs[o.ID] != nil:
-		return sdp.Local{}, fmt.Errorf("%w: %d", ErrOpen, o.ID)
-	}
-	g := m.spare.take()
-	g.id, g.local = o.ID, sdp.Local{Addr: told, Fingerprint: m.identity.Fingerprint}
-	g.local.Ufrag, g.local.Pwd = rtp.NewCredentials()
-	l := m.idlest()
-	if g.audio, g.local.Audio, err = m.line(l, g, bind, o.Open, true); err != nil {
-		return sdp.Local{}, err
-	}
-	if o.Video && m.config.Video {
-		if g.video, g.local.Video, err = m.line(l, g, bind, o.Open, false); err != nil {
-			l.dismiss(g.audio)
-			return sdp.Local{}, err
-		}
-	}
-	if err := l.adopt(g); err != nil {
-		g.streams(l.dismiss)
-		return sdp.Local{}, err
-	}
-	m.legs[o.ID] = g
-	return g.local, nil
-}
-
-// line takes a pair of ports for a media line.
-func (m *Media) line(l *loop, g *leg, at netip.Addr, open, audio bool) (*stream, sdp.Line, error) {
-	media, control, ok := l.warmed(at)
-	if !ok {
-		var err error
-		if media, control, err = m.ports.takePair(at); errors.Is(err, ErrNoPorts) && m.coolDown() {
-			media, control, err = m.ports.takePair(at)
-		}
-		if err != nil {
-			return nil, sdp.Line{}, err
-		}
-	}
-	line := sdp.Line{RTP: media.port, RTCP: control.port}
-	if !open {
-		line.Keys = rtp.NewKeys()
-	}
-	s := &g.first
-	if !audio {
-		s = &stream{}
-	}
-	*s = stream{leg: g, media: media, control: control, out: rtp.NewSender(audio)}
-	return s, line, nil
-}
-
-// coolDown closes every pair that a loop keeps, because no other port is free; false when there was none.
-func (m *Media) coolDown() (found bool) {
-	for _, l := range m.loops {
-		l.mu.Lock()
-		found = found || len(l.warm.pairs) > 0
-		l.coolDown(0)
-		l.mu.Unlock()
-	}
-	return found
-}
-
-// idlest returns the loop with the fewest legs.
-func (m *Media) idlest() *loop {
-	return slices.MinFunc(m.loops, func(a, b *loop) int { return cmp.Compare(a.load(), b.load()) })
 }
 
 // Agree takes over what a completed offer and answer have settled. Until the next one plain RTP comes from one place alone.
@@ -188,7 +109,7 @@ func (m *Media) Close(id telephony.MediaID) telephony.MediaReport {
 	if l.legs[id] != g {
 		return g.report() // the media has been stopped
 	}
-	delete(l.legs, id)
+	l.forget(g)
 	g.close()
 	report := g.report()
 	m.quality.add(report)

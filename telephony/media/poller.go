@@ -3,6 +3,7 @@ package media
 import (
 	"fmt"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,6 +50,17 @@ func (p *poller) wait(timeout time.Duration) int {
 		return 0 // a signal came
 	}
 	return n
+}
+
+// quiet reports whether no socket has anything to read, at the price of one system call however many there are. Whoever waits is
+// told all the same, for the kernel goes on naming a socket until it has been read.
+func (p *poller) quiet() bool {
+	var first unix.EpollEvent
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&first)), 1, 0, 0, 0)
+	if n == 1 && first.Fd == bellSlot {
+		p.rouse() // the bell alone is named once, and that was for who waits
+	}
+	return n == 0 && errno == 0
 }
 
 // rouse ends a wait; a poller that is closed has none.

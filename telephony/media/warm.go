@@ -17,7 +17,7 @@ const (
 	rest = 250 * time.Millisecond
 	// spare is how long a pair is kept that nobody takes.
 	spare = 5 * time.Second
-	// mostWarm bounds the pairs that are kept by all loops.
+	// mostWarm bounds the pairs that are kept by all loops: what 8,000 short calls a second need while they rest.
 	mostWarm = 4096
 	// mostLeft is how many packets a port that is taken may have in its queue; one that is flooded is closed instead.
 	mostLeft = 32
@@ -26,59 +26,93 @@ const (
 // warm are the pairs that a loop keeps, the one that has rested longest first. The loop's lock guards it.
 type warm struct {
 	pairs []restingPair
+	taken int // of pairs, at their beginning, is empty
 	limit int
+	files int // what the numbers of kept files stay below
 }
 
 type restingPair struct {
 	media, control *socket
-	at             netip.Addr
 	since          time.Duration
 }
 
-// warmLimit is how many pairs each of so many loops may keep: together a quarter of the files that the process may open, at most.
-func warmLimit(loops int) int {
-	most := mostWarm
+// warmFiles is half of the files that the process may open. The kernel gives each the lowest number that is free: when those that are
+// kept stay below it, the other half is left to connections, whatever else is open.
+func warmFiles() int {
 	var files unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) == nil {
-		most = int(min(uint64(most), files.Cur/8))
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) != nil {
+		return 0
 	}
-	return most / loops
+	return int(min(files.Cur, 1<<30) / 2)
+}
+
+func (w *warm) size() int { return len(w.pairs) - w.taken }
+
+// rested reports whether there is a pair that has been kept since then.
+func (w *warm) rested(since time.Duration) bool {
+	return w.size() > 0 && w.pairs[w.taken].since <= since
+}
+
+// room reports whether another pair may be kept.
+func (w *warm) room(media, control *socket) bool {
+	return w.size() < w.limit && media.fd < w.files && control.fd < w.files
+}
+
+// take takes out the pair that has rested longest. Half of the memory at most stands empty, so that a pair is moved once.
+func (w *warm) take() restingPair {
+	first := w.pairs[w.taken]
+	w.pairs[w.taken] = restingPair{}
+	if w.taken++; 2*w.taken >= len(w.pairs) {
+		left := copy(w.pairs, w.pairs[w.taken:])
+		clear(w.pairs[left:])
+		w.pairs, w.taken = w.pairs[:left], 0
+	}
+	return first
 }
 
 // keep takes over the ports of a line whose leg has ended, or closes them.
 func (l *loop) keep(s *stream) {
-	if s.media.rest() && s.control.rest() && len(l.warm.pairs) < l.warm.limit {
-		l.warm.pairs = append(l.warm.pairs, restingPair{s.media, s.control, s.media.at, l.clock.since()})
+	if s.media.rest() && s.control.rest() && l.warm.room(s.media, s.control) {
+		l.warm.pairs = append(l.warm.pairs, restingPair{s.media, s.control, l.clock.since()})
 		l.ports.rests(1)
 		return
 	}
-	l.poller.drop(s.media)
-	l.poller.drop(s.control)
-	l.ports.give(s.media.port)
+	l.end(s.media, s.control)
 }
 
-// warmed returns a pair that has rested, with nothing in its queues; the loop waits for it already.
-func (l *loop) warmed(at netip.Addr) (media, control *socket, ok bool) {
+// welcome takes a leg for whose lines it keeps ports. When there are not enough it is false, and some lines may have theirs.
+func (l *loop) welcome(g *leg, at netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.warm.pairs) > 0 && l.clock.since()-l.warm.pairs[0].since >= rest {
-		first := l.coldest()
-		if first.at == at && l.drain(first.media) && l.drain(first.control) {
-			return first.media, first.control, true
-		}
-		l.cool(first)
+	if l.stopped {
+		return false
 	}
-	return nil, nil, false
+	complete := true
+	g.streams(func(s *stream) { complete = l.warmed(s, at) && complete })
+	if complete {
+		l.serve(g)
+	}
+	return complete
+}
+
+// warmed gives a line a pair that has rested, with nothing in its queues; the loop waits for it already.
+func (l *loop) warmed(s *stream, at netip.Addr) bool {
+	for l.warm.rested(l.clock.since() - rest) {
+		media, control := l.coldest()
+		if media.at == at && (l.poller.quiet() || l.drain(media) && l.drain(control)) {
+			s.media, s.control = media, control
+			return true
+		}
+		l.end(media, control)
+	}
+	return false
 }
 
 // coldest takes out the pair that has rested longest.
-func (l *loop) coldest() restingPair {
-	pairs := l.warm.pairs
-	first := pairs[0]
-	pairs[0] = restingPair{}
-	l.warm.pairs = pairs[1:]
+func (l *loop) coldest() (media, control *socket) {
 	l.ports.rests(-1)
-	return first
+	first := l.warm.take()
+	return first.media, first.control
 }
 
 // drain throws away what the port's former leg was sent; false when that does not end.
@@ -91,18 +125,29 @@ func (l *loop) drain(k *socket) bool {
 	return false
 }
 
-// cool closes a pair that was kept.
-func (l *loop) cool(r restingPair) {
-	l.poller.drop(r.media)
-	l.poller.drop(r.control)
-	l.ports.give(r.media.port)
+// end closes a pair that the loop waits for.
+func (l *loop) end(media, control *socket) {
+	l.poller.drop(media)
+	l.poller.drop(control)
+	l.ports.give(media.port)
 }
 
 // coolDown closes pairs that nobody has taken for so long.
-func (l *loop) coolDown(after time.Duration) {
-	for len(l.warm.pairs) > 0 && l.clock.since()-l.warm.pairs[0].since >= after {
-		l.cool(l.coldest())
+func (l *loop) coolDown() {
+	for l.warm.rested(l.clock.since() - spare) {
+		l.end(l.coldest())
 	}
+}
+
+// coolOne closes the pair that has rested longest; false when none is kept.
+func (l *loop) coolOne() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.warm.size() == 0 {
+		return false
+	}
+	l.end(l.coldest())
+	return true
 }
 
 // rest takes a socket from its leg: nobody is served and nobody served by it. It is false when the kernel would not let go of the

@@ -13,7 +13,7 @@ const oneWayAfter = 5 * time.Second
 // second looks after the loop's legs once a second.
 func (l *loop) second(wall time.Time) {
 	l.clock.seconds++
-	l.coolDown(spare)
+	l.coolDown()
 	for id, g := range l.legs {
 		g.streams(func(s *stream) {
 			digit, ok := s.digits.Lapse(l.clock.now)
