@@ -15,3 +15,6 @@ func Authorizations(parameters []byte) (quick, close string, ok bool) {
 	done, ok := appendUsual([]byte{' '}, parameters)
 	return string(done), string(appendClosely(nil, parameters)), ok
 }
+
+// RedactLines is Redact, but reads each line of every message.
+func RedactLines(text []byte) []byte { return appendLines(nil, text) }

@@ -56,9 +56,12 @@ func (m *memory) grow() {
 	m.free = first
 }
 
-// approach fetches where size bytes more of a chain will stand. Nearly always that memory is in no cache, and writing there would
-// wait for it; so it comes while the text is still being made.
+// approach fetches where size bytes more of a chain will stand, and where it begins, for the oldest may have to go. Nearly always that memory
+// is in no cache, and touching it would wait for it; so it comes while the text is still being made.
 func (m *memory) approach(c *chain, size int) {
+	if c.first != none {
+		prefetch(m.block(c.first)[c.begin : c.begin+1])
+	}
 	if c.last != none && c.end < blockSize {
 		rest := m.block(c.last)[c.end:]
 		prefetch(rest[:min(size, len(rest))])

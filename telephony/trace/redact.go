@@ -1,6 +1,9 @@
 package trace
 
-import "bytes"
+import (
+	"bytes"
+	"iter"
+)
 
 const hidden = "***"
 
@@ -8,8 +11,16 @@ const hidden = "***"
 // for they say what is wrong), keys in SDP (RFC 4568, RFC 4566 §5.12), and push tokens (RFC 8599).
 func Redact(text []byte) []byte { return appendRedacted(make([]byte, 0, len(text)), text) }
 
-// appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece.
+// appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece, and are not read line by line.
 func appendRedacted(out, text []byte) []byte {
+	if !mayHoldSecrets(text) {
+		return append(out, text...)
+	}
+	return appendLines(out, text)
+}
+
+// appendLines copies a message line by line.
+func appendLines(out, text []byte) []byte {
 	tokens := mayHoldTokens(text)
 	body, secret := false, false
 	kept := 0 // text[:kept] is dealt with
@@ -43,18 +54,74 @@ func appendRedacted(out, text []byte) []byte {
 	return appendWithoutTokens(out, text[kept:], tokens)
 }
 
-// mayHoldTokens looks once for what most messages do not have.
-func mayHoldTokens(text []byte) bool {
-	for i := 0; ; i++ {
-		next := bytes.IndexByte(text[i:], '-') // there are few
-		if next < 0 {
-			return false
-		}
-		i += next
-		if i >= 2 && text[i-2]|0x20 == 'p' && text[i-1]|0x20 == 'n' {
+// mayHoldSecrets looks at what every secret has near it, however its letters are written: most keys and tokens follow an equals sign, of which a
+// message has few, and credentials a name with a letter that is rare. What it finds may be harmless.
+func mayHoldSecrets(text []byte) bool {
+	for i := range all(text, '=') {
+		if namesToken(text[:i]) || namesKey(text, i) {
 			return true
 		}
 	}
+	return namesAuthorization(text, 'z') || namesAuthorization(text, 'Z')
+}
+
+// mayHoldTokens looks for push tokens alone.
+func mayHoldTokens(text []byte) bool {
+	for i := range all(text, '=') {
+		if namesToken(text[:i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// all yields where a byte stands.
+func all(text []byte, c byte) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := 0; ; i++ {
+			next := bytes.IndexByte(text[i:], c)
+			if next < 0 || !yield(i+next) {
+				return
+			}
+			i += next
+		}
+	}
+}
+
+// namesToken reports whether a text ends with the name of a push token.
+func namesToken(text []byte) bool {
+	name := ""
+	switch n := len(text); {
+	case n > 0 && text[n-1]|0x20 == 'k':
+		name = "pn-tok"
+	case n > 0 && text[n-1]|0x20 == 'd':
+		name = "pn-prid"
+	}
+	return name != "" && len(text) >= len(name) && bytes.EqualFold(text[len(text)-len(name):], []byte(name))
+}
+
+// namesKey reports whether a line that holds a key may begin around the equals sign.
+func namesKey(text []byte, equals int) bool {
+	if equals == 0 {
+		return false
+	}
+	switch text[equals-1] | 0x20 {
+	case 'k':
+		return true
+	case 'a':
+		return equals+1 < len(text) && text[equals+1]|0x20 == 'c'
+	}
+	return false
+}
+
+// namesAuthorization looks for the name of a header with credentials by its rarest letter.
+func namesAuthorization(text []byte, z byte) bool {
+	for i := range all(text, z) {
+		if i > 0 && i+1 < len(text) && text[i-1]|0x20 == 'i' && text[i+1]|0x20 == 'a' {
+			return true
+		}
+	}
+	return false
 }
 
 func isAuthorization(line []byte) bool {

@@ -66,11 +66,11 @@ func (s *shard) keep(hash uint64, m *Message, seq uint64) {
 	}
 	s.link(n)
 	s.memory.approach(&k.records, len(m.Text)+usualNames)
-	if k.count == maxPerAoR {
-		s.forgetOldest(k)
-	}
 	s.text = appendRecord(s.text[:0], m, seq)
 	s.push(k, s.text)
+	if k.count > maxPerAoR {
+		s.forgetOldest(k)
+	}
 	if cap(s.text) > largestText {
 		s.text = nil
 	}
