@@ -31,7 +31,8 @@ func (db *DB) openSQLite(ctx context.Context, path string, readers int) error {
 	}
 	pragmas := []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}
 	// A page that many transactions change goes from the log to its place in the file once for all of them: 16 MB of log instead of 4.
-	write := url.Values{"_pragma": append(slices.Clone(pragmas), "wal_autocheckpoint(4000)"), "_txlock": {"immediate"}}
+	// What one transaction changes stays in memory until its commit, 8 MB of it: else it goes to the log twice.
+	write := url.Values{"_pragma": append(slices.Clone(pragmas), "wal_autocheckpoint(4000)", "cache_size(-8000)"), "_txlock": {"immediate"}}
 	read := url.Values{"_pragma": append(slices.Clone(pragmas), "query_only(1)")}
 	var err error
 	if db.write, err = sql.Open("sqlite", "file:"+path+"?"+write.Encode()); err == nil {
