@@ -96,6 +96,9 @@ func (t *turn) adopt(a Adopt) {
 	t.do(Record{})
 }
 
+// full reports whether no number is left for another leg.
+func (c *Call) full() bool { return c.LastLeg >= 1<<legBits-1 }
+
 // is reports whether the leg is the dialog that is meant, of the person who may say so. A phone names the dialog of its peer,
 // which is one of ours the other way round, or its own.
 func (l *Leg) is(i Into) bool {

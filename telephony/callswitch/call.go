@@ -264,9 +264,6 @@ func (c *Call) add(at time.Time) *Leg {
 	return l
 }
 
-// full reports whether no number is left for another leg.
-func (c *Call) full() bool { return c.LastLeg >= 1<<legBits-1 }
-
 // open reports whether the leg has not ended for people.
 func (l *Leg) open() bool { return l.Since.Ended.IsZero() }
 
