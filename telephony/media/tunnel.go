@@ -87,20 +87,23 @@ func (t *tunnel) Close() error {
 		t.over = true
 		close(t.closed)
 	}
-	if t.timer != nil {
-		t.timer.Stop()
-	}
+	t.disarm()
 	return nil
+}
+
+// disarm stops the timer of a deadline. One that is about to end reads has done so afterwards: a channel closes once.
+func (t *tunnel) disarm() {
+	if t.timer != nil && !t.timer.Stop() {
+		<-t.deadline
+	}
+	t.timer = nil
 }
 
 // SetReadDeadline ends reads at a time.
 func (t *tunnel) SetReadDeadline(at time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.timer != nil {
-		t.timer.Stop()
-		t.timer = nil
-	}
+	t.disarm()
 	select {
 	case <-t.deadline:
 		t.deadline = make(chan struct{})
