@@ -154,7 +154,11 @@ func (s *server) call(ctx context.Context, in *callInput) (*callOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.Calls.Call(ctx, p.Account, telephony.CallID(in.CallID))
+	id, err := callID(in.CallID)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.Calls.Call(ctx, p.Account, id)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +170,11 @@ func (s *server) hangUp(ctx context.Context, in *callInput) (*struct{}, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Calls.Hangup(ctx, p.Account, telephony.CallID(in.CallID))
+	id, err := callID(in.CallID)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Calls.Hangup(ctx, p.Account, id)
 }
 
 func (s *server) transfer(ctx context.Context, in *transferInput) (*struct{}, error) {
@@ -174,11 +182,15 @@ func (s *server) transfer(ctx context.Context, in *transferInput) (*struct{}, er
 	if err != nil {
 		return nil, err
 	}
+	id, err := callID(in.CallID)
+	if err != nil {
+		return nil, err
+	}
 	to, err := s.party(ctx, p.Account, in.Body.To)
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Calls.Transfer(ctx, p.Account, telephony.CallID(in.CallID), in.Body.Leg, to)
+	return nil, s.Calls.Transfer(ctx, p.Account, id, in.Body.Leg, to)
 }
 
 func (s *server) conference(ctx context.Context, in *conferenceInput) (*struct{}, error) {
@@ -186,7 +198,23 @@ func (s *server) conference(ctx context.Context, in *conferenceInput) (*struct{}
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Calls.Conference(ctx, p.Account, telephony.CallID(in.CallID), in.Body.Leg, telephony.CallID(in.Body.With))
+	id, err := callID(in.CallID)
+	if err != nil {
+		return nil, err
+	}
+	with, err := callID(in.Body.With)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Calls.Conference(ctx, p.Account, id, in.Body.Leg, with)
+}
+
+// callID is for what may be asked for in a database that does not take every text.
+func callID(s string) (telephony.CallID, error) {
+	if !isID(s) {
+		return "", telephony.ErrNoCall
+	}
+	return telephony.CallID(s), nil
 }
 
 func describeCall(c telephony.CallRecord) callBody {

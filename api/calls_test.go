@@ -2,11 +2,13 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"demarc/internal/account"
+	"demarc/store"
 	"demarc/telephony"
 )
 
@@ -20,6 +22,9 @@ func (w *world) Calls(_ context.Context, id account.ID, f telephony.CallFilter) 
 }
 
 func (w *world) Call(_ context.Context, id account.ID, call telephony.CallID) (telephony.CallRecord, error) {
+	if err := store.CheckText(string(call)); err != nil {
+		return telephony.CallRecord{}, errors.New("invalid byte sequence for encoding") // as PostgreSQL has it
+	}
 	if c := w.callOf(id); c.ID == call {
 		return c, w.fail
 	}
@@ -59,6 +64,17 @@ func (w *world) callOf(id account.ID) telephony.CallRecord {
 		Legs: []telephony.LegRecord{{Leg: 1, AoR: ann, StartedAt: w.now, SIPCallID: "a@b", Media: telephony.MediaReport{
 			Sent: 50, Jitter: 1500 * time.Microsecond, Security: "sdes",
 		}}},
+	}
+}
+
+func TestNoCallHasSuchAnID(t *testing.T) {
+	w := newWorld()
+	op := operator(t, w)
+	for _, id := range []string{"%00", "%FF", "call_one%00", "call_two"} {
+		op.want(op.do("account acc_one", "GET", "/v1/calls/"+id, ""), 404, "not_found")
+		op.want(op.do("account acc_one", "DELETE", "/v1/calls/"+id, ""), 404, "not_found")
+		op.want(op.do("account acc_one", "POST", "/v1/calls/"+id+"/transfer", `{"leg":2,"to":"201"}`), 404, "not_found")
+		op.want(op.do("account acc_one", "POST", "/v1/calls/"+id+"/conference", `{"leg":2,"with":"x"}`), 404, "not_found")
 	}
 }
 
