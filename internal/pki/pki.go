@@ -137,15 +137,17 @@ func (a *Authority) issue(now time.Time) error {
 	return a.loadServer()
 }
 
+// loadServer leaves none where there is none, or where key and certificate do not belong together: who was killed
+// between writing the two must start again, and another pair can always be made.
 func (a *Authority) loadServer() error {
 	cert, err := tls.LoadX509KeyPair(a.path("server.pem"), a.path("server.key"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	var unreadable *fs.PathError
+	switch {
+	case err == nil:
+		a.server.Store(&cert)
+	case errors.As(err, &unreadable) && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("pki: %w", err)
 	}
-	if err != nil {
-		return fmt.Errorf("pki: %s: %w (remove server.pem and server.key to have them made again)", a.dir, err)
-	}
-	a.server.Store(&cert)
 	return nil
 }
 

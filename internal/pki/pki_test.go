@@ -112,3 +112,30 @@ func TestServerCertificateIsRenewed(t *testing.T) {
 		t.Errorf("new name under the old CA: %v", err)
 	}
 }
+
+// TestKilledWhileRenewing: the new key stands on the disk, and the certificate is still the old one's.
+func TestKilledWhileRenewing(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	a, err := pki.LoadOrCreate(dir, names, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := t.TempDir()
+	if _, err := pki.LoadOrCreate(other, names, now); err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join(other, "server.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "server.key"), key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next, err := pki.LoadOrCreate(dir, names, now)
+	if err != nil {
+		t.Fatalf("no start after that: %v", err)
+	}
+	if _, err := handshake(t, next.ServerConfig(), &tls.Config{RootCAs: a.Pool(), ServerName: "localhost"}); err != nil {
+		t.Errorf("the certificate made again: %v", err)
+	}
+}
