@@ -209,7 +209,7 @@ func applyUser(r *Record, u UserPlan, answers map[string]answer, now time.Time) 
 		r.tell(now, timeline.Warning, bySync, "", 0, u.Warning)
 	}
 	r.User.CloudLinkUser, r.User.LastSync = u.CloudLinkUser, now
-	r.User.Name = first(r.User.Name, clip(u.Name, 200)) // the service's words have any length and content
+	r.User.Name = first(r.User.Name, clip(u.Name, 80)) // short enough for the mark of a page, too
 	r.User.Extension = first(r.User.GivenExtension, clip(u.Extension, 64), r.User.Extension)
 	gaps := slices.Clone(u.Gaps)
 	for _, f := range u.Fetch {

@@ -27,7 +27,7 @@ func TestUnfitTextsOfOneUserDoNotStopTheOthers(t *testing.T) {
 		_, err := b.svc.AddUser(t.Context(), b.actor, rules.NewUser{Email: "nameless@corp.test"})
 		b.must(err)
 		b.src.add(1100, "nameless@corp.test")
-		b.src.users[6].Name, b.src.users[6].Extension = "A\r\n[net]\r\n"+endless(), endless()
+		b.src.users[6].Name, b.src.users[6].Extension = "A\r\n[net]\r\n"+strings.Repeat("😀", 1000)+endless(), endless()
 		unfit := []string{endless(), "100\r\n[sip]\r\nx=y", `1"<2>`, "10 0"}
 		for i, name := range unfit {
 			for k := range b.src.users[i].SIPEndpoints {
@@ -49,9 +49,14 @@ func TestUnfitTextsOfOneUserDoNotStopTheOthers(t *testing.T) {
 			t.Errorf("a user without fault: %v %q", st.State, st.Text)
 		}
 		st := b.status("nameless@")
-		if st.State != rules.Inactive || strings.ContainsAny(st.User.Name, "\r\n") || len(st.User.Name) > 300 ||
+		if st.State != rules.Inactive || strings.ContainsAny(st.User.Name, "\r\n") || len(st.User.Name) > 400 ||
 			!strings.HasPrefix(st.User.Name, "A") || len(st.User.Extension) > 300 {
 			t.Errorf("a long name: %v, %d and %d bytes", st.State, len(st.User.Name), len(st.User.Extension))
+		}
+		page, err := b.svc.Statuses(t.Context(), b.actor.Account, rules.StatusFilter{Limit: 1})
+		b.must(err)
+		if len(page.Users) != 1 || len(page.Users[0].User.Name) != len(st.User.Name) || len(page.Next) > 500 {
+			t.Errorf("the mark of the next page has %d characters: the API takes 500", len(page.Next))
 		}
 	})
 }
