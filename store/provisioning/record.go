@@ -219,18 +219,20 @@ func (s *Store) Change(ctx context.Context, acc account.ID, id rules.DeviceID, r
 // Issue saves a ticket.
 func (s *Store) Issue(ctx context.Context, t rules.Ticket, stale time.Time, most int, e timeline.Entry) error {
 	return s.db.Write(ctx, func(tx store.Tx) error {
-		var n int
-		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM integrated_user WHERE account_id = $1 AND user_id = $2`,
-			string(t.Account), string(t.User)).Scan(&n); err != nil {
+		// The user's row is locked: nobody removes them meanwhile, and those who count tickets see each other.
+		users, err := tx.Exec(ctx, `UPDATE integrated_user SET version = version + 1 WHERE account_id = $1 AND user_id = $2`,
+			string(t.Account), string(t.User))
+		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if users == 0 {
 			return fmt.Errorf("user %w", rules.ErrNotFound)
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM ticket WHERE account_id = $1 AND user_id = $2 AND expires_at < $3`,
 			string(t.Account), string(t.User), store.Millis(stale)); err != nil {
 			return err
 		}
+		var n int
 		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM ticket WHERE account_id = $1 AND user_id = $2`,
 			string(t.Account), string(t.User)).Scan(&n); err != nil {
 			return err
