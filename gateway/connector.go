@@ -144,19 +144,34 @@ func (g *Gateway) SyncNow(ctx context.Context, id account.ID, opts ...provisioni
 	if err != nil {
 		return provisioning.SyncRun{}, err
 	}
-	for _, c := range connectors {
-		if c.State != connector.Linked {
-			continue
-		}
-		source := g.connector.client.Source(c.BaseURL, func(ctx context.Context, refused account.Secret) (account.Secret, error) {
-			if refused != "" {
-				return g.connector.connectors.Renew(ctx, id, c.ID, refused)
-			}
-			return g.connector.connectors.Token(ctx, id, c.ID)
-		})
-		return g.connector.provisioning.Sync(ctx, id, source, opts...)
+	c, err := toSync(connectors)
+	if err != nil {
+		return provisioning.SyncRun{}, err
 	}
-	return provisioning.SyncRun{}, fmt.Errorf("%w: connect the phone system first", connector.ErrReauthorize)
+	source := g.connector.client.Source(c.BaseURL, func(ctx context.Context, refused account.Secret) (account.Secret, error) {
+		if refused != "" {
+			return g.connector.connectors.Renew(ctx, id, c.ID, refused)
+		}
+		return g.connector.connectors.Token(ctx, id, c.ID)
+	})
+	return g.connector.provisioning.Sync(ctx, id, source, opts...)
+}
+
+// toSync chooses the linked connector. While another one of the account has lost its authorisation there is none: its
+// users are unknown at the other service, and would lose the credentials that their phones work with.
+func toSync(all []connector.Connector) (connector.Connector, error) {
+	linked := slices.IndexFunc(all, func(c connector.Connector) bool { return c.State == connector.Linked })
+	if linked < 0 {
+		return connector.Connector{}, fmt.Errorf("%w: connect the phone system first", connector.ErrReauthorize)
+	}
+	for _, lost := range all {
+		same := func(c connector.Connector) bool { return c.State == connector.Linked && c.BaseURL == lost.BaseURL }
+		if lost.State == connector.NeedsAuth && !slices.ContainsFunc(all, same) {
+			return connector.Connector{}, fmt.Errorf("%w: connect %q again, or disconnect it if %q takes its place",
+				connector.ErrReauthorize, lost.Name, all[linked].Name)
+		}
+	}
+	return all[linked], nil
 }
 
 // syncAll runs the sync of every account that has a linked connector.

@@ -13,6 +13,9 @@ import (
 	"demarc/telephony/signal"
 )
 
+// ToSync is for the table of which connector is synced.
+var ToSync = toSync
+
 // Limit is for tests of the bounds of an HTTP listener.
 var Limit = limit
 
