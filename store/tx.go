@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -126,10 +127,13 @@ func (db *DB) once(ctx context.Context, pool *sql.DB, opts *sql.TxOptions, fn fu
 	if pool == db.read && db.reads != nil {
 		t.reads = db.reads
 	}
-	if err := fn(t); err != nil {
-		return err
+	if err = fn(t); err == nil {
+		err = tx.Commit()
 	}
-	return tx.Commit()
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return ctx.Err() // database/sql has rolled it back, because its time is over
+	}
+	return err
 }
 
 type sqlTx struct {
