@@ -268,3 +268,36 @@ func TestWhatTheStoreMissedIsOurOwn(t *testing.T) {
 		}
 	})
 }
+
+// While the store cannot be reached from here a phone goes over to another node, and its connection here ends. When the store is back,
+// what counts here too is where the phone is now.
+func TestAPhoneThatMovedWhileTheStoreWasAway(t *testing.T) {
+	f, o := startAmong(t)
+	p := f.phone("1001", "one", 7)
+	p.must(200, expires(600))
+	o.set(func() { o.away = true })
+	f.memory.set(func(m *memory) { m.away = true })
+	eventually(t, "the store is away", func() bool { return f.Counters().StoreAway })
+	f.FlowClosed(p.flow)
+	eventually(t, "the connection counts as closed", func() bool { return reachable(f, "1001") == "tls gone" })
+	aor := telephony.NewAoR("1001", alice.Domain)
+	f.memory.set(func(m *memory) {
+		for k, b := range m.bindings {
+			b.Node, b.Flow.ID = "n2", 8
+			m.bindings[k] = b
+		}
+		m.away = false
+	})
+	o.set(func() {
+		o.away = false
+		o.changes = append(o.changes, telephony.RegistrationChange{Node: "n2", N: 1, AoR: aor, Kind: telephony.BindingRegistered})
+	})
+	eventually(t, "the phone is known to be at the other node", func() bool { return reachable(f, "1001") == "tls" })
+	f.memory.set(func(m *memory) {
+		for _, b := range m.bindings {
+			if b.Node != "n2" {
+				t.Errorf("saved: %+v", b)
+			}
+		}
+	})
+}

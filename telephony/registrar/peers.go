@@ -148,6 +148,10 @@ func (s *shard) merge(memory, stored []Binding, aor telephony.AoR) []Binding {
 			continue
 		}
 		_, unsaved := s.unsaved[b.ID()]
+		if unsaved && !b.Reachable && slices.ContainsFunc(stored, func(o Binding) bool { return o.Node != b.Node && o.ID() == b.ID() }) {
+			delete(s.unsaved, b.ID()) // it ended here while the store was away, and the phone is elsewhere since
+			continue
+		}
 		if unsaved || slices.ContainsFunc(stored, func(o Binding) bool {
 			return o.Node == s.r.node && o.ID() == b.ID()
 		}) {
