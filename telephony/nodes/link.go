@@ -14,6 +14,7 @@ import (
 type link struct {
 	turn   chan struct{} // of capacity one; held by who dials
 	conn   *sip.Conn
+	known  string // the address that it was reached at last
 	failed error // of the last attempt
 	at     time.Time
 	calls  atomic.Pointer[sip.Link] // that uses the connection
@@ -29,10 +30,13 @@ func (l *link) response(m *wire.Message) bool {
 // same refusal, one after the other.
 const pause = time.Second
 
+// askTime is how long the store may take to tell where a node is. After that its last address counts: others wait too.
+const askTime = time.Second
+
 func newLink() *link { return &link{turn: make(chan struct{}, 1)} }
 
 // connect returns the open connection, or looks up where the node is now and dials.
-func (l *link) connect(ctx context.Context, lookUp func() (string, error), dial func(string) (*sip.Conn, error)) (
+func (l *link) connect(ctx context.Context, lookUp func(context.Context) (string, error), dial func(string) (*sip.Conn, error)) (
 	*sip.Conn, error) {
 	select {
 	case l.turn <- struct{}{}:
@@ -49,7 +53,7 @@ func (l *link) connect(ctx context.Context, lookUp func() (string, error), dial 
 		_ = l.conn.Close() // waits for its goroutines
 		l.conn = nil
 	}
-	address, err := lookUp()
+	address, err := l.where(ctx, lookUp)
 	if err != nil {
 		return nil, err
 	}
@@ -59,9 +63,20 @@ func (l *link) connect(ctx context.Context, lookUp func() (string, error), dial 
 		l.failed = nil // this caller had no time left; the next may have
 	}
 	if err == nil {
-		l.conn = conn
+		l.conn, l.known = conn, address
 	}
 	return conn, err
+}
+
+// where looks up where the node is. While nobody can tell it is where it was: who else answers there is found out by his certificate.
+func (l *link) where(ctx context.Context, lookUp func(context.Context) (string, error)) (string, error) {
+	bounded, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	address, err := lookUp(bounded)
+	if err != nil && l.known != "" && ctx.Err() == nil {
+		return l.known, nil
+	}
+	return address, err
 }
 
 func (l *link) close() {

@@ -146,7 +146,7 @@ func (n *Nodes) linked(ctx context.Context, node string) (*link, *sip.Conn, erro
 		n.out[node] = l
 	}
 	n.mu.Unlock()
-	conn, err := l.connect(ctx, func() (string, error) { return n.cfg.Book.Address(ctx, node) },
+	conn, err := l.connect(ctx, func(ctx context.Context) (string, error) { return n.cfg.Book.Address(ctx, node) },
 		func(address string) (*sip.Conn, error) { return n.dial(ctx, l, node, address) })
 	return l, conn, err
 }

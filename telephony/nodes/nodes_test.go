@@ -333,6 +333,66 @@ func TestNodeComesBack(t *testing.T) {
 	}
 }
 
+// register is a book that is away at times: then it fails, or does not answer at all.
+type register struct {
+	book
+	mu   sync.Mutex
+	fail func(context.Context) error
+}
+
+func (r *register) Address(ctx context.Context, node string) (string, error) {
+	r.mu.Lock()
+	fail := r.fail
+	r.mu.Unlock()
+	if fail != nil {
+		return "", fail(ctx)
+	}
+	return r.book.Address(ctx, node)
+}
+
+func (r *register) set(fail func(context.Context) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail = fail
+}
+
+// While the store cannot tell where a node is, its last address counts: a lost connection there is made again.
+func TestNodeIsReachedAgainWhileTheStoreIsAway(t *testing.T) {
+	for name, fail := range map[string]func(context.Context) error{
+		"it refuses": func(context.Context) error { return errors.New("away") },
+		"it hangs":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := authority(t), book{}
+			where := &register{book: b}
+			one := start(t, "one", a, b, "k", &flows{}, func(c *nodes.Config) { c.Book = where })
+			t.Run("first life", func(t *testing.T) {
+				start(t, "two", a, b, "k", &flows{err: errGone})
+				if response, err := one.Send(t.Context(), "two", flow, message()); err != nil || response.Status != 430 {
+					t.Fatalf("%+v %v", response, err)
+				}
+			})
+			where.set(fail)
+			l, err := net.Listen("tcp", b["two"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			start(t, "two", a, b, "k", &flows{err: errGone}, func(c *nodes.Config) { _, c.Listener = c.Listener.Close(), l })
+			for end := time.Now().Add(20 * time.Second); ; {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				response, err := one.Send(ctx, "two", flow, message())
+				cancel()
+				if err == nil && response.Status == 430 {
+					return
+				}
+				if time.Now().After(end) {
+					t.Fatalf("%+v %v", response, err)
+				}
+			}
+		})
+	}
+}
+
 // A node asks another one, which answers what it knows; an older one, that knows no questions, is told apart.
 func TestNodesAskEachOther(t *testing.T) {
 	a, b := authority(t), book{}
