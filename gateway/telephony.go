@@ -53,6 +53,9 @@ var (
 
 // startTelephony opens the sockets first, because the directory names their ports, and takes messages last.
 func (g *Gateway) startTelephony(ctx context.Context) error {
+	if err := g.takeNodeName(ctx); err != nil {
+		return err
+	}
 	if err := g.openEdge(ctx); err != nil {
 		return err
 	}

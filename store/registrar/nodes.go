@@ -38,6 +38,14 @@ func (s *Store) Withdraw(ctx context.Context, node string) error {
 	})
 }
 
+// Sign returns when a node last said that it is there, in milliseconds by its own clock; 0 when it has stopped, or never did.
+func (s *Store) Sign(ctx context.Context, node string) (at int64, err error) {
+	err = s.db.Read(ctx, func(q store.Tx) error {
+		return q.QueryRow(ctx, `SELECT COALESCE(MAX(seen_at), 0) FROM node WHERE node = $1`, node).Scan(&at)
+	})
+	return at, err
+}
+
 // Node is a node that holds phones.
 type Node struct {
 	Name   string

@@ -1,10 +1,14 @@
 package e2e_test
 
 import (
+	"context"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"demarc/store/storetest"
 )
 
 // A node is killed and stays away. Within its lease and a moment the other one says that the phones which were connected to it are
@@ -78,6 +82,31 @@ func TestAStoppedNodeHangsUpPhonesOfAnother(t *testing.T) {
 	}
 	a.end(syscall.SIGTERM)
 	far.expects("BYE")
+}
+
+// A second process with the name of a node that is there does not start, says what to do, and leaves the first one its phones.
+func TestANodeHasItsNameAlone(t *testing.T) {
+	t.Parallel()
+	shipped, database := program(t), storetest.PostgreSQLURL(t)
+	a := newNode(t, shipped, "node-a", database, nil)
+	a.start()
+	desk := newWatcher(t, "tcp", a.tcp, "1001", "desk")
+	desk.register()
+	twin := newNode(t, shipped, "node-a", database, a)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	second := exec.CommandContext(ctx, twin.program, twin.command("serve").Args[1:]...)
+	said, err := second.CombinedOutput()
+	if err == nil || !strings.Contains(string(said), "telephony.node") || !strings.Contains(string(said), "node-a") {
+		t.Errorf("%v: %s", err, said)
+	}
+	a.awaitReach("1001", "at node node-a answered 200")
+	a.end(syscall.SIGKILL)
+	began := time.Now()
+	a.start() // at once, with its own name
+	t.Logf("after a crash it starts within %v", time.Since(began).Round(100*time.Millisecond))
+	newWatcher(t, "tcp", a.tcp, "1001", "desk").register()
+	a.awaitReach("1001", "at node node-a answered 200")
 }
 
 // awaitLeaseEnd waits until the node says that no phone of a user is connected, because the lease of another node is over.
