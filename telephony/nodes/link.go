@@ -15,7 +15,7 @@ type link struct {
 	turn   chan struct{} // of capacity one; held by who dials
 	conn   *sip.Conn
 	known  string // the address that it was reached at last
-	failed error // of the last attempt
+	failed error  // of the last attempt
 	at     time.Time
 	calls  atomic.Pointer[sip.Link] // that uses the connection
 }

@@ -2,6 +2,7 @@ package registrar_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -300,4 +301,75 @@ func TestAPhoneThatMovedWhileTheStoreWasAway(t *testing.T) {
 			}
 		}
 	})
+}
+
+// refusing is a feed that cannot be read as it should: n3's changes are pruned already, and bindings are refused for a while.
+type refusing struct {
+	*others
+	mu           sync.Mutex
+	pruned, read int
+	refuses      bool
+}
+
+func (r *refusing) Heads(ctx context.Context) (map[string]int64, error) {
+	heads, err := r.others.Heads(ctx)
+	heads["n3"] = 5
+	if r.looks == 0 {
+		heads["n3"] = 0 // at the start
+	}
+	r.looks++
+	return heads, err
+}
+
+func (r *refusing) Since(ctx context.Context, node string, n int64, limit int) ([]telephony.RegistrationChange, error) {
+	if node == "n3" {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.pruned++
+		return nil, nil
+	}
+	return r.others.Since(ctx, node, n, limit)
+}
+
+func (r *refusing) Of(ctx context.Context, aors []telephony.AoR) ([]registrar.Binding, error) {
+	r.mu.Lock()
+	r.read++
+	refuses := r.refuses
+	r.mu.Unlock()
+	if refuses {
+		return nil, errors.New("permission denied")
+	}
+	return r.others.Of(ctx, aors)
+}
+
+func (r *refusing) counts() (pruned, read int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pruned, r.read
+}
+
+// A change that was pruned before it was read holds nobody's feed up, and bindings that the database refuses to tell are asked for with
+// the clock, not as fast as the processor can.
+func TestAFeedThatCannotBeRead(t *testing.T) {
+	m := newMemory()
+	r := &refusing{others: &others{memory: m}, refuses: true}
+	f := newFixture(t, m, func(c *registrar.Config) { c.Bindings, c.Feed, c.Tick = r, r, 50*time.Millisecond })
+	aor := telephony.NewAoR("1001", alice.Domain)
+	there := stored("1001", "n2", "sip:1001@there", telephony.UDP)
+	m.set(func(m *memory) { m.bindings[there.ID()] = there })
+	r.set(func() {
+		r.changes = append(r.changes, telephony.RegistrationChange{Node: "n2", N: 1, AoR: aor, Kind: telephony.BindingRegistered})
+	})
+	began := time.Now()
+	eventually(t, "it is asked for again", func() bool { _, read := r.counts(); return read >= 5 })
+	if _, read := r.counts(); read > 10+int(time.Since(began)/(10*time.Millisecond)) {
+		t.Errorf("bindings were asked for %d times in %v", read, time.Since(began))
+	}
+	r.mu.Lock()
+	r.refuses = false
+	r.mu.Unlock()
+	eventually(t, "the phone is known", func() bool { return reachable(f, "1001") == "udp" })
+	if pruned, _ := r.counts(); pruned != 1 {
+		t.Errorf("what is pruned was asked for %d times", pruned)
+	}
 }

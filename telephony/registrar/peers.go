@@ -76,8 +76,12 @@ func (r *Registrar) catchUp(ctx context.Context, heads map[string]int64) error {
 	for node, head := range now {
 		for node != r.node && heads[node] < head {
 			changes, err := r.feed.Since(bounded, node, heads[node], feedPage)
-			if err != nil || len(changes) == 0 {
+			if err != nil {
 				return err
+			}
+			if len(changes) == 0 { // they were so old by that node's clock that they have been pruned
+				heads[node] = head
+				break
 			}
 			r.stale(changes)
 			heads[node] = changes[len(changes)-1].N
@@ -107,9 +111,7 @@ func (s *shard) reread(ctx context.Context) {
 		cancel()
 		if err != nil {
 			s.r.storeFailed("bindings of other nodes", err)
-			for _, aor := range chunk {
-				s.queue.stale(aor)
-			}
+			s.queue.again(chunk)
 			continue
 		}
 		s.mu.Lock()

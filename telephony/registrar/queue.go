@@ -123,6 +123,19 @@ func (q *queue) stale(aor telephony.AoR) {
 	q.signal()
 }
 
+// again notes AoRs that could not be read: they are tried with the next tick, and not at once for ever.
+func (q *queue) again(aors []telephony.AoR) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.others == nil {
+		q.others = make(map[telephony.AoR]struct{})
+	}
+	for _, aor := range aors {
+		q.others[aor] = struct{}{}
+	}
+	q.count()
+}
+
 func (q *queue) takeStale() []telephony.AoR {
 	q.mu.Lock()
 	defer q.mu.Unlock()
