@@ -52,8 +52,8 @@ func (p *poller) wait(timeout time.Duration) int {
 	return n
 }
 
-// quiet reports whether no socket has anything to read, at the price of one system call however many there are. Whoever waits is
-// told all the same, for the kernel goes on naming a socket until it has been read.
+// quiet reports whether no socket has anything to read, at the price of one system call however many there are. What comes while it asks
+// it may miss. Whoever waits is told all the same, for the kernel goes on naming a socket until it has been read.
 func (p *poller) quiet() bool {
 	var first unix.EpollEvent
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&first)), 1, 0, 0, 0)
