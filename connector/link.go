@@ -67,12 +67,17 @@ func (s *Service) Complete(ctx context.Context, actor account.Member, session st
 		return c, Grant{}, err
 	}
 	held, err := s.hold(ctx, actor, c, tokens)
+	var replaced []Held
 	if err == nil {
-		err = s.Store.Link(ctx, held, s.event(c.Account, c.ID, string(actor.ID), held.Email+" authorised the link."))
+		replaced, err = s.Store.Link(ctx, held,
+			s.event(c.Account, c.ID, string(actor.ID), held.Email+" authorised the link."))
 	}
 	if err != nil {
 		s.revoke(ctx, c, tokens.Refresh)
 		return c, Grant{}, err
+	}
+	for _, h := range replaced {
+		s.revoke(ctx, c, h.Tokens.Refresh)
 	}
 	c, _, err = s.Store.Connector(ctx, c.Account, c.ID)
 	return c, held.Grant, err

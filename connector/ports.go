@@ -54,9 +54,9 @@ type Links interface {
 	// Take burns the attempt of this account and session with this state hash: of many callers one gets it, the others
 	// and strangers get ErrStateUnknown.
 	Take(ctx context.Context, acc account.ID, session, state string) (Attempt, error)
-	// Link saves a grant, ends older grants of the same subject, and sets the connector to linked. ErrWrongAccount when
-	// the connector is linked with another account of the service: only Unlink ends that.
-	Link(ctx context.Context, h Held, e Event) error
+	// Link saves a grant, ends older grants of the same subject, which it returns, and sets the connector to linked.
+	// ErrWrongAccount when the connector is linked with another account of the service: only Unlink ends that.
+	Link(ctx context.Context, h Held, e Event) (replaced []Held, err error)
 	// Unlink ends every working grant, forgets its tokens, sets the connector to unlinked, and returns what was ended.
 	Unlink(ctx context.Context, acc account.ID, id ID, reason string, e Event) ([]Held, error)
 }

@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	rules "demarc/connector"
@@ -63,13 +64,14 @@ func (s *Store) Take(ctx context.Context, acc account.ID, session, state string)
 	return a, err
 }
 
-// Link saves a grant and sets the connector to linked. An older grant of the same person gives way to it.
-func (s *Store) Link(ctx context.Context, h rules.Held, e rules.Event) error {
+// Link saves a grant and sets the connector to linked. An older grant of the same person gives way to it and is returned.
+func (s *Store) Link(ctx context.Context, h rules.Held, e rules.Event) ([]rules.Held, error) {
 	access, refresh, err := s.sealTokens(h.Key(), h.Tokens)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.db.Write(ctx, func(tx store.Tx) error {
+	var replaced []row
+	err = s.db.Write(ctx, func(tx store.Tx) error {
 		// First of all, because it locks the connector's row: two links at a time see each other.
 		if err := setState(ctx, tx, h.Account, h.Connector, rules.Linked, "", h.GrantedAt); err != nil {
 			return err
@@ -77,21 +79,37 @@ func (s *Store) Link(ctx context.Context, h rules.Held, e rules.Event) error {
 		if err := bind(ctx, tx, h); err != nil {
 			return err
 		}
+		all, err := working(ctx, tx, h.Account, h.Connector)
+		if err != nil {
+			return err
+		}
+		subject := store.CleanText(h.Subject)
+		replaced = slices.DeleteFunc(all, func(r row) bool { return r.held.Subject != subject })
 		if _, err := tx.Exec(ctx, endGrants+` AND subject = $5`, string(h.Account), string(h.Connector),
-			store.Millis(h.GrantedAt), "Replaced by a newer authorisation of the same person.", h.Subject); err != nil {
+			store.Millis(h.GrantedAt), "Replaced by a newer authorisation of the same person.", subject); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO connector_grant (account_id, grant_id, connector_id, subject, email,
 			granted_by, granted_at, generation, access_token, refresh_token, scope, expires_at, due_at, refresh_at,
 			retry_at, failures, ended_at, end_reason, lease_epoch, lease_until)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, 0, 0, 0, '', 0, 0)`,
-			string(h.Account), h.Grant.ID, string(h.Connector), store.CleanText(h.Subject), store.CleanText(h.Email),
+			string(h.Account), h.Grant.ID, string(h.Connector), subject, store.CleanText(h.Email),
 			string(h.GrantedBy), store.Millis(h.GrantedAt), h.Generation, access, refresh,
 			store.CleanText(h.Tokens.Scope), store.Millis(h.ExpiresAt), store.Millis(h.RefreshAt)); err != nil {
 			return err
 		}
 		return writeEvent(ctx, tx, e)
 	})
+	if err != nil {
+		return nil, err
+	}
+	var ended []rules.Held
+	for _, r := range replaced {
+		if old, err := s.open(r); err == nil { // one that does not open has ended here all the same, and the new one stands
+			ended = append(ended, old)
+		}
+	}
+	return ended, nil
 }
 
 // bind keeps a connector with one account of the service: users of another customer must not take the place of ours
