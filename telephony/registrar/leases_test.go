@@ -3,9 +3,11 @@ package registrar_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -242,6 +244,78 @@ func TestWhoWasTakenForDeadTellsThatItIsNot(t *testing.T) {
 	if got := reachable(f, "1001"); got != "tls" {
 		t.Errorf("in memory: %s", got)
 	}
+}
+
+// The store comes back in the middle of a turn, which began without a look at what other nodes have made of its phones: nothing of that
+// is overwritten.
+func TestAPhoneThatMovedAsTheStoreCameBack(t *testing.T) {
+	m := newMemory()
+	o := &others{memory: m, signs: map[string]int64{"n2": 100}}
+	var stop atomic.Bool
+	var stopped atomic.Int32
+	back := make(chan struct{})
+	f := newFixture(t, m, func(c *registrar.Config) {
+		c.Bindings, c.Feed, c.Leases = o, o, o
+		now := c.Now
+		c.Now = func() time.Time { // which a turn asks for after it has looked at the store
+			if stop.Load() {
+				stopped.Add(1)
+				<-back
+			}
+			return now()
+		}
+		c.Log = slog.New(logged{slog.DiscardHandler, "the store answers again", sync.OnceFunc(func() { close(back) })})
+	})
+	p := f.phone("1001", "one", 7)
+	p.must(200, expires(600))
+	o.set(func() { o.away = true })
+	m.set(func(m *memory) { m.away = true })
+	eventually(t, "the store is away", func() bool { return f.Counters().StoreAway })
+	f.FlowClosed(p.flow)
+	eventually(t, "the connection counts as closed", func() bool { return reachable(f, "1001") == "tls gone" })
+	stop.Store(true)
+	eventually(t, "all shards are in a turn", func() bool { return stopped.Load() >= 3 })
+	m.set(func(m *memory) {
+		for k, b := range m.bindings {
+			b.Node, b.Flow.ID = "n2", 8
+			m.bindings[k] = b
+		}
+		m.away = false
+	})
+	o.set(func() { o.away = false })
+	eventually(t, "the store is back", func() bool {
+		select {
+		case <-back:
+			return true
+		default:
+			return false
+		}
+	})
+	stop.Store(false)
+	eventually(t, "the phone is known to be at the other node", func() bool { return reachable(f, "1001") == "tls" })
+	m.set(func(m *memory) {
+		for _, b := range m.bindings {
+			if b.Node != "n2" || !b.Reachable {
+				t.Errorf("saved: %+v", b)
+			}
+		}
+	})
+}
+
+// logged calls a function when a message is logged.
+type logged struct {
+	slog.Handler
+	message string
+	seen    func()
+}
+
+func (l logged) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l logged) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == l.message {
+		l.seen()
+	}
+	return nil
 }
 
 // While the store is away a phone here is refreshed from memory. What is saved of that afterwards is the phone's own binding: the one

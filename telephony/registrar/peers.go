@@ -101,7 +101,10 @@ func (r *Registrar) stale(changes []telephony.RegistrationChange) {
 
 // reread takes from the store what other nodes made of the AoRs, before anything is decided about them.
 func (s *shard) reread(ctx context.Context) {
-	if s.r.feed == nil || s.r.storeAway() {
+	if s.r.feed == nil {
+		return
+	}
+	if s.blind = s.r.storeAway(); s.blind {
 		return
 	}
 	aors := s.queue.takeStale()

@@ -36,6 +36,7 @@ type shard struct {
 	probes    alarm    // who is to be kept reachable behind NAT
 	misses    map[Key]int
 	before    []Binding // of who is served at once
+	blind     bool      // the store was away when this turn began: what other nodes made of anything is not known, and nothing is saved
 
 	// What memory knows and the store does not: from when it was away, or since volatile bindings were saved.
 	unsaved map[Key]struct{}
@@ -233,7 +234,7 @@ func (s *shard) save(ctx context.Context, d *draft) error {
 	if batch.Empty() {
 		return nil
 	}
-	if s.r.storeAway() {
+	if s.blind || s.r.storeAway() {
 		return ErrStoreAway
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.r.timeout)
