@@ -225,3 +225,33 @@ func TestDemoFindsOtherPorts(t *testing.T) {
 		}
 	}
 }
+
+// A SIGHUP that comes while the server starts does not end it, as the system's own answer to it would.
+func TestReloadDuringTheStart(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // where a database should be
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	cmd := exec.Command("demarc", "--data-dir", t.TempDir(), "serve")
+	cmd.Env = append(os.Environ(), "DEMARC_STORE_URL=postgres://demarc@"+silent.Addr().String()+"/demarc?sslmode=disable")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has exited in a test that went well
+	waits, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer waits.Close()
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM} {
+		if err := cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond) // signals of different numbers have no order of their own
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitFailure {
+		t.Errorf("it ended with %v", cmd.ProcessState)
+	}
+}

@@ -39,6 +39,9 @@ func (c *serveCmd) Run(ctx context.Context, r *root) error {
 	if err != nil {
 		return err
 	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP) // one that comes during the start would end it
+	defer signal.Stop(reload)
 	log := newLogger(effective.Config.Log)
 	g := gateway.New(gateway.Config{Config: effective.Config, Log: log, Version: version})
 	if err := g.Start(ctx); err != nil {
@@ -47,9 +50,6 @@ func (c *serveCmd) Run(ctx context.Context, r *root) error {
 	for _, line := range g.Summary() {
 		fmt.Fprintln(os.Stderr, line)
 	}
-	reload := make(chan os.Signal, 1)
-	signal.Notify(reload, syscall.SIGHUP)
-	defer signal.Stop(reload)
 	for {
 		select {
 		case <-reload:
