@@ -11,6 +11,7 @@ import (
 
 	"demarc/api"
 	"demarc/internal/account"
+	"demarc/internal/config"
 	storeregistrar "demarc/store/registrar"
 	"demarc/telephony/nodes"
 	"demarc/telephony/trace"
@@ -88,6 +89,9 @@ func (m messages) others(ctx context.Context) ([]storeregistrar.Node, error) {
 		return nil, nil
 	}
 	all, err := storeregistrar.New(m.g.db, m.g.sealer).Present(ctx, m.g.now().Add(-forgetAfter))
+	if !m.g.cfg.Has(config.RoleTelephony) {
+		return all, err // who has no phones is none of them, whatever it is called
+	}
 	return slices.DeleteFunc(all, func(n storeregistrar.Node) bool { return n.Name == m.g.cfg.Telephony.Node }), err
 }
 

@@ -93,7 +93,8 @@ func TestTraceOfAllNodes(t *testing.T) {
 			c.Telephony.Node, c.Telephony.NodeListen = name, internal
 		}
 	}
-	front := newSite(t, node("front", "", config.RoleConnector, config.RoleCloudLink), func(c *config.Config) { c.Telephony.Directory = "" })
+	// A process without phones is no node, whatever its configuration names it.
+	front := newSite(t, node("node-a", "", config.RoleConnector, config.RoleCloudLink), func(c *config.Config) { c.Telephony.Directory = "" })
 	beside := func(name, internal string) *site {
 		s := prepareSite(t, node(name, internal, config.RoleTelephony), func(c *config.Config) { c.Store.KeysetFile = front.cfg.KeysetFile() })
 		if err := os.CopyFS(s.cfg.DataFile("pki"), os.DirFS(front.cfg.DataFile("pki"))); err != nil {
