@@ -25,6 +25,17 @@ func (callsCmd) Help() string {
 		"shows its legs, and \"demarc trace\" with a leg's Call-ID its messages."
 }
 
+// Validate refuses what nobody can mean.
+func (c *callsCmd) Validate() error {
+	switch {
+	case c.Limit < 1:
+		return fmt.Errorf("--limit %d: use 1 or more", c.Limit)
+	case c.Since < 0:
+		return fmt.Errorf("--since %v: write how long ago, like 2h", c.Since)
+	}
+	return nil
+}
+
 // toldCall is a call as the API tells it.
 type toldCall struct {
 	ID         string    `json:"id"`

@@ -98,3 +98,13 @@ func TestCalls(t *testing.T) {
 		t.Errorf("%v %s", err, h.hungUp)
 	}
 }
+
+// What can only be a slip of the keyboard is told, and not answered with no calls or with all.
+func TestCallsThatCannotBeMeant(t *testing.T) {
+	for _, args := range [][]string{{"calls", "--limit", "0"}, {"calls", "--limit=-5"}, {"calls", "--since=-2h"}} {
+		var out, said bytes.Buffer
+		if code := run(args, &out, &said); code != exitUsage || !strings.Contains(said.String(), strings.TrimLeft(args[1][:7], "-")) {
+			t.Errorf("%v: %d %s", args, code, said.String())
+		}
+	}
+}
