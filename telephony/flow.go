@@ -24,5 +24,6 @@ func (f Flow) RemoteText() string {
 	if !f.Remote.IsValid() {
 		return ""
 	}
-	return f.Remote.String()
+	var room [64]byte // more than any address has
+	return string(f.Remote.AppendTo(room[:0]))
 }

@@ -53,13 +53,28 @@ func (t *turn) outgoing(l *Leg, method string, seq uint32) *Send {
 		telephony.Header{Name: "From", Value: l.from()},
 		telephony.Header{Name: "To", Value: l.to()},
 		telephony.Header{Name: "Call-ID", Value: d.CallID},
-		telephony.Header{Name: "CSeq", Value: strconv.FormatUint(uint64(seq), 10) + " " + method})
+		telephony.Header{Name: "CSeq", Value: cseq(seq, method)})
 	for _, r := range d.Routes {
 		headers = append(headers, telephony.Header{Name: "Route", Value: r})
 	}
 	o := t.spare.sends.next()
 	o.Leg, o.Method, o.URI, o.Headers, o.Ways = l.ID, method, d.Target, headers, l.ways()
 	return o
+}
+
+// cseq is the value of a CSeq.
+func cseq(seq uint32, method string) string {
+	switch { // what nearly every call has
+	case seq == 1 && method == "INVITE":
+		return "1 INVITE"
+	case seq == 1 && method == "ACK":
+		return "1 ACK"
+	case seq == 1 && method == "BYE":
+		return "1 BYE"
+	case seq == 2 && method == "BYE":
+		return "2 BYE"
+	}
+	return strconv.FormatUint(uint64(seq), 10) + " " + method
 }
 
 // request starts a new request of ours within the leg's dialog.

@@ -23,14 +23,14 @@ func readMessage(to *signal.Message, m *wire.Message, start []byte) (own, bad st
 	var room [16]line // more than most messages have
 	lines, routes, size := linesOf(m, room[:0])
 	contact, ok := contactOf(m)
-	t := texts{make([]byte, 0, size+len(m.CallID)+len(m.From)+len(m.To)+len(contact)+len(m.ContentType)+len(start))}
+	t := texts{make([]byte, 0, size+len(m.CallID)+len(m.From)+len(m.To)+len(contact)+len(m.ContentType)+len(start)+len(m.Body))}
 	to.CallID, to.From, to.To, to.CSeq = t.of(m.CallID), t.of(m.From), t.of(m.To), m.CSeq
 	from, _ := m.FromAddr()
 	to.FromTag = tagIn(to.From, m.From, from)
 	addr, _ := m.ToAddr()
 	to.ToTag = tagIn(to.To, m.To, addr)
 	to.ContentType, own = t.of(m.ContentType), t.of(start)
-	to.Body = bytes.Clone(m.Body)
+	to.Body = t.body(m.Body)
 	switch {
 	case !ok:
 		return own, "Bad Contact"
@@ -100,6 +100,16 @@ func (t *texts) of(part []byte) string {
 	begin := len(t.block)
 	t.block = append(t.block, part...) // there is room, and nobody writes to it again
 	return wire.Borrowed(t.block[begin:])
+}
+
+// body returns a copy that cannot grow into what stands behind it.
+func (t *texts) body(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	begin := len(t.block)
+	t.block = append(t.block, b...)
+	return t.block[begin:len(t.block):len(t.block)]
 }
 
 func (t *texts) headers(lines []line) []telephony.Header {

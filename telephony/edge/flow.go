@@ -15,21 +15,22 @@ import (
 type flow struct {
 	registrar.Flow
 	writer  sender
-	local   netip.AddrPort        // where its listener is bound, or what of it a stream came to
-	known   atomic.Bool           // somebody authenticated on it
-	timer   atomic.Int32          // the Flow-Timer that its peer was told, in seconds; 0: none
-	rearm   func()                // lets a stream look at both again; nil for UDP
-	user    atomic.Uint64         // who did last, by name in the books
-	device  atomic.Uint64         // that proved last who it is, by name in the books
-	proven  atomic.Int64          // when that went into the books, in Unix seconds
-	inHand  inHand                // requests without their reply
-	node    string                // that the phone's connection is at, when it is not this one
-	payer   atomic.Pointer[payer] // whose account the user's calls are
-	serving atomic.Int32          // requests of calls without their final response
-	carried atomic.Bool           // a request of a call went out over it
-	heard   time.Time             // when its last message came; its reader's own
-	handed  bool                  // the handler has heard of it; its reader's own
-	gone    chan struct{}         // closed when a stream takes nothing more; nil for UDP
+	local   netip.AddrPort          // where its listener is bound, or what of it a stream came to
+	known   atomic.Bool             // somebody authenticated on it
+	timer   atomic.Int32            // the Flow-Timer that its peer was told, in seconds; 0: none
+	rearm   func()                  // lets a stream look at both again; nil for UDP
+	user    atomic.Uint64           // who did last, by name in the books
+	device  atomic.Uint64           // that proved last who it is, by name in the books
+	proven  atomic.Int64            // when that went into the books, in Unix seconds
+	inHand  inHand                  // requests without their reply
+	node    string                  // that the phone's connection is at, when it is not this one
+	payer   atomic.Pointer[payer]   // whose account the user's calls are
+	serving atomic.Int32            // requests of calls without their final response
+	carrier atomic.Pointer[carrier] // for requests of calls
+	carried atomic.Bool             // a request of a call went out over it
+	heard   time.Time               // when its last message came; its reader's own
+	handed  bool                    // the handler has heard of it; its reader's own
+	gone    chan struct{}           // closed when a stream takes nothing more; nil for UDP
 }
 
 // prove notes that somebody authenticated on the flow.

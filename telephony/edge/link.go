@@ -157,7 +157,6 @@ func (l *link) Request(m *wire.Message, r sip.Routed) {
 type linked struct {
 	link  *link
 	route string
-	aor   telephony.AoR
 }
 
 func (c *linked) Flow() telephony.Flow { return c.link.flow.Flow }
@@ -166,7 +165,7 @@ func (c *linked) Route() string        { return c.route }
 // SentBy is the same before and after the connection stands: a CANCEL is found by it. Responses come over the connection.
 func (c *linked) SentBy() string { return unspecifiedSentBy }
 
-func (c *linked) Send(b []byte) {
-	c.link.s.edge.tap(c.link.flow, c.aor, false, b)
+func (c *linked) Send(to telephony.AoR, b []byte) {
+	c.link.s.edge.tap(c.link.flow, to, false, b)
 	c.link.out.send(b)
 }

@@ -25,22 +25,30 @@ var (
 // it has one; else it is sent all the same and fragmented, for the phone has no other way.
 const maxUnfragmented = 1300
 
-// carrier is an open flow of this node, and whose phone is behind it.
+// carrier is an open flow of this node. Each has one, as soon as it is asked for: transactions keep it.
 type carrier struct {
 	s    *Signalling
 	flow *flow
-	aor  telephony.AoR
+}
+
+func (s *Signalling) carrier(f *flow) *carrier {
+	if c := f.carrier.Load(); c != nil {
+		return c
+	}
+	c := &carrier{s, f}
+	f.carrier.Store(c)
+	return c
 }
 
 func (c *carrier) Flow() telephony.Flow { return c.flow.Flow }
 func (c *carrier) SentBy() string       { return c.s.sentBy[c.flow.Listener] }
 func (c *carrier) Route() string        { return "" }
 
-func (c *carrier) Send(b []byte) {
+func (c *carrier) Send(to telephony.AoR, b []byte) {
 	if !c.flow.carried.Load() {
 		c.flow.carried.Store(true)
 	}
-	c.s.edge.tap(c.flow, c.aor, false, b)
+	c.s.edge.tap(c.flow, to, false, b)
 	c.flow.writer.send(b)
 }
 
@@ -51,22 +59,22 @@ func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
 	}
 	f, err := w.s.edge.find(way.Flow)
 	if err == nil && (way.Flow.Transport.Stream() || size <= maxUnfragmented) {
-		return &carrier{w.s, f, way.AoR}, nil
+		return w.s.carrier(f), nil
 	}
 	if err == nil {
 		if stream := w.s.stream(way); stream != nil {
 			f = stream
 		}
-		return &carrier{w.s, f, way.AoR}, nil
+		return w.s.carrier(f), nil
 	}
 	if way.Path != "" && w.s.edge.isProxy(way.Flow.Remote.Addr()) {
 		if f := w.s.edge.another(way.Flow); f != nil {
-			return &carrier{w.s, f, way.AoR}, nil
+			return w.s.carrier(f), nil
 		}
 	}
 	for _, b := range w.s.phone(way) {
 		if f, err := w.s.edge.find(b.Flow); err == nil && b.Node == w.s.edge.cfg.Node {
-			return &carrier{w.s, f, way.AoR}, nil
+			return w.s.carrier(f), nil
 		}
 		if b.Node != w.s.edge.cfg.Node {
 			way.Node, way.Flow = b.Node, b.Flow
@@ -101,7 +109,7 @@ func (s *Signalling) elsewhere(way signal.Way) (sip.Carrier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &linked{link: l, route: s.nodes.Route(way.Node, way.Flow, way.AoR.IsZero()), aor: way.AoR}, nil
+	return &linked{link: l, route: s.nodes.Route(way.Node, way.Flow, way.AoR.IsZero())}, nil
 }
 
 // another returns the newest open flow of the phone that the way leads to.

@@ -91,7 +91,7 @@ func (t *tokens) open(token string) (account.ID, place, bool) {
 	if !hmac.Equal(raw[len(body):], t.mac(sum[:0], body)) {
 		return "", place{}, false
 	}
-	return account.ID(body[idSize+1:]), place{telephony.CallID(hex.EncodeToString(body[:idSize])), int(body[idSize])}, true
+	return account.ID(body[idSize+1:]), place{idOf[telephony.CallID](body), int(body[idSize])}, true
 }
 
 // tokenOf returns the user part of a sip URI.
@@ -147,13 +147,20 @@ func (d *dice) number() uint64 {
 	return n
 }
 
+// idOf writes the id that a text begins with.
+func idOf[T ~string](b []byte) T {
+	var text [2 * idSize]byte
+	hex.Encode(text[:], b[:idSize])
+	return T(text[:])
+}
+
 // id returns a Call-ID.
-func (d *dice) id() string { return hex.EncodeToString(d.bytes(idSize)) }
+func (d *dice) id() string { return idOf[string](d.bytes(idSize)) }
 
 // callID returns the id of a call that begins, with the time first: new rows stand beside each other in the store.
 func (d *dice) callID(now time.Time) telephony.CallID {
 	var id [idSize]byte
 	binary.BigEndian.PutUint64(id[:], uint64(now.UnixMilli())<<16)
 	copy(id[6:], d.bytes(idSize-6))
-	return telephony.CallID(hex.EncodeToString(id[:]))
+	return idOf[telephony.CallID](id[:])
 }

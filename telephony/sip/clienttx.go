@@ -58,7 +58,8 @@ func (t *clientTx) forget() {
 		t.shard.spare.give(&t.answers[i].ack)
 	}
 	t.settle()
-	t.clientState = clientState{}
+	clear(t.answers[:cap(t.answers)])
+	t.clientState = clientState{answers: t.answers[:0]}
 	t.interval, t.resend, t.end = 0, 0, 0 // the wheel may still look at the timer
 }
 
@@ -120,7 +121,7 @@ func (t *clientTx) room() []byte {
 
 // launch sends the request and sets timers A and B, or E and F.
 func (t *clientTx) launch() {
-	t.carrier.Send(t.raw)
+	t.carrier.Send(t.way.AoR, t.raw)
 	timers := t.shard.of.timers
 	t.end = t.wheel.Now() + 64*timers.T1
 	if t.reliable() {
@@ -144,19 +145,19 @@ func (t *clientTx) reliable() bool { return t.carrier.Flow().Transport.Stream() 
 
 // comesOver reports whether a response may come over the flow: the one that the request left on, or another one of the very
 // same phone. A UDP flow is its addresses.
-func (t *clientTx) comesOver(f telephony.Flow) bool {
-	own := t.carrier.Flow()
+func (u *UAC) comesOver(way *signal.Way, over *Carrier, f telephony.Flow) bool {
+	own := (*over).Flow()
 	if own.ID == f.ID || !f.Transport.Stream() && own.Listener == f.Listener && own.Remote == f.Remote {
 		return true
 	}
-	ways := t.shard.of.cfg.Ways
-	if !ways.SamePhone(t.way, f.ID) {
+	ways := u.cfg.Ways
+	if !ways.SamePhone(*way, f.ID) {
 		return false
 	}
-	moved := t.way
+	moved := *way
 	moved.Flow = f
 	if c, err := ways.Open(moved, 0); err == nil {
-		t.way, t.carrier = moved, c
+		*way, *over = moved, c
 	}
 	return true
 }
@@ -169,7 +170,7 @@ func (t *clientTx) receive(m *wire.Message) (News, Failure, bool) {
 		return Old, failure, failed
 	case t.state == Completed:
 		if m.Status >= 200 {
-			t.carrier.Send(t.raw) // the ACK
+			t.carrier.Send(t.way.AoR, t.raw) // the ACK
 		}
 		return Old, Failure{}, false
 	case t.state == Accepted:
@@ -257,7 +258,7 @@ func (t *clientTx) final(m *wire.Message) News {
 	t.state = state
 	if t.invite && m.Status >= 300 {
 		t.raw = t.appendRelated(t.room(), "ACK", string(m.To))
-		t.carrier.Send(t.raw)
+		t.carrier.Send(t.way.AoR, t.raw)
 	}
 	if state == Accepted {
 		t.answers = t.answers[:0] // nothing provisional is told any more
@@ -284,7 +285,7 @@ func (t *clientTx) accepted(m *wire.Message) News {
 	}
 	if a.final {
 		if a.ack != nil {
-			a.carrier.Send(a.ack)
+			a.carrier.Send(t.way.AoR, a.ack)
 		}
 		return Old
 	}
@@ -294,9 +295,14 @@ func (t *clientTx) accepted(m *wire.Message) News {
 
 // acked keeps the ACK to the 2xx of a dialog.
 func (t *clientTx) acked(tag []byte, c Carrier, raw []byte) {
-	if a := t.answer(tag); a != nil {
-		a.ack, a.carrier = raw, c
+	a := t.answer(tag)
+	if a == nil {
+		t.shard.spare.give(&raw)
+		return
 	}
+	t.shard.spare.give(&a.ack)
+	a.ack, a.carrier = raw, c
+	t.shard.rest(t)
 }
 
 // cancel sends the CANCEL, which is a transaction of its own over the same flow and with the same branch (§9.1). When nothing
@@ -387,7 +393,7 @@ func (t *clientTx) due() (Failure, bool) {
 	case t.ended(now):
 		return t.timedOut()
 	case t.mustSend(now):
-		t.carrier.Send(t.raw)
+		t.carrier.Send(t.way.AoR, t.raw)
 		t.repeated(t.next())
 	default: // it was set to a later time meanwhile
 		t.set()
@@ -423,7 +429,14 @@ func (t *clientTx) next() time.Duration {
 	return min(2*t.interval, t.shard.of.timers.T2)
 }
 
+// terminate ends the transaction.
 func (t *clientTx) terminate() {
+	t.shard.of.size.Add(-1)
+	t.retire()
+}
+
+// retire gives the transaction back to its shard.
+func (t *clientTx) retire() {
 	t.wheel.Stop(&t.timer)
 	t.state = Terminated
 	t.shard.remove(t)

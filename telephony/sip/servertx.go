@@ -81,7 +81,7 @@ func (t *serverTx) forget() {
 	t.schedule.interval, t.schedule.resend, t.schedule.end = 0, 0, 0
 }
 
-// spare is memory of messages to be used again. What only waits for retransmissions needs little, and there is much of it.
+// spare is memory of messages to be used again.
 type spare [][]byte
 
 const (
@@ -106,13 +106,6 @@ func (s *spare) give(b *[]byte) {
 		*s = append(*s, (*b)[:0])
 	}
 	*b = nil
-}
-
-// fit returns a copy of a message that is kept for long, and gives the rest of its memory to others.
-func (s *spare) fit(b *[]byte) {
-	kept := append(make([]byte, 0, len(*b)), *b...)
-	s.give(b)
-	*b = kept
 }
 
 // answer answers a retransmission with the last response; once a 2xx went out, that is sent again by the clock alone.

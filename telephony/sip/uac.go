@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/signal"
@@ -40,12 +41,12 @@ type Ways interface {
 	SamePhone(w signal.Way, flow uint64) bool
 }
 
-// Carrier is an open flow. Send copies what it is given, and does not block.
+// Carrier is an open flow. Send copies what it is given, and does not block; to is whose phone is behind the flow.
 type Carrier interface {
 	Flow() telephony.Flow
 	SentBy() string // for Via
 	Route() string  // value of a Route to the node that holds the flow; empty when it is this one
-	Send(b []byte)
+	Send(to telephony.AoR, b []byte)
 }
 
 // Failure is the end of a transaction without a response of the far end.
@@ -75,6 +76,7 @@ type uacShard struct {
 	mu     sync.Mutex
 	table  map[signal.TxID]*clientTx
 	cancel map[signal.TxID]*clientTx // CANCELs, by their INVITEs' numbers
+	echoes [2]clientEchoes           // of 64*T1, and of T4
 	free   []*clientTx
 	spare  spare
 	closed bool
@@ -92,7 +94,12 @@ type clientID struct {
 func NewUAC(c UACConfig) *UAC {
 	u := &UAC{cfg: c, timers: c.Timers.withDefaults()}
 	for i := range u.shards {
-		u.shards[i] = uacShard{of: u, table: make(map[signal.TxID]*clientTx), cancel: make(map[signal.TxID]*clientTx)}
+		s := &u.shards[i]
+		s.of, s.table, s.cancel = u, make(map[signal.TxID]*clientTx), make(map[signal.TxID]*clientTx)
+		for i, keep := range [...]time.Duration{64 * u.timers.T1, u.timers.T4} {
+			s.echoes[i].shard = s
+			s.echoes[i].init(c.Wheel, keep, &s.echoes[i])
+		}
 	}
 	return u
 }
@@ -134,9 +141,8 @@ func (u *UAC) Ack(out *signal.Outgoing) error {
 			continue
 		}
 		raw := appendOutgoing(s.spare.take(), out, c, clientID{tx: out.Tx}, rand.Uint64())
-		c.Send(raw)
+		c.Send(way.AoR, raw)
 		if t := s.table[out.Tx]; t != nil && t.state == Accepted {
-			s.spare.fit(&raw)
 			t.acked(tagOf(out.Headers), c, raw)
 			return nil
 		}
@@ -184,7 +190,11 @@ func (s *uacShard) receive(id clientID, secret uint64, m *wire.Message, flow tel
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.all(id)[id.tx]
-	if t == nil || t.secret != secret || string(m.CSeqMethod) != t.method || !t.comesOver(flow) {
+	if t == nil && !id.cancel {
+		way, what = s.echoed(id, secret, m, flow)
+		return way, what, Failure{}, false
+	}
+	if t == nil || t.secret != secret || string(m.CSeqMethod) != t.method || !s.of.comesOver(&t.way, &t.carrier, flow) {
 		return way, Unasked, Failure{}, false
 	}
 	if way = t.way; t.carrier.Route() == "" {
@@ -202,6 +212,9 @@ func (u *UAC) State(tx signal.TxID) State {
 	if t := s.table[tx]; t != nil {
 		return t.state
 	}
+	if e, _ := s.echo(tx); e != nil {
+		return Accepted
+	}
 	return Terminated
 }
 
@@ -216,13 +229,17 @@ func (u *UAC) Close() {
 				t.terminate()
 			}
 		}
+		for i := range s.echoes {
+			s.echoes[i].end()
+		}
 		s.mu.Unlock()
 	}
 }
 
+const golden = 0x9e3779b97f4a7c15
+
 // shard spreads numbers whatever their senders put into which bits.
 func (u *UAC) shard(tx signal.TxID) *uacShard {
-	const golden = 0x9e3779b97f4a7c15
 	return &u.shards[uint64(tx)*golden>>(64-shardBits)]
 }
 
@@ -243,23 +260,27 @@ func (s *uacShard) begin(id clientID) (*clientTx, error) {
 		u.size.Add(-1)
 		return nil, ErrTx
 	}
+	return s.take(id), nil
+}
+
+// take returns a transaction with a number, which stands in the table.
+func (s *uacShard) take(id clientID) *clientTx {
 	var t *clientTx
 	if n := len(s.free); n > 0 {
 		t = s.free[n-1]
 		s.free = s.free[:n-1]
 	} else {
 		t = &clientTx{shard: s}
-		t.schedule.wheel = u.cfg.Wheel
+		t.schedule.wheel = s.of.cfg.Wheel
 		t.schedule.timer.Owner = t
 	}
 	t.id = id
 	s.all(id)[id.tx] = t
-	return t, nil
+	return t
 }
 
 func (s *uacShard) remove(t *clientTx) {
 	delete(s.all(t.id), t.id.tx)
-	s.of.size.Add(-1)
 	if len(s.free) < maxFree {
 		t.forget()
 		s.free = append(s.free, t)

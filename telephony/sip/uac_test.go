@@ -28,7 +28,7 @@ func (r *road) Flow() telephony.Flow { return r.flow }
 func (r *road) SentBy() string       { return "us:5060" }
 func (r *road) Route() string        { return "" }
 
-func (r *road) Send(b []byte) {
+func (r *road) Send(_ telephony.AoR, b []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sent = append(r.sent, string(b))
@@ -88,6 +88,7 @@ type asked struct {
 	*sip.UAC
 	*roads
 	roads3 []*road
+	wheel  *sip.Wheel
 
 	mu   sync.Mutex
 	told []string
@@ -104,6 +105,7 @@ func newAsked(t *testing.T, limit int) *asked {
 	}
 	a.roads3 = []*road{nil, a.open[1], a.open[2], a.open[3]}
 	w := sip.NewWheel(sip.Timers{})
+	a.wheel = w
 	a.UAC = sip.NewUAC(sip.UACConfig{Wheel: w, Limit: limit, Ways: a.roads, Failed: func(f sip.Failure) {
 		a.mu.Lock()
 		defer a.mu.Unlock()

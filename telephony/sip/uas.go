@@ -86,8 +86,10 @@ func NewUAS(c UASConfig) *UAS {
 	for i := range u.shards {
 		s := &u.shards[i]
 		s.of, s.number, s.byKey, s.origins = u, uint64(i), make(map[sum]*serverTx), make(map[sum]*serverTx)
-		s.echoes[0].init(s, 64*u.timers.T1)
-		s.echoes[1].init(s, u.timers.T4)
+		for i, keep := range [...]time.Duration{64 * u.timers.T1, u.timers.T4} {
+			s.echoes[i].shard = s
+			s.echoes[i].init(c.Wheel, keep, &s.echoes[i])
+		}
 	}
 	return u
 }
@@ -243,7 +245,7 @@ func (u *UAS) Close() {
 			}
 		}
 		for i := range s.echoes {
-			s.echoes[i].clear()
+			s.echoes[i].end()
 		}
 		s.mu.Unlock()
 	}
