@@ -60,7 +60,7 @@ func (t *clientTx) forget() {
 	t.settle()
 	clear(t.answers[:cap(t.answers)])
 	t.clientState = clientState{answers: t.answers[:0]}
-	t.interval, t.resend, t.end = 0, 0, 0 // the wheel may still look at the timer
+	t.reset()
 }
 
 // ask begins with a request that is to be sent.
@@ -387,7 +387,7 @@ func (t *clientTx) Fire() {
 func (t *clientTx) due() (Failure, bool) {
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
-	now := t.wheel.Now()
+	now := t.fired()
 	switch {
 	case t.id.tx == 0, t.state == Terminated: // nobody uses it now
 	case t.ended(now):
@@ -437,7 +437,6 @@ func (t *clientTx) terminate() {
 
 // retire gives the transaction back to its shard.
 func (t *clientTx) retire() {
-	t.wheel.Stop(&t.timer)
 	t.state = Terminated
 	t.shard.remove(t)
 }

@@ -4,9 +4,13 @@ import "time"
 
 // schedule is when a transaction sends again and when it ends; one timer on the wheel serves both. Times are the wheel's,
 // zero is never. Its transaction's lock guards it.
+//
+// The wheel is left alone where the timer fires early enough as it is: whoever is fired too early sets it again. Most of what is waited
+// for does not come true, and a transaction that is over is used again at once, so that there is little to set.
 type schedule struct {
 	wheel    *Wheel
 	timer    Timer
+	fires    time.Duration // when the timer does
 	interval time.Duration // until the next time it sends
 	resend   time.Duration
 	end      time.Duration
@@ -45,9 +49,18 @@ func (s *schedule) set() {
 	if s.resend > 0 && (next == 0 || s.resend < next) {
 		next = s.resend
 	}
-	if next == 0 {
-		s.wheel.Stop(&s.timer)
+	if next == 0 || s.fires > 0 && s.fires <= next {
 		return
 	}
+	s.fires = next
 	s.wheel.SetAt(&s.timer, next)
 }
+
+// fired notes that the timer has fired, whatever for, and returns the time.
+func (s *schedule) fired() time.Duration {
+	s.fires = 0
+	return s.wheel.Now()
+}
+
+// reset forgets both.
+func (s *schedule) reset() { s.interval, s.resend, s.end = 0, 0, 0 }

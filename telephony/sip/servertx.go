@@ -78,7 +78,7 @@ func (t *serverTx) forget() {
 	t.canceled, t.rel = false, nil
 	t.shard.spare.give(&t.copied)
 	t.shard.spare.give(&t.response)
-	t.schedule.interval, t.schedule.resend, t.schedule.end = 0, 0, 0
+	t.reset()
 }
 
 // spare is memory of messages to be used again.
@@ -233,7 +233,7 @@ func (t *serverTx) Fire() {
 func (t *serverTx) due() (id signal.TxID, rseq uint32, missing bool) {
 	t.shard.mu.Lock()
 	defer t.shard.mu.Unlock()
-	now := t.wheel.Now()
+	now := t.fired()
 	switch {
 	case t.state == Terminated:
 	case t.ended(now) && t.state == Proceeding: // no PRACK came: the INVITE is still to be answered
@@ -244,7 +244,7 @@ func (t *serverTx) due() (id signal.TxID, rseq uint32, missing bool) {
 		id, missing = t.id, t.state == Accepted
 		t.terminate()
 		return id, 0, missing
-	case t.trying():
+	case t.trying() && t.mustSend(now):
 		t.respond(signal.Reply{Status: 100})
 	case t.mustSend(now):
 		t.peer.Send(t.again())
@@ -292,7 +292,6 @@ func (t *serverTx) terminate() {
 // retire gives the transaction back to its shard.
 func (t *serverTx) retire() {
 	t.state = Terminated
-	t.wheel.Stop(&t.timer)
 	t.shard.remove(t)
 }
 

@@ -415,6 +415,38 @@ func TestServerTransactionsAreUsedAgain(t *testing.T) {
 	}
 }
 
+// What a transaction was to do at a time is not done by the next one that has its memory.
+func TestTimersOfATransactionEndWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ms = time.Millisecond
+		s := newServed(t, 100)
+		s.receive(true, scan(t, "INVITE", "1", "", 1)) // would get its 100 after 50 ms
+		s.Respond(signal.Reply{Tx: s.tx, Status: 486, ToTag: "tag"})
+		s.receive(true, scan(t, "ACK", "1", "tag", 1))
+		time.Sleep(30 * ms)
+		s.receive(true, scan(t, "INVITE", "2", "", 2))
+		for _, c := range []struct {
+			after time.Duration
+			sent  string
+		}{{30 * ms, "486"}, {30 * ms, "486 100"}, {time.Minute, "486 100"}} {
+			time.Sleep(c.after)
+			synctest.Wait()
+			if got := s.peer.statuses(); got != c.sent {
+				t.Errorf("sent %q, want %q", got, c.sent)
+			}
+		}
+		s.Respond(signal.Reply{Tx: s.tx, Status: 200, ToTag: "tag"})
+		s.receive(true, scan(t, "ACK", "3", "tag", 2))
+		s.receive(false, scan(t, "INVITE", "4", "", 3))
+		s.Respond(signal.Reply{Tx: s.tx, Status: 486, ToTag: "tag"}) // is sent again after 500 ms, 1 s
+		time.Sleep(1600 * ms)
+		synctest.Wait()
+		if got := s.peer.statuses(); got != "486 100 200 486 486 486" {
+			t.Errorf("sent %q", got)
+		}
+	})
+}
+
 func BenchmarkServerCall(b *testing.B) {
 	w := sip.NewWheel(sip.Timers{})
 	u := sip.NewUAS(sip.UASConfig{Wheel: w, Limit: 1 << 16, Missing: func(signal.TxID, uint32) {}})
