@@ -45,8 +45,9 @@ func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method str
 		e.answer(f, m, 400, bad)
 		return
 	}
-	who.AoR, who.CallID = f.own(who.AoR), req.CallID
-	s.identify(f, m, req, who, inside)
+	from := s.speakerOf(f, who.AoR)
+	who.AoR, who.CallID = from.way.AoR, req.CallID
+	s.identify(f, m, req, who, from, inside)
 }
 
 // place takes a place for a request of a call, or answers why there is none. The texts of who are borrowed until the message has been
@@ -90,31 +91,30 @@ func hasToTag(m *wire.Message) bool {
 
 // match finds what a request is. A retransmission of one that is done with is answered over the flow that it came over.
 func (s *Signalling) match(f *flow, m *wire.Message) (signal.TxID, sip.Match) {
-	return s.uas.Match(m, f.ID, func() sip.Peer {
+	return s.uas.Match(m, f.ID, func(spent int) sip.Peer {
 		user, _ := m.FromAoR()
-		return &back{signalling: s, flow: f, whose: whose{aor: f.own(user)}, budget: budget(m)}
+		return &back{signalling: s, flow: f, whose: whose{aor: f.own(user)}, budget: budget(m) - spent}
 	})
 }
 
 // identify finds out who sent a request. Refusals leave no state behind: their ACK is absorbed.
-func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who guard.Caller, inside bool) {
+func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who guard.Caller, from speaker, inside bool) {
 	as := registrar.Credentials{Method: req.Method, Flow: f.Flow, User: who.AoR}
 	for _, value := range m.ProxyAuthorization {
 		as.Authorize = append(as.Authorize, string(value))
 	}
-	way, bound := s.wayBack(f, who.AoR)
 	switch {
 	case inside && len(as.Authorize) == 0:
 		// Whose dialog it is and whether this flow may speak in it is the exchange's to say.
-		if id := f.account(who.AoR); id != "" {
-			req.User, req.Account = who.AoR, id
+		if from.account != "" {
+			req.User, req.Account = who.AoR, from.account
 		}
-	case bound && !inside && s.trusts[f.Listener]:
-		req.User, req.Account = who.AoR, f.account(who.AoR)
+	case from.bound && !inside && s.trusts[f.Listener]:
+		req.User, req.Account = who.AoR, from.account
 	default:
 		v, sure := s.calls.AuthenticateAtOnce(as)
 		if !sure {
-			s.ask(f, m, req, way, &question{req: req, as: as, who: who, flow: f, came: time.Now()})
+			s.ask(f, m, req, from.way, &question{req: req, as: as, who: who, flow: f, came: time.Now()})
 			return
 		}
 		s.edge.learned(f, &who, v.Reply.Sender, s.edge.cfg.Now())
@@ -129,9 +129,8 @@ func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who
 		}
 		req.User, req.Account = v.User.AoR, v.User.Account
 		f.note(req.User, req.Account)
-		way, _ = s.wayBack(f, who.AoR)
 	}
-	if s.begin(f, m, req, way) {
+	if s.begin(f, m, req, from.way) {
 		s.request(req)
 	}
 }
@@ -226,12 +225,11 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 		e.answer(f, m, 481, "") // without state: anybody may ask
 		return
 	}
-	user := f.own(who.AoR)
-	if id := f.account(user); id != "" {
-		req.User, req.Account = user, id
+	from := s.speakerOf(f, who.AoR)
+	if from.account != "" {
+		req.User, req.Account = from.way.AoR, from.account
 	}
-	way, _ := s.wayBack(f, user)
-	if !s.begin(f, m, req, way) {
+	if !s.begin(f, m, req, from.way) {
 		s.hand(ev) // it has come all the same
 		return
 	}

@@ -52,7 +52,8 @@ type Signalling struct {
 	trusts map[string]bool   // by listener
 }
 
-// How many transactions there may be in either direction. Each takes about 2 kB.
+// How many transactions there may be in either direction. Most of them are but echoes, of 70 to 700 bytes; the others
+// take about 2 kB.
 const maxTransactions = 1 << 17
 
 func newSignalling(e *Edge) *Signalling {

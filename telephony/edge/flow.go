@@ -73,6 +73,13 @@ func (f *flow) note(user telephony.AoR, id account.ID) {
 	}
 }
 
+// first is note for the first user alone: where many stand on one flow, the bindings tell who they are.
+func (f *flow) first(user telephony.AoR, id account.ID) {
+	if f.payer.Load() == nil {
+		f.payer.Store(&payer{user, id})
+	}
+}
+
 // own returns a user with texts that may be kept: those that the flow keeps already, or a copy.
 func (f *flow) own(user telephony.AoR) telephony.AoR {
 	if known := f.payer.Load(); known != nil && known.user == user {

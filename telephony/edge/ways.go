@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
@@ -144,13 +145,25 @@ func (s *Signalling) phone(way signal.Way) []registrar.Binding {
 	return found
 }
 
-// wayBack returns the way back to who sends over a flow, and whether a binding of that user stands on it.
-func (s *Signalling) wayBack(f *flow, user telephony.AoR) (way signal.Way, bound bool) {
-	way = signal.Way{Node: cmp.Or(f.node, s.edge.cfg.Node), Flow: f.Flow, AoR: user}
+// speaker is who sends over a flow, as far as the flow and the bindings tell.
+type speaker struct {
+	way     signal.Way // back to him; its texts may be kept
+	account account.ID // when it is known that he stands on the flow
+	bound   bool       // a binding of his does
+}
+
+// speakerOf returns who a request over a flow says it is from. The user's texts may be borrowed.
+func (s *Signalling) speakerOf(f *flow, user telephony.AoR) speaker {
+	way := signal.Way{Node: cmp.Or(f.node, s.edge.cfg.Node), Flow: f.Flow}
 	b, bound := s.calls.Standing(user, f.Flow)
-	if bound {
-		way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
-		f.note(user, b.Account)
+	if !bound {
+		way.AoR = f.own(user)
+		return speaker{way: way, account: f.account(user)}
 	}
-	return way, bound
+	if way.AoR = b.AoR; b.AoR != user {
+		way.AoR = f.own(user)
+	}
+	way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
+	f.first(way.AoR, b.Account)
+	return speaker{way, b.Account, true}
 }

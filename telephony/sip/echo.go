@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"math"
 	"time"
 
 	"demarc/telephony/signal"
@@ -11,6 +12,7 @@ import (
 type echo struct {
 	identity          // how it is found
 	begin, end uint32 // its text in the page: of an INVITE the tag of To, else the response, which is to be sent again
+	spent      uint32 // bytes of final responses that went out, copies included
 	state      State  // Completed, Accepted with its ACK, or Confirmed
 }
 
@@ -31,7 +33,7 @@ func (e *echoes) put(t *serverTx) {
 	} else {
 		*texts = append(*texts, t.localTag...)
 	}
-	*one = echo{t.identity, uint32(begin), uint32(len(*texts)), t.state}
+	*one = echo{identity: t.identity, begin: uint32(begin), end: uint32(len(*texts)), spent: uint32(len(t.response)), state: t.state}
 	e.byKey.add(one.key, number)
 	if one.state == Accepted {
 		e.origins.add(one.origin, number)
@@ -61,6 +63,15 @@ func (e *echoes) accepted(origin sum) (*echo, []byte) {
 		one, _ := e.at(number)
 		return one.origin == origin && e.lasts(number)
 	}))
+}
+
+// answer sends the response once more.
+func (one *echo) answer(response []byte, back func(spent int) Peer) {
+	if one.state != Completed {
+		return
+	}
+	back(int(one.spent)).Send(response)
+	one.spent = min(one.spent+uint32(len(response)), math.MaxInt32)
 }
 
 // Fire is what the wheel calls: whose time is over is forgotten.

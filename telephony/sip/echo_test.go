@@ -26,10 +26,10 @@ func TestEchoesAnswerWithTheirOwnResponse(t *testing.T) {
 			sent[i] = s.peer.last()
 			time.Sleep(50 * time.Millisecond)
 		}
-		for range 2 {
+		for round := range 2 {
 			for i := range many {
-				if got := bye(i); got != "absorbed" || s.peer.last() != sent[i] {
-					t.Fatalf("%d: %s\n%s\nwant\n%s", i, got, s.peer.last(), sent[i])
+				if got := bye(i); got != "absorbed" || s.peer.last() != sent[i] || s.spent != (round+1)*len(sent[i]) {
+					t.Fatalf("%d: %s, %d spent\n%s\nwant\n%s", i, got, s.spent, s.peer.last(), sent[i])
 				}
 			}
 		}

@@ -1,10 +1,8 @@
 package sip
 
 import (
-	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -66,20 +64,6 @@ const (
 	maxFree  = 64 // transactions and messages that a shard keeps to be used again
 )
 
-// uasShard has the transactions of the Call-IDs that hash to it, so that all of a call has one lock.
-type uasShard struct {
-	of      *UAS
-	number  uint64
-	mu      sync.Mutex
-	places  places
-	byKey   map[sum]*serverTx
-	origins map[sum]*serverTx // the newest; of those that something may be looked for by it
-	echoes  [2]echoes         // of 64*T1, and of T4
-	free    []*serverTx
-	spare   spare
-	closed  bool
-}
-
 // NewUAS returns an empty table.
 func NewUAS(c UASConfig) *UAS {
 	u := &UAS{cfg: c, timers: c.Timers.withDefaults(), seed: maphash.MakeSeed(), other: maphash.MakeSeed()}
@@ -98,24 +82,23 @@ func NewUAS(c UASConfig) *UAS {
 func (u *UAS) Len() int { return int(u.size.Load()) }
 
 // Match finds what a request is, and deals with retransmissions and ACKs. tx is zero for Fresh and Stray. back tells where the response
-// to a retransmission goes whose transaction is but an echo; it is called with a lock held, and not for an ACK.
-func (u *UAS) Match(m *wire.Message, flow uint64, back func() Peer) (tx signal.TxID, what Match) {
-	var room [192]byte
+// to a retransmission goes whose transaction is but an echo, for which so many bytes have been spent; it is called with a lock held, and not for
+// an ACK.
+func (u *UAS) Match(m *wire.Message, flow uint64, back func(spent int) Peer) (tx signal.TxID, what Match) {
 	s := u.shard(m)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.Is("ACK") {
-		return s.acknowledged(m, u.sum(callKey(room[:0], m, flow, invite)))
+		return s.acknowledged(m, flow)
 	}
+	var room [192]byte
 	key := u.sum(callKey(room[:0], m, flow, m.Method))
 	if t := s.byKey[key]; t != nil {
 		t.answer()
 		return t.id, Absorbed
 	}
 	if e, response := s.echo(key); e != nil {
-		if e.state == Completed {
-			back().Send(response)
-		}
+		e.answer(response, back)
 		return e.id, Absorbed
 	}
 	if hasTag(m) {
@@ -266,104 +249,4 @@ func crowded(size int64, limit int) bool { return 8*size > int64(limit) }
 
 func (u *UAS) shard(m *wire.Message) *uasShard {
 	return &u.shards[maphash.Bytes(u.seed, m.CallID)%txShards]
-}
-
-// sum stands for the text that a transaction is found by: there are too many bits for two to meet, and nobody knows the seeds, so
-// that the text itself need not be kept.
-type sum [2]uint64
-
-func (u *UAS) sum(text []byte) sum {
-	return sum{maphash.Bytes(u.seed, text), maphash.Bytes(u.other, text)}
-}
-
-// callKey is what a transaction is found by, and the Call-ID: whoever uses one branch for many calls must not make us search.
-func callKey(key []byte, m *wire.Message, flow uint64, method []byte) []byte {
-	return append(append(appendKey(key, m, flow, method), 0), m.CallID...)
-}
-
-// appendSource is what a request shares with its ACK, its PRACKs and its copies.
-func appendSource(dst []byte, m *wire.Message, cseq uint32, method []byte) []byte {
-	dst = append(append(dst, m.CallID...), 0)
-	dst = append(append(dst, fromTag(m)...), 0)
-	return append(binary.BigEndian.AppendUint32(dst, cseq), method...)
-}
-
-// acknowledged takes an ACK.
-func (s *uasShard) acknowledged(m *wire.Message, key sum) (signal.TxID, Match) {
-	t := s.byKey[key]
-	if t == nil {
-		if e, _ := s.echo(key); e != nil {
-			return e.id, Absorbed
-		}
-		var tx signal.TxID
-		if t, tx = s.dialog(m); t == nil {
-			if tx == 0 {
-				return 0, Stray
-			}
-			return tx, Absorbed
-		}
-	}
-	id := t.id
-	if t.state == Accepted { // this is its first: what is left of it afterwards is an echo
-		// Timer L waits for retransmissions of the INVITE, and there are none after this.
-		s.rest(t, s.of.timers.T4)
-		return id, Acked
-	}
-	if state, keep := acknowledged(t.state, t.reliable, s.of.timers); state != t.state {
-		t.state = state
-		t.finish(keep)
-	}
-	return id, Absorbed
-}
-
-// dialog finds what an ACK to a 2xx belongs to: it has a branch of its own, and may come over another flow (§13.2.2.4). t is nil when it
-// is not the first one.
-func (s *uasShard) dialog(m *wire.Message) (t *serverTx, tx signal.TxID) {
-	var room [192]byte
-	origin := s.of.sum(appendSource(room[:0], m, m.CSeq, invite))
-	tag := toTag(m)
-	if t = s.origins[origin]; t != nil {
-		if t.state != Accepted || string(tag) != t.localTag {
-			return nil, 0
-		}
-		return t, t.id
-	}
-	if e, own := s.accepted(origin); e != nil && string(own) == string(tag) {
-		return nil, e.id
-	}
-	return nil, 0
-}
-
-func (s *uasShard) take() *serverTx {
-	if n := len(s.free); n > 0 {
-		t := s.free[n-1]
-		s.free = s.free[:n-1]
-		return t
-	}
-	t := &serverTx{shard: s}
-	t.schedule.wheel = s.of.cfg.Wheel
-	t.schedule.timer.Owner = t
-	return t
-}
-
-func (s *uasShard) add(t *serverTx) {
-	s.byKey[t.key] = t
-	if t.sought() {
-		s.origins[t.origin] = t
-	}
-}
-
-// remove takes a transaction out of the shard.
-func (s *uasShard) remove(t *serverTx) {
-	s.places.remove(t.id)
-	if t.sought() && s.origins[t.origin] == t {
-		delete(s.origins, t.origin)
-	}
-	if s.byKey[t.key] == t {
-		delete(s.byKey, t.key)
-	}
-	if len(s.free) < maxFree {
-		t.forget()
-		s.free = append(s.free, t)
-	}
 }

@@ -59,6 +59,7 @@ type served struct {
 	peer  wirePeer
 	tx    signal.TxID
 	wheel *sip.Wheel
+	spent int // for an echo, when it was asked for last
 
 	mu   sync.Mutex
 	told []string
@@ -101,7 +102,10 @@ func scan(t *testing.T, method, branch, toTag string, cseq int, more ...string) 
 
 func (s *served) receive(reliable bool, m *wire.Message) string {
 	s.Helper()
-	tx, what := s.Match(m, 7, func() sip.Peer { return &s.peer })
+	tx, what := s.Match(m, 7, func(spent int) sip.Peer {
+		s.spent = spent
+		return &s.peer
+	})
 	switch what {
 	case sip.Absorbed:
 		return "absorbed"
