@@ -334,6 +334,34 @@ func TestForgedAddressesGetLittle(t *testing.T) {
 	}
 }
 
+// What such an address sends again gets no more than that either, however often it comes.
+func TestForgedCopiesGetLittle(t *testing.T) {
+	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+		if req, ok := ev.(*signal.Request); ok {
+			s.Reply(signal.Reply{Tx: req.Tx, Status: 481})
+		}
+	})
+	r := startSoon(t, s, nil)
+	p := r.party("udp")
+	d := &dialogue{via: "UDP", callID: "forged", toTag: "unknown", cseq: 1}
+	request := d.request("BYE", "1")
+	got := 0
+	buf := make([]byte, 4096)
+	for range 8 {
+		p.say(request)
+		_ = p.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		for n, err := p.Read(buf); err == nil; n, err = p.Read(buf) {
+			got += n
+		}
+	}
+	eventually(t, "what is too much is not sent", func() bool {
+		return r.Counters().Rejects[edge.Reject{Listener: "udp", Reason: "amplification"}] >= 6
+	})
+	if got == 0 || 2*got > 3*len(request) {
+		t.Errorf("%d bytes for %d", got, len(request))
+	}
+}
+
 // What is sent before the edge serves goes out, or fails; the exchange is told when it can be.
 func TestRequestsOfAnEarlierLife(t *testing.T) {
 	phone, err := net.ListenPacket("udp", "127.0.0.1:0")
