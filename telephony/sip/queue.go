@@ -26,6 +26,9 @@ const (
 	pageSize     = 64
 	sparePages   = 4
 	largestTexts = 64 << 10 // of a page that is used again, bytes
+
+	// together is how much longer than its time something may stay in memory, so that many go at once. Nobody finds it any more.
+	together = 50 * time.Millisecond
 )
 
 func (q *queue[E]) init(w *Wheel, keep time.Duration, owner Owner) {
@@ -42,7 +45,7 @@ func (q *queue[E]) push() (one *E, texts *[]byte, number uint32) {
 	until := q.wheel.Now() + q.keep
 	p.until[number%pageSize] = until
 	if q.first == q.next {
-		q.wheel.SetAt(&q.timer, until)
+		q.wheel.SetAt(&q.timer, until+together)
 	}
 	q.next++
 	return &p.all[number%pageSize], &p.texts, number
@@ -51,7 +54,12 @@ func (q *queue[E]) push() (one *E, texts *[]byte, number uint32) {
 func (q *queue[E]) blank() *page[E] {
 	n := len(q.spare)
 	if n == 0 {
-		return new(page[E])
+		p := new(page[E])
+		if full := len(q.pages); full > 0 { // its texts will be about as long as those of the last one
+			size := len(q.pages[full-1].texts)
+			p.texts = make([]byte, 0, size+size/8)
+		}
+		return p
 	}
 	p := q.spare[n-1]
 	q.spare[n-1], q.spare = nil, q.spare[:n-1]
@@ -85,7 +93,7 @@ func (q *queue[E]) sweep(ended func(one *E, number uint32)) {
 		p := q.pages[0]
 		at := q.first % pageSize
 		if now < p.until[at] {
-			q.wheel.SetAt(&q.timer, p.until[at])
+			q.wheel.SetAt(&q.timer, p.until[at]+together)
 			return
 		}
 		ended(&p.all[at], q.first)
