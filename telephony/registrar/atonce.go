@@ -25,8 +25,8 @@ func (s *shard) decideAtOnce(req *Request, who *identity) (Decision, bool) {
 		return Decision{}, false
 	}
 	s.before = s.locations.appendOf(s.before[:0], req.To)
-	now := who.at
-	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: s.before}
+	now := s.now()
+	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: s.before, Present: s.r.present}
 	if at, until, ok := refresh(&s.r.rules, &state, req, now); ok {
 		s.before[at].prolong(req, now, until)
 		s.mu.Lock()

@@ -41,8 +41,7 @@ type identity struct {
 	subscriber Subscriber
 	ok         bool
 	replayed   bool
-	unsure     bool      // memory alone cannot tell
-	at         time.Time // when that was
+	unsure     bool // memory alone cannot tell
 	reply      Reply
 	outcome    Outcome
 	concerns   Subscriber // whose timeline a refusal belongs to; zero when nobody's
@@ -107,7 +106,6 @@ func (r *Registrar) authenticate(ctx context.Context, method string, req *Reques
 	if l.now = req.Came; l.now.IsZero() || !l.memory { // who asks the directory has waited for it
 		l.now = r.now()
 	}
-	id.at = l.now
 	domain, served := r.credentials.domain(req.To.Domain)
 	realm := domain.Realm
 	if !served {

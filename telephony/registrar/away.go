@@ -23,7 +23,7 @@ func (s *shard) fromMemory(j *job) (a answer) {
 		}
 	}()
 	before := s.locations.of(j.req.To)
-	now := s.r.now()
+	now := s.now()
 	decision, ok := s.consider(s.state(before, j), j, now)
 	switch {
 	case !ok:

@@ -34,6 +34,7 @@ type State struct {
 	Node     string
 	AoR      telephony.AoR
 	Bindings []Binding
+	Present  func(node string) bool // whether another node is there, whose bindings are its own to end; nil: none is
 }
 
 // Decision is what becomes of a request: the answer, the bindings after it, and what to tell.
@@ -48,11 +49,11 @@ type Decision struct {
 // Decide applies the rules to a REGISTER whose sender is authenticated as the AoR's user. It has no side effect and
 // leaves the state's slice as it is. Either all of a request takes effect or nothing (RFC 3261 §10.3 step 7).
 func Decide(rules Rules, s State, req *Request, now time.Time) Decision {
-	live, changes := expire(s.Bindings, s.Node, now)
+	live, changes := expire(s.Bindings, s.Node, s.Present, now)
 	t := turn{rules: rules, state: s, req: req, now: now, bindings: live, changes: changes}
 	before := len(changes)
 	if no := t.apply(); no != nil {
-		live, _ = expire(s.Bindings, s.Node, now)
+		live, _ = expire(s.Bindings, s.Node, s.Present, now)
 		return Decision{
 			Reply: no.reply, Bindings: live, Changes: t.changes[:before], Outcome: no.outcome, Text: no.text,
 		}
@@ -323,11 +324,11 @@ func named(req *Request, key string) bool {
 }
 
 // expire returns a copy without the bindings that have ended, and tells of those.
-func expire(bindings []Binding, node string, now time.Time) ([]Binding, []telephony.RegistrationChange) {
+func expire(bindings []Binding, node string, present func(string) bool, now time.Time) ([]Binding, []telephony.RegistrationChange) {
 	live := make([]Binding, 0, max(1, len(bindings))) // nearly always it stays at that
 	var changes []telephony.RegistrationChange
 	for i := range bindings {
-		if b := &bindings[i]; !b.over(node, now) {
+		if b := &bindings[i]; !b.over(node, present, now) {
 			live = append(live, *b)
 		} else {
 			changes = append(changes, b.change(telephony.BindingExpired, now))

@@ -166,7 +166,7 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 		}
 	}()
 	before := d.of(j.req.To)
-	now := s.r.now()
+	now := s.now()
 	state := s.state(before, j)
 	if !j.who.replayed {
 		if at, until, ok := refresh(&s.r.rules, &state, j.req, now); ok {
@@ -191,7 +191,7 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 
 // state is what stands for a job's AoR.
 func (s *shard) state(bindings []Binding, j *job) State {
-	return State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Bindings: bindings}
+	return State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Bindings: bindings, Present: s.r.present}
 }
 
 // consider decides one job, unless it is a replay that is no retransmission.

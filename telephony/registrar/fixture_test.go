@@ -145,10 +145,14 @@ func (m *memory) told() string {
 }
 
 // clock is a time that tests move.
-type clock struct{ offset atomic.Int64 }
+type clock struct{ offset, ahead atomic.Int64 }
 
-func (c *clock) now() time.Time          { return start.Add(time.Duration(c.offset.Load())) }
+func (c *clock) now() time.Time         { return start.Add(c.elapsed() + time.Duration(c.ahead.Load())) }
+func (c *clock) elapsed() time.Duration { return time.Duration(c.offset.Load()) }
+
+// advance lets time pass, set sets the clock.
 func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
+func (c *clock) set(d time.Duration)     { c.ahead.Add(int64(d)) }
 
 type fixture struct {
 	*registrar.Registrar
@@ -160,7 +164,7 @@ type fixture struct {
 func newFixture(t *testing.T, m *memory, change func(*registrar.Config)) *fixture {
 	t.Helper()
 	c := &clock{}
-	config := registrar.Config{Node: "n1", Directory: m, Bindings: m, Rules: rules, Now: c.now,
+	config := registrar.Config{Node: "n1", Directory: m, Bindings: m, Rules: rules, Now: c.now, Elapsed: c.elapsed,
 		Tick:   5 * time.Millisecond,
 		Shards: 3, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {

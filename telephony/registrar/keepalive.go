@@ -81,7 +81,7 @@ func (s *shard) probe(ctx context.Context) {
 	if s.r.prober == nil {
 		return
 	}
-	now := s.r.now()
+	now := s.now()
 	for _, slot := range s.probes.due(now, maxProbed) {
 		if b, ok := s.locations.in(slot); ok && s.keeps(&b) {
 			s.probeOne(ctx, b)
@@ -106,7 +106,7 @@ func (s *shard) probeOne(ctx context.Context, b Binding) {
 
 // judge counts what the probes found. A phone that misses several is unreachable until it registers again.
 func (s *shard) judge(d *draft) {
-	now := s.r.now()
+	now := s.now()
 	for _, p := range s.queue.takeProbed() {
 		before := d.of(p.id.AoR)
 		bindings := slices.Clone(before)

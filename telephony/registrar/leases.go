@@ -79,7 +79,23 @@ func (l *leases) look(ctx context.Context) error {
 			l.seen[node] = before
 		}
 	}
+	l.publish()
 	return nil
+}
+
+// publish says which of the others are there. Those whose sign is 0 have stopped.
+func (l *leases) publish() {
+	there := make(map[string]bool)
+	for node, s := range l.seen {
+		there[node] = s.at != 0 && !s.over
+	}
+	l.r.there.Store(&there)
+}
+
+// isPresent reports whether another node is there. All are until somebody has looked.
+func (r *Registrar) isPresent(node string) bool {
+	there := r.there.Load()
+	return there == nil || (*there)[node]
 }
 
 // end ends the connections of a node, in transactions of bounded size. All nodes that are left do so at the same time: none of
@@ -128,6 +144,6 @@ func (s *shard) reassert(memory, stored []Binding) {
 			continue
 		}
 		s.unsaved[b.ID()] = struct{}{}
-		s.queue.tell(b.change(telephony.BindingRegistered, s.r.now()))
+		s.queue.tell(b.change(telephony.BindingRegistered, s.now()))
 	}
 }

@@ -26,9 +26,11 @@ const (
 	feedPage  = 500
 	feedPause = time.Second // after an error
 	// A binding of another node that has ended by the clock is read again after a while: refreshes are no changes, and so
-	// are not told. If it is still over after the longer while, its node has died and somebody else must tell of its end.
+	// are not told. If it is still over after the longer while and its node is not there, somebody else must tell of its end; if
+	// that is there, the clocks differ.
 	rereadAfter = 30 * time.Second
 	deadAfter   = 60 * time.Second
+	againAfter  = 5 * time.Minute
 )
 
 // join takes the other nodes' bindings into memory, and begins where the feed stands.
@@ -171,21 +173,24 @@ func (s *shard) merge(memory, stored []Binding, aor telephony.AoR) []Binding {
 	return merged
 }
 
-// endsAt is when a node has to look at the binding.
+// endsAt is when a node has to look at the binding. Another's that is over for long and is still there belongs to a node whose clock is
+// another one.
 func (b *Binding) endsAt(node string, now time.Time) time.Time {
-	switch reread := b.Expires.Add(rereadAfter); {
+	switch reread, dead := b.Expires.Add(rereadAfter), b.Expires.Add(deadAfter); {
 	case b.Node == node:
 		return b.Expires
 	case reread.After(now):
 		return reread
+	case dead.After(now):
+		return dead
 	}
-	return b.Expires.Add(deadAfter)
+	return now.Add(againAfter)
 }
 
-// over reports whether the binding has ended for a node: its own by the clock, another's when that node is dead.
-func (b *Binding) over(node string, now time.Time) bool {
+// over reports whether the binding has ended for a node: its own by the clock, another's when that node is not there to end it.
+func (b *Binding) over(node string, present func(string) bool, now time.Time) bool {
 	if b.Node != node {
-		return !b.Expires.Add(deadAfter).After(now)
+		return !b.Expires.Add(deadAfter).After(now) && (present == nil || !present(b.Node))
 	}
 	return !b.Expires.After(now)
 }

@@ -26,19 +26,21 @@ func (r *Registrar) Lookup(_ context.Context, aor telephony.AoR) []Target {
 
 // Bindings returns every binding of the AoR that has not ended, reachable or not.
 func (r *Registrar) Bindings(aor telephony.AoR) []Binding {
-	s, now := r.shard(aor), r.now()
+	s := r.shard(aor)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.DeleteFunc(s.locations.of(aor), func(b Binding) bool { return b.over(r.node, now) })
+	now := s.now()
+	return slices.DeleteFunc(s.locations.of(aor), func(b Binding) bool { return b.over(r.node, r.present, now) })
 }
 
 // Standing returns the binding of the AoR whose phone is reached over the flow, if there is one.
 func (r *Registrar) Standing(aor telephony.AoR, over Flow) (Binding, bool) {
-	s, now := r.shard(aor), r.now()
+	s := r.shard(aor)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	now := s.now()
 	for slot := range s.locations.slots(aor) {
-		if b, ok := s.locations.in(slot); ok && b.Reachable && b.Flow.Same(over) && !b.over(r.node, now) {
+		if b, ok := s.locations.in(slot); ok && b.Reachable && b.Flow.Same(over) && !b.over(r.node, r.present, now) {
 			return b, true
 		}
 	}

@@ -39,7 +39,7 @@ func (s *State) same(req *Request, c *Contact, now time.Time) (at int) {
 	at = -1
 	for i := range s.Bindings {
 		b := &s.Bindings[i]
-		if b.over(s.Node, now) {
+		if b.over(s.Node, s.Present, now) {
 			return -1
 		}
 		if at < 0 && b.same(s, req, c) {

@@ -49,8 +49,9 @@ type Config struct {
 	Timeout time.Duration // of one lookup or save; 2 s when 0
 	Tick    time.Duration // how often expiry and the directory's version are looked at; 250 ms when 0
 
-	Now func() time.Time
-	Log *slog.Logger
+	Now     func() time.Time
+	Elapsed func() time.Duration // what has passed since some moment, by a clock that is never set; nil: as Now tells
+	Log     *slog.Logger
 }
 
 // retryPause is how long the store is left alone after it failed, and the least Retry-After in seconds.
@@ -76,10 +77,14 @@ type Registrar struct {
 	timeout     time.Duration
 	tick        time.Duration
 	now         func() time.Time
+	began       time.Time // by the wall clock, when elapsed was 0
+	elapsed     func() time.Duration
 	log         *slog.Logger
 	tally       tally
 	feed        Feed
 	leases      Leases
+	there       atomic.Pointer[map[string]bool] // which other nodes are; nil: nobody has looked yet
+	present     func(node string) bool          // isPresent; nil when nobody looks
 	changed     func([]telephony.AoR)
 	gathers     Gathering
 	prober      Prober
@@ -100,7 +105,7 @@ func New(c Config) *Registrar {
 	c = c.withDefaults()
 	r := &Registrar{
 		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
-		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, log: c.Log, seed: maphash.MakeSeed(),
+		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, elapsed: c.Elapsed, began: c.Now().Round(0).Add(-c.Elapsed()), log: c.Log, seed: maphash.MakeSeed(),
 		volatile: c.Volatile, feed: c.Feed, leases: c.Leases, changed: c.Changed, gathers: c.Gathers, prober: c.Prober, probeEvery: c.ProbeEvery,
 		departed: newDepartures(),
 		verifier: digest.NewVerifier(digest.Config{
@@ -109,8 +114,11 @@ func New(c Config) *Registrar {
 	}
 	r.committer = newCommitter(c.Bindings, r.safely)
 	r.credentials = newCredentials(c.Directory, c.Timeout, c.Algorithms, c.Now, r.storeAway)
+	if c.Leases != nil {
+		r.present = r.isPresent
+	}
 	for range c.Shards {
-		r.shards = append(r.shards, newShard(r, c.Queue, c.Now()))
+		r.shards = append(r.shards, newShard(r, c.Queue, r.began))
 	}
 	return r
 }
@@ -130,6 +138,10 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Elapsed == nil {
+		began, now := c.Now(), c.Now
+		c.Elapsed = func() time.Duration { return now().Sub(began) } // which is not set where Now has the clock's monotonic reading
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -179,12 +191,11 @@ func (r *Registrar) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := r.now()
 	for _, b := range loaded {
 		r.shard(b.AoR).add(b)
 	}
 	for _, s := range r.shards {
-		if err := s.recount(ctx, now); err != nil {
+		if err := s.recount(ctx, s.now()); err != nil {
 			return err
 		}
 	}
@@ -197,7 +208,7 @@ func (s *shard) recount(ctx context.Context, now time.Time) error {
 	d := s.newDraft()
 	for aor := range s.locations.all() {
 		before := s.locations.of(aor)
-		bindings, changes := expire(before, s.r.node, now)
+		bindings, changes := expire(before, s.r.node, s.r.present, now)
 		if s.r.volatile {
 			for _, b := range bindings {
 				changes = append(changes, b.change(telephony.BindingExpired, now))

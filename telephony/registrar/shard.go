@@ -42,6 +42,8 @@ type shard struct {
 	unsaved map[Key]struct{}
 	backlog []telephony.RegistrationChange
 	saved   time.Time // when volatile bindings were, last
+
+	ahead time.Duration // of what has passed since the process began: by so much the clock was set
 }
 
 func newShard(r *Registrar, limit int, now time.Time) *shard {
@@ -75,6 +77,7 @@ func (s *shard) work(ctx context.Context) (ended bool) {
 	}
 	s.working.Lock()
 	defer s.working.Unlock()
+	s.followClock()
 	jobs, closed, ended := s.queue.take()
 	s.r.committer.taken(len(jobs))
 	s.attempt(ctx, jobs)
@@ -167,7 +170,7 @@ func (s *shard) refuse(d *draft, j *job, id identity) {
 	if len(j.req.Contacts) > 0 && j.req.Contacts[0].Instance != "" {
 		phone = j.req.Contacts[0].Instance
 	}
-	now := s.r.now()
+	now := s.now()
 	if s.refusals.due(id.concerns.AoR, phone, now) {
 		d.changes = append(d.changes, refused(id.concerns, j.req, id.reply.Status, id.text, now))
 	}

@@ -39,7 +39,7 @@ func (s *shard) add(b Binding) {
 
 // schedule sees to it that an AoR's bindings are looked at in time.
 func (s *shard) schedule(aor telephony.AoR, bindings []Binding) {
-	now, i := s.r.now(), 0
+	now, i := s.now(), 0
 	for slot := range s.locations.slots(aor) {
 		b := &bindings[i]
 		s.alarm.at(slot, b.endsAt(s.r.node, now))
@@ -65,7 +65,7 @@ func sharesFlow(bindings []Binding, b *Binding) bool {
 
 // closeFlows marks the bindings of closed connections; the rest waits for the next turn.
 func (s *shard) closeFlows(d *draft) {
-	now := s.r.now()
+	now := s.now()
 	for len(s.closing) > 0 && len(d.changes) < maxBackground {
 		flow := s.closing[0]
 		s.closing = s.closing[1:]
@@ -91,7 +91,7 @@ func (s *shard) closeFlow(d *draft, flow uint64, aor telephony.AoR, now time.Tim
 
 // sweep ends the bindings whose time has come.
 func (s *shard) sweep(d *draft) {
-	now := s.r.now()
+	now := s.now()
 	for _, slot := range s.alarm.due(now, maxBackground) {
 		due, ok := s.locations.in(slot)
 		if !ok {
@@ -99,7 +99,7 @@ func (s *shard) sweep(d *draft) {
 		}
 		aor := due.AoR
 		before := d.of(aor)
-		live, changes := expire(before, s.r.node, now)
+		live, changes := expire(before, s.r.node, s.r.present, now)
 		if slices.ContainsFunc(live, func(b Binding) bool { return !b.Expires.After(now) }) {
 			s.queue.stale(aor) // another node's, that may have been refreshed
 		}
