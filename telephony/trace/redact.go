@@ -8,7 +8,7 @@ import (
 const hidden = "***"
 
 // Redact returns a copy of a SIP message without what is secret: what answers a digest challenge (name and realm stay,
-// for they say what is wrong), keys in SDP (RFC 4568, RFC 4566 §5.12), and push tokens (RFC 8599).
+// for they say what is wrong), keys in SDP (RFC 4567, RFC 4568, RFC 4566 §5.12), and push tokens (RFC 8599).
 func Redact(text []byte) []byte { return appendRedacted(make([]byte, 0, len(text)), text) }
 
 // appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece, and are not read line by line.
@@ -109,7 +109,7 @@ func namesKey(text []byte, equals int) bool {
 	case 'k':
 		return true
 	case 'a':
-		return equals+1 < len(text) && text[equals+1]|0x20 == 'c'
+		return equals+1 < len(text) && beginsKey(text[equals+1])
 	}
 	return false
 }
@@ -140,17 +140,20 @@ func isKey(line []byte) bool { return keyOf(line) != "" }
 
 // keyOf returns how a line of SDP that holds a key begins.
 func keyOf(line []byte) string {
-	if len(line) > 2 && line[1] == '=' && line[0] != 'k' && line[0] != 'K' && (line[0]|0x20 != 'a' || line[2]|0x20 != 'c') {
+	if len(line) > 2 && line[1] == '=' && line[0] != 'k' && line[0] != 'K' && (line[0]|0x20 != 'a' || !beginsKey(line[2])) {
 		return "" // most lines
 	}
 	trimmed := bytes.TrimLeft(line, " \t")
-	for _, key := range [...]string{"a=crypto:", "k="} {
+	for _, key := range [...]string{"a=crypto:", "a=key-mgmt:", "k="} {
 		if len(trimmed) >= len(key) && bytes.EqualFold(trimmed[:len(key)], []byte(key)) {
 			return key
 		}
 	}
 	return ""
 }
+
+// beginsKey reports whether the name of an attribute that holds a key may begin with a letter.
+func beginsKey(c byte) bool { return c|0x20 == 'c' || c|0x20 == 'k' }
 
 func appendKey(out, line []byte) []byte { return append(append(out, keyOf(line)...), hidden+"\r\n"...) }
 

@@ -35,7 +35,7 @@ func TestRedact(t *testing.T) {
 		{"X y SIP/2.0\r\nAUTHORIZATION: Basic CANARY\r\n\r\n", "AUTHORIZATION: ***"},
 		{"X y SIP/2.0\r\nContact: <sip:a@b;pn-provider=fcm;PN-PRID=CANARY;x=1>;expires=3\r\n\r\n", ";x=1>;expires=3"},
 		{"REGISTER sip:a;pn-prid=CANARY SIP/2.0\r\nm: <sip:a;pn-tok=CANARY>, <sip:b;pn-prid=CANARY?x>\r\n\r\n", " SIP/2.0\r\nm: <sip:a;pn-tok=***>"},
-		{"X y SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES CANARY\r\nA=Crypto:CANARY\nk=CANARY\r\na=rtpmap:0 PCMU\r\n", "a=rtpmap:0 PCMU"},
+		{"X y SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES CANARY\r\nA=Crypto:CANARY\na=Key-mgmt:mikey CANARY\r\nk=CANARY\r\na=rtpmap:0 PCMU\r\n", "a=rtpmap:0 PCMU"},
 		{"no line end pn-prid=CANARY", "no line end"},
 		{"BYE sip:a;Pn-Tok=CANARY SIP/2.0\r\n\r\n", "BYE sip:a;Pn-Tok=*** SIP/2.0"},
 		{"Authorization: Digest response=CANARY", "Authorization: Digest response=***"},
@@ -53,7 +53,7 @@ func FuzzRedact(f *testing.F) {
 	f.Add("", `a="1,\"2", b=3, c="4`)
 	f.Add("", `username="1001", realm="r", nonce="a, b", uri=sip, response="0", qop=auth, nc=1`)
 	f.Add("", `nonce="a",response="b", =c, d, e= "f", nonce=g "`)
-	for _, secret := range []string{"\r\na=crypto:1", "\r\n \tA=CRYPTO:2", "\r\nk=3", "\r\n\tK=4", ";pn-tok=5", ";PN-prid=6",
+	for _, secret := range []string{"\r\na=crypto:1", "\r\n \tA=CRYPTO:2", "\r\nk=3", "\r\na=key-mgmt:mikey 3", "\r\n\tK=4", ";pn-tok=5", ";PN-prid=6",
 		"Authorization: 7", "pROXY-aUTHORIZATIOn\t:8\r\n 9"} {
 		f.Add("X y SIP/2.0\r\n", secret) // each alone
 	}
