@@ -14,9 +14,9 @@ const (
 	mostRoom     = 256 << 20
 	mostGarbage  = 800 // percent of what is in use
 	collectorAge = 2 * time.Second
-	quiet        = 4 << 20           // bytes allocated in that time by a process that has nothing to do,
-	quietFor     = collectorAge / 20 // and what it uses of a processor: registrations hardly allocate
-	worthGiving  = 16 << 20          // unused bytes that are worth being given back to the system
+	quiet        = 4 << 20          // bytes allocated in that time by a process that has nothing to do,
+	quietFor     = collectorAge / 8 // and what it uses of a processor: registrations hardly allocate, and phones cost something by being there
+	worthGiving  = 16 << 20         // unused bytes that are worth being given back to the system
 )
 
 // collector lets a small process collect its garbage less often: with 10 MB in use it would be collected after every
