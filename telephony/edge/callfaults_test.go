@@ -304,18 +304,22 @@ func invitation(tx signal.TxID, to telephony.AoR, uri string) signal.Outgoing {
 	}}
 }
 
-// An address that nobody proved anything from may be forged: it gets at most one and a half times what it sent, whatever is
-// repeated by the clock.
-func TestForgedAddressesGetLittle(t *testing.T) {
-	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+// forged returns an edge whose exchange refuses everything, a sender whose address may be forged, and what it is to send.
+func forged(t *testing.T, method string) (r *running, p *party, request string) {
+	t.Helper()
+	r = startSoon(t, newStub(func(s *edge.Signalling, ev signal.Event) {
 		if req, ok := ev.(*signal.Request); ok {
 			s.Reply(signal.Reply{Tx: req.Tx, Status: 481})
 		}
-	})
-	r := startSoon(t, s, nil)
-	p := r.party("udp")
+	}), nil)
 	d := &dialogue{via: "UDP", callID: "forged", toTag: "unknown", cseq: 1}
-	request := d.request("INVITE", "1")
+	return r, r.party("udp"), d.request(method, "1")
+}
+
+// An address that nobody proved anything from may be forged: it gets at most one and a half times what it sent, whatever is
+// repeated by the clock.
+func TestForgedAddressesGetLittle(t *testing.T) {
+	r, p, request := forged(t, "INVITE")
 	p.say(request)
 	eventually(t, "what is too much is not sent", func() bool {
 		return r.Counters().Rejects[edge.Reject{Listener: "udp", Reason: "amplification"}] >= 3
@@ -336,15 +340,7 @@ func TestForgedAddressesGetLittle(t *testing.T) {
 
 // What such an address sends again gets no more than that either, however often it comes.
 func TestForgedCopiesGetLittle(t *testing.T) {
-	s := newStub(func(s *edge.Signalling, ev signal.Event) {
-		if req, ok := ev.(*signal.Request); ok {
-			s.Reply(signal.Reply{Tx: req.Tx, Status: 481})
-		}
-	})
-	r := startSoon(t, s, nil)
-	p := r.party("udp")
-	d := &dialogue{via: "UDP", callID: "forged", toTag: "unknown", cseq: 1}
-	request := d.request("BYE", "1")
+	r, p, request := forged(t, "BYE")
 	got := 0
 	buf := make([]byte, 4096)
 	for range 8 {

@@ -83,7 +83,7 @@ type Edge struct {
 	live       sync.Map      // number of an open stream's flow → *flow
 	streams    sync.Map      // *stream → struct{}: to be woken when the edge stops
 
-	ways *bounded.Map[netip.Addr, wayTo] // which of our addresses lead to peers
+	locals *bounded.Map[netip.Addr, localTo] // which of our addresses lead to peers, for UDP
 
 	failpoint atomic.Pointer[func(where string)] // of tests
 }
@@ -102,8 +102,8 @@ func New(cfg Config) (*Edge, error) {
 	}
 	e := &Edge{
 		cfg: cfg, log: cfg.Log, logRate: rate.NewLimiter(5, 20), faultRate: rate.NewLimiter(5, 50), tagSeed: maphash.MakeSeed(),
-		ways:  bounded.NewMap[netip.Addr, wayTo](maxWays),
-		guard: guard.NewConnections(cfg.Limits.guard()), standing: guard.NewStanding(cfg.Limits.guard(), cfg.Proxies, cfg.Now),
+		locals: bounded.NewMap[netip.Addr, localTo](maxLocals),
+		guard:  guard.NewConnections(cfg.Limits.guard()), standing: guard.NewStanding(cfg.Limits.guard(), cfg.Proxies, cfg.Now),
 		stopping: make(chan struct{}), inHand: newInHand(),
 		clients: sip.NewClients(cfg.Timers, maxSent), servers: sip.NewTransactions(cfg.Timers, maxServed), allow: allow,
 	}

@@ -29,23 +29,23 @@ func (e *Edge) own(f registrar.Flow) netip.Addr {
 		return open.(*flow).local.Addr().WithZone("")
 	}
 	peer := f.Remote.Addr()
-	if known, ok := e.ways.Find(peer); ok && time.Since(known.at) < wayTime {
-		return known.own
+	if known, ok := e.locals.Find(peer); ok && time.Since(known.at) < localAge {
+		return known.addr
 	}
-	found := wayTo{own: towards(f.Remote), at: time.Now()}
-	e.ways.Set(peer, found)
-	return found.own
+	found := localTo{addr: towards(f.Remote), at: time.Now()}
+	e.locals.Set(peer, found)
+	return found.addr
 }
 
-// wayTo is which of our addresses leads to a peer, and when that was asked for.
-type wayTo struct {
-	own netip.Addr
-	at  time.Time
+// localTo is which of our addresses leads to a peer, and when that was asked for.
+type localTo struct {
+	addr netip.Addr
+	at   time.Time
 }
 
 const (
-	wayTime = 5 * time.Second // a change of routes is rare
-	maxWays = 4096            // peers
+	localAge  = 5 * time.Second // a change of routes is rare
+	maxLocals = 4096            // peers
 )
 
 // towards asks the system, which tells when a socket is connected; nothing is sent by that.

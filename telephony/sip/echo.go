@@ -3,8 +3,6 @@ package sip
 import (
 	"math"
 	"time"
-
-	"demarc/telephony/signal"
 )
 
 // echo is what is left of a server transaction that has only to know retransmissions: timers I, J and L last far longer than
@@ -125,17 +123,4 @@ func (s *uasShard) accepted(origin sum) (one *echo, tag []byte) {
 		}
 	}
 	return one, tag
-}
-
-// echoOf finds by number, which nothing but a look from outside needs.
-func (s *uasShard) echoOf(tx signal.TxID) *echo {
-	for i := range s.echoes {
-		e := &s.echoes[i]
-		for number := e.first; number != e.next; number++ {
-			if one, _ := e.at(number); one.id == tx {
-				return one
-			}
-		}
-	}
-	return nil
 }

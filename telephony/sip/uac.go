@@ -203,20 +203,6 @@ func (s *uacShard) receive(id clientID, secret uint64, m *wire.Message, flow tel
 	return way, what, failure, failed
 }
 
-// State returns where a transaction stands.
-func (u *UAC) State(tx signal.TxID) State {
-	s := u.shard(tx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t := s.table[tx]; t != nil {
-		return t.state
-	}
-	if e, _ := s.echo(tx); e != nil {
-		return Accepted
-	}
-	return Terminated
-}
-
 // Close ends all transactions; nothing is sent or told after it.
 func (u *UAC) Close() {
 	for i := range u.shards {

@@ -202,20 +202,6 @@ func (u *UAS) Peer(tx signal.TxID) Peer {
 	return nil
 }
 
-// State returns where a transaction stands. It looks through all that rest in its shard.
-func (u *UAS) State(tx signal.TxID) State {
-	s := &u.shards[tx%txShards]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t := s.places.find(tx); t != nil {
-		return t.state
-	}
-	if e := s.echoOf(tx); e != nil {
-		return e.state
-	}
-	return Terminated
-}
-
 // Close ends all transactions; nothing is sent after it.
 func (u *UAS) Close() {
 	for i := range u.shards {
