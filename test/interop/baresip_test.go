@@ -61,7 +61,7 @@ module_app account.so
 module_app menu.so
 ctrl_tcp_listen 127.0.0.1:%s
 net_interface 127.0.0.1
-rtp_ports 10000-29999
+rtp_ports %d-%d
 audio_source ausine,%d
 audio_player aubridge,nobody
 audio_alert aubridge,nobody
@@ -69,7 +69,7 @@ ausrc_srate 48000
 ausrc_channels 2
 snd_path %s
 %s
-`, modules(t), port, hertz, b.dir, strings.Join(config, "\n")))
+`, modules(t), port, baresipPorts.first, baresipPorts.last, hertz, b.dir, strings.Join(config, "\n")))
 	b.program = start(t, b.dir, "baresip", "-f", b.dir)
 	eventually(t, "baresip takes commands", func() (bool, any) {
 		var err error

@@ -23,6 +23,7 @@ func newLinecaller(t *testing.T, hertz float64, sip string, sections ...string) 
 	if err := os.MkdirAll(filepath.Join(dir, ".local/share/linphone"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	ports := linphonePorts.next()
 	rc := write(t, dir, "linphonerc", fmt.Sprintf(`[sip]
 verify_server_certs=1
 verify_server_cn=1
@@ -33,7 +34,7 @@ use_info=0
 use_rfc2833=1
 %s
 [rtp]
-audio_rtp_port=10000-29999
+audio_rtp_port=%d-%d
 [net]
 firewall_policy=0
 [sound]
@@ -44,7 +45,7 @@ automatically_initiate=0
 automatically_accept=0
 [misc]
 %s
-`, sip, strings.Join(sections, "\n")))
+`, sip, ports.first, ports.last, strings.Join(sections, "\n")))
 	spoken := write(t, dir, "spoken.wav", string(tone(16000, 2*time.Minute, hertz).wav()))
 	l := &linecaller{record: filepath.Join(dir, "heard.wav")}
 	l.program = start(t, dir, "linphonec", "-c", rc, "-S")

@@ -22,16 +22,14 @@ import (
 	"demarc/internal/config"
 )
 
-// The ports of rtpengine, which no phone of these tests and no pool of the gateway has.
-const engineFirst, engineLast = 40000, 44999
-
 // rtpengine starts the relay, in user space, and returns where it takes commands.
 func rtpengine(t *testing.T, more ...string) string {
 	t.Helper()
 	dir, control := t.TempDir(), "127.0.0.1:"+freeUDPPort(t)
+	ports := enginePorts.next()
 	settings := write(t, dir, "rtpengine.conf", "[rtpengine]\n") // instead of Debian's, whose fixed ports only one process can have
 	start(t, dir, "rtpengine", append(more, "--config-file="+settings, "--foreground", "--log-stderr", "--log-level=4", "--table=-1", "--num-threads=2",
-		"--interface=127.0.0.1", "--listen-ng="+control, fmt.Sprint("--port-min=", engineFirst), fmt.Sprint("--port-max=", engineLast),
+		"--interface=127.0.0.1", "--listen-ng="+control, fmt.Sprint("--port-min=", ports.first), fmt.Sprint("--port-max=", ports.last),
 		"--pidfile="+filepath.Join(dir, "pid"))...)
 	nc, err := net.Dial("udp", control)
 	if err != nil {
@@ -170,7 +168,7 @@ func (f *callFloor) passedThrough(t *testing.T, proxy netip.AddrPort, profile, s
 		}
 		described++
 		inRole = inRole || strings.Contains(m.Text, "a=setup:"+setup)
-		if port, _ := strconv.Atoi(line[1]); port < engineFirst || port > engineLast || !strings.HasPrefix(line[2], profile) {
+		if port, _ := strconv.Atoi(line[1]); port < enginePorts.first || port > enginePorts.last || !strings.HasPrefix(line[2], profile) {
 			t.Errorf("no description of rtpengine's:\n%s", m.Text)
 		}
 	}
