@@ -17,4 +17,7 @@ func Authorizations(parameters []byte) (quick, close string, ok bool) {
 }
 
 // RedactLines is Redact, but reads each line of every message.
-func RedactLines(text []byte) []byte { return appendLines(nil, text) }
+func RedactLines(text []byte) []byte {
+	tokens, _ := mayHold(text)
+	return appendLines(nil, text, tokens)
+}

@@ -38,7 +38,8 @@ func appendRecord(dst []byte, m *Message, seq uint64) []byte {
 	dst = appendAddress(dst, m.Local)
 	dst = appendAddress(dst, m.Remote)
 	if m.Plain {
-		dst = appendWithoutTokens(dst, m.Text, mayHoldTokens(m.Text))
+		tokens, _ := mayHold(m.Text)
+		dst = appendWithoutTokens(dst, m.Text, tokens)
 	} else {
 		dst = appendRedacted(dst, m.Text)
 	}

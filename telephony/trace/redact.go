@@ -11,42 +11,63 @@ const hidden = "***"
 // for they say what is wrong), keys in SDP (RFC 4567, RFC 4568, RFC 4566 §5.12), and push tokens (RFC 8599).
 func Redact(text []byte) []byte { return appendRedacted(make([]byte, 0, len(text)), text) }
 
-// appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece, and are not read line by line.
+// appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece, or two around their
+// credentials, and are not read line by line.
 func appendRedacted(out, text []byte) []byte {
-	if !mayHoldSecrets(text) {
-		return append(out, text...)
+	tokens, keys := mayHold(text)
+	if keys || namesAuthorization(text, 'Z') >= 0 {
+		return appendLines(out, text, tokens)
 	}
-	return appendLines(out, text)
+	kept := 0 // text[:kept] is dealt with
+	for at := 0; ; {
+		i := namesAuthorization(text[at:], 'z')
+		if i < 0 {
+			return appendWithoutTokens(out, text[kept:], tokens)
+		}
+		at += i + 1
+		start := bytes.LastIndexByte(text[kept:at], '\n') + 1 + kept
+		line := lineAt(text, start)
+		if !isAuthorization(line) {
+			continue
+		}
+		out = appendAuthorization(appendWithoutTokens(out, text[kept:start], tokens), line)
+		kept = start + len(line)
+		for kept < len(text) && isFold(text[kept]) {
+			kept += len(lineAt(text, kept))
+		}
+		at = kept
+	}
 }
 
-// appendLines copies a message line by line.
-func appendLines(out, text []byte) []byte {
-	tokens := mayHoldTokens(text)
-	body, secret := false, false
+// lineAt returns the line that begins at a place, with its end.
+func lineAt(text []byte, at int) []byte {
+	if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+		return text[at : at+i+1]
+	}
+	return text[at:]
+}
+
+// isFold reports whether a line that begins so goes on with the one before (RFC 3261 §7.3.1).
+func isFold(c byte) bool { return c == ' ' || c == '\t' }
+
+// appendLines copies a message line by line. Credentials are hidden in a body too, which may be a part of a message (RFC 3420).
+func appendLines(out, text []byte, tokens bool) []byte {
+	body, credentials := false, false
 	kept := 0 // text[:kept] is dealt with
 	for at := 0; at < len(text); {
-		end := len(text)
-		if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
-			end = at + i + 1
-		}
-		line := text[at:end]
-		folded := line[0] == ' ' || line[0] == '\t'
-		switch {
-		case body:
-			secret = isKey(line)
-		case line[0] == '\r' || line[0] == '\n':
-			body, secret = true, false
-		case !folded:
-			secret = isAuthorization(line)
-		}
-		if secret {
+		line := lineAt(text, at)
+		end, folded := at+len(line), isFold(line[0])
+		body = body || line[0] == '\r' || line[0] == '\n'
+		key := body && isKey(line)
+		credentials = !key && (folded && credentials || isAuthorization(line))
+		if key || credentials {
 			out = appendWithoutTokens(out, text[kept:at], tokens)
 			kept = end
 		}
 		switch {
-		case secret && body:
+		case key:
 			out = appendKey(out, line)
-		case secret && !folded: // the fold of a hidden header is hidden with it
+		case credentials && !folded: // the fold of a hidden header is hidden with it
 			out = appendAuthorization(out, line)
 		}
 		at = end
@@ -54,25 +75,14 @@ func appendLines(out, text []byte) []byte {
 	return appendWithoutTokens(out, text[kept:], tokens)
 }
 
-// mayHoldSecrets looks at what every secret has near it, however its letters are written: most keys and tokens follow an equals sign, of which a
-// message has few, and credentials a name with a letter that is rare. What it finds may be harmless.
-func mayHoldSecrets(text []byte) bool {
+// mayHold looks at what keys and push tokens have near them, however their letters are written: most follow an equals sign, of which a
+// message has few. What it finds may be harmless.
+func mayHold(text []byte) (tokens, keys bool) {
 	for i := range all(text, '=') {
-		if namesToken(text[:i]) || namesKey(text, i) {
-			return true
-		}
+		tokens = tokens || namesToken(text[:i])
+		keys = keys || namesKey(text, i)
 	}
-	return namesAuthorization(text, 'z') || namesAuthorization(text, 'Z')
-}
-
-// mayHoldTokens looks for push tokens alone.
-func mayHoldTokens(text []byte) bool {
-	for i := range all(text, '=') {
-		if namesToken(text[:i]) {
-			return true
-		}
-	}
-	return false
+	return tokens, keys
 }
 
 // all yields where a byte stands.
@@ -114,14 +124,14 @@ func namesKey(text []byte, equals int) bool {
 	return false
 }
 
-// namesAuthorization looks for the name of a header with credentials by its rarest letter.
-func namesAuthorization(text []byte, z byte) bool {
+// namesAuthorization looks for the name of a header with credentials by its rarest letter, and returns where that stands, or −1.
+func namesAuthorization(text []byte, z byte) int {
 	for i := range all(text, z) {
 		if i > 0 && i+1 < len(text) && text[i-1]|0x20 == 'i' && text[i+1]|0x20 == 'a' {
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 func isAuthorization(line []byte) bool {
