@@ -17,7 +17,7 @@ var bindingTable = store.Table{
 	Name: "binding",
 	Columns: []string{"account_id", "domain", "username", "binding_key", "node", "contact", "instance", "reg_id bigint",
 		"q bigint", "call_id", "cseq bigint", "listener", "transport", "remote", "flow bigint", "path", "reachable boolean",
-		"user_agent", "registered_at bigint", "refreshed_at bigint", "expires_at bigint", "row_id bigint"},
+		"user_agent", "registered_at bigint", "refreshed_at bigint", "expires_at bigint", "row_id bigint", "own_address"},
 	Key: "account_id, domain, username, binding_key",
 	// A phone that comes takes its binding over. That a connection has ended takes nothing from the node that has the phone now.
 	Where: "excluded.reachable OR binding.node = excluded.node",
@@ -173,15 +173,15 @@ func compareKeys(a, b registrar.Key) int {
 }
 
 func bindingRow(b registrar.Binding) []any {
-	remote := ""
-	if b.Flow.Remote.IsValid() {
-		remote = b.Flow.Remote.String()
+	own := ""
+	if b.Flow.Local.IsValid() {
+		own = b.Flow.Local.String()
 	}
 	return []any{string(b.Account), b.AoR.Domain, b.AoR.User, b.Key, b.Node, b.Contact, b.Instance, int64(b.RegID),
-		int64(b.Q), b.CallID, int64(b.CSeq), b.Flow.Listener, string(b.Flow.Transport), remote, int64(b.Flow.ID),
+		int64(b.Q), b.CallID, int64(b.CSeq), b.Flow.Listener, string(b.Flow.Transport), b.Flow.RemoteText(), int64(b.Flow.ID),
 		b.Path, b.Reachable, b.UserAgent,
 		store.Millis(b.RegisteredAt), store.Millis(b.RefreshedAt), store.Millis(b.Expires),
-		cmp.Or(b.Row, rand.Int64())} // nobody knows a row that was not named
+		cmp.Or(b.Row, rand.Int64()), own} // nobody knows a row that was not named
 }
 
 // removeEach leaves alone what another node has taken over since.
@@ -203,7 +203,7 @@ func removeAll(keys [][]any) store.Statement {
 
 const selectBindings = `SELECT account_id, domain, username, binding_key, node, contact, instance, reg_id, q, call_id,
 	cseq, listener, transport, remote, flow, path, reachable, user_agent, registered_at, refreshed_at, expires_at,
-	COALESCE(row_id, 0) FROM binding `
+	COALESCE(row_id, 0), COALESCE(own_address, '') FROM binding `
 
 // Load returns the bindings that the node saved.
 func (s *Store) Load(ctx context.Context, node string) ([]registrar.Binding, error) {
@@ -253,14 +253,15 @@ func readBindings(ctx context.Context, q store.Tx, query string, args ...any) (f
 	defer rows.Close()
 	for rows.Next() {
 		var b registrar.Binding
-		var remote string
+		var remote, own string
 		var registered, refreshed, expires int64
 		if err := rows.Scan(&b.Account, &b.AoR.Domain, &b.AoR.User, &b.Key, &b.Node, &b.Contact, &b.Instance, &b.RegID,
 			&b.Q, &b.CallID, &b.CSeq, &b.Flow.Listener, &b.Flow.Transport, &remote, &b.Flow.ID, &b.Path, &b.Reachable,
-			&b.UserAgent, &registered, &refreshed, &expires, &b.Row); err != nil {
+			&b.UserAgent, &registered, &refreshed, &expires, &b.Row, &own); err != nil {
 			return nil, err
 		}
 		b.Flow.Remote, _ = netip.ParseAddrPort(remote) // what was never valid stays so
+		b.Flow.Local, _ = netip.ParseAddr(own)         // likewise
 		b.RegisteredAt, b.RefreshedAt, b.Expires = store.Time(registered), store.Time(refreshed), store.Time(expires)
 		found = append(found, b)
 	}

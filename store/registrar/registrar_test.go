@@ -53,10 +53,20 @@ func TestBindings(t *testing.T) {
 		acc := storetest.Account(t, db, "pbx.example.org")
 		s := storeregistrar.New(db, sealtest.New(t))
 		a, b := binding(acc, "1001", "uri:a"), binding(acc, "1002", "uri:b")
+		b.Flow.Transport, b.Flow.Local = telephony.UDP, netip.MustParseAddr("2001:db8::9")
 		again := a
 		again.CSeq, again.Reachable = 7, false
 		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{b, a, again}}) // a repeated key: the last counts
 		if got := load(t, s, "n1"); len(got) != 2 || got[0] != again || got[1] != b {
+			t.Fatalf("loaded %+v", got)
+		}
+		if err := db.Write(ctx, func(tx store.Tx) error { // as an earlier release wrote it
+			_, err := tx.Exec(ctx, "UPDATE binding SET own_address = NULL")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got := load(t, s, "n1"); len(got) != 2 || got[1].Flow.Local.IsValid() || got[1].Flow.Remote != b.Flow.Remote {
 			t.Fatalf("loaded %+v", got)
 		}
 		if got := load(t, s, "n2"); len(got) != 0 {

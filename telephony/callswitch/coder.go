@@ -16,8 +16,12 @@ var ErrState = errors.New("the state of the call cannot be read")
 type coder struct {
 	b       []byte
 	reading bool
+	version int // of what is read, or written
 	err     error
 }
+
+// since reports whether what is read or written has what came with a version.
+func (c *coder) since(v int) bool { return c.version >= v }
 
 func (c *coder) fail(what string) {
 	if c.err == nil {

@@ -10,16 +10,17 @@ import (
 )
 
 // version is that of the encoding: it rises with every change of it, and older ones stay readable.
-const version = 1
+//
+//	3  to which of our addresses a way leads
+const version = 3
 
 // Encode returns the call's state: all of it but what belongs to one process (transaction numbers). It holds SRTP keys.
 func Encode(call *Call) account.Secret { return account.Secret(AppendState(nil, call)) }
 
 // AppendState appends the call's state to a buffer.
 func AppendState(b []byte, call *Call) []byte {
-	c := coder{b: b}
-	n := version
-	integer(&c, &n)
+	c := coder{b: b, version: version}
+	integer(&c, &c.version)
 	codeCall(&c, call)
 	return c.b
 }
@@ -27,10 +28,9 @@ func AppendState(b []byte, call *Call) []byte {
 // Decode returns a call from its state. Bind it to the process before the first step.
 func Decode(state account.Secret) (*Call, error) {
 	c := coder{b: []byte(state.Reveal()), reading: true}
-	n := 0
-	integer(&c, &n)
-	if c.err == nil && n != version {
-		return nil, fmt.Errorf("%w: version %d is not known here", ErrState, n)
+	integer(&c, &c.version)
+	if c.err == nil && (c.version < 1 || c.version > version) {
+		return nil, fmt.Errorf("%w: version %d is not known here", ErrState, c.version)
 	}
 	call := new(Call)
 	codeCall(&c, call)
@@ -111,6 +111,9 @@ func codeWay(c *coder, v *signal.Way) {
 	text(c, &v.Flow.Listener)
 	text(c, &v.Flow.Transport)
 	addrPort(c, &v.Flow.Remote)
+	if c.since(3) {
+		addr(c, &v.Flow.Local)
+	}
 	codeAoR(c, &v.AoR)
 	text(c, &v.Instance)
 	text(c, &v.Contact)

@@ -1,6 +1,9 @@
 package callswitch_test
 
 import (
+	"encoding/base64"
+	"net/netip"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -307,6 +310,36 @@ func fill(v reflect.Value) {
 			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 			fill(v.Index(0))
 		}
+	}
+}
+
+// TestStateOfAnEarlierRelease reads a call of two as it was written before a way said which of our addresses it leads over.
+func TestStateOfAnEarlierRelease(t *testing.T) {
+	text, err := os.ReadFile("testdata/state-1.base64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(string(text), "\n", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := talking(t)
+	a.call.Legs[0].Way.Flow.Local = netip.MustParseAddr("192.0.2.9")
+	if now, err := callswitch.Decode(callswitch.Encode(a.call)); err != nil || now.Legs[0].Way != a.call.Legs[0].Way {
+		t.Errorf("%+v came back as %+v, %v", a.call.Legs[0].Way, now, err)
+	}
+	a.call.Legs[0].Way.Flow.Local = netip.Addr{}
+	old, err := callswitch.Decode(account.Secret(state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range old.Legs {
+		if l.Way != a.call.Legs[i].Way || l.Dialog.CallID != a.call.Legs[i].Dialog.CallID || l.State != a.call.Legs[i].State {
+			t.Errorf("leg %d is %+v by %+v", i+1, l.State, l.Way)
+		}
+	}
+	if len(old.Legs) != 2 || old.State != a.call.State {
+		t.Errorf("%d legs, %v", len(old.Legs), old.State)
 	}
 }
 

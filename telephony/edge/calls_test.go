@@ -157,7 +157,11 @@ type party struct {
 
 func (r *running) party(transport string) *party {
 	r.t.Helper()
-	return &party{t: r.t, Conn: r.dial(transport), framer: wire.NewFramer(wire.Limits{}), buf: make([]byte, 64<<10)}
+	return newParty(r.t, r.dial(transport))
+}
+
+func newParty(t *testing.T, nc net.Conn) *party {
+	return &party{t: t, Conn: nc, framer: wire.NewFramer(wire.Limits{}), buf: make([]byte, 64<<10)}
 }
 
 func (p *party) say(s string) { _, _ = io.WriteString(p.Conn, s) }

@@ -19,13 +19,16 @@ import (
 
 // socket is one UDP listener: one reader, everybody writes.
 type socket struct {
-	edge     *Edge
-	cfg      Listener
-	conn     *net.UDPConn
-	incoming *transport.Datagrams
-	outgoing *transport.Departures
-	flows    remotes
-	budget   *bounded.Map[netip.Addr, *rate.Limiter] // replies to addresses that never authenticated
+	edge       *Edge
+	cfg        Listener
+	conn       *net.UDPConn
+	everywhere bool // bound to all addresses: each flow has one of them
+	incoming   *transport.Datagrams
+	outgoing   *transport.Departures
+	flows      remotes
+	budget     *bounded.Map[netip.Addr, *rate.Limiter] // replies to addresses that never authenticated
+	losses     chan loss                               // to be looked into
+	gone       *bounded.Map[netip.Addr, time.Time]     // addresses of ours that were found to have gone, and when
 }
 
 const (
@@ -38,11 +41,15 @@ func newSocket(e *Edge, l Listener, conn *net.UDPConn) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socket{
-		edge: e, cfg: l, conn: conn, incoming: d, outgoing: transport.NewDepartures(d.Write, func() { e.reject(l, "write") }),
+	s := &socket{
+		edge: e, cfg: l, conn: conn, everywhere: d.Everywhere(), incoming: d,
 		flows:  newRemotes(e.cfg.Limits.UDPFlows),
 		budget: bounded.NewMap[netip.Addr, *rate.Limiter](budgetSources),
-	}, nil
+		losses: make(chan loss, maxLosses),
+		gone:   bounded.NewMap[netip.Addr, time.Time](maxLocals),
+	}
+	s.outgoing = transport.NewDepartures(d.Write, s.lost)
+	return s, nil
 }
 
 func (s *socket) read(ctx context.Context) {
@@ -67,24 +74,25 @@ func (s *socket) serve(ctx context.Context, n int, m *wire.Message) {
 	defer s.outgoing.Release()
 	came := s.edge.cfg.Now() // all of them: they take less than a millisecond
 	for i := range n {
-		b, remote := s.incoming.At(i)
-		s.datagram(ctx, came, remote, b, m)
+		b, remote, local := s.incoming.At(i)
+		s.datagram(ctx, came, pair{remote, local}, b, m)
 	}
 }
 
-func (s *socket) datagram(ctx context.Context, came time.Time, remote netip.AddrPort, b []byte, m *wire.Message) {
+func (s *socket) datagram(ctx context.Context, came time.Time, p pair, b []byte, m *wire.Message) {
 	defer s.edge.recovered("datagram")
+	remote := p.remote
 	if remote.Port() == 0 || isKeepAlive(b) {
 		s.edge.count.keepAlives.Add(1) // keeps NAT open, asks for nothing
 		return
 	}
-	f, known := s.flows.find(remote)
+	f, known := s.flows.find(p)
 	if !known && s.edge.standing.Banned(remote.Addr()) {
 		s.edge.reject(s.cfg, "banned")
 		return
 	}
 	if stun.Is(b) {
-		s.stun(remote, b, known)
+		s.stun(p, b, known)
 		return
 	}
 	err := m.Scan(b, s.edge.cfg.Limits.Message)
@@ -93,7 +101,7 @@ func (s *socket) datagram(ctx context.Context, came time.Time, remote netip.Addr
 		return
 	}
 	if f == nil {
-		f = s.flow(remote)
+		f = s.flow(p)
 	}
 	f.heard = came
 	if err != nil {
@@ -115,11 +123,11 @@ func isKeepAlive(b []byte) bool {
 
 // stun answers a keep-alive. The shortest request is 20 bytes, its answer 32 or 44: too much for an address that may be
 // forged. Phones ask on flows that they have registered over (RFC 5626 §4.4.2); strangers have to write more than they get.
-func (s *socket) stun(remote netip.AddrPort, b []byte, known bool) {
+func (s *socket) stun(p pair, b []byte, known bool) {
 	s.edge.passing("STUN")
-	reply := stun.Reply(b, remote)
+	reply := stun.Reply(b, p.remote)
 	switch {
-	case reply == nil, !known && !s.afford(remote.Addr()):
+	case reply == nil, !known && !s.afford(p.remote.Addr()):
 		s.edge.reject(s.cfg, "stun")
 		return
 	case !known && !worth(len(b), len(reply)):
@@ -127,7 +135,7 @@ func (s *socket) stun(remote netip.AddrPort, b []byte, known bool) {
 		return
 	}
 	s.edge.count.keepAlives.Add(1)
-	datagramSender{s, remote}.send(reply)
+	datagramSender{s, p}.send(reply)
 }
 
 // recognises finds a device that proved who it is before, at another port: a flood from its address is not its fault.
@@ -144,11 +152,17 @@ func (s *socket) recognises(remote netip.AddrPort, m *wire.Message) bool {
 	return s.edge.standing.Recognises(&who)
 }
 
-// flow returns the flow of a remote, remembered or new.
-func (s *socket) flow(remote netip.AddrPort) *flow {
-	return s.flows.of(remote, func() *flow {
-		return s.edge.newFlow(s.cfg, remote, datagramSender{s, remote})
-	})
+// flow returns the flow between two addresses, remembered or new.
+func (s *socket) flow(p pair) *flow {
+	return s.flows.of(p, func() *flow { return s.newFlow(p) })
+}
+
+func (s *socket) newFlow(p pair) *flow {
+	f := s.edge.newFlow(s.cfg, p.remote, datagramSender{s, p})
+	if p.local.IsValid() {
+		f.Local, f.local = p.local, netip.AddrPortFrom(p.local, f.local.Port())
+	}
+	return f
 }
 
 // afford takes one reply off the budget of an address: whoever writes somebody else's address on his packets gets
@@ -160,52 +174,11 @@ func (s *socket) afford(a netip.Addr) bool {
 	}).Allow()
 }
 
-// datagramSender answers to where the packet came from, whatever Via says: RFC 3261 §18.2.2 would send to the port in
-// Via when there is no rport (RFC 3581), which reaches nobody behind a NAT and lets a stranger aim our answers.
+// datagramSender answers to where the packet came from, and from where it came to, whatever Via says: RFC 3261 §18.2.2 would send to
+// the port in Via when there is no rport (RFC 3581), which reaches nobody behind a NAT and lets a stranger aim our answers.
 type datagramSender struct {
 	socket *socket
-	remote netip.AddrPort
+	pair
 }
 
-func (d datagramSender) send(b []byte) { d.socket.outgoing.Send(b, d.remote) }
-
-// remotes is the flow table of a socket, bounded twice, so that a flood of strangers cannot push out the remotes that
-// authenticated.
-type remotes struct {
-	strangers, known *bounded.Map[netip.AddrPort, *flow]
-}
-
-func newRemotes(limit int) remotes {
-	return remotes{
-		strangers: bounded.NewMap[netip.AddrPort, *flow](limit / 2), known: bounded.NewMap[netip.AddrPort, *flow](limit / 2),
-	}
-}
-
-// find returns the flow of a remote if there is one, and whether somebody proved who they are on it.
-func (r remotes) find(remote netip.AddrPort) (f *flow, known bool) {
-	if f, ok := r.known.Find(remote); ok {
-		return f, true
-	}
-	f, ok := r.strangers.Find(remote)
-	if ok && f.known.Load() {
-		r.known.Set(remote, f)
-		r.strangers.Remove(remote)
-		return f, true
-	}
-	return f, false
-}
-
-func (r remotes) of(remote netip.AddrPort, create func() *flow) *flow {
-	if f, ok := r.find(remote); ok {
-		return f
-	}
-	return r.strangers.Use(remote, create)
-}
-
-// resume takes a remote in that proved who it is before.
-func (r remotes) resume(remote netip.AddrPort, f *flow) {
-	f.prove()
-	r.known.Set(remote, f)
-}
-
-func (r remotes) len() int { return r.strangers.Len() + r.known.Len() }
+func (d datagramSender) send(b []byte) { d.socket.outgoing.Send(b, d.remote, d.local) }

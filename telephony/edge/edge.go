@@ -234,6 +234,7 @@ func (e *Edge) Serve(ctx context.Context, h Handler) error {
 	}
 	for _, s := range e.sockets {
 		e.readers.Go(func() { s.read(work) })
+		e.readers.Go(s.lookInto)
 	}
 	<-ctx.Done()
 	e.stop(work, cancel)
@@ -293,7 +294,8 @@ func (e *Edge) Remember(f registrar.Flow, aor telephony.AoR, instance, callID st
 func (e *Edge) Resume(f registrar.Flow) {
 	for _, s := range e.sockets {
 		if s.cfg.Name == f.Listener && !f.Transport.Stream() && f.Remote.IsValid() {
-			s.flows.resume(unmapped(f.Remote), s.edge.newFlow(s.cfg, f.Remote, datagramSender{s, unmapped(f.Remote)}))
+			p := s.pair(f)
+			s.flows.resume(p, s.newFlow(p))
 		}
 	}
 }

@@ -66,14 +66,14 @@ func Feed(e *Edge, h Handler) func(all [][]byte, from netip.AddrPort) (answers [
 		default:
 		}
 		return 0
-	}, func() {})
+	}, func(transport.Departure) {})
 	var m wire.Message
 	return func(all [][]byte, from netip.AddrPort) [][]byte {
 		room, answers = room[:0], answers[:0]
 		s.outgoing.Hold()
 		now := e.cfg.Now()
 		for _, b := range all {
-			s.datagram(context.Background(), now, from, b, &m)
+			s.datagram(context.Background(), now, pair{remote: from}, b, &m)
 		}
 		s.outgoing.Release()
 		for end := time.After(10 * time.Second); ; {
@@ -106,14 +106,14 @@ func FeedCalls(e *Edge, h interface {
 			sent(one.B, one.To)
 		}
 		return 0
-	}, func() {})
+	}, func(transport.Departure) {})
 	var m wire.Message
 	return func(all [][]byte, from netip.AddrPort) {
 		s.outgoing.Hold()
 		defer s.outgoing.Release()
 		now := e.cfg.Now()
 		for _, b := range all {
-			s.datagram(context.Background(), now, from, b, &m)
+			s.datagram(context.Background(), now, pair{remote: from}, b, &m)
 		}
 	}
 }

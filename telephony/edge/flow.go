@@ -11,7 +11,7 @@ import (
 	"demarc/telephony/registrar"
 )
 
-// flow is one connection, or one UDP remote at one listener: what answers to its requests go back over.
+// flow is one connection, or the two addresses that datagrams go between at one UDP listener: what answers to its requests go back over.
 type flow struct {
 	registrar.Flow
 	writer  sender

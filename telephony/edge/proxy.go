@@ -98,7 +98,7 @@ func (e *Edge) reach(ctx context.Context, gone registrar.Flow, hop sip.Hop) (*fl
 		for _, s := range e.sockets {
 			local := s.conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 			if local.IsUnspecified() || local.Is4() == hop.Address.Addr().Is4() {
-				f := s.flow(hop.Address)
+				f := s.flow(s.pair(registrar.Flow{Remote: hop.Address, Transport: telephony.UDP}))
 				f.prove()
 				return f, nil
 			}

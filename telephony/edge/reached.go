@@ -9,8 +9,8 @@ import (
 )
 
 // Reached returns host:port by which who is at the other end of a flow reaches its listener: what is advertised, else where it is
-// bound. One that is on all addresses is reached at the address that the connection came to; over UDP at the one from which the way
-// to the peer leads. Same says that it is so for all flows of the listener.
+// bound. One that is on all addresses is reached at the address that the connection or the datagrams came to, and where none came, at
+// the one from which the way to the peer leads. Same says that it is so for all flows of the listener.
 func (e *Edge) Reached(f registrar.Flow) (name string, same bool) {
 	bound, advertised := e.Addr(f.Listener), e.Advertised(f.Listener)
 	if advertised != bound.String() || !bound.Addr().IsUnspecified() {
@@ -27,6 +27,9 @@ func (e *Edge) Reached(f registrar.Flow) (name string, same bool) {
 func (e *Edge) own(f registrar.Flow) netip.Addr {
 	if open, ok := e.live.Load(f.ID); ok && f.Transport.Stream() {
 		return open.(*flow).local.Addr().WithZone("")
+	}
+	if f.Local.IsValid() {
+		return f.Local
 	}
 	peer := f.Remote.Addr()
 	if known, ok := e.locals.Find(peer); ok && time.Since(known.at) < localAge {

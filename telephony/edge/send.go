@@ -69,7 +69,7 @@ func asked(r sip.Request) telephony.AoR {
 	return telephony.AoR{}
 }
 
-// find returns the open flow. A UDP remote needs no open connection: the listener and the address are all there is.
+// find returns the open flow. A UDP remote needs no open connection: the listener and the addresses are all there is.
 func (e *Edge) find(f registrar.Flow) (*flow, error) {
 	if f.Transport.Stream() {
 		if open, ok := e.live.Load(f.ID); ok {
@@ -79,7 +79,11 @@ func (e *Edge) find(f registrar.Flow) (*flow, error) {
 	}
 	for _, s := range e.sockets {
 		if s.cfg.Name == f.Listener && f.Remote.IsValid() {
-			return s.flow(f.Remote), nil
+			p := s.pair(f)
+			if s.hasGone(p.local) {
+				return nil, errAddressGone
+			}
+			return s.flow(p), nil
 		}
 	}
 	return nil, ErrFlowGone

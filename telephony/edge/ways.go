@@ -82,6 +82,9 @@ func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
 			return w.s.elsewhere(way)
 		}
 	}
+	if errors.Is(err, errAddressGone) {
+		return nil, err
+	}
 	return nil, errNoFlow
 }
 

@@ -112,7 +112,7 @@ func (s *shard) judge(d *draft) {
 		bindings := slices.Clone(before)
 		i := indexKey(bindings, p.id.Key)
 		failed := i >= 0 && !p.failed.IsZero() && p.failed.Equal(bindings[i].RefreshedAt)
-		if i < 0 || bindings[i].Flow.Remote != p.flow.Remote || !bindings[i].Reachable || p.err == nil && !failed {
+		if i < 0 || bindings[i].Flow.Remote != p.flow.Remote || bindings[i].Flow.Local != p.flow.Local || !bindings[i].Reachable || p.err == nil && !failed {
 			delete(s.misses, p.id)
 			continue
 		}

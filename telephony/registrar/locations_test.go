@@ -31,7 +31,8 @@ func drawBinding(t *rapid.T, aor telephony.AoR, key string) Binding {
 		Flow: Flow{ID: rapid.Uint64().Draw(t, "flow"), Listener: text.Draw(t, "listener"),
 			Transport: rapid.SampledFrom([]telephony.Transport{telephony.UDP, telephony.TLS, telephony.WSS}).Draw(t, "transport"),
 			Remote: rapid.SampledFrom([]netip.AddrPort{{}, netip.MustParseAddrPort("10.0.0.1:5060"),
-				netip.MustParseAddrPort("[2001:db8::1]:65535"), netip.MustParseAddrPort("[fe80::1%eth0]:1")}).Draw(t, "remote")},
+				netip.MustParseAddrPort("[2001:db8::1]:65535"), netip.MustParseAddrPort("[fe80::1%eth0]:1")}).Draw(t, "remote"),
+			Local: rapid.SampledFrom([]netip.Addr{{}, netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("2001:db8::9")}).Draw(t, "local")},
 		Path: text.Draw(t, "path"), Reachable: rapid.Bool().Draw(t, "reachable"), UserAgent: text.Draw(t, "agent"),
 		RegisteredAt: epoch.Add(time.Duration(millis.Draw(t, "registered")) * time.Millisecond), RefreshedAt: refreshed,
 		Expires: refreshed.Add(time.Duration(rapid.Uint32().Draw(t, "lasts")) * time.Second), Row: rapid.Int64().Draw(t, "row"),
@@ -94,7 +95,7 @@ func checkLocations(t *rapid.T, l *locations, model map[telephony.AoR][]Binding)
 		var some []Binding
 		some, next = l.from(next)
 		for _, b := range some {
-			commons[common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport, b.Flow.ID >> flowBits}] = true
+			commons[common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport, b.Flow.Local, b.Flow.ID >> flowBits}] = true
 			count--
 		}
 	}

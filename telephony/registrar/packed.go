@@ -28,6 +28,7 @@ type common struct {
 	node      string
 	listener  string
 	transport telephony.Transport
+	local     netip.Addr
 	flows     uint64 // the flow's number without its last flowBits
 }
 
@@ -63,7 +64,7 @@ const (
 
 // pack writes a binding over the old one in its place, or over nothing. What is the same stays the same in memory.
 func (l *locations) pack(b *Binding, p *packed) {
-	now := common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport, b.Flow.ID >> flowBits}
+	now := common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport, b.Flow.Local, b.Flow.ID >> flowBits}
 	switch {
 	case p.text.empty():
 		p.common = l.commons.hold(now)
@@ -149,7 +150,8 @@ func (l *locations) unpack(p *packed, b *Binding) {
 		RefreshedAt: time.UnixMilli(p.refreshed), Expires: time.UnixMilli(p.refreshed + int64(p.lasts)*1000),
 	}
 	b.CallID = r.text()
-	b.Flow = Flow{ID: common.flows<<flowBits | r.number(), Listener: common.listener, Transport: common.transport, Remote: r.remote()}
+	b.Flow = Flow{ID: common.flows<<flowBits | r.number(), Listener: common.listener, Transport: common.transport, Remote: r.remote(),
+		Local: common.local}
 	b.RegisteredAt = time.UnixMilli(l.epoch + r.signed())
 	if flags&hasRank != 0 {
 		b.Q, b.RegID = int(r.number()), int(r.number())

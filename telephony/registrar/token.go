@@ -24,10 +24,13 @@ func NewTokens(key []byte) Tokens { return Tokens{key: key} }
 
 const tokenMAC = 16
 
-// Seal returns the token of a flow: number, transport, listener and remote with a MAC, in base64url.
+// Seal returns the token of a flow: number, transport, listener, remote and, where one is noted, our address, with a MAC, in base64url.
 func (t Tokens) Seal(f Flow) string {
 	body := binary.BigEndian.AppendUint64(nil, f.ID)
 	body = append(body, strings.Join([]string{string(f.Transport), f.Listener, f.RemoteText()}, "\x00")...)
+	if f.Local.IsValid() {
+		body = f.Local.AppendTo(append(body, 0))
+	}
 	return base64.RawURLEncoding.EncodeToString(append(body, t.mac(body)...))
 }
 
@@ -42,11 +45,14 @@ func (t Tokens) Open(token string) (Flow, error) {
 		return Flow{}, ErrToken
 	}
 	parts := strings.Split(string(body[8:]), "\x00")
-	if len(parts) != 3 {
+	if len(parts) != 3 && len(parts) != 4 {
 		return Flow{}, ErrToken
 	}
 	f := Flow{ID: binary.BigEndian.Uint64(body), Transport: telephony.Transport(parts[0]), Listener: parts[1]}
 	f.Remote, _ = netip.ParseAddrPort(parts[2]) // what was never valid stays so
+	if len(parts) == 4 {
+		f.Local, _ = netip.ParseAddr(parts[3])
+	}
 	return f, nil
 }
 

@@ -65,6 +65,9 @@ func (c *Clients) Do(ctx context.Context, raw []byte, branch, method string, w W
 	for {
 		select {
 		case r := <-answer:
+			if r == nil {
+				return nil, w.gone()
+			}
 			if r.Status >= 200 {
 				return r, nil
 			}
@@ -80,10 +83,30 @@ func (c *Clients) Do(ctx context.Context, raw []byte, branch, method string, w W
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-w.Gone:
-			if w.Err != nil {
-				return nil, w.Err()
-			}
-			return nil, ErrClosed
+			return nil, w.gone()
+		}
+	}
+}
+
+// gone is why the flow has ended.
+func (w *Way) gone() error {
+	if w.Err != nil {
+		return w.Err()
+	}
+	return ErrClosed
+}
+
+// FlowGone ends what waits for a response over a flow that has ended, for flows without a channel that says so.
+func (c *Clients) FlowGone(flow uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, waiting := range c.pending {
+		if key.flow != flow {
+			continue
+		}
+		select {
+		case waiting <- nil:
+		default: // the final response has come already
 		}
 	}
 }

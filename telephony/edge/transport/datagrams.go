@@ -24,9 +24,10 @@ type Datagrams struct {
 	fault error
 	take  func(fd uintptr) bool // tryRead, made once
 
-	from, to int // of out, what is not sent yet
-	failed   int
-	give     func(fd uintptr) bool // tryWrite, made once
+	leaving []Departure // as they stand in out
+	from    int         // the first of them that is not sent yet
+	failed  int
+	give    func(fd uintptr) bool // tryWrite, made once
 }
 
 const maxDatagram = 64 << 10
@@ -37,9 +38,10 @@ const stride = maxDatagram + 11*64
 
 // messages are the arguments of one call, which point to each other.
 type messages struct {
-	headers [batch]mmsghdr
-	vectors [batch]unix.Iovec
-	names   [batch]unix.RawSockaddrInet6 // room for either family
+	headers  [batch]mmsghdr
+	vectors  [batch]unix.Iovec
+	names    [batch]unix.RawSockaddrInet6 // room for either family
+	controls []control                    // one for each; nil at a socket that is bound to one address
 }
 
 // mmsghdr is the struct of recvmmsg(2).
@@ -58,7 +60,9 @@ func NewDatagrams(conn *net.UDPConn) (*Datagrams, error) {
 	d.take, d.give = d.tryRead, d.tryWrite
 	if err := raw.Control(func(fd uintptr) {
 		family, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
-		d.v6, d.fault = family == unix.AF_INET6, err
+		if d.v6, d.fault = family == unix.AF_INET6, err; err == nil && everywhere(conn) {
+			d.fault = d.tell(int(fd))
+		}
 	}); err != nil {
 		return nil, err
 	}
@@ -71,13 +75,16 @@ func NewDatagrams(conn *net.UDPConn) (*Datagrams, error) {
 	return d, d.fault
 }
 
-// connect lets every header point to its vector and its name.
+// connect lets every header point to its vector, its name and its control data.
 func (m *messages) connect() {
 	for i := range m.headers {
 		h := &m.headers[i].header
 		h.Name = (*byte)(unsafe.Pointer(&m.names[i]))
 		h.Iov = &m.vectors[i]
 		h.SetIovlen(1)
+		if m.controls != nil {
+			h.Control = (*byte)(unsafe.Pointer(&m.controls[i]))
+		}
 	}
 }
 
@@ -93,6 +100,9 @@ func (d *Datagrams) Read() (n int, err error) {
 func (d *Datagrams) tryRead(fd uintptr) (done bool) {
 	for i := range d.in.headers {
 		d.in.headers[i].header.Namelen = unix.SizeofSockaddrInet6
+	}
+	for i := range d.in.controls {
+		d.in.headers[i].header.SetControllen(int(unsafe.Sizeof(control{})))
 	}
 	n, err := call(unix.SYS_RECVMMSG, fd, d.in.headers[:])
 	if err == unix.EAGAIN || err == unix.EINTR {
@@ -114,35 +124,47 @@ func call(number, fd uintptr, headers []mmsghdr) (int, syscall.Errno) {
 	return int(n), err
 }
 
-// At returns one of the datagrams that the last Read took.
-func (d *Datagrams) At(i int) (b []byte, from netip.AddrPort) {
+// At returns one of the datagrams that the last Read took, where it came from, and to which of our addresses it came when the
+// socket is bound to all of them; else that is zero.
+func (d *Datagrams) At(i int) (b []byte, from netip.AddrPort, local netip.Addr) {
 	start, size := i*stride, int(d.in.headers[i].length)
-	return d.room[start : start+size], address(&d.in.names[i])
+	return d.room[start : start+size], address(&d.in.names[i]), d.local(i)
 }
 
-// Write sends datagrams, at most 32 of them, and returns how many the system would not take.
+// Write sends datagrams, at most 32 of them, and returns how many the system would not take; each of those holds why then.
 func (d *Datagrams) Write(all []Departure) (failed int) {
 	for i, one := range all {
 		m := &d.out
 		m.vectors[i].Base = unsafe.SliceData(one.B)
 		m.vectors[i].SetLen(len(one.B))
 		m.headers[i].header.Namelen = d.name(&m.names[i], one.To)
+		m.headers[i].header.SetControllen(d.leaveFrom(i, one.From))
 	}
-	d.from, d.to, d.failed = 0, len(all), 0
-	if d.raw.Write(d.give) != nil { // the socket is closed
-		d.failed += d.to - d.from
+	d.from, d.leaving, d.failed = 0, all, 0
+	if err := d.raw.Write(d.give); err != nil { // the socket is closed
+		for d.from < len(all) {
+			d.fail(err)
+		}
 	}
+	d.leaving = nil
 	for i := range all {
 		d.out.vectors[i].Base = nil
 	}
 	return d.failed
 }
 
+// fail gives the next datagram up.
+func (d *Datagrams) fail(err error) {
+	d.leaving[d.from].Err = err
+	d.failed++
+	d.from++
+}
+
 // tryWrite sends what has not been sent yet. One that cannot be sent does not stop the others. It reports false when the
 // system has no room now: then the runtime waits.
 func (d *Datagrams) tryWrite(fd uintptr) (done bool) {
-	for d.from < d.to {
-		n, err := call(unix.SYS_SENDMMSG, fd, d.out.headers[d.from:d.to])
+	for d.from < len(d.leaving) {
+		n, err := call(unix.SYS_SENDMMSG, fd, d.out.headers[d.from:len(d.leaving)])
 		switch err {
 		case 0:
 			d.from += n
@@ -150,8 +172,7 @@ func (d *Datagrams) tryWrite(fd uintptr) (done bool) {
 			return false
 		case unix.EINTR:
 		default:
-			d.failed++
-			d.from++
+			d.fail(err)
 		}
 	}
 	return true

@@ -12,9 +12,11 @@ import (
 	"demarc/telephony/edge/transport"
 )
 
-func listen(t *testing.T, address string) (*net.UDPConn, *transport.Datagrams) {
+// listen opens a socket of the address's own family, which 0.0.0.0 would not get of package net else, and one of both for [::].
+func listen(t testing.TB, address string) (*net.UDPConn, *transport.Datagrams) {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address)))
+	at := netip.MustParseAddrPort(address)
+	conn, err := net.ListenUDP(map[bool]string{true: "udp4", false: "udp"}[at.Addr().Is4()], net.UDPAddrFromAddrPort(at))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +38,7 @@ func gather(t *testing.T, d *transport.Datagrams, many int) (texts []string, fro
 			t.Fatal(err)
 		}
 		for i := range n {
-			b, one := d.At(i)
+			b, one, _ := d.At(i)
 			texts, from = append(texts, string(b)), append(from, one)
 		}
 	}
@@ -55,7 +57,7 @@ func TestDatagramsGoBothWays(t *testing.T) {
 			thereConn, there := listen(t, c.there)
 			to := netip.AddrPortFrom(netip.MustParseAddr(c.seenAs), conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 			var sent []string
-			out := transport.NewDepartures(there.Write, func() { t.Error("the system would not take one") })
+			out := transport.NewDepartures(there.Write, func(d transport.Departure) { t.Error(d.Err) })
 			out.Hold()
 			for i := range 75 {
 				size := 1 + i*10
@@ -63,7 +65,7 @@ func TestDatagramsGoBothWays(t *testing.T) {
 					size = 60_000 // more than is held for others
 				}
 				sent = append(sent, fmt.Sprintf("%0*d", size, i))
-				out.Send([]byte(sent[i]), to)
+				out.Send([]byte(sent[i]), to, netip.Addr{})
 			}
 			out.Release()
 			got, from := gather(t, here, len(sent))

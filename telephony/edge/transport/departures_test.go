@@ -15,8 +15,8 @@ func TestDatagramsAreHeldByAll(t *testing.T) {
 	d := transport.NewDepartures(func(all []transport.Departure) int {
 		together = append(together, len(all))
 		return 0
-	}, func() {})
-	send := func(text string) { d.Send([]byte(text), netip.AddrPort{}) }
+	}, func(transport.Departure) {})
+	send := func(text string) { d.Send([]byte(text), netip.AddrPort{}, netip.Addr{}) }
 	send("alone")
 	d.Hold()
 	send("with")
