@@ -3,6 +3,7 @@ package interop_test
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -10,10 +11,23 @@ import (
 )
 
 // sipsak asks over UDP, as monitoring does: an OPTIONS gets its 200, and a REGISTER with the HA1 alone is a registration; one
-// with another HA1 is none.
+// with another HA1 is none. Its socket is connected, so that it hears nothing from an address that it has not asked: a listener
+// on all addresses answers from each of them.
 func TestSipsak(t *testing.T) {
+	for bound, asked := range map[string]string{"127.0.0.1:0": "127.0.0.1", "0.0.0.0:0": "127.0.0.2"} {
+		t.Run(asked, func(t *testing.T) { sipsakAsks(t, bound, asked) })
+	}
+}
+
+// sipsakAsks asks a listener that is bound to one address, or to all, at an address.
+func sipsakAsks(t *testing.T, bound, asked string) {
 	const host = "localhost" // it looks its domain up
 	s := newSystem(t, func(c *config.Config) {
+		for i := range c.Telephony.Listeners {
+			if l := &c.Telephony.Listeners[i]; l.Name == "udp" {
+				l.Address = bound
+			}
+		}
 		c.Telephony.Directory = write(t, t.TempDir(), "users.yaml",
 			strings.NewReplacer("domain: "+domain, "domain: "+host, "realm: "+domain, "realm: "+host).Replace(users))
 	})
@@ -23,7 +37,7 @@ func TestSipsak(t *testing.T) {
 	}
 	sipsak := func(args ...string) (string, error) {
 		t.Helper()
-		to := []string{"-s", "sip:1001@" + host, "-p", s.sip("udp").String(), "-l", freeUDPPort(t), "-vv"}
+		to := []string{"-s", "sip:1001@" + host, "-p", netip.AddrPortFrom(netip.MustParseAddr(asked), s.sip("udp").Port()).String(), "-l", freeUDPPort(t), "-vv"}
 		p := start(t, t.TempDir(), "sipsak", append(to, args...)...)
 		err := p.wait()
 		return p.output.String(), err
