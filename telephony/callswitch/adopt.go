@@ -144,7 +144,8 @@ func (t *turn) replacing(r Replacing) {
 	l := t.called(r.Request)
 	l.Part.Into = Into{Call: t.ID, Leg: r.Leg, Place: !r.Join, Named: r.Named}
 	t.arrival = r.Request
-	t.do(t.spare.prepares.put(Prepare{Leg: l.ID, Media: true, Way: r.Request.Way}))
+	audio, _ := needed(r.Request)
+	t.do(t.spare.prepares.put(Prepare{Leg: l.ID, Media: audio, Way: r.Request.Way}))
 }
 
 // stepIn answers such a leg: it is in the call at once.

@@ -1,7 +1,6 @@
 package callswitch
 
 import (
-	"bytes"
 	"strings"
 
 	"demarc/telephony"
@@ -23,7 +22,18 @@ func (t *turn) arrive(r *signal.Request) {
 	t.Asked = Asked{Caller: r.User, Name: displayName(r.From), Dialled: r.URI, Depth: depth,
 		Hops: min(r.Hops, 70) - 1, Headers: crossing(r.Headers)}
 	t.arrival = r
-	t.do(t.spare.prepares.put(Prepare{Leg: l.ID, Media: true, Video: bytes.Contains(r.Body, []byte("m=video")), Way: r.Way}))
+	audio, video := needed(r)
+	t.do(t.spare.prepares.put(Prepare{Leg: l.ID, Media: audio, Video: video, Way: r.Way}))
+}
+
+// needed says for which media an INVITE needs ports: for what it offers, and for audio alone where we are to offer. One without audio is
+// refused, and takes none.
+func needed(r *signal.Request) (audio, video bool) {
+	if len(r.Body) == 0 {
+		return true, false
+	}
+	audio, video = sdp.Glance(r.Body)
+	return audio, audio && video
 }
 
 // called adds the leg of an INVITE that came in.

@@ -14,8 +14,8 @@ type Command interface{ command() }
 type Prepare struct {
 	Leg   int
 	Ours  bool // we begin the dialog
-	Media bool // ports and keys too
-	Video bool
+	Media bool // ports and keys for audio too
+	Video bool // and for video
 	Way   signal.Way
 }
 

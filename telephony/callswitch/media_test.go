@@ -47,3 +47,35 @@ func TestSilenceBeforeTheAnswerDoesNotEndTheCall(t *testing.T) {
 	}
 	w.finish()
 }
+
+// A line with port 0 is none (RFC 3264 §5.1): no ports are taken for it, nor for an offer that is refused for want of audio.
+func TestPortsAreTakenForWhatIsOfferedAlone(t *testing.T) {
+	session := "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
+	for name, c := range map[string]struct {
+		lines        string
+		audio, video bool
+		status       int
+	}{
+		"audio":                 {"m=audio 4000 RTP/AVP 8\r\n", true, false, 0},
+		"both":                  {"m=audio 4000 RTP/AVP 8\r\nm=video 4002 RTP/AVP 96\r\n", true, true, 0},
+		"video refused":         {"m=audio 4000 RTP/AVP 8\r\nm=video 0 RTP/AVP 96\r\n", true, false, 0},
+		"video on many ports":   {"m=audio 4000 RTP/AVP 8\r\nm=video 4002/2 RTP/AVP 96\r\n", true, false, 0},
+		"video in a name":       {"m=audio 4000 RTP/AVP 8\r\na=x:m=video 4002\r\n", true, false, 0},
+		"audio refused":         {"m=audio 0 RTP/AVP 8\r\n", false, false, 488},
+		"audio refused, video":  {"m=audio 0 RTP/AVP 8\r\nm=video 4002 RTP/AVP 96\r\n", false, false, 488},
+		"one of two is refused": {"m=audio 0 RTP/AVP 8\r\nm=AUDIO 4000 RTP/AVP 8\r\n", true, false, 0},
+		"no media":              {"", false, false, 488},
+		"no port":               {"m=audio x RTP/AVP 8\r\n", false, false, 400},
+	} {
+		w := newWorld(t.Fatalf)
+		w.change = func(r *signal.Request) { r.Body = []byte(session + c.lines) }
+		tx := w.invite(true)
+		if p := w.prepares[0]; p.Media != c.audio || p.Video != c.video {
+			t.Errorf("%s: ports for audio %t, for video %t", name, p.Media, p.Video)
+		}
+		if got := w.servers[tx].final; got != c.status {
+			t.Errorf("%s: the INVITE got %d, want %d", name, got, c.status)
+		}
+		w.finish()
+	}
+}

@@ -38,7 +38,7 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 	case r.Status == 491:
 		l.Session.Aim, l.Invite.Retry = l.Session.Was, t.at.Add(t.glare(l))
 	case r.Status == 500 && r.Header("Retry-After") != "": // §14.2: it has one of its own under way
-		l.Session.Aim, l.Invite.Retry = l.Session.Was, t.at.Add(max(time.Duration(retryAfter(r))*time.Second, t.glare(l)))
+		l.Session.Aim, l.Invite.Retry = l.Session.Was, t.at.Add(min(max(time.Duration(retryAfter(r))*time.Second, t.glare(l)), mostPatience))
 	case r.Status == 408 || r.Status == 481 || r.Local: // RFC 3261 §12.2.1.2
 		cause := l.causeOf(r)
 		t.finish(l, cause, Hang)
@@ -47,6 +47,11 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 		l.declined()
 	}
 }
+
+// mostPatience is how long a phone that answers a re-INVITE with 500 and a Retry-After is left alone at most, whatever it says: who has an
+// INVITE of its own under way says 0 to 10 s (RFC 3261 §14.2), and a fault that lasts is worth another question after "several seconds"
+// (§21.5.1). Until then a phone that should be on hold hears nothing, or a codec that it does not know.
+const mostPatience = 10 * time.Second
 
 func (t *turn) reagreed(l *Leg, r *signal.Response) {
 	aim, before := l.Session.Aim, l.codec()

@@ -78,6 +78,8 @@ type world struct {
 	byes    int
 	told    []callswitch.Reply
 
+	prepares []callswitch.Prepare
+
 	slow     bool                 // the other call answers later
 	released []callswitch.Release // and not answered
 
@@ -273,9 +275,12 @@ func (w *world) prepare(c *callswitch.Prepare) {
 		w.fars[c.Leg] = f
 	}
 	f.ours = fmt.Sprint("our", c.Leg)
-	w.media[id] = true
-	w.facts = append(w.facts, &callswitch.Prepared{Leg: c.Leg, CallID: f.callID, Tag: f.ours, Contact: "sip:token@sip.example", Media: id,
-		Local: local("198.51.100.1", 20000+2*uint16(c.Leg)), Session: 5, Policy: w.policy})
+	w.prepares = append(w.prepares, *c)
+	p := &callswitch.Prepared{Leg: c.Leg, CallID: f.callID, Tag: f.ours, Contact: "sip:token@sip.example", Session: 5, Policy: w.policy}
+	if c.Media {
+		w.media[id], p.Media, p.Local = true, id, local("198.51.100.1", 20000+2*uint16(c.Leg))
+	}
+	w.facts = append(w.facts, p)
 }
 
 func (w *world) sent(c *callswitch.Send) {

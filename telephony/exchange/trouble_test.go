@@ -228,6 +228,22 @@ func TestWithoutPortsCallersAreToldWhenToComeBack(t *testing.T) {
 	}
 }
 
+// An offer without audio is refused for that, also where there are no ports: none are asked for.
+func TestAnOfferWithoutAudioTakesNoPorts(t *testing.T) {
+	s := newSite(t)
+	a := s.phone(alice)
+	s.phone(bob)
+	s.mu.Lock()
+	s.noPorts = true
+	s.mu.Unlock()
+	d := a.newDialog("sip:" + bob.String())
+	d.send("INVITE", []byte("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 0 RTP/AVP 8\r\nm=video 4002 RTP/AVP 96\r\n"))
+	a.reply(488)
+	if r := s.ended(); r.Cause.Code != 488 {
+		t.Errorf("cause %v", r.Cause)
+	}
+}
+
 func TestRequestsForNobodyGet481(t *testing.T) {
 	s := newSite(t)
 	a := s.phone(alice)

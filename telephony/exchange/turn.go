@@ -165,6 +165,9 @@ func (w *worker) prepare(r *running, c *callswitch.Prepare) *callswitch.Prepared
 	if p.Setting == "" {
 		p.Setting = x.habits.of(r.account, c.Way)
 	}
+	if !c.Media {
+		return p
+	}
 	id := mediaID(r.serial, c.Leg)
 	local, err := x.ports.Media.Open(telephony.MediaOpening{ID: id, Listener: c.Way.Flow.Listener, Peer: c.Way.Flow.Remote.Addr(),
 		Video: c.Video, Open: !c.Way.Flow.Transport.Secure()})

@@ -179,21 +179,28 @@ func (r *reader) beginMedia(value string) error {
 	if !token(f[0]) || !tokens(f[2]) || !token(f[3]) {
 		return fmt.Errorf("m=%s: kind, profile or format is not a token", shorten(value))
 	}
-	text, many, several := strings.Cut(f[1], "/")
-	port, err := strconv.ParseUint(text, 10, 16)
+	port, err := mediaPort(f[1])
 	if err != nil {
 		return fmt.Errorf("m=%s: %q is not a port", shorten(value), shorten(f[1]))
 	}
-	if several && many != "1" {
-		port = 0 // layers on several ports (RFC 8866 §5.14): refused like all that we do not know
-	}
 	r.media, r.within = r.session, true // with what the session says for all
 	m := &r.media
-	m.Kind, m.Profile, m.Format, m.port = strings.ToLower(f[0]), f[2], f[3], uint16(port)
+	m.Kind, m.Profile, m.Format, m.port = strings.ToLower(f[0]), f[2], f[3], port
 	if m.rtp() {
 		m.readFormats(f[3:])
 	}
 	return nil
+}
+
+// mediaPort reads the port of an m= line. Layers on several ports (RFC 8866 §5.14) have none: they are refused like all that we do
+// not know.
+func mediaPort(field string) (uint16, error) {
+	text, many, several := strings.Cut(field, "/")
+	port, err := strconv.ParseUint(text, 10, 16)
+	if several && many != "1" {
+		port = 0
+	}
+	return uint16(port), err
 }
 
 // endMedia puts a media line together once all of it has been read.

@@ -247,3 +247,29 @@ func TestCryptoLines(t *testing.T) {
 		}
 	}
 }
+
+// A glance sees what reading all of it finds, for all that phones have written.
+func TestAGlanceSeesWhatIsRead(t *testing.T) {
+	files, err := filepath.Glob("testdata/phones/*.sdp")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := parse(t, body)
+		if audio, video := sdp.Glance(body); audio != (d.Audio() != nil) || video != (d.Video() != nil) {
+			t.Errorf("%s: audio %t, video %t", file, audio, video)
+		}
+	}
+}
+
+func BenchmarkGlance(b *testing.B) {
+	offer := text(b, "linphone-sdes")
+	b.ReportAllocs()
+	for b.Loop() {
+		sdp.Glance(offer)
+	}
+}
