@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/internal/account"
+	"demarc/store"
 	storecalls "demarc/store/calls"
 	storeprovisioning "demarc/store/provisioning"
 	"demarc/telephony"
@@ -30,12 +31,18 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 	}
 	g.telephony.media = m
 	g.telephony.notes = newNotes(storeprovisioning.New(g.db, g.sealer), g.log)
+	rows := storecalls.New(g.db, g.sealer)
+	var orphans exchange.Orphans
+	if g.db.Dialect() == store.PostgreSQL { // on SQLite there is no other node
+		orphans = rows
+	}
 	g.telephony.exchange = exchange.New(exchange.Config{
-		Node: t.Node, Key: key, Host: g.telephony.edge.Reached, Policy: g.protection().of, Ring: t.Calls.Ring, Session: t.Calls.Session, Logger: g.log, Now: g.now,
+		Node: t.Node, Key: key, Host: g.telephony.edge.Reached, Policy: g.protection().of, Ring: t.Calls.Ring, Session: t.Calls.Session, Lost: t.Calls.LostAfter,
+		Logger: g.log, Now: g.now,
 		Limits: exchange.Limits{Calls: t.Calls.Node, AccountCalls: t.Calls.Account, UserCalls: t.Calls.User},
 		Ports: exchange.Ports{
 			Signalling: g.telephony.edge.Signalling(), Media: m, Paths: m, Contacts: contacts{g}, Timeline: g.telephony.notes,
-			History: storecalls.New(g.db, g.sealer), Habits: storecalls.New(g.db, g.sealer),
+			History: rows, Orphans: orphans, Habits: rows,
 			Watchers: func(aor telephony.AoR) { g.telephony.events.Changed("dialog", aor) },
 		},
 	})

@@ -31,6 +31,7 @@ var (
 	callsLive         = describe("calls_live", "Calls now.")
 	callsBegun        = describe("calls_total", "Calls by what became of them up to now (begun, answered, refused).", "outcome")
 	callHistory       = describe("call_history_dropped_total", "What was lost of calls because the store was away for long.", "what")
+	callOrphans       = describe("call_orphans_total", "Calls of nodes that did not come back, ended in history by this one.")
 	certificateFaults = describe("certificate_reload_failures_total", "Changes of tls.certificate_file that could not be used.")
 	certificate       = describe("certificate_expiry_seconds", "When the server certificate ends, in Unix seconds.")
 )
@@ -43,7 +44,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipBans, sipPanics, registers,
 		bindings, stranded, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults,
-		callsLive, callsBegun, callHistory} {
+		callsLive, callsBegun, callHistory, callOrphans} {
 		ch <- d
 	}
 	for _, d := range mediaDescriptions {
@@ -147,6 +148,8 @@ func (m metrics) calls(s samples) {
 	s.counter(callsBegun, c.Answered, "answered")
 	s.counter(callsBegun, c.Refused, "refused")
 	s.counter(callHistory, c.Dropped, "record")
+	s.counter(callHistory, c.Fenced, "record of a call that another node had ended")
+	s.counter(callOrphans, c.Orphans)
 	s.counter(callHistory, m.g.telephony.notes.dropped.Load(), "timeline entry")
 	s.counter(sipPanics, c.Panics, "exchange")
 }

@@ -79,7 +79,7 @@ func TestCallsOfBeforeAreKept(t *testing.T) {
 		}
 		end := open[0]
 		end.Record.State, end.Record.EndedAt = telephony.CallEnded, at(9999)
-		if err := s.Write(t.Context(), []telephony.CallChange{end}); err != nil {
+		if _, err := s.Write(t.Context(), []telephony.CallChange{end}); err != nil {
 			t.Fatal(err)
 		}
 		everybodyFinds(t, s)

@@ -127,6 +127,7 @@ type Calls struct {
 	Encryption string        `yaml:"encryption" help:"of the media between phone and gateway: required (SRTP or no call), preferred (SRTP where the phone does it), off"`
 	Session    time.Duration `yaml:"session_expires" help:"session timer (RFC 4028): a call whose phone vanished without a word ends after that"`
 	History    time.Duration `yaml:"history" help:"how long ended calls stay in history"`
+	LostAfter  time.Duration `yaml:"lost_after" help:"with several nodes: how long one must say nothing to the database until the others end its calls in history as node lost; one that was merely cut off keeps its calls, but not their end in history"`
 }
 
 // Media configures the media of calls.
@@ -232,7 +233,7 @@ func Default() Config {
 			MinExpires: time.Minute, DefaultExpires: 10 * time.Minute, MaxExpires: time.Hour,
 			FlowTimer: 2 * time.Minute, UDPKeepAlive: 25 * time.Second, TraceMemory: 32,
 			Calls: Calls{
-				Ring: time.Minute, Account: 1000, User: 10, Node: 10_000, Encryption: "preferred", Session: 30 * time.Minute,
+				Ring: time.Minute, Account: 1000, User: 10, Node: 10_000, Encryption: "preferred", Session: 30 * time.Minute, LostAfter: 15 * time.Minute,
 				History: 90 * 24 * time.Hour,
 			},
 			Media: Media{Ports: "20000-29999", Timeout: 30 * time.Second, Video: "relay"},

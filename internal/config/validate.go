@@ -277,6 +277,9 @@ func (c Calls) check(add func(key, format string, args ...any)) {
 	if c.History < time.Hour {
 		add("telephony.calls.history", "%s: use 1h or more", c.History)
 	}
+	if c.LostAfter < 30*time.Second || c.LostAfter > 24*time.Hour { // longer than the lease of a node's connections
+		add("telephony.calls.lost_after", "%s: use 30s to 24h", c.LostAfter)
+	}
 	switch c.Encryption {
 	case "required", "preferred", "off":
 	default:

@@ -35,7 +35,7 @@ func benchmarkWrite(b *testing.B, db *store.DB) {
 		for i := n; i < n+batch; i++ {
 			all = append(all, short(id, i, fmt.Sprintf("1%03d", i%users), fmt.Sprintf("2%03d", i%users)))
 		}
-		if err := s.Write(context.Background(), all); err != nil {
+		if _, err := s.Write(context.Background(), all); err != nil {
 			b.Fatal(err)
 		}
 	}

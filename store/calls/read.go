@@ -93,11 +93,15 @@ func (s *Store) Call(ctx context.Context, id account.ID, call telephony.CallID) 
 	return found[0].record, nil
 }
 
-// Open returns the calls that a node had and nobody has ended, with their state. A state that does not open is left out:
-// the call can be closed all the same.
+// Open returns the calls that a node had and nobody has ended, with their state. On SQLite, where there is one process, those of any
+// other name are its own from before it was renamed. A state that does not open is left out: the call can be closed all the same.
 func (s *Store) Open(ctx context.Context, node string) ([]telephony.CallChange, error) {
-	found, err := s.read(ctx, `SELECT `+columns+` FROM call c WHERE c.node = $1 AND c.state <> 'ended'
-		ORDER BY c.begun, c.call_id`, node)
+	const open, order = `SELECT ` + columns + ` FROM call c WHERE c.state <> 'ended'`, ` ORDER BY c.begun, c.call_id`
+	query, args := open+` AND c.node = $1`+order, []any{node}
+	if s.db.Dialect() == store.SQLite {
+		query, args = open+order, nil
+	}
+	found, err := s.read(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -117,25 +121,29 @@ type row struct {
 	held   []byte
 }
 
-func (s *Store) read(ctx context.Context, query string, args ...any) ([]row, error) {
-	var all []row
-	err := s.db.Read(ctx, func(q store.Tx) error {
-		all = nil
-		rows, err := q.Query(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			r, err := scan(rows)
-			if err != nil {
-				return err
-			}
-			all = append(all, r)
-		}
-		return rows.Err()
+func (s *Store) read(ctx context.Context, query string, args ...any) (all []row, err error) {
+	err = s.db.Read(ctx, func(q store.Tx) error {
+		all, err = readRows(ctx, q, query, args...)
+		return err
 	})
 	return all, err
+}
+
+// readRows runs a query of columns.
+func readRows(ctx context.Context, q store.Tx, query string, args ...any) (all []row, err error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, rows.Err()
 }
 
 func scan(rows *sql.Rows) (row, error) {

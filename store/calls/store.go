@@ -38,27 +38,62 @@ var partyTable = store.Table{
 	Unless:  true,
 }
 
-// Write saves changes in one transaction; of several changes of one call the last counts.
-func (s *Store) Write(ctx context.Context, changes []telephony.CallChange) error {
+// Write saves changes in one transaction; of several changes of one call the last counts. It returns how many calls another node has
+// taken into a later epoch meanwhile: they stay as they are.
+func (s *Store) Write(ctx context.Context, changes []telephony.CallChange) (fenced int, err error) {
+	w, err := s.rows(changes)
+	if err != nil {
+		return 0, err
+	}
+	err = s.db.Write(ctx, func(tx store.Tx) (err error) {
+		fenced, err = w.write(ctx, tx, s.db.Dialect())
+		return err
+	})
+	return fenced, err
+}
+
+// written are the rows of changes.
+type written struct{ calls, third [][]any }
+
+func (s *Store) rows(changes []telephony.CallChange) (w written, err error) {
 	last := fold(changes)
-	rows := make([][]any, 0, len(last))
-	var third [][]any
+	w.calls = make([][]any, 0, len(last))
 	var record []byte
 	for _, c := range last {
 		record = appendRecord(record[:0], &c.Record)
 		row, err := s.row(c, string(record))
 		if err != nil {
-			return err
+			return w, err
 		}
-		rows = append(rows, row)
-		third = appendThird(third, &c.Record)
+		w.calls = append(w.calls, row)
+		w.third = appendThird(w.third, &c.Record)
 	}
-	return s.db.Write(ctx, func(tx store.Tx) error {
-		if err := callTable.Write(ctx, tx, s.db.Dialect(), rows); err != nil {
-			return err
+	return w, nil
+}
+
+func (w *written) write(ctx context.Context, tx store.Tx, dialect store.Dialect) (fenced int, err error) {
+	if dialect == store.PostgreSQL && len(w.calls) > 0 {
+		query, args := callTable.Batch(w.calls)
+		changed, err := tx.Exec(ctx, query, args...)
+		if err == nil && changed < int64(len(w.calls)) {
+			fenced, err = w.fenced(ctx, tx)
 		}
-		return partyTable.Write(ctx, tx, s.db.Dialect(), third)
-	})
+		if err != nil {
+			return 0, err
+		}
+	} else if err := callTable.Write(ctx, tx, dialect, w.calls); err != nil { // where there is one node nobody is fenced
+		return 0, err
+	}
+	return fenced, partyTable.Write(ctx, tx, dialect, w.third)
+}
+
+// fenced counts the calls that are in a later epoch. Others were left alone because they were written before.
+func (w *written) fenced(ctx context.Context, tx store.Tx) (n int, err error) {
+	const account, call, epoch = 0, 1, 3 // of callTable.Columns
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM unnest($1::text[], $2::text[], $3::bigint[]) AS u (account_id, call_id, epoch)
+		JOIN call c ON c.account_id = u.account_id AND c.call_id = u.call_id WHERE c.epoch > u.epoch`, store.Column[string](w.calls, account),
+		store.Column[string](w.calls, call), store.Column[int64](w.calls, epoch)).Scan(&n)
+	return n, err
 }
 
 // fold returns the last change of each call, in the order of keys: two writers never wait for each other in a circle.

@@ -58,7 +58,7 @@ func ended(c telephony.CallChange, code int) telephony.CallChange {
 
 func write(t *testing.T, s *calls.Store, changes ...telephony.CallChange) {
 	t.Helper()
-	if err := s.Write(t.Context(), changes); err != nil {
+	if _, err := s.Write(t.Context(), changes); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -200,8 +200,12 @@ func New(acc account.ID, id telephony.CallID, node string, serial uint64) *Call 
 const skipped = 100
 
 // Bind gives a call that was decoded a serial of this process, and drops what belonged to the other one: transactions and
-// media. Dialogs that stood between two of its messages go on as if the phone had got the last one.
+// media. Dialogs that stood between two of its messages go on as if the phone had got the last one. From another node's hands it goes
+// into the next epoch.
 func (c *Call) Bind(node string, serial uint64) {
+	if c.Node != node {
+		c.Epoch++
+	}
 	c.Node, c.serials = node, serials{serial: serial}
 	for _, l := range c.Legs {
 		l.Invite.Theirs, l.Invite.Last, l.Invite.Ours = 0, 0, 0

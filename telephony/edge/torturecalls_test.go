@@ -52,13 +52,13 @@ type nobody struct{}
 func (nobody) Open(telephony.MediaOpening) (sdp.Local, error) {
 	return sdp.Local{Addr: netip.MustParseAddr("192.0.2.1"), Audio: sdp.Line{RTP: 20000, RTCP: 20001}}, nil
 }
-func (nobody) Agree(telephony.MediaID, sdp.Agreed) error           { return nil }
-func (nobody) Close(telephony.MediaID) telephony.MediaReport       { return telephony.MediaReport{} }
-func (nobody) Relay(telephony.MediaID, telephony.MediaID)          {}
-func (nobody) Play(telephony.MediaID, string, bool)                {}
-func (nobody) Mix(...telephony.MediaID)                            {}
-func (nobody) Hush(telephony.MediaID)                              {}
-func (nobody) Write(context.Context, []telephony.CallChange) error { return nil }
+func (nobody) Agree(telephony.MediaID, sdp.Agreed) error                  { return nil }
+func (nobody) Close(telephony.MediaID) telephony.MediaReport              { return telephony.MediaReport{} }
+func (nobody) Relay(telephony.MediaID, telephony.MediaID)                 {}
+func (nobody) Play(telephony.MediaID, string, bool)                       {}
+func (nobody) Mix(...telephony.MediaID)                                   {}
+func (nobody) Hush(telephony.MediaID)                                     {}
+func (nobody) Write(context.Context, []telephony.CallChange) (int, error) { return 0, nil }
 func (nobody) Targets(context.Context, account.ID, telephony.AoR) ([]signal.Target, error) {
 	return nil, exchange.ErrUnknown
 }

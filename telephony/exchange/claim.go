@@ -8,7 +8,7 @@ import (
 	"demarc/telephony/callswitch"
 )
 
-// lost is the cause of calls whose node was away.
+// lost is the cause of calls whose node was away, and has come back.
 var lost = telephony.Cause{Who: telephony.Network, Code: 500, Text: "node lost: the server that had the call was restarted"}
 
 // claim ends the calls that this node had when it went down: their phones get BYE where they can be reached, and their
@@ -36,6 +36,9 @@ func (x *Exchange) reclaim(c telephony.CallChange) {
 	if _, here := x.tables.calls.get(c.Record.ID); here {
 		return // it began since
 	}
+	if r := &c.Record; r.Node != x.cfg.Node {
+		r.Node, r.Epoch = x.cfg.Node, r.Epoch+1
+	}
 	if c.State == "" { // it was ringing: its callers have given up by now
 		x.closeLost(c.Record)
 		return
@@ -58,10 +61,16 @@ func (x *Exchange) reclaim(c telephony.CallChange) {
 
 // closeLost ends a call of before that nobody can hang up.
 func (x *Exchange) closeLost(r telephony.CallRecord) {
-	x.history.add(telephony.CallChange{Record: closed(r, x.now())})
-	x.note(r.Account, r.Caller, "A call to "+r.Dialled+" failed.", lost)
+	r = closed(r, x.now(), lost)
+	x.history.add(telephony.CallChange{Record: r})
+	x.noteLost(r)
+}
+
+// noteLost tells both users of a call that was lost.
+func (x *Exchange) noteLost(r telephony.CallRecord) {
+	x.note(r.Account, r.Caller, "A call to "+r.Dialled+" failed.", r.Cause)
 	if called := called(r); called != r.Caller {
-		x.note(r.Account, called, "A call from "+r.Caller.String()+" failed.", lost)
+		x.note(r.Account, called, "A call from "+r.Caller.String()+" failed.", r.Cause)
 	}
 }
 
@@ -76,11 +85,11 @@ func called(r telephony.CallRecord) telephony.AoR {
 }
 
 // closed is the record of a call that ended with its node.
-func closed(r telephony.CallRecord, at time.Time) telephony.CallRecord {
-	r.State, r.EndedAt, r.Cause = telephony.CallEnded, at, lost
+func closed(r telephony.CallRecord, at time.Time, why telephony.Cause) telephony.CallRecord {
+	r.State, r.EndedAt, r.Cause = telephony.CallEnded, at, why
 	for i := range r.Legs {
 		if r.Legs[i].EndedAt.IsZero() {
-			r.Legs[i].EndedAt, r.Legs[i].Cause = at, lost
+			r.Legs[i].EndedAt, r.Legs[i].Cause = at, why
 		}
 	}
 	return r

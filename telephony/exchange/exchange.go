@@ -118,6 +118,9 @@ func (x *Exchange) Start(ctx context.Context) {
 	}
 	x.running.Go(func() { x.history.run(ctx) })
 	x.running.Go(func() { x.claim(ctx) })
+	if x.ports.Orphans != nil {
+		x.running.Go(func() { x.watchHolders(ctx) })
+	}
 	if x.ports.Habits != nil {
 		x.running.Go(func() { x.keepHabits(ctx) })
 	}

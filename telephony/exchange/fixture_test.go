@@ -214,14 +214,14 @@ func (s *site) Targets(_ context.Context, _ account.ID, aor telephony.AoR) ([]si
 
 var errAway = errors.New("the store is away")
 
-func (s *site) Write(_ context.Context, changes []telephony.CallChange) error {
+func (s *site) Write(_ context.Context, changes []telephony.CallChange) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.away {
-		return errAway
+		return 0, errAway
 	}
 	s.written = append(s.written, changes...)
-	return nil
+	return 0, nil
 }
 
 // history is another view of the site: Open is taken by the media.
@@ -279,5 +279,5 @@ func (quiet) Play(telephony.MediaID, string, bool)       {}
 func (quiet) Mix(...telephony.MediaID)                   {}
 func (quiet) Hush(telephony.MediaID)                     {}
 
-func (forgets) Write(context.Context, []telephony.CallChange) error          { return nil }
+func (forgets) Write(context.Context, []telephony.CallChange) (int, error)   { return 0, nil }
 func (forgets) Open(context.Context, string) ([]telephony.CallChange, error) { return nil, nil }

@@ -142,8 +142,9 @@ func (h *history) gather(ctx context.Context) bool {
 func (h *history) write(ctx context.Context, changes []telephony.CallChange) {
 	wait := firstWait
 	for {
-		err := h.x.ports.History.Write(ctx, changes)
+		fenced, err := h.x.ports.History.Write(ctx, changes)
 		if err == nil {
+			h.fenced(fenced)
 			return
 		}
 		h.x.count.unwritten.Add(1)
@@ -154,6 +155,16 @@ func (h *history) write(ctx context.Context, changes []telephony.CallChange) {
 		}
 		wait = min(2*wait, longWait)
 	}
+}
+
+// fenced tells of calls that another node has ended in history while this one said nothing: they may go on, but what is told of
+// them stays.
+func (h *history) fenced(calls int) {
+	if calls == 0 {
+		return
+	}
+	h.x.count.fenced.Add(uint64(calls))
+	h.x.log.Warn("another node has taken this one for lost and ended its calls in history: their own ends are not written", "calls", calls)
 }
 
 // pause waits; it is false when the context ends.

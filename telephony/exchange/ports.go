@@ -73,10 +73,21 @@ type Waker interface {
 
 // History keeps calls across restarts.
 type History interface {
-	// Write saves changes; of several of one call the last counts, and an older epoch changes nothing.
-	Write(context.Context, []telephony.CallChange) error
-	// Open returns the calls of the node that have not ended.
+	// Write saves changes; of several of one call the last counts, and an older epoch changes nothing. It returns how many calls were
+	// left as they are because of that: another node has ended them.
+	Write(context.Context, []telephony.CallChange) (fenced int, err error)
+	// Open returns the calls that have not ended, of the node and of others that can be no more because a store like this has one node.
 	Open(ctx context.Context, node string) ([]telephony.CallChange, error)
+}
+
+// Orphans are the calls of nodes that do not come back.
+type Orphans interface {
+	// Holders returns the nodes that have calls which have not ended, and of each the time by its own clock when it last said that it is
+	// there, in milliseconds since 1970: 0 when it has stopped, or never did.
+	Holders(context.Context) (map[string]int64, error)
+	// End ends up to limit calls of a node that has not said anything since its last sign, and returns them. What another node is
+	// just ending is left to that; none when the node has said that it is there.
+	End(ctx context.Context, node string, sign int64, limit int, end func(telephony.CallRecord) telephony.CallRecord) ([]telephony.CallRecord, error)
 }
 
 // Habits keeps how phones protect the media of the calls that they begin, for all nodes.
@@ -92,7 +103,7 @@ type Timeline interface {
 	Note(telephony.AoR, timeline.Entry)
 }
 
-// Ports are what an exchange works with. Next, Waker, Habits, Timeline and Watchers may be nil.
+// Ports are what an exchange works with. Next, Waker, Orphans, Habits, Timeline and Watchers may be nil.
 type Ports struct {
 	Signalling Signalling
 	Media      Media
@@ -101,7 +112,8 @@ type Ports struct {
 	Next       Next // nil: all phones of who was dialled
 	Waker      Waker
 	History    History
-	Habits     Habits // nil: they are forgotten with the process
+	Orphans    Orphans // nil: there is no other node
+	Habits     Habits  // nil: they are forgotten with the process
 	Timeline   Timeline
 	Watchers   func(telephony.AoR) // the user's dialogs have changed; does not block
 }
@@ -120,6 +132,7 @@ type Config struct {
 	Workers int // 0: one for each CPU
 	Ring    time.Duration
 	Session time.Duration // that is asked for with session timers (RFC 4028); 0: 30 minutes
+	Lost    time.Duration // how long another node must say nothing until its calls are ended; 0: 15 minutes
 	Ports   Ports
 	Logger  *slog.Logger
 	Now     func() time.Time // nil: time.Now
