@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
+	"demarc/internal/account"
 	"demarc/internal/timeline"
 	"demarc/provisioning"
 	"demarc/telephony"
@@ -16,6 +18,8 @@ type notes struct {
 	store   remarker
 	log     *slog.Logger
 	queue   chan provisioning.Remark
+	prefix  string // of the ids of this process's entries
+	last    atomic.Uint64
 	dropped atomic.Uint64
 }
 
@@ -30,11 +34,13 @@ const (
 )
 
 func newNotes(store remarker, log *slog.Logger) *notes {
-	return &notes{store: store, log: log, queue: make(chan provisioning.Remark, maxNotes)}
+	return &notes{store: store, log: log, queue: make(chan provisioning.Remark, maxNotes), prefix: account.NewID("tl")}
 }
 
 // Note queues an entry. When the store has been away for too long it is dropped, and counted.
 func (n *notes) Note(aor telephony.AoR, e timeline.Entry) {
+	// The store may have written a batch and lost the connection before it said so.
+	e.ID = fmt.Sprintf("%s%08x", n.prefix, n.last.Add(1))
 	select {
 	case n.queue <- provisioning.Remark{AoR: aor, Entry: e}:
 	default:

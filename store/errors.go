@@ -46,6 +46,16 @@ func IsConflict(err error) bool {
 	return false
 }
 
+// IsNull reports whether a column that must have a value got none.
+func IsNull(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23502"
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_NOTNULL
+}
+
 // NoRows reports whether a single-row query found nothing.
 func NoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 

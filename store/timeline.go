@@ -9,20 +9,24 @@ import (
 )
 
 // WriteTimeline adds entries within the transaction of the change that they tell of. Text that cannot be stored is
-// mended rather than refused: a broken reason phrase from a phone must not undo the change.
+// mended rather than refused: a broken reason phrase from a phone must not undo the change. An entry that stands there by its id stays.
 func WriteTimeline(ctx context.Context, tx Tx, entries ...timeline.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
 	insert, err := tx.Prepare(ctx, `INSERT INTO timeline
 		(account_id, user_id, at, seq, entry_id, kind, device_id, code, text, actor)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (account_id, user_id, at, seq, entry_id) DO NOTHING`)
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
 	for i, e := range entries {
-		if _, err := insert.ExecContext(ctx, string(e.Account), e.User, Millis(e.At), i, account.NewID("tl"),
+		id, seq := account.NewID("tl"), i
+		if e.ID != "" {
+			id, seq = e.ID, 0
+		}
+		if _, err := insert.ExecContext(ctx, string(e.Account), e.User, Millis(e.At), seq, id,
 			string(e.Kind), e.Device, e.Code, CleanText(e.Text), CleanText(e.Actor)); err != nil {
 			return err
 		}

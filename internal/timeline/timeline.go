@@ -33,6 +33,7 @@ const (
 
 // Entry is one thing that happened to one integrated user.
 type Entry struct {
+	ID      string // of one that may be written again, where it stands once: those of one time are in its order. Empty: it is new
 	Account account.ID
 	User    string // integrated user id
 	At      time.Time

@@ -29,7 +29,12 @@ func (s *Store) Save(ctx context.Context, b registrar.Batch) error {
 		return err
 	}
 	if s.db.Dialect() == store.PostgreSQL {
-		return away(s.saveAtOnce(ctx, b))
+		if len(b.Changes) == 0 {
+			return away(s.saveAtOnce(ctx, b, 0, nil))
+		}
+		return away(s.numbered(ctx, b.Node, b.Changes, func(head int64, changes []telephony.RegistrationChange) (int, error) {
+			return len(changes), s.saveAtOnce(ctx, b, head, changes)
+		}))
 	}
 	put, remove := fold(b.Put, b.Remove)
 	return away(s.db.Write(ctx, func(tx store.Tx) error {
@@ -47,8 +52,9 @@ func (s *Store) Save(ctx context.Context, b registrar.Batch) error {
 	}))
 }
 
-// saveAtOnce sends the batch to PostgreSQL in one question. Refreshes, which are nearly all, come first: an array per column.
-func (s *Store) saveAtOnce(ctx context.Context, b registrar.Batch) error {
+// saveAtOnce sends the batch to PostgreSQL in one question, with changes from a number on. Refreshes, which are nearly all, come
+// first: an array per column.
+func (s *Store) saveAtOnce(ctx context.Context, b registrar.Batch, head int64, changes []telephony.RegistrationChange) error {
 	var all []store.Statement
 	if len(b.Prolong) > 0 {
 		all = append(all, prolongAll(b.Node, b.Prolong))
@@ -61,8 +67,8 @@ func (s *Store) saveAtOnce(ctx context.Context, b registrar.Batch) error {
 		query, args := bindingTable.Batch(put)
 		all = append(all, store.Statement{Query: query, Args: args})
 	}
-	if len(b.Changes) > 0 {
-		all = append(all, appendAll(b.Node, b.Changes))
+	if len(changes) > 0 {
+		all = append(all, appendAll(b.Node, head, changes))
 	}
 	if len(all) == 0 {
 		return nil

@@ -54,27 +54,32 @@ func (s *Store) Heads(ctx context.Context) (map[string]int64, error) {
 // Since returns up to limit changes of a node after number n, in order.
 func (s *Store) Since(ctx context.Context, node string, n int64, limit int) ([]telephony.RegistrationChange, error) {
 	var changes []telephony.RegistrationChange
-	err := s.db.Read(ctx, func(q store.Tx) error {
-		rows, err := q.Query(ctx, `SELECT n, account_id, at, kind, domain, username, instance, contact, user_agent,
-			transport, remote, expires_at, code, text FROM registration_change
-			WHERE node = $1 AND n > $2 ORDER BY n LIMIT $3`, node, n, limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			c := telephony.RegistrationChange{Node: node}
-			var at, expires int64
-			if err := rows.Scan(&c.N, &c.Account, &at, &c.Kind, &c.AoR.Domain, &c.AoR.User, &c.Instance, &c.Contact,
-				&c.UserAgent, &c.Transport, &c.Remote, &expires, &c.Code, &c.Text); err != nil {
-				return err
-			}
-			c.At, c.Expires = store.Time(at), store.Time(expires)
-			changes = append(changes, c)
-		}
-		return rows.Err()
+	err := s.db.Read(ctx, func(q store.Tx) (err error) {
+		changes, err = readChanges(ctx, q, node, n, limit)
+		return err
 	})
 	return changes, err
+}
+
+func readChanges(ctx context.Context, q store.Tx, node string, n int64, limit int) (changes []telephony.RegistrationChange, err error) {
+	rows, err := q.Query(ctx, `SELECT n, account_id, at, kind, domain, username, instance, contact, user_agent,
+		transport, remote, expires_at, code, text FROM registration_change
+		WHERE node = $1 AND n > $2 ORDER BY n LIMIT $3`, node, n, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c := telephony.RegistrationChange{Node: node}
+		var at, expires int64
+		if err := rows.Scan(&c.N, &c.Account, &at, &c.Kind, &c.AoR.Domain, &c.AoR.User, &c.Instance, &c.Contact,
+			&c.UserAgent, &c.Transport, &c.Remote, &expires, &c.Code, &c.Text); err != nil {
+			return nil, err
+		}
+		c.At, c.Expires = store.Time(at), store.Time(expires)
+		changes = append(changes, c)
+	}
+	return changes, rows.Err()
 }
 
 // Prune deletes up to 500 changes from before the time and returns how many; numbers go on as they were. Whoever reads
@@ -126,19 +131,4 @@ func appendEach(ctx context.Context, tx store.Tx, node string, changes []telepho
 		rows[i] = append(changeRow(c), last-int64(len(changes))+int64(i)+1, node)
 	}
 	return changeTable.Write(ctx, tx, store.SQLite, rows)
-}
-
-// appendAll is appendEach for PostgreSQL, in one statement.
-func appendAll(node string, changes []telephony.RegistrationChange) store.Statement {
-	rows := make([][]any, len(changes))
-	for i, c := range changes {
-		rows[i] = append(changeRow(c), int64(i)+1-int64(len(changes)), node)
-	}
-	arrays, args := changeTable.Arrays(rows)
-	return store.Statement{Query: `WITH counter AS (INSERT INTO registration_node (node, last) VALUES ($16, $17)
-			ON CONFLICT (node) DO UPDATE SET last = registration_node.last + excluded.last RETURNING last)
-		INSERT INTO registration_change (` + changeColumns + `, n, node)
-		SELECT ` + changeColumns + `, counter.last + n, node
-		FROM counter, unnest(` + arrays + `) AS u (` + changeColumns + `, n, node)`,
-		Args: append(args, node, len(changes))}
 }

@@ -37,6 +37,25 @@ func (s *Store) Signs(ctx context.Context) (map[string]int64, error) {
 // unreachable, and what is told of each gets this node's next numbers. Of several nodes at work each takes other ones.
 func (s *Store) Strand(ctx context.Context, dead, by string, limit int, told func(registrar.Binding) telephony.RegistrationChange) (
 	aors []telephony.AoR, err error) {
+	if s.db.Dialect() != store.PostgreSQL {
+		aors, err = s.strand(ctx, dead, limit, told, func(tx store.Tx, changes []telephony.RegistrationChange) error {
+			return appendEach(ctx, tx, by, changes)
+		})
+		return aors, away(err)
+	}
+	err = s.numbered(ctx, by, nil, func(head int64, _ []telephony.RegistrationChange) (int, error) {
+		aors, err = s.strand(ctx, dead, limit, told, func(tx store.Tx, changes []telephony.RegistrationChange) error {
+			all := appendAll(by, head, changes)
+			_, err := tx.Exec(ctx, all.Query, all.Args...)
+			return err
+		})
+		return len(aors), err
+	})
+	return aors, away(err)
+}
+
+func (s *Store) strand(ctx context.Context, dead string, limit int, told func(registrar.Binding) telephony.RegistrationChange,
+	tell func(store.Tx, []telephony.RegistrationChange) error) (aors []telephony.AoR, err error) {
 	query := selectBindings + `WHERE node = $1 AND reachable AND path = '' AND transport <> 'udp'
 		ORDER BY account_id, domain, username, binding_key LIMIT $2`
 	if s.db.Dialect() == store.PostgreSQL {
@@ -58,14 +77,9 @@ func (s *Store) Strand(ctx context.Context, dead, by string, limit int, told fun
 		if err := s.part(ctx, tx, keys); err != nil {
 			return err
 		}
-		if s.db.Dialect() == store.PostgreSQL {
-			all := appendAll(by, changes)
-			_, err = tx.Exec(ctx, all.Query, all.Args...)
-			return err
-		}
-		return appendEach(ctx, tx, by, changes)
+		return tell(tx, changes)
 	})
-	return aors, away(err)
+	return aors, err
 }
 
 // part marks bindings as unreachable.

@@ -16,6 +16,7 @@ import (
 type Store struct {
 	db     *store.DB
 	sealer *seal.Sealer
+	heads  heads
 }
 
 var (
