@@ -79,7 +79,7 @@ type syncer struct {
 }
 
 func (s syncer) SyncNow(ctx context.Context, id account.ID, _ ...provisioning.SyncOption) (provisioning.SyncRun, error) {
-	return s.p.Sync(ctx, id, s.s)
+	return s.p.Sync(ctx, id, []provisioning.Source{s.s})
 }
 
 // real is the whole API on real services over SQLite.

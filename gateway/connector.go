@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -137,44 +138,58 @@ func (g *Gateway) ServiceURL() string {
 	return g.cloudlink.url
 }
 
-// SyncNow runs the sync of one account over its linked connector.
+// SyncNow runs the sync of one account over its linked connectors.
 func (g *Gateway) SyncNow(ctx context.Context, id account.ID, opts ...provisioning.SyncOption,
 ) (provisioning.SyncRun, error) {
 	connectors, err := g.connector.connectors.List(ctx, id)
 	if err != nil {
 		return provisioning.SyncRun{}, err
 	}
-	c, err := toSync(connectors)
+	linked, err := toSync(connectors)
 	if err != nil {
 		return provisioning.SyncRun{}, err
 	}
-	source := g.connector.client.Source(c.BaseURL, func(ctx context.Context, refused account.Secret) (account.Secret, error) {
-		if refused != "" {
-			return g.connector.connectors.Renew(ctx, id, c.ID, refused)
-		}
-		return g.connector.connectors.Token(ctx, id, c.ID)
-	})
-	return g.connector.provisioning.Sync(ctx, id, source, opts...)
+	services := make([]provisioning.Source, len(linked))
+	for i, c := range linked {
+		services[i] = g.connector.client.Source(c.BaseURL, func(ctx context.Context, refused account.Secret) (account.Secret, error) {
+			if refused != "" {
+				return g.connector.connectors.Renew(ctx, id, c.ID, refused)
+			}
+			return g.connector.connectors.Token(ctx, id, c.ID)
+		})
+	}
+	return g.connector.provisioning.Sync(ctx, id, services, opts...)
 }
 
-// toSync chooses the linked connector. While another one of the account has lost its authorisation there is none: its
-// users are unknown at the other service, and would lose the credentials that their phones work with.
-func toSync(all []connector.Connector) (connector.Connector, error) {
-	linked := slices.IndexFunc(all, func(c connector.Connector) bool { return c.State == connector.Linked })
-	if linked < 0 {
-		return connector.Connector{}, fmt.Errorf("%w: connect the phone system first", connector.ErrReauthorize)
+// toSync returns the linked connectors, one of each service: the oldest first, for who is known to several services is at the first.
+// While one of the account has lost its authorisation there is none: its users are unknown at the other services, and would lose
+// the credentials that their phones work with.
+func toSync(all []connector.Connector) (linked []connector.Connector, err error) {
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b connector.Connector) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	at := func(url string) bool {
+		return slices.ContainsFunc(linked, func(c connector.Connector) bool { return c.BaseURL == url })
+	}
+	for _, c := range all {
+		if c.State == connector.Linked && !at(c.BaseURL) {
+			linked = append(linked, c)
+		}
+	}
+	if len(linked) == 0 {
+		return nil, fmt.Errorf("%w: connect the phone system first", connector.ErrReauthorize)
 	}
 	for _, lost := range all {
-		same := func(c connector.Connector) bool { return c.State == connector.Linked && c.BaseURL == lost.BaseURL }
-		if lost.State == connector.NeedsAuth && !slices.ContainsFunc(all, same) {
-			return connector.Connector{}, fmt.Errorf("%w: connect %q again, or disconnect it if %q takes its place",
-				connector.ErrReauthorize, lost.Name, all[linked].Name)
+		if lost.State == connector.NeedsAuth && !at(lost.BaseURL) {
+			return nil, fmt.Errorf("%w: connect %q again, or disconnect it if %q takes its place",
+				connector.ErrReauthorize, lost.Name, linked[0].Name)
 		}
 	}
-	return all[linked], nil
+	return linked, nil
 }
 
-// syncAll runs the sync of every account that has a linked connector.
+// syncAll runs the sync of every account that has linked connectors.
 func (g *Gateway) syncAll(ctx context.Context) error {
 	accounts, err := g.access.Accounts(ctx)
 	if err != nil {

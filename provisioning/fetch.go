@@ -47,7 +47,7 @@ func (y *syncing) fetch(ctx context.Context, users []UserPlan) (map[string]answe
 
 // ask tells a refusal of this one credential from a failure of the service.
 func (y *syncing) ask(ctx context.Context, f Fetch) (answer, error) {
-	got, err := y.src.Credential(ctx, f.CloudLinkUser, f.Endpoint.EndpointID)
+	got, err := y.services[f.Service].Credential(ctx, f.CloudLinkUser, f.Endpoint.EndpointID)
 	if err == nil {
 		return answer{credential: &got}, nil
 	}

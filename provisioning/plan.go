@@ -8,12 +8,18 @@ import (
 	"demarc/cloudlink"
 )
 
-// Plan is what a run of the sync would do. It is made from a complete listing of the service, never from a part of it,
+// Plan is what a run of the sync would do. It is made from complete listings of all services, never from a part of them,
 // so that nobody loses a credential because a page did not arrive.
 type Plan struct {
 	Users  []UserPlan // one for each integrated user, in the order given
 	Having int        // users who have a credential now
 	Losing int        // of these, users who would lose one
+}
+
+// Listing is everything that one service tells.
+type Listing struct {
+	PBXs  []cloudlink.PBX
+	Users []cloudlink.UserWithEndpoints
 }
 
 // UserPlan is what a run would do for one user.
@@ -30,26 +36,28 @@ type UserPlan struct {
 
 // Fetch is one credential to be fetched.
 type Fetch struct {
+	Service       int // whose listing it stood in
 	CloudLinkUser string
 	Endpoint      cloudlink.SIPEndpoint
 	PBX           cloudlink.PBX
 	ETag          string // to be stored as the credential's SourceETag
 }
 
-// key names an endpoint: its id may be unique within its user only.
-func (f Fetch) key() string { return f.CloudLinkUser + "/" + f.Endpoint.EndpointID }
+// key names an endpoint: its id may be unique within its user only, and that within its service.
+func (f Fetch) key() string {
+	return fmt.Sprint(f.Service, "/", f.CloudLinkUser, "/", f.Endpoint.EndpointID)
+}
 
-// NewPlan compares the integrated users and their credentials with the service's listing. It reads nothing else and
+// NewPlan compares the integrated users and their credentials with the services' listings. It reads nothing else and
 // changes nothing.
-func NewPlan(users []Record, pbxs []cloudlink.PBX, listing []cloudlink.UserWithEndpoints) Plan {
-	m := newMatcher(users, listing)
-	byID := map[string]cloudlink.PBX{}
-	for _, p := range pbxs {
-		byID[p.PBXID] = p
+func NewPlan(users []Record, listings ...Listing) Plan {
+	services := make([]*matcher, len(listings))
+	for i, l := range listings {
+		services[i] = newMatcher(users, l)
 	}
 	plan := Plan{Users: make([]UserPlan, 0, len(users))}
 	for _, r := range users {
-		u := planUser(r, m, byID)
+		u := planUser(r, services)
 		plan.Users = append(plan.Users, u)
 		if len(r.Credentials) > 0 {
 			plan.Having++
@@ -70,9 +78,9 @@ func (u UserPlan) loses(kind cloudlink.DeviceKind) bool {
 	return slices.ContainsFunc(u.Gaps, func(g Gap) bool { return g.Kind == wholeUser || g.Kind == kind })
 }
 
-func planUser(r Record, m *matcher, pbxs map[string]cloudlink.PBX) UserPlan {
+func planUser(r Record, services []*matcher) UserPlan {
 	u := UserPlan{User: r.User.ID}
-	found, gap, warning := m.match(r.User)
+	service, found, gap, warning := serviceOf(r.User, services)
 	if found == nil {
 		u.Gaps = []Gap{gap}
 		return u
@@ -83,12 +91,33 @@ func planUser(r Record, m *matcher, pbxs map[string]cloudlink.PBX) UserPlan {
 		return u
 	}
 	for _, kind := range []cloudlink.DeviceKind{cloudlink.Desktop, cloudlink.Mobile} {
-		u.planKind(r, found, kind, pbxs)
+		u.planKind(r, found, kind, service, services[service].pbxs)
 	}
 	return u
 }
 
-func (u *UserPlan) planKind(r Record, found *cloudlink.UserWithEndpoints, kind cloudlink.DeviceKind,
+// serviceOf returns the service that a user is at: the first that knows his email, or else the first that knows the extension which was given
+// for him. When none does it is the gap that says most.
+func serviceOf(u IntegratedUser, services []*matcher) (service int, found *cloudlink.UserWithEndpoints, gap Gap, warning string) {
+	for i, m := range services {
+		if len(m.byEmail[u.Email]) > 0 {
+			found, gap, warning = m.match(u)
+			return i, found, gap, warning
+		}
+	}
+	for i, m := range services {
+		at, why, told := m.match(u)
+		if at != nil {
+			return i, at, Gap{}, told
+		}
+		if gap.Cause == "" || gap.Cause == UnknownUser {
+			gap = why
+		}
+	}
+	return 0, nil, gap, ""
+}
+
+func (u *UserPlan) planKind(r Record, found *cloudlink.UserWithEndpoints, kind cloudlink.DeviceKind, service int,
 	pbxs map[string]cloudlink.PBX) {
 	ep, gap := chooseEndpoint(found.SIPEndpoints, kind)
 	if gap.Cause != "" {
@@ -102,11 +131,12 @@ func (u *UserPlan) planKind(r Record, found *cloudlink.UserWithEndpoints, kind c
 		return
 	}
 	etag := sourceETag(ep, pbx)
-	if old, ok := r.Credential(kind); ok && etag != "" && old.SourceETag == etag {
+	// Another user at the service, or one at another service, may have an endpoint that looks the same.
+	if old, ok := r.Credential(kind); ok && etag != "" && old.SourceETag == etag && r.User.CloudLinkUser == found.UserID {
 		u.Keep = append(u.Keep, kind)
 		return
 	}
-	u.Fetch = append(u.Fetch, Fetch{CloudLinkUser: found.UserID, Endpoint: ep, PBX: pbx, ETag: etag})
+	u.Fetch = append(u.Fetch, Fetch{Service: service, CloudLinkUser: found.UserID, Endpoint: ep, PBX: pbx, ETag: etag})
 }
 
 // chooseEndpoint picks a user's endpoint of one kind: one that may be used goes before one that may not.
@@ -133,30 +163,35 @@ func chooseEndpoint(endpoints []cloudlink.SIPEndpoint, kind cloudlink.DeviceKind
 	return *best, Gap{}
 }
 
-// matcher finds the service's user for an integrated user: by email, then by the extension that an admin gave.
+// matcher finds one service's user for an integrated user: by email, then by the extension that an admin gave.
 type matcher struct {
+	pbxs        map[string]cloudlink.PBX
 	byEmail     map[string][]*cloudlink.UserWithEndpoints
 	byExtension map[string][]*cloudlink.UserWithEndpoints
 	ours        map[string]int // integrated users by email
 	given       map[string]int // integrated users by given extension
 }
 
-func newMatcher(users []Record, listing []cloudlink.UserWithEndpoints) *matcher {
+func newMatcher(users []Record, l Listing) *matcher {
 	m := &matcher{
+		pbxs:    map[string]cloudlink.PBX{},
 		byEmail: map[string][]*cloudlink.UserWithEndpoints{}, byExtension: map[string][]*cloudlink.UserWithEndpoints{},
 		ours: map[string]int{}, given: map[string]int{},
 	}
+	for _, p := range l.PBXs {
+		m.pbxs[p.PBXID] = p
+	}
 	seen := map[string]bool{} // a user may move from one page to the next while the list is read
-	for i, u := range listing {
+	for i, u := range l.Users {
 		if seen[u.UserID] {
 			continue
 		}
 		seen[u.UserID] = true
 		if email := canonicalEmail(u.Email); email != "" {
-			m.byEmail[email] = append(m.byEmail[email], &listing[i])
+			m.byEmail[email] = append(m.byEmail[email], &l.Users[i])
 		}
 		if u.Extension != "" {
-			m.byExtension[u.Extension] = append(m.byExtension[u.Extension], &listing[i])
+			m.byExtension[u.Extension] = append(m.byExtension[u.Extension], &l.Users[i])
 		}
 	}
 	for _, r := range users {

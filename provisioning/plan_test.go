@@ -60,7 +60,7 @@ func TestMatching(t *testing.T) {
 			false},
 	}
 	for _, c := range cases {
-		u := NewPlan(c.users, pbx(), c.listing).Users[0]
+		u := NewPlan(c.users, Listing{pbx(), c.listing}).Users[0]
 		var cause Cause
 		if len(u.Gaps) > 0 {
 			cause = u.Gaps[0].Cause
@@ -78,7 +78,7 @@ func TestMatching(t *testing.T) {
 func TestSyncedExtensionDoesNotMatch(t *testing.T) {
 	leaver := member("ann@x", "")
 	leaver.User.Extension = "100"
-	u := NewPlan([]Record{leaver}, pbx(), []cloudlink.UserWithEndpoints{served("7", "new@x", "100")}).Users[0]
+	u := NewPlan([]Record{leaver}, Listing{pbx(), []cloudlink.UserWithEndpoints{served("7", "new@x", "100")}}).Users[0]
 	if u.CloudLinkUser != "" || u.Gaps[0].Cause != UnknownUser {
 		t.Fatalf("matched %+v", u)
 	}
@@ -107,7 +107,7 @@ func TestPlanProperties(t *testing.T) {
 			u.SIPEndpoints = u.SIPEndpoints[:rapid.IntRange(0, 2).Draw(t, "endpoints")]
 			listing = append(listing, u)
 		}
-		plan := NewPlan(users, pbx(), listing)
+		plan := NewPlan(users, Listing{pbx(), listing})
 		if len(plan.Users) != len(users) || plan.Losing > plan.Having {
 			t.Fatalf("%d plans for %d users, losing %d of %d", len(plan.Users), len(users), plan.Losing, plan.Having)
 		}
@@ -117,7 +117,7 @@ func TestPlanProperties(t *testing.T) {
 		}
 		turned := slices.Clone(listing)
 		slices.Reverse(turned)
-		if again := NewPlan(users, pbx(), turned); fmt.Sprint(again) != fmt.Sprint(plan) {
+		if again := NewPlan(users, Listing{pbx(), turned}); fmt.Sprint(again) != fmt.Sprint(plan) {
 			t.Fatalf("the order of the listing matters:\n%v\n%v", plan, again)
 		}
 	})
@@ -161,5 +161,40 @@ func TestBrake(t *testing.T) {
 		if got := (Plan{Having: c.having, Losing: c.losing}).Brake(); got != c.want {
 			t.Errorf("losing %d of %d: brake %v", c.losing, c.having, got)
 		}
+	}
+}
+
+// Users of several services: each is at the first that knows his email, or else his extension; the same id at two services is
+// two users.
+func TestServices(t *testing.T) {
+	one := Listing{pbx(), []cloudlink.UserWithEndpoints{served("1", "ann@x", "100"), served("2", "old@x", "200"), served("3", "dee@x", "400")}}
+	two := Listing{[]cloudlink.PBX{{PBXID: "p", Realm: "second", Domain: "second"}},
+		[]cloudlink.UserWithEndpoints{served("1", "bob@x", "200"), served("2", "ann@x", "900"), served("4", "", "300")}}
+	moved := member("bob@x", "200") // whose extension somebody else has at the first service
+	moved.User.CloudLinkUser = "2"
+	twice := member("eve@x", "400")
+	users := []Record{member("ann@x", ""), moved, member("cy@x", "300"), member("nobody@x", ""), twice, member("dee@x", "")}
+	plan := NewPlan(users, one, two)
+	for i, want := range []struct {
+		service int
+		user    string
+		realm   string
+		cause   Cause
+	}{{0, "1", "r", ""}, {1, "1", "second", ""}, {1, "4", "second", ""}, {0, "", "", UnknownUser}, {0, "", "", ExtensionTaken}, {0, "3", "r", ""}} {
+		u := plan.Users[i]
+		if u.CloudLinkUser != want.user || (len(u.Gaps) > 0) != (want.cause != "") || len(u.Gaps) > 0 && u.Gaps[0].Cause != want.cause {
+			t.Errorf("%s is %q, %+v; want %+v", users[i].User.Email, u.CloudLinkUser, u.Gaps, want)
+		}
+		for _, f := range u.Fetch {
+			if f.Service != want.service || f.PBX.Realm != want.realm {
+				t.Errorf("%s is fetched from service %d, realm %s", users[i].User.Email, f.Service, f.PBX.Realm)
+			}
+		}
+		if want.user != "" && len(u.Fetch) != 2 {
+			t.Errorf("%s: %+v", users[i].User.Email, u.Fetch)
+		}
+	}
+	if none := NewPlan([]Record{member("ann@x", "")}); len(none.Users) != 1 || len(none.Users[0].Fetch) != 0 {
+		t.Errorf("%+v", none)
 	}
 }

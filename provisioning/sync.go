@@ -28,13 +28,14 @@ type syncRules struct{ allowLoss bool }
 // AllowLoss lets a run take the credential from more users than the brake allows: an admin has looked at it.
 func AllowLoss() SyncOption { return func(r *syncRules) { r.allowLoss = true } }
 
-// Sync pulls every integrated user's endpoints and credentials from the service. The listing is read whole first;
+// Sync pulls every integrated user's endpoints and credentials from the services. Who is known to several is at the first of them. The
+// listings are read whole first, of all services or of none;
 // then users are applied page by page. A run that is interrupted leaves whole pages behind, and the next one starts
 // over: what is unchanged is not fetched again. One run at a time per account, ErrBusy otherwise; ErrMassLoss when
 // the brake held.
 //
 // The run is returned also with an error, and its Error says the same in the words of the portal.
-func (s *Service) Sync(ctx context.Context, acc account.ID, src Source, opts ...SyncOption) (SyncRun, error) {
+func (s *Service) Sync(ctx context.Context, acc account.ID, services []Source, opts ...SyncOption) (SyncRun, error) {
 	var rules syncRules
 	for _, o := range opts {
 		o(&rules)
@@ -44,7 +45,7 @@ func (s *Service) Sync(ctx context.Context, acc account.ID, src Source, opts ...
 	if err != nil {
 		return SyncRun{}, err
 	}
-	y := &syncing{Service: s, src: src, lease: lease, run: run}
+	y := &syncing{Service: s, services: services, lease: lease, run: run}
 	err = s.keepLease(ctx, lease, func(ctx context.Context) error { return y.all(ctx, rules) })
 	y.run.EndedAt = s.Now()
 	if err != nil {
@@ -92,9 +93,9 @@ func (s *Service) keepLease(ctx context.Context, l SyncLease, work func(context.
 // syncing is one run under way.
 type syncing struct {
 	*Service
-	src   Source
-	lease SyncLease
-	run   SyncRun
+	services []Source
+	lease    SyncLease
+	run      SyncRun
 }
 
 func (y *syncing) all(ctx context.Context, rules syncRules) error {
@@ -121,26 +122,30 @@ func (y *syncing) plan(ctx context.Context) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	pbxs, err := y.src.PBXs(ctx)
-	if err != nil {
-		return Plan{}, fmt.Errorf("the service's PBXs cannot be read: %w", err)
+	listings := make([]Listing, len(y.services))
+	for i, src := range y.services {
+		if listings[i].PBXs, err = src.PBXs(ctx); err != nil {
+			return Plan{}, fmt.Errorf("the service's PBXs cannot be read: %w", err)
+		}
+		if listings[i].Users, err = listing(ctx, src); err != nil {
+			return Plan{}, err
+		}
 	}
-	listing, err := y.listing(ctx)
-	if err != nil {
-		return Plan{}, err
-	}
-	plan := NewPlan(users, pbxs, listing)
+	plan := NewPlan(users, listings...)
 	if plan.Losing == 0 {
 		return plan, nil
 	}
-	again, err := y.listing(ctx)
-	if err != nil {
-		return Plan{}, err
+	for i, src := range y.services {
+		again, err := listing(ctx, src)
+		if err != nil {
+			return Plan{}, err
+		}
+		listings[i].Users = append(again, listings[i].Users...) // of a repeated user the first, newer, one counts
 	}
-	return NewPlan(users, pbxs, append(again, listing...)), nil // of a repeated user the first, newer, one counts
+	return NewPlan(users, listings...), nil
 }
 
-func (y *syncing) listing(ctx context.Context) ([]cloudlink.UserWithEndpoints, error) {
+func listing(ctx context.Context, src Source) ([]cloudlink.UserWithEndpoints, error) {
 	var listing []cloudlink.UserWithEndpoints
 	next, been := "", map[string]bool{}
 	for len(been) < maxPages && len(listing) <= maxListed {
@@ -148,7 +153,7 @@ func (y *syncing) listing(ctx context.Context) ([]cloudlink.UserWithEndpoints, e
 			return nil, errors.New("the service's user list goes in a circle: its pages lead back to one that was read before")
 		}
 		been[next] = true
-		users, after, err := y.src.Users(ctx, next)
+		users, after, err := src.Users(ctx, next)
 		if err != nil {
 			return nil, fmt.Errorf("the service's users cannot be listed: %w", err)
 		}

@@ -81,7 +81,7 @@ func TestListingInACircleEnds(t *testing.T) {
 	b.users(2)
 	b.sync()
 	service := &circling{source: b.src}
-	run, err := b.svc.Sync(t.Context(), b.actor.Account, service)
+	run, err := b.svc.Sync(t.Context(), b.actor.Account, []rules.Source{service})
 	if err == nil || !strings.Contains(run.Error, "circle") || service.asked > 4 {
 		t.Fatalf("after %d pages: %v, %+v", service.asked, err, run)
 	}
@@ -100,7 +100,7 @@ func (s growing) Users(_ context.Context, next string) ([]cloudlink.UserWithEndp
 func TestListingWithoutEndEnds(t *testing.T) {
 	b := newBench(t, storetest.SQLite(t))
 	b.users(1)
-	run, err := b.svc.Sync(t.Context(), b.actor.Account, growing{b.src})
+	run, err := b.svc.Sync(t.Context(), b.actor.Account, []rules.Source{growing{b.src}})
 	if err == nil || !strings.Contains(run.Error, "does not end after 201 pages") {
 		t.Fatalf("%v, %+v", err, run)
 	}

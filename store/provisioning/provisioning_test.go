@@ -150,7 +150,7 @@ func (b *bench) users(n int) {
 func (b *bench) sync(opts ...rules.SyncOption) rules.SyncRun {
 	b.Helper()
 	b.sleep(time.Minute)
-	run, err := b.svc.Sync(b.Context(), b.actor.Account, b.src, opts...)
+	run, err := b.svc.Sync(b.Context(), b.actor.Account, []rules.Source{b.src}, opts...)
 	b.must(err)
 	return run
 }
@@ -338,7 +338,7 @@ func TestSyncNeverTakesOnAPartialRun(t *testing.T) {
 		b.sync()
 		b.src.broken = errors.New("page 2 fails")
 		b.src.users = b.src.users[:45]
-		run, err := b.svc.Sync(t.Context(), b.actor.Account, b.src)
+		run, err := b.svc.Sync(t.Context(), b.actor.Account, []rules.Source{b.src})
 		if err == nil || run.Error == "" || run.EndedAt.IsZero() {
 			t.Fatalf("a broken listing: %+v %v", run, err)
 		}
@@ -361,7 +361,7 @@ func TestMassLossBrake(t *testing.T) {
 		b.sync()
 		b.src.users = b.src.users[:10]
 		b.src.users[0].SIPEndpoints[0].ETag = "2"
-		run, err := b.svc.Sync(t.Context(), b.actor.Account, b.src)
+		run, err := b.svc.Sync(t.Context(), b.actor.Account, []rules.Source{b.src})
 		if !errors.Is(err, rules.ErrMassLoss) || !strings.Contains(run.Error, "10 of 20") {
 			t.Fatalf("the brake: %+v %v", run, err)
 		}
@@ -379,7 +379,7 @@ func TestSyncStopsAndGoesOn(t *testing.T) {
 		b := newBench(t, db)
 		b.users(5)
 		b.src.down = &cloudlink.Error{Status: 503, Code: "busy", Message: "later"}
-		if _, err := b.svc.Sync(t.Context(), b.actor.Account, b.src); err == nil {
+		if _, err := b.svc.Sync(t.Context(), b.actor.Account, []rules.Source{b.src}); err == nil {
 			t.Fatal("a service that is down: no error")
 		}
 		if st := b.status("user1@"); !strings.Contains(st.Text, "No sync has looked") {
@@ -389,7 +389,7 @@ func TestSyncStopsAndGoesOn(t *testing.T) {
 		lease, err := b.store.BeginSync(t.Context(), rules.SyncRun{Account: b.actor.Account, ID: "run_x",
 			StartedAt: b.now()}, time.Minute)
 		b.must(err)
-		if _, err := b.svc.Sync(t.Context(), b.actor.Account, b.src); !errors.Is(err, rules.ErrBusy) {
+		if _, err := b.svc.Sync(t.Context(), b.actor.Account, []rules.Source{b.src}); !errors.Is(err, rules.ErrBusy) {
 			t.Fatalf("two syncs: %v", err)
 		}
 		b.must(b.store.RenewSync(t.Context(), lease, -time.Minute)) // as if the process had died
