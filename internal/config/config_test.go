@@ -38,6 +38,26 @@ func TestFileThenEnvironment(t *testing.T) {
 	}
 }
 
+// A node's name stands in SIP URIs, their parameters, certificates and logs.
+func TestNodeNames(t *testing.T) {
+	for name, good := range map[string]bool{
+		"node-1": true, "a": true, "7": true, "pbx.Berlin.example": true, strings.Repeat("n", 64): true, "my_node": true,
+		"": false, strings.Repeat("n", 65): false, "-node": false, "node-": false, ".node": false, "node.": false, "a..b": false, "a.-b": false,
+		"a b": false, "a@b": false, "a;lr": false, "a>b": false, "a<b": false, "a,b": false, "a?b": false, "a:5060": false, "[::1]": false, "a/b": false,
+		"a%40b": false, "a\"b": false, "a\\b": false, "a=b": false, "a&b": false, "a+b": false, "a'b": false, "a\r\nb": false, "a\x00b": false, "nœud": false,
+		"a#b": false, "a$b": false, "a!b": false, "a*b": false, "a(b)": false, "a|b": false, "~a": false, "a\tb": false,
+	} {
+		for listen, alone := range map[string]bool{"": true, "127.0.0.1:5071": false} {
+			_, err := config.Load(file(t, "store: {url: 'postgres:///demarc'}\n"),
+				[]string{"DEMARC_TELEPHONY_NODE=" + name, "DEMARC_TELEPHONY_INTERNAL_LISTEN=" + listen})
+			want := good && (alone || name != "my_node")
+			if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "telephony.node: ") {
+				t.Errorf("%q, alone %t: %v", name, alone, err)
+			}
+		}
+	}
+}
+
 func TestFaultsSayWhere(t *testing.T) {
 	for _, c := range []struct{ name, text, env, want string }{
 		{"unknown key", "name: x.example\nhttp:\n  lisen: 1\n", "", ":3:3: unknown field"},

@@ -92,8 +92,9 @@ func (c Config) checkTLS(add func(string, string, ...any)) {
 
 func (c Config) checkTelephony(add func(string, string, ...any)) {
 	t := c.Telephony
-	if t.Node == "" || strings.ContainsAny(t.Node, " /@;") || len(t.Node) > 64 {
-		add("telephony.node", "%q: use up to 64 letters, digits, - and .", t.Node)
+	if !isNodeName(t.Node) {
+		add("telephony.node", "%q: use up to 64 letters (a to z), digits, - and ., with a letter or digit at both ends and on both sides of each dot: "+
+			"it stands in SIP URIs as a host", t.Node)
 	}
 	if c.Has(RoleTelephony) && len(t.Listeners) == 0 {
 		add("telephony.listeners", "the role telephony needs at least one listener")
@@ -255,6 +256,20 @@ func isName(s string) bool {
 	}
 	return len(s) <= 253 && !strings.ContainsFunc(s, odd) && strings.ContainsFunc(s, unicode.IsLetter) &&
 		!strings.HasPrefix(s, ".") && !strings.Contains(s, "..")
+}
+
+// isNodeName reports whether a name may be a node's: it stands in URIs and their parameters as a host (RFC 3261 §25.1), in a certificate,
+// and in logs. A node that is alone, of which no other one hears, may have a _ too.
+func isNodeName(s string) bool {
+	odd := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || strings.ContainsFunc(label, odd) || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return false
+		}
+	}
+	return len(s) <= 64
 }
 
 func isPort(s string) bool {
