@@ -101,6 +101,28 @@ func TestLink(t *testing.T) {
 	wantRefusal(t, "refresh after revocation", err, connector.ErrReauthorize, "invalid_grant")
 }
 
+// A service that says nothing of lifetimes can be linked, and its tokens work and are refreshed.
+func TestLinkWithoutLifetimes(t *testing.T) {
+	s := cloudlinktest.Start(t)
+	s.Untold.Store(true)
+	c := newClient(t, config(s.Roots))
+	first := link(t, s, c, cloudlinktest.Admin)
+	if life := time.Until(first.ExpiresAt); life < 4*time.Minute || life > 5*time.Minute {
+		t.Errorf("the token is taken to live for %v", life)
+	}
+	next, err := c.Refresh(t.Context(), s.URL, first.Refresh)
+	if err != nil || next.Access.Equal(first.Access) {
+		t.Fatalf("refresh: %v", err)
+	}
+	if who, err := c.WhoAmI(t.Context(), s.URL, next.Access); err != nil || who.Email != cloudlinktest.Admin {
+		t.Errorf("who am I: %+v, %v", who, err)
+	}
+	s.Untold.Store(false)
+	if told := link(t, s, c, cloudlinktest.Admin); time.Until(told.ExpiresAt) < 59*time.Minute {
+		t.Errorf("a token with a lifetime ends at %v", told.ExpiresAt)
+	}
+}
+
 // wantRefusal checks that an error has the connector's word, the service's code and a correlation id.
 func wantRefusal(t *testing.T, what string, err, sentinel error, code string) {
 	t.Helper()

@@ -129,14 +129,19 @@ func TestTokenRequestsAreNeverTriedAgain(t *testing.T) {
 		answer http.HandlerFunc
 		want   error
 	}{
-		"429":         {status(429, "Retry-After", "1"), connector.ErrUnreachable},
-		"503":         {status(503), connector.ErrUnreachable},
-		"redirect":    {status(307, "Location", "https://evil.example/"), connector.ErrUnreachable},
-		"cut":         {cut, connector.ErrUnreachable},
-		"bad JSON":    {body(`{`), connector.ErrUnreachable},
-		"no token":    {typed(`{"token_type":"Bearer"}`), connector.ErrUnreachable},
-		"no refresh":  {typed(`{"access_token":"a","token_type":"Bearer","expires_in":9}`), connector.ErrUnreachable},
-		"no lifetime": {typed(`{"access_token":"a","refresh_token":"r","token_type":"Bearer"}`), connector.ErrUnreachable},
+		"429":        {status(429, "Retry-After", "1"), connector.ErrUnreachable},
+		"503":        {status(503), connector.ErrUnreachable},
+		"redirect":   {status(307, "Location", "https://evil.example/"), connector.ErrUnreachable},
+		"cut":        {cut, connector.ErrUnreachable},
+		"bad JSON":   {body(`{`), connector.ErrUnreachable},
+		"no token":   {typed(`{"token_type":"Bearer"}`), connector.ErrUnreachable},
+		"no refresh": {typed(`{"access_token":"a","token_type":"Bearer","expires_in":9}`), connector.ErrUnreachable},
+		"no life":    {lives(`0`), connector.ErrUnreachable},
+		"past":       {lives(`-1`), connector.ErrUnreachable},
+		"ages":       {lives(`40000000`), connector.ErrUnreachable},
+		"more ages":  {lives(`99999999999999`), connector.ErrUnreachable},
+		"infinite":   {lives(`1e400`), connector.ErrUnreachable},
+		"soon":       {lives(`"soon"`), connector.ErrUnreachable},
 		"not a bearer": {typed(`{"access_token":"a","refresh_token":"r","token_type":"mac","expires_in":9}`),
 			connector.ErrUnreachable},
 		"endless":        {endless, connector.ErrUnreachable},
@@ -154,6 +159,45 @@ func TestTokenRequestsAreNeverTriedAgain(t *testing.T) {
 			}
 			if text := fmt.Sprint(err); strings.Contains(text, "the-secret-code") || strings.Contains(text, "vvvv") {
 				t.Errorf("the error tells secrets: %v", err)
+			}
+		})
+	}
+}
+
+// lives is an answer with a lifetime as it is written.
+func lives(expiresIn string) http.HandlerFunc {
+	return typed(`{"access_token":"a","refresh_token":"r","token_type":"Bearer","expires_in":` + expiresIn + `}`)
+}
+
+// A service need not say how long a token lives (RFC 6749 §5.1): then it lives for five minutes.
+func TestLifetimeOfATokenIsRecommended(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		want   time.Duration
+	}{
+		"untold":    {typed(`{"access_token":"a","refresh_token":"r","token_type":"Bearer"}`), 5 * time.Minute},
+		"null":      {lives(`null`), 5 * time.Minute},
+		"an hour":   {lives(`3600`), time.Hour},
+		"as a text": {lives(`"3600"`), time.Hour},
+		"a year":    {lives(`31622400`), 366 * 24 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, way := range []string{"exchange", "refresh"} {
+				s, cfg := script(t, test.answer)
+				c, before := newClient(t, cfg), time.Now()
+				ask := func() (connector.Tokens, error) {
+					return c.Exchange(t.Context(), s.URL, "code", strings.Repeat("v", 43))
+				}
+				if way == "refresh" {
+					ask = func() (connector.Tokens, error) { return c.Refresh(t.Context(), s.URL, "r") }
+				}
+				got, err := ask()
+				if err != nil {
+					t.Fatalf("%s: %v", way, err)
+				}
+				if got.ExpiresAt.Before(before.Add(test.want-time.Second)) || got.ExpiresAt.After(time.Now().Add(test.want+time.Second)) {
+					t.Errorf("%s: it ends at %v, asked for at %v", way, got.ExpiresAt, before)
+				}
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -73,14 +74,30 @@ func (c *Client) tokens(ctx context.Context, base string, invalid error,
 	if err != nil {
 		return connector.Tokens{}, c.tokenError(err, invalid)
 	}
-	if token.RefreshToken == "" || token.Expiry.IsZero() || !strings.EqualFold(token.Type(), "Bearer") {
-		return connector.Tokens{}, &unusable{cause: errors.New("no refresh token, no lifetime, or not a bearer token")}
+	expires, ok := c.expiry(token)
+	if token.RefreshToken == "" || !ok || !strings.EqualFold(token.Type(), "Bearer") {
+		return connector.Tokens{}, &unusable{cause: errors.New("no refresh token, a lifetime that cannot be meant, or not a bearer token")}
 	}
 	scope, _ := token.Extra("scope").(string)
 	return connector.Tokens{
-		Access: account.Secret(token.AccessToken), Refresh: account.Secret(token.RefreshToken), ExpiresAt: token.Expiry,
-		Scope: scope,
+		Access: account.Secret(token.AccessToken), Refresh: account.Secret(token.RefreshToken), ExpiresAt: expires, Scope: scope,
 	}, nil
+}
+
+// How long an access token lives of which the service does not say so: expires_in is recommended, and not required (RFC 6749 §5.1). It is
+// short, so that the token is renewed before nearly any service takes it for expired. A longer life than a year is a mistake.
+const (
+	untoldLife  = 5 * time.Minute
+	longestLife = 366 * 24 * time.Hour
+)
+
+// expiry returns when an access token ends; false for a lifetime of nothing, less, or far too much.
+func (c *Client) expiry(token *oauth2.Token) (time.Time, bool) {
+	told := token.Extra("expires_in")
+	if told == nil || told == "" {
+		return c.cfg.Now().Add(untoldLife), true
+	}
+	return token.Expiry, token.ExpiresIn > 0 && token.ExpiresIn <= int64(longestLife/time.Second)
 }
 
 // tokenError translates what golang.org/x/oauth2 says. The answer's body is not kept: it may hold tokens.

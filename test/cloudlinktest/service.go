@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,8 @@ type Service struct {
 	Acme  *PBX
 	Other *PBX
 	Log   *Log
+
+	Untold *atomic.Bool // while it is set, answers with tokens do not say how long those live
 }
 
 // Start runs a service on SQLite until the test ends.
@@ -58,7 +61,7 @@ func StartOn(t testing.TB, db *store.DB, change ...func(*server.Config)) *Servic
 	t.Helper()
 	s := &Service{
 		Clock: NewClock(), Store: storecloudlink.New(db, sealtest.New(t)), Acme: NewPBX("acme.example"),
-		Other: NewPBX("other.example"), Log: new(Log),
+		Other: NewPBX("other.example"), Log: new(Log), Untold: new(atomic.Bool),
 	}
 	s.run(t, change)
 	return s
@@ -87,7 +90,7 @@ func (s *Service) run(t testing.TB, change []func(*server.Config)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.serve(t, listener, handler)
+	s.serve(t, listener, s.untold(handler))
 }
 
 func (s *Service) config(t testing.TB) server.Config {
