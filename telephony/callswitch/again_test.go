@@ -3,8 +3,10 @@ package callswitch_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -91,4 +93,71 @@ func TestAPhoneThatHangsUpBeforeItsAnswerComesIsNamed(t *testing.T) {
 		t.Errorf("history says %v", c)
 	}
 	w.finish()
+}
+
+// held is a call of two of which the first phone holds: the second is asked for music.
+func held(t *testing.T) (w *world, music signal.TxID) {
+	t.Helper()
+	w = talking(t)
+	w.inDialog(w.fars[1], "INVITE", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", w.fars[1].offer(sdp.SendOnly) })
+	w.ack(signal.TxID(w.lastTx), false)
+	music, _ = w.sentTo(2, "INVITE")
+	return w, music
+}
+
+// A phone that puts a re-INVITE off for an hour is asked again after 10 s at most; the call goes on meanwhile.
+func TestALongRetryAfterIsNotWaitedFor(t *testing.T) {
+	for after, most := range map[string]time.Duration{"0": 4 * time.Second, "7": 7 * time.Second, "3600": 10 * time.Second,
+		"86400": 10 * time.Second, "99999999999": 10 * time.Second} {
+		w, music := held(t)
+		w.respond(music, 500, func(r *signal.Response) { r.Headers = []telephony.Header{{Name: "Retry-After", Value: after}} })
+		if s := w.call.Leg(2).Session.State; s != callswitch.Stable {
+			t.Errorf("after a refused offer the leg is %v", s)
+		}
+		w.quiet(2, "INVITE")
+		w.inDialog(w.fars[2], "INFO", nil)
+		if got := w.told[len(w.told)-1].Status; got != 200 || w.call.State != callswitch.Talking {
+			t.Errorf("meanwhile a request of the phone gets %d, and the call is %v", got, w.call.State)
+		}
+		if wait := w.later(); wait > most {
+			t.Errorf("Retry-After %s: it is asked again after %v, want %v at most", after, wait, most)
+		}
+		again, _ := w.sentTo(2, "INVITE")
+		w.respond(again, 200, nil)
+		if w.hears(2) != callswitch.HearsMusic {
+			t.Error("who is on hold hears no music in the end")
+		}
+		w.finish()
+	}
+}
+
+// A phone that puts re-INVITEs off for ever is not asked for ever; its user can read of it.
+func TestPuttingOffForEverIsNotFollowed(t *testing.T) {
+	for _, status := range []int{491, 500} {
+		w, music := held(t)
+		asked := 1
+		for ; asked < 50; asked++ {
+			w.respond(music, status, func(r *signal.Response) { r.Headers = []telephony.Header{{Name: "Retry-After", Value: "0"}} })
+			for range 3 {
+				if len(pending(w.clients, func(k *client) bool { return k.leg == 2 })) == 0 && w.call.Deadline().Sub(w.now) < time.Minute {
+					w.later()
+				}
+			}
+			open := pending(w.clients, func(k *client) bool { return k.leg == 2 && k.out.Method == "INVITE" })
+			if len(open) == 0 {
+				break
+			}
+			music = open[0]
+		}
+		if asked < 4 || asked > 20 {
+			t.Errorf("%d: the phone was asked %d times", status, asked)
+		}
+		if n := len(w.notes); n != 1 || w.notes[0].AoR != bob || w.notes[0].Cause.Code != status {
+			t.Errorf("%d: told are %+v", status, w.notes)
+		}
+		if w.call.State != callswitch.Talking {
+			t.Errorf("%d: the call is %v", status, w.call.State)
+		}
+		w.finish()
+	}
 }

@@ -72,6 +72,7 @@ type Leg struct {
 	Way     signal.Way
 	Ways    []signal.Way // all of them, until the first response
 	made    made
+	forks   []fork // until it has answered; no part of the state
 	Invite  Invite
 	Session Session
 	Timer   SessionTimer
@@ -114,7 +115,7 @@ type Invite struct {
 	Retry    time.Time   // when a re-INVITE that met another one is sent again (§14.1)
 	Reliable bool        // provisional responses are to be reliable (RFC 3262)
 	Insists  bool        // the phone wants 100rel (421): we require it
-	RSeq     uint32      // of the last reliable one that was received
+	PutOff   int         // how often in a row the far end has put off a re-INVITE of ours
 	Changed  bool        // its media is protected otherwise than it was offered first
 	Offered  bool        // the server transaction of Theirs brought an offer
 }

@@ -11,6 +11,7 @@ import (
 
 // version is that of the encoding: it rises with every change of it, and older ones stay readable.
 //
+//	2  how often re-INVITEs were put off, in the place of the number of the last reliable response
 //	3  to which of our addresses a way leads
 const version = 3
 
@@ -173,7 +174,10 @@ func codeInvite(c *coder, v *Invite) {
 	when(c, &v.Retry)
 	flag(c, &v.Reliable)
 	flag(c, &v.Insists)
-	integer(c, &v.RSeq)
+	integer(c, &v.PutOff)
+	if !c.since(2) {
+		v.PutOff = 0
+	}
 	flag(c, &v.Changed)
 	flag(c, &v.Offered)
 }

@@ -12,16 +12,62 @@ import (
 // 100rel gets the answer to its offer in a reliable response; one that made no offer gets ours there, and answers in PRACK.
 // Either is done before the 2xx, which then holds no description. A PRACK may hold a further offer.
 
-// prack confirms a reliable provisional response of a phone (RFC 3262 §4).
+// prack confirms a reliable provisional response of a phone (RFC 3262 §4). Which ones are new is known below: each is told once, and those
+// of one dialog in their order.
 func (t *turn) prack(l *Leg, r *signal.Response) {
-	if r.RSeq == 0 || r.RSeq <= l.Invite.RSeq {
+	if r.RSeq == 0 {
 		return
 	}
-	l.Invite.RSeq = r.RSeq
 	o := t.start(l, "PRACK")
 	o.Headers = append(o.Headers, telephony.Header{Name: "RAck",
 		Value: strconv.FormatUint(uint64(r.RSeq), 10) + " " + strconv.FormatUint(uint64(l.Invite.Seq), 10) + " INVITE"})
 	t.do(o)
+}
+
+// beside is the dialog of a further phone behind the same target, as a leg that nobody keeps.
+func (l *Leg) beside(r *signal.Response) *Leg {
+	other := &Leg{ID: l.ID, Ours: true, Dialog: l.Dialog, Way: l.Way, Invite: Invite{Seq: l.Invite.Seq, Ours: r.Tx}}
+	other.dialogFrom(r)
+	return other
+}
+
+// fork is what a further phone behind the same target has answered in a reliable provisional response.
+type fork struct {
+	tag  string
+	body []byte
+}
+
+// mostForks bounds what one target can have us keep. Who is one more is not confirmed, and gives up after a while (RFC 3262 §3).
+const mostForks = 4
+
+// rungBeside confirms a reliable provisional response of a further phone behind the same target: it would give up without that, and with it
+// perhaps the whole target. What it answers in it is kept for the case that it answers the call, for its 2xx says nothing of it then
+// (RFC 3262 §5).
+func (t *turn) rungBeside(l *Leg, r *signal.Response) {
+	if r.RSeq == 0 {
+		return
+	}
+	if len(r.Body) > 0 && isSDP(r.ContentType) && !l.forked(r.ToTag) {
+		if len(l.forks) == mostForks {
+			return
+		}
+		l.forks = append(l.forks, fork{r.ToTag, r.Body})
+	}
+	other := l.beside(r)
+	t.prack(other, r)
+	l.Dialog.LocalSeq = other.Dialog.LocalSeq
+}
+
+func (l *Leg) forked(tag string) bool { return len(l.forkAnswer(tag)) > 0 }
+
+// forkAnswer is what a further phone has answered reliably, or nothing.
+func (l *Leg) forkAnswer(tag string) []byte {
+	for _, f := range l.forks {
+		if f.tag == tag {
+			return f.body
+		}
+	}
+	return nil
 }
 
 // early takes the description of a provisional response. A reliable one is the answer, whoever else rings; another one only

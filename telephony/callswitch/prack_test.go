@@ -2,6 +2,9 @@ package callswitch_test
 
 import (
 	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"demarc/telephony"
@@ -208,4 +211,83 @@ func TestAnINVITEIsAnsweredThoughItsCallerHungUpBeforeThePRACK(t *testing.T) {
 		}
 		w.finish()
 	}
+}
+
+// Each dialog that an INVITE begins numbers its reliable responses by itself (RFC 3262 §4): every one gets its PRACK, in its dialog.
+func TestForkedPhonesArePrackedEachInItsDialog(t *testing.T) {
+	for _, early := range []bool{false, true} { // the first one has told what its early media is
+		w := newWorld(func(format string, args ...any) { t.Helper(); t.Fatalf(format, args...) })
+		tx := w.invite(true)
+		out, k := w.sentTo(2, "INVITE")
+		answer := w.fars[2].answerTo(k.out.Body)
+		last := map[string]int{}
+		rings := func(tag string, rseq uint32, body []byte) {
+			t.Helper()
+			w.respond(out, 183, func(r *signal.Response) {
+				r.ToTag, r.RSeq, r.Contact = tag, rseq, "sip:"+tag+"@192.0.2.8"
+				if r.Body = body; len(body) > 0 {
+					r.ContentType = "application/sdp"
+				}
+			})
+			prack, p := w.sentTo(2, "PRACK")
+			rack := value(p.out.Headers, "RAck")
+			if !strings.HasSuffix(value(p.out.Headers, "To"), ";tag="+tag) || rack != fmt.Sprint(rseq, " 1 INVITE") || p.out.URI != "sip:"+tag+"@192.0.2.8" {
+				t.Errorf("%s rings as %d: PRACK %s with %v", tag, rseq, p.out.URI, p.out.Headers)
+			}
+			seq, _, _ := strings.Cut(value(p.out.Headers, "CSeq"), " ")
+			if n, err := strconv.Atoi(seq); err != nil || n <= last[tag] {
+				t.Errorf("%s: CSeq %s after %d", tag, seq, last[tag])
+			} else {
+				last[tag] = n
+			}
+			w.respond(prack, 200, func(r *signal.Response) { r.ToTag = tag })
+		}
+		var first []byte
+		if early {
+			first = answer
+		}
+		rings("one", 100, first)
+		rings("two", 1, nil)
+		rings("two", 2, answer)
+		rings("one", 101, nil)
+		rings("six", 7, nil)
+		w.fars[2].tag = "two"
+		w.respond(out, 200, func(r *signal.Response) { r.ContentType, r.Body = "", nil }) // RFC 3262 §5: it has answered before
+		w.ack(tx, false)
+		if l := w.call.Leg(2); w.call.State != callswitch.Talking || l.Dialog.RemoteTag != "two" || !w.agreed(2) {
+			t.Errorf("early %t: the call is %v by %v", early, w.call.State, w.call.Cause)
+		}
+		byes := w.byes
+		w.acks[out]++
+		w.step(callswitch.Event{Leg: 2, Signal: &signal.Response{Tx: out, Method: "INVITE", Status: 200,
+			Message: signal.Message{ToTag: "one", CSeq: 1, Contact: "sip:one@192.0.2.8"}}})
+		if w.byes != byes+1 {
+			t.Fatal("the other phone that answered got no BYE")
+		}
+		bye, b := w.sentTo(2, "BYE")
+		seq, _, _ := strings.Cut(value(b.out.Headers, "CSeq"), " ")
+		if n, err := strconv.Atoi(seq); err != nil || n <= last["one"] {
+			t.Errorf("BYE with CSeq %s after a PRACK with %d", seq, last["one"])
+		}
+		w.respond(bye, 200, nil)
+		w.finish()
+	}
+}
+
+// What answers further phones behind one target may give is bounded; who is one more is not confirmed.
+func TestAnswersOfForkedPhonesAreBounded(t *testing.T) {
+	w := newWorld(t.Fatalf)
+	w.invite(true)
+	out, k := w.sentTo(2, "INVITE")
+	answer := w.fars[2].answerTo(k.out.Body)
+	for i := range 30 {
+		w.respond(out, 183, func(r *signal.Response) {
+			r.ToTag, r.RSeq, r.ContentType, r.Body = fmt.Sprint("fork", i), 1, "application/sdp", answer
+		})
+	}
+	pracks := pending(w.clients, func(k *client) bool { return k.out.Method == "PRACK" })
+	if n := len(pracks); n < 2 || n > 8 {
+		t.Errorf("%d forks got a PRACK", n)
+	}
+	w.finish()
 }

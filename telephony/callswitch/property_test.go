@@ -313,9 +313,10 @@ func fill(v reflect.Value) {
 	}
 }
 
-// TestStateOfAnEarlierRelease reads a call of two as it was written before a way said which of our addresses it leads over.
-func TestStateOfAnEarlierRelease(t *testing.T) {
-	text, err := os.ReadFile("testdata/state-1.base64")
+// anOlder returns a call as an older version has written it.
+func anOlder(t *testing.T, path string) *callswitch.Call {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,16 +324,22 @@ func TestStateOfAnEarlierRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	call, err := callswitch.Decode(account.Secret(state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return call
+}
+
+// TestStateOfAnEarlierRelease reads a call of two as it was written before a way said which of our addresses it leads over.
+func TestStateOfAnEarlierRelease(t *testing.T) {
 	a := talking(t)
 	a.call.Legs[0].Way.Flow.Local = netip.MustParseAddr("192.0.2.9")
 	if now, err := callswitch.Decode(callswitch.Encode(a.call)); err != nil || now.Legs[0].Way != a.call.Legs[0].Way {
 		t.Errorf("%+v came back as %+v, %v", a.call.Legs[0].Way, now, err)
 	}
 	a.call.Legs[0].Way.Flow.Local = netip.Addr{}
-	old, err := callswitch.Decode(account.Secret(state))
-	if err != nil {
-		t.Fatal(err)
-	}
+	old := anOlder(t, "testdata/state-1.base64")
 	for i, l := range old.Legs {
 		if l.Way != a.call.Legs[i].Way || l.Dialog.CallID != a.call.Legs[i].Dialog.CallID || l.State != a.call.Legs[i].State {
 			t.Errorf("leg %d is %+v by %+v", i+1, l.State, l.Way)
@@ -340,6 +347,19 @@ func TestStateOfAnEarlierRelease(t *testing.T) {
 	}
 	if len(old.Legs) != 2 || old.State != a.call.State {
 		t.Errorf("%d legs, %v", len(old.Legs), old.State)
+	}
+}
+
+// A call that an older version has written is read as it was: two who talk, one of whom has rung reliably.
+func TestOlderStatesAreRead(t *testing.T) {
+	c := anOlder(t, "testdata/state-1-reliable.base64")
+	if c.State != callswitch.Talking || len(c.Legs) != 2 || c.Asked.Caller != alice || c.Leg(2).Who.AoR != bob || c.Leg(2).Invite.PutOff != 0 {
+		t.Errorf("read %+v", c)
+	}
+	for _, l := range c.Legs {
+		if l.State != callswitch.Confirmed || l.Session.Side.Local.Audio.RTP != uint16(20000+2*l.ID) || !l.Session.Side.Agreed.Stands() {
+			t.Errorf("leg %+v", l)
+		}
 	}
 }
 

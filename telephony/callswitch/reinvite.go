@@ -36,9 +36,9 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 	switch {
 	case !l.open():
 	case r.Status == 491:
-		l.Session.Aim, l.Invite.Retry = l.Session.Was, t.at.Add(t.glare(l))
+		t.putOff(l, r, t.glare(l))
 	case r.Status == 500 && r.Header("Retry-After") != "": // §14.2: it has one of its own under way
-		l.Session.Aim, l.Invite.Retry = l.Session.Was, t.at.Add(min(max(time.Duration(retryAfter(r))*time.Second, t.glare(l)), mostPatience))
+		t.putOff(l, r, max(time.Duration(retryAfter(r))*time.Second, t.glare(l)))
 	case r.Status == 408 || r.Status == 481 || r.Local: // RFC 3261 §12.2.1.2
 		cause := l.causeOf(r)
 		t.finish(l, cause, Hang)
@@ -48,10 +48,26 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 	}
 }
 
-// mostPatience is how long a phone that answers a re-INVITE with 500 and a Retry-After is left alone at most, whatever it says: who has an
-// INVITE of its own under way says 0 to 10 s (RFC 3261 §14.2), and a fault that lasts is worth another question after "several seconds"
-// (§21.5.1). Until then a phone that should be on hold hears nothing, or a codec that it does not know.
-const mostPatience = 10 * time.Second
+// mostPatience is how long a phone that puts a re-INVITE off is left alone at most, whatever its Retry-After says: who has an INVITE of its
+// own under way says 0 to 10 s (RFC 3261 §14.2), and a fault that lasts is worth another question after "several seconds" (§21.5.1). Until then
+// a phone that should be on hold hears nothing, or a codec that it does not know.
+//
+// mostPutOff is how often in a row it may do so: 491 ends by itself after a few, for both sides wait by chance (§14.1).
+const (
+	mostPatience = 10 * time.Second
+	mostPutOff   = 8
+)
+
+// putOff asks once more after a while, or no more where that has never helped.
+func (t *turn) putOff(l *Leg, r *signal.Response, wait time.Duration) {
+	if l.Invite.PutOff++; l.Invite.PutOff > mostPutOff {
+		l.Invite.PutOff = 0
+		t.do(Note{AoR: l.Who.AoR, Cause: l.causeOf(r), Text: "The phone put off a change of its call again and again, and is not asked any more."})
+		l.declined()
+		return
+	}
+	l.Session.Aim, l.Invite.Retry = l.Session.Was, t.at.Add(min(wait, mostPatience))
+}
 
 func (t *turn) reagreed(l *Leg, r *signal.Response) {
 	aim, before := l.Session.Aim, l.codec()
@@ -60,6 +76,7 @@ func (t *turn) reagreed(l *Leg, r *signal.Response) {
 		t.without(l, refusal.Cause)
 		return
 	}
+	l.Invite.PutOff = 0
 	t.timerAgreed(l, &r.Message)
 	switch {
 	case aim.Music && before != l.codec():

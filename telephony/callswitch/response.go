@@ -71,7 +71,8 @@ func (t *turn) ringing(l *Leg, r *signal.Response) {
 		return
 	}
 	if l.Dialog.RemoteTag != r.ToTag && l.Session.State == Stable {
-		return // another phone behind the same target: early media stays with the first one
+		t.rungBeside(l, r) // early media stays with the first one
+		return
 	}
 	l.dialogFrom(r)
 	l.Who.Allow = allowOf(&r.Message)
@@ -131,7 +132,11 @@ func (t *turn) answeredBy(l *Leg, r *signal.Response) {
 	}
 	l.Since.Answered = t.at
 	if l.Session.State == OfferSent {
-		if refusal := t.settled(l, r.Body); refusal != nil {
+		body := r.Body
+		if len(body) == 0 {
+			body = l.forkAnswer(r.ToTag)
+		}
+		if refusal := t.settled(l, body); refusal != nil {
 			t.dropped(l, *refusal, Hang)
 			return
 		}
@@ -139,16 +144,17 @@ func (t *turn) answeredBy(l *Leg, r *signal.Response) {
 	if l.Invite.Changed && l.Session.Security == sdp.DTLS { // it is offered that at once next time
 		t.learn(l, sdp.DTLS)
 	}
+	l.forks = nil
 	t.timerAgreed(l, &r.Message)
 	t.connect(l)
 }
 
 // unwanted ends a dialog that a further phone behind the same target has made (RFC 3261 §13.2.2.4).
 func (t *turn) unwanted(l *Leg, r *signal.Response) {
-	other := &Leg{ID: l.ID, Ours: true, Dialog: l.Dialog, Way: l.Way, Cause: telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere}}
-	other.dialogFrom(r)
-	other.Dialog.LocalSeq = r.CSeq
-	other.Invite.Seq, other.Invite.Ours = r.CSeq, r.Tx
+	other := l.beside(r)
+	other.Cause = telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere}
+	other.Invite.Seq = r.CSeq
+	other.Dialog.LocalSeq = max(l.Dialog.LocalSeq, r.CSeq) // above its PRACKs
 	t.ack(other)
 	t.bye(other)
 }
@@ -189,7 +195,7 @@ func (t *turn) again(l *Leg, r *signal.Response) bool {
 	default:
 		return false
 	}
-	l.State, l.Dialog.RemoteTag, l.Session.State, l.Invite.RSeq = Calling, "", NoOffer, 0
+	l.State, l.Dialog.RemoteTag, l.Session.State, l.forks = Calling, "", NoOffer, nil
 	t.invite(l)
 	return true
 }

@@ -79,6 +79,7 @@ type world struct {
 	told    []callswitch.Reply
 
 	prepares []callswitch.Prepare
+	notes    []callswitch.Note
 
 	slow     bool                 // the other call answers later
 	released []callswitch.Release // and not answered
@@ -239,6 +240,8 @@ func (w *world) execute(c callswitch.Command) {
 		if !w.slow {
 			w.facts = append(w.facts, w.answerRelease())
 		}
+	case callswitch.Note:
+		w.notes = append(w.notes, c)
 	case callswitch.Seek:
 		w.facts = append(w.facts, w.seek(c))
 	}

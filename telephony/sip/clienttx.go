@@ -206,14 +206,16 @@ func (t *clientTx) provisional(m *wire.Message) News {
 	return Told
 }
 
-// known reports whether a reliable provisional response came before (RFC 3262 §4).
+// known reports whether a reliable provisional response is not to be told: it came before, or is not the next one of its dialog, so
+// that one before it is missing (RFC 3262 §4). Each dialog that the INVITE began counts for itself, from any number. What is missing is sent
+// again, and what follows it after that.
 func (t *clientTx) known(m *wire.Message) bool {
 	rseq := RSeq(m)
 	if rseq == 0 || !wire.HasToken(m.Require, "100rel") {
 		return false
 	}
 	a := t.answer(toTag(m))
-	if a == nil || a.rseq != 0 && rseq <= a.rseq {
+	if a == nil || a.rseq != 0 && rseq != a.rseq+1 {
 		return true
 	}
 	a.rseq = rseq

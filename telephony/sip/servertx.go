@@ -41,7 +41,7 @@ type frame struct {
 
 // reliable is what RFC 3262 asks for.
 type reliable struct {
-	seq     uint32         // RSeq of the last one
+	seq     uint32         // RSeq of the last one: they count from 1 within this transaction, each one more than the last (RFC 3262 §3)
 	raw     []byte         // the last one
 	tag     string         // its To tag
 	waiting bool           // for its PRACK

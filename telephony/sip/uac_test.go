@@ -401,19 +401,21 @@ func TestACKAndCANCELRepeatTheirINVITE(t *testing.T) {
 	}
 }
 
-// A retransmission of a reliable provisional response is not told (RFC 3262 §4); each dialog counts for itself.
+// A retransmission of a reliable provisional response is not told, nor one that comes before its turn (RFC 3262 §4); each dialog counts
+// for itself.
 func TestReliableResponsesAreToldOnce(t *testing.T) {
 	a := newAsked(t, 10)
 	a.ask("INVITE", 2)
 	var got []string
-	for _, c := range []struct{ rseq, tag string }{{"7", "t"}, {"7", "t"}, {"8", "t"}, {"7", "u"}, {"", "t"}, {"8", "t"}} {
+	for _, c := range []struct{ rseq, tag string }{{"7", "t"}, {"7", "t"}, {"8", "t"}, {"7", "u"}, {"", "t"}, {"8", "t"},
+		{"10", "t"}, {"9", "t"}, {"10", "t"}, {"9", "u"}, {"8", "u"}, {"4294967295", "v"}, {"1", "v"}} {
 		lines := []string{"Require: 100rel", "RSeq: " + c.rseq}
 		if c.rseq == "" {
 			lines = nil
 		}
 		got = append(got, a.answer(2, 2, 183, "INVITE", c.tag, lines...))
 	}
-	if want := []string{"told", "old", "told", "told", "told", "old"}; !slices.Equal(got, want) {
+	if want := []string{"told", "old", "told", "told", "told", "old", "old", "told", "told", "old", "told", "told", "old"}; !slices.Equal(got, want) {
 		t.Error(got)
 	}
 }
