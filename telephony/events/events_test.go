@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -249,6 +251,40 @@ func TestStopSaysGoodbye(t *testing.T) {
 }
 
 // The edge learns who proved who he is, and who did not: its limits and its transactions stand on that.
+// Phones subscribe anew as soon as they hear goodbye, while the edge still stands: whoever gets no answer holds up its stop.
+func TestWhoComesDuringAndAfterTheStopIsAnswered(t *testing.T) {
+	s, _ := start(t, nil)
+	var asked, answered atomic.Int64
+	come := func() {
+		asked.Add(1)
+		s.Subscribe(t.Context(), subscribe("reg", alice), func(events.Reply) { answered.Add(1) })
+	}
+	stopped := make(chan struct{})
+	var phones sync.WaitGroup
+	for range 4 {
+		phones.Go(func() {
+			for {
+				come()
+				select {
+				case <-stopped:
+					return
+				case <-time.After(time.Millisecond):
+				}
+			}
+		})
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(stopped)
+	phones.Wait()
+	come()
+	eventually(t, "an answer to each", func() bool { return answered.Load() == asked.Load() })
+	if r := ask(t, s, subscribe("reg", alice)); r.Status != 503 || r.RetryAfter == 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestSenderIsTold(t *testing.T) {
 	s, _ := start(t, nil)
 	for name, c := range map[string]struct {

@@ -138,14 +138,32 @@ func (s *Service) Stop(ctx context.Context) error {
 const farewell = 2 * time.Second
 
 // Subscribe serves a SUBSCRIBE. It never blocks; reply is called exactly once, from another goroutine, or at once with
-// 503 when too much is waiting.
+// 503 when too much is waiting or the service has stopped.
 func (s *Service) Subscribe(_ context.Context, req *Request, reply func(Reply)) {
+	queue := s.queues[fingerprint(req.CallID)%workers]
 	select {
-	case s.queues[fingerprint(req.CallID)%workers] <- job{req, reply}: // those of one dialog stay in order
+	case queue <- job{req, reply}: // those of one dialog stay in order
 	default:
-		reply(Reply{Status: 503, RetryAfter: retryAfter, Expires: -1})
+		reply(unavailable())
+	}
+	if s.life.Err() != nil { // nobody may be left who takes it
+		refuse(queue)
 	}
 }
+
+// refuse answers what waits in a queue that nobody serves any more.
+func refuse(queue <-chan job) {
+	for {
+		select {
+		case j := <-queue:
+			j.reply(unavailable())
+		default:
+			return
+		}
+	}
+}
+
+func unavailable() Reply { return Reply{Status: 503, RetryAfter: retryAfter, Expires: -1} }
 
 // Changed says that an AoR's state in a package may have changed. It never blocks.
 func (s *Service) Changed(event string, aor telephony.AoR) {
@@ -167,14 +185,8 @@ func (s *Service) serve(queue <-chan job) {
 		case j := <-queue:
 			s.handle(j)
 		case <-s.life.Done():
-			for {
-				select {
-				case j := <-queue:
-					j.reply(Reply{Status: 503, RetryAfter: retryAfter, Expires: -1})
-				default:
-					return
-				}
-			}
+			refuse(queue)
+			return
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (s *Service) begin(req *Request, pkg eventPackage, user registrar.Subscribe
 		return ok, func() { s.send(sub, "terminated;reason=timeout") }
 	}
 	if user, full := s.table.add(sub, s.PerUser, s.Total); full {
-		return Reply{Status: 503, RetryAfter: retryAfter, Expires: -1}, nil
+		return unavailable(), nil
 	} else if user {
 		return Reply{Status: 403, Reason: "Too Many Subscriptions", Expires: -1}, nil
 	}
