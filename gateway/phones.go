@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
+	"demarc/telephony/wire"
 )
 
 // phones sends what the telephony rules want said to a phone, over the phone's own flow.
@@ -61,7 +63,7 @@ func (p phones) deliver(ctx context.Context, t registrar.Target, request func(re
 }
 
 // Notify sends a NOTIFY within the dialog of its subscription.
-func (p phones) Notify(ctx context.Context, n events.Notify) (status int, retry bool, err error) {
+func (p phones) Notify(ctx context.Context, n events.Notify) (status int, again time.Duration, err error) {
 	r := sip.Request{Method: "NOTIFY", URI: n.URI, Body: n.Content}
 	for _, route := range n.Route {
 		r.Headers = append(r.Headers, sip.Header{Name: "Route", Value: route})
@@ -74,9 +76,21 @@ func (p phones) Notify(ctx context.Context, n events.Notify) (status int, retry 
 		sip.Header{Name: "Content-Type", Value: n.Type})
 	response, err := p.g.telephony.edge.Send(ctx, n.Flow, r)
 	if err != nil {
-		return 0, false, err
+		return 0, 0, err
 	}
-	return response.Status, response.Header("Retry-After") != "", nil
+	return response.Status, retryAfter(response.Header("Retry-After")), nil
+}
+
+// retryAfter reads a Retry-After (RFC 3261 §20.33), without the words about it: a second at least, 0 where there is none.
+func retryAfter(value string) time.Duration {
+	if value == "" {
+		return 0
+	}
+	if end := strings.IndexFunc(value, func(c rune) bool { return c < '0' || c > '9' }); end >= 0 {
+		value = value[:end]
+	}
+	seconds, _ := wire.Number([]byte(value))
+	return time.Duration(max(1, seconds)) * time.Second
 }
 
 // Probe sends an OPTIONS; any answer will do.

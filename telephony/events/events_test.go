@@ -120,7 +120,7 @@ func TestExpiryAndFetch(t *testing.T) {
 func TestChangesAreToldTogether(t *testing.T) {
 	s, w := start(t, nil)
 	release := make(chan struct{})
-	w.answer = func(events.Notify) (int, bool, error) { <-release; return 200, false, nil }
+	w.answer = func(events.Notify) (int, time.Duration, error) { <-release; return 200, 0, nil }
 	ask(t, s, subscribe("reg", alice, func(r *events.Request) { r.EventID = "7" }))
 	eventually(t, "first", func() bool { return len(w.sent()) == 1 })
 	for i := range 10 {
@@ -176,15 +176,40 @@ func TestDocuments(t *testing.T) {
 func TestWhoTakesNoNotifyHasNoSubscription(t *testing.T) {
 	for _, c := range []struct {
 		status int
-		retry  bool
+		again  time.Duration
 		err    error
 		stays  bool
-	}{{481, false, nil, false}, {0, false, errors.New("no answer"), false}, {503, true, nil, true}, {202, false, nil, true}} {
+	}{{481, 0, nil, false}, {0, 0, errors.New("no answer"), false}, {503, time.Second, nil, true}, {202, 0, nil, true}} {
 		s, w := start(t, nil)
-		w.answer = func(events.Notify) (int, bool, error) { return c.status, c.retry, c.err }
+		w.answer = func(events.Notify) (int, time.Duration, error) { return c.status, c.again, c.err }
 		ask(t, s, subscribe("reg", alice))
 		eventually(t, "it is counted", func() bool { n := s.Counters(); return n.Failed+n.Notified == 1 })
 		eventually(t, fmt.Sprint(c), func() bool { return (s.Counters().Subscriptions["reg"] == 1) == c.stays })
+	}
+}
+
+// Who is too busy to take a NOTIFY hears the state when he wants to be asked again, and not at the next change only.
+func TestBusyPhoneIsToldAgain(t *testing.T) {
+	s, w := start(t, nil)
+	w.answer = func(n events.Notify) (int, time.Duration, error) {
+		if n.CSeq == 1 {
+			return 503, 20 * time.Second, nil
+		}
+		return 200, 0, nil
+	}
+	ask(t, s, subscribe("reg", alice))
+	eventually(t, "first", func() bool { return s.Counters().Notified == 1 })
+	w.set(func() { w.now = w.now.Add(19 * time.Second) })
+	s.Changed("reg", alice) // too soon: it is told with what is owed
+	w.set(func() { w.now = w.now.Add(2 * time.Second) })
+	eventually(t, "the state is told again", func() bool { return s.Counters().Notified == 2 })
+	if n := w.sent(); len(n) != 2 || n[1].State != "active;expires=579" || !strings.Contains(string(n[1].Content), `version="1"`) {
+		t.Errorf("%+v", n)
+	}
+	w.set(func() { w.now = w.now.Add(time.Minute) })
+	s.Changed("reg", bob)
+	if n := w.sent(); len(n) != 2 {
+		t.Errorf("%d NOTIFYs: what was taken is told once", len(n))
 	}
 }
 
@@ -216,11 +241,11 @@ func TestLimits(t *testing.T) {
 func TestPanicCostsOneSubscription(t *testing.T) {
 	s, w := start(t, nil)
 	w.set(func() {
-		w.answer = func(n events.Notify) (int, bool, error) {
+		w.answer = func(n events.Notify) (int, time.Duration, error) {
 			if n.Event == "dialog" {
 				panic("secret-canary")
 			}
-			return 200, false, nil
+			return 200, 0, nil
 		}
 	})
 	ask(t, s, subscribe("dialog", bob))

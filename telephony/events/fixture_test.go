@@ -29,7 +29,7 @@ type world struct {
 	mu       sync.Mutex
 	now      time.Time
 	notified []events.Notify
-	answer   func(n events.Notify) (int, bool, error)
+	answer   func(n events.Notify) (int, time.Duration, error)
 	bindings map[telephony.AoR][]registrar.Binding
 	dialogs  map[telephony.AoR][]events.Dialog
 	waiting  events.Waiting
@@ -92,7 +92,7 @@ func (w *world) Dialogs(_ context.Context, _ account.ID, aor telephony.AoR) ([]e
 	return w.dialogs[aor], nil
 }
 
-func (w *world) Notify(_ context.Context, n events.Notify) (int, bool, error) {
+func (w *world) Notify(_ context.Context, n events.Notify) (int, time.Duration, error) {
 	w.mu.Lock()
 	w.notified = append(w.notified, n)
 	answer := w.answer
@@ -100,7 +100,7 @@ func (w *world) Notify(_ context.Context, n events.Notify) (int, bool, error) {
 	if answer != nil {
 		return answer(n)
 	}
-	return 200, false, nil
+	return 200, 0, nil
 }
 
 func (w *world) sent() []events.Notify {

@@ -14,7 +14,7 @@ func (s *Service) tell(sub *subscription) {
 		s.table.mu.Unlock()
 		return
 	}
-	if sub.sending || !sub.last.IsZero() && now.Sub(sub.last) < s.Pause {
+	if sub.sending || now.Before(sub.next) {
 		sub.dirty = true
 		s.table.mu.Unlock()
 		return
@@ -41,7 +41,7 @@ func (s *Service) send(sub *subscription, state string) {
 
 // start sends a NOTIFY; the lock is held.
 func (s *Service) start(sub *subscription, state string) {
-	sub.sending, sub.dirty, sub.last = true, false, s.now()
+	sub.sending, sub.dirty, sub.next = true, false, s.now().Add(s.Pause)
 	sub.local++
 	n := Notify{
 		Flow: sub.flow, URI: sub.contact, Route: sub.route, From: sub.to + ";tag=" + sub.id.local,
@@ -57,12 +57,12 @@ func (s *Service) start(sub *subscription, state string) {
 }
 
 func (s *Service) deliver(sub *subscription, n Notify, version int) {
-	gone := true
+	gone, again := true, time.Duration(0)
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.panicked("NOTIFY", fault)
 		}
-		s.delivered(sub, gone)
+		s.delivered(sub, gone, again)
 	}()
 	ctx, cancel := context.WithTimeout(s.life, notifyTimeout)
 	defer cancel()
@@ -73,8 +73,11 @@ func (s *Service) deliver(sub *subscription, n Notify, version int) {
 		_, _, _ = s.Sender.Notify(ctx, n)
 		return
 	}
-	status, retry, err := s.Sender.Notify(ctx, n)
-	gone = err != nil || status >= 300 && !retry // RFC 6665 §4.2.2
+	status, later, err := s.Sender.Notify(ctx, n)
+	if err == nil && status >= 300 {
+		again = later
+	}
+	gone = err != nil || status >= 300 && again == 0 // RFC 6665 §4.2.2
 	if gone {
 		s.tally[1].Add(1)
 		return
@@ -82,14 +85,18 @@ func (s *Service) deliver(sub *subscription, n Notify, version int) {
 	s.tally[0].Add(1)
 }
 
-// delivered takes the end of a NOTIFY: whoever does not take it any more has no subscription.
-func (s *Service) delivered(sub *subscription, gone bool) {
+// delivered takes the end of a NOTIFY: whoever does not take it any more has no subscription, and who was too busy to take it is told
+// the state again when he wants to be.
+func (s *Service) delivered(sub *subscription, gone bool, again time.Duration) {
 	s.table.mu.Lock()
 	defer s.table.mu.Unlock()
 	sub.sending = false
 	if gone {
 		s.table.removeLocked(sub)
 		return
+	}
+	if again > 0 {
+		sub.dirty, sub.next = true, s.now().Add(again)
 	}
 	if sub.over != "" {
 		state := sub.over

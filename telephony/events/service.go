@@ -228,7 +228,7 @@ func (s *Service) watch() {
 			return
 		case <-tick.C:
 		}
-		ended, due := s.table.due(s.now(), s.Pause)
+		ended, due := s.table.due(s.now())
 		for _, sub := range ended {
 			s.send(sub, "terminated;reason=timeout")
 		}

@@ -127,7 +127,7 @@ func (t *table) renew(s *subscription, req *Request, expires time.Time) bool {
 		return false
 	}
 	s.remote, s.flow, s.contact, s.expires = req.CSeq, req.Flow, req.Contact, expires
-	s.last = time.Time{} // a NOTIFY is owed at once
+	s.next = time.Time{} // a NOTIFY is owed at once
 	return true
 }
 

@@ -28,10 +28,10 @@ type subscription struct {
 	expires time.Time
 	version int // of the next document
 
-	sending bool // one NOTIFY at a time, so that they arrive in order
-	dirty   bool // there is news that no NOTIFY has told yet
-	last    time.Time
-	over    string // a Subscription-State that ends it, when one NOTIFY was still under way
+	sending bool      // one NOTIFY at a time, so that they arrive in order
+	dirty   bool      // there is news that no NOTIFY has told yet
+	next    time.Time // before then there is no other NOTIFY
+	over    string    // a Subscription-State that ends it, when one NOTIFY was still under way
 }
 
 type watchKey struct {
@@ -109,14 +109,14 @@ func (t *table) watching(event string, aor telephony.AoR) []*subscription {
 }
 
 // due takes out what has ended, and returns what has news to tell after its pause.
-func (t *table) due(now time.Time, pause time.Duration) (ended, news []*subscription) {
+func (t *table) due(now time.Time) (ended, news []*subscription) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.all {
 		switch {
 		case !s.expires.After(now):
 			ended = append(ended, s)
-		case s.dirty && !s.sending && now.Sub(s.last) >= pause:
+		case s.dirty && !s.sending && !now.Before(s.next):
 			news = append(news, s)
 		}
 	}

@@ -59,9 +59,9 @@ type Notify struct {
 
 // Sender sends NOTIFYs.
 type Sender interface {
-	// Notify returns the status of the response, and whether the phone names a time to try again. An error means that
-	// none came.
-	Notify(ctx context.Context, n Notify) (status int, retry bool, err error)
+	// Notify returns the status of the response, and after which time the phone wants to be asked again (RFC 3261 §20.33), 0 when
+	// it names none. An error means that no response came.
+	Notify(ctx context.Context, n Notify) (status int, again time.Duration, err error)
 }
 
 // Authenticator tells who sent a request.
