@@ -48,7 +48,7 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 	e.inHand.begin()
 	f.inHand.begin()
 	p := &pendingSubscribe{edge: e, flow: f, frame: *e.frame(f, m), tx: tx, size: len(m.Head) + len(m.Body), who: who,
-		came: time.Now()}
+		route: req.Route, came: time.Now()}
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("Subscribe", r)
@@ -66,6 +66,7 @@ type pendingSubscribe struct {
 	tx    *sip.ServerTx
 	size  int // of the request
 	who   guard.Caller
+	route []string // Record-Route values
 	came  time.Time
 	done  atomic.Bool
 }
@@ -90,6 +91,11 @@ func (p *pendingSubscribe) write(r events.Reply) {
 	dst := append(sip.AppendStatus(make([]byte, 0, len(p.frame)+256), r.Status, r.Reason), p.frame...)
 	for _, c := range r.Challenges {
 		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)
+	}
+	if r.Status/100 == 2 {
+		for _, route := range p.route { // the phone's refreshes go the same way (RFC 3261 §12.1.1)
+			dst = sip.AppendHeader(dst, "Record-Route", route)
+		}
 	}
 	if r.Expires >= 0 && r.Status/100 == 2 {
 		dst = sip.AppendHeader(dst, "Expires", strconv.Itoa(r.Expires))

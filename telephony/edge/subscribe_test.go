@@ -46,7 +46,7 @@ func TestSubscribe(t *testing.T) {
 	_, _ = io.WriteString(nc, message("SUBSCRIBE", "TCP", "1001", "o: dialog;id=7", "Accept: a/b, c/d;q=1", "Expires: 300",
 		"Contact: \"A, B\" <sip:1001@192.0.2.1;ob>", "Record-Route: <sip:p1;lr>, <sip:p2;lr>", "Authorization: Digest a=\"b\""))
 	got := answers(t, nc, 1)[0]
-	for _, want := range []string{"200 OK", "Expires: 300\r\n", "Contact: <sip:demarc@" + r.Addr("tcp").String() + ";transport=tcp>\r\n"} {
+	for _, want := range []string{"200 OK", "Expires: 300\r\n", "Record-Route: <sip:p1;lr>\r\nRecord-Route: <sip:p2;lr>\r\n", "Contact: <sip:demarc@" + r.Addr("tcp").String() + ";transport=tcp>\r\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
