@@ -127,13 +127,9 @@ func (r *Request) nameContacts() {
 
 // appendCanonical reduces a SIP URI to scheme, user, host, port and transport.
 func appendCanonical(key []byte, uri string) []byte {
-	scheme, rest, _ := strings.Cut(uri, ":")
+	scheme, user, rest := splitURI(uri)
 	rest, _, _ = strings.Cut(rest, "?")
-	user, host := "", rest
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		user, host = rest[:at+1], rest[at+1:]
-	}
-	host, parameters, more := strings.Cut(host, ";")
+	host, parameters, more := strings.Cut(rest, ";")
 	key = append(append(key, strings.ToLower(scheme)...), ':')
 	if strings.IndexByte(user, '%') >= 0 { // nearly never
 		user = wire.CanonicalUser([]byte(user))
@@ -149,13 +145,20 @@ func appendCanonical(key []byte, uri string) []byte {
 	return key
 }
 
+// splitURI cuts a SIP URI behind its scheme and behind its user, the '@' included, which may be missing. The user may hold what
+// begins parameters and headers elsewhere, but nothing else holds an '@' (RFC 3261 §25.1).
+func splitURI(uri string) (scheme, user, rest string) {
+	scheme, rest, _ = strings.Cut(uri, ":")
+	at := strings.LastIndexByte(rest, '@') + 1
+	return scheme, rest[:at], rest[at:]
+}
+
 // PublicContact takes away what a contact may hold that support staff need not see: a password in the user part
 // (RFC 3261 §19.1.1) and push tokens (RFC 8599).
 func PublicContact(uri string) string {
-	scheme, rest, _ := strings.Cut(uri, ":")
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		user, _, _ := strings.Cut(rest[:at], ":")
-		rest = user + rest[at:]
+	scheme, user, rest := splitURI(uri)
+	if name, _, secret := strings.Cut(user, ":"); secret {
+		user = name + "@"
 	}
 	parts := strings.Split(rest, ";")
 	kept := parts[:1]
@@ -164,5 +167,5 @@ func PublicContact(uri string) string {
 			kept = append(kept, p)
 		}
 	}
-	return scheme + ":" + strings.Join(kept, ";")
+	return scheme + ":" + user + strings.Join(kept, ";")
 }

@@ -202,6 +202,25 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// A user part may hold '?' and ';' (RFC 3261 §25.1): what follows is no header and no parameter.
+func TestContactsWithMarksInTheUser(t *testing.T) {
+	d := run(t, register(1, "sip:a?x=1@10.0.0.1"), with(register(1, "sip:a?x=2@10.0.0.2"), func(r *registrar.Request) { r.CallID = "2" }))
+	if got := contacts(d); got != "sip:a?x=1@10.0.0.1 sip:a?x=2@10.0.0.2" {
+		t.Errorf("two phones are taken for one: %s", got)
+	}
+	d = run(t, register(1, "sip:a?b@10.0.0.1?Subject=x"), register(2, "sip:a?b@10.0.0.1"))
+	if got := contacts(d); got != "sip:a?b@10.0.0.1" {
+		t.Errorf("one phone is taken for two: %s", got)
+	}
+	for uri, want := range map[string]string{
+		"sip:a;pn-prid=b@h;pn-prid=c;x=1": "sip:a;pn-prid=b@h;x=1", "sip:a?b:pw@h": "sip:a?b@h", "sip:h;pn-prid=c": "sip:h",
+	} {
+		if got := registrar.PublicContact(uri); got != want {
+			t.Errorf("%s is shown as %s, want %s", uri, got, want)
+		}
+	}
+}
+
 func TestQOrdersTheContacts(t *testing.T) {
 	r := register(1, "sip:a@h", "sip:b@h", "sip:c@h")
 	r.Contacts[0].Q, r.Contacts[1].Q = 100, 500

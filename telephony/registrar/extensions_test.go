@@ -106,6 +106,7 @@ func TestParsePush(t *testing.T) {
 			registrar.Push{Provider: "apns", Param: "T.B.remote&voip", PRID: "t1:remote&t2:voip"}, ""},
 		{"sip:a@h;pn-type=google;app-id=1;pn-tok=t", registrar.Push{Provider: "google", Param: "1", PRID: "t"}, ""},
 		{"sip:a;pn-prid=no@h", registrar.Push{}, ""},
+		{"sip:a?b@h;pn-provider=fcm;pn-prid=t?x=y", registrar.Push{Provider: "fcm", PRID: "t"}, ""},
 		{"sip:a@h;pn-provider=fcm", registrar.Push{Provider: "fcm"}, ""},
 		{"sip:a@h;pn-provider=fcm;pn-prid=a%zz", registrar.Push{}, "pn-prid"},
 		{"sip:a@h;pn-provider=fcm;pn-prid=a%00b", registrar.Push{}, "pn-prid"},

@@ -38,13 +38,9 @@ func (b Binding) behindNAT() bool {
 	if b.Flow.Transport != telephony.UDP || !b.Reachable || b.Path != "" {
 		return false
 	}
-	uri, _, _ := strings.Cut(b.Contact, "?")
-	if at := strings.LastIndexByte(uri, '@'); at >= 0 {
-		uri = uri[at+1:]
-	} else {
-		_, uri, _ = strings.Cut(uri, ":")
-	}
-	host, _, _ := strings.Cut(uri, ";")
+	_, _, rest := splitURI(b.Contact)
+	rest, _, _ = strings.Cut(rest, "?")
+	host, _, _ := strings.Cut(rest, ";")
 	says, err := netip.ParseAddrPort(host)
 	if err != nil {
 		a, err := netip.ParseAddr(strings.Trim(host, "[]"))

@@ -36,11 +36,9 @@ const (
 // ParsePush reads the push parameters of a Contact URI. fault says what is wrong with them, for support staff; the
 // result then wakes nobody. A Contact with a provider alone only asks whether it is served (RFC 8599 §4.1.5).
 func ParsePush(contact string) (p Push, fault string) {
-	uri, _, _ := strings.Cut(contact, "?")
-	if at := strings.LastIndexByte(uri, '@'); at >= 0 {
-		uri = uri[at:]
-	}
-	_, parameters, _ := strings.Cut(uri, ";")
+	_, _, rest := splitURI(contact)
+	rest, _, _ = strings.Cut(rest, "?")
+	_, parameters, _ := strings.Cut(rest, ";")
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		name, raw, _ := strings.Cut(parameter, "=")
 		part := pushPart(name)
