@@ -28,7 +28,12 @@ func (s *shard) fromMemory(j *job) (a answer) {
 	switch {
 	case !ok:
 		return answer{j, j.who.reply, j.who.outcome}
-	case decision.Reply.Status != 200, decision.Outcome == Fetched, decision.Outcome == Retransmission:
+	case decision.Reply.Status != 200:
+		d := s.newDraft()
+		s.refuseBy(d, j, &decision)
+		s.keepUnsaved(d)
+		return answer{j, decision.Reply, decision.Outcome}
+	case decision.Outcome == Fetched, decision.Outcome == Retransmission:
 		return answer{j, decision.Reply, decision.Outcome}
 	}
 	if !withinCommitted(before, decision.Bindings, now) {

@@ -185,8 +185,13 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 	}
 	d.changes = append(d.changes, decision.Changes...)
 	s.notePush(decision.Changes)
-	s.refuse(d, j, identity{concerns: j.who.subscriber, text: decision.Text, reply: decision.Reply})
+	s.refuseBy(d, j, &decision)
 	return answer{j, decision.Reply, decision.Outcome}
+}
+
+// refuseBy is refuse for what the rules have decided.
+func (s *shard) refuseBy(d *draft, j *job, by *Decision) {
+	s.refuse(d, j, identity{concerns: j.who.subscriber, text: by.Text, reply: by.Reply})
 }
 
 // state is what stands for a job's AoR.

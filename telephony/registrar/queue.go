@@ -17,6 +17,7 @@ type job struct {
 
 	counted  bool // the committer expects it
 	answered bool
+	told     bool // that it is refused is due to be told, however often that is tried
 }
 
 // queue collects what arrives at a shard while its worker is busy. Requests are bounded; closed flows are not, for

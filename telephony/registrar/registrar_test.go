@@ -381,6 +381,41 @@ func TestOneBadMessageFailsAlone(t *testing.T) {
 	bad.must(200, nil)
 }
 
+// Why a phone was refused stands in the timeline also when the store did not take at once what told of it.
+func TestRefusalOutlivesAFailedSave(t *testing.T) {
+	t.Run("away", func(t *testing.T) {
+		f := newFixture(t, newMemory(), nil)
+		p := f.phone("1001", "one", 1)
+		p.must(200, nil)
+		f.memory.set(func(m *memory) { m.away = true })
+		p.must(423, expires(5))
+		p.must(423, expires(5)) // once is enough
+		f.memory.set(func(m *memory) { m.away = false })
+		eventually(t, "the refusal is told", func() bool { return f.memory.told() == "registered 1001, refused 1001 423" })
+	})
+	t.Run("beside what cannot be stored", func(t *testing.T) {
+		g := &gate{memory: newMemory(), entered: make(chan struct{}, 1), open: make(chan struct{})}
+		f := newFixture(t, g.memory, func(c *registrar.Config) { c.Bindings, c.Shards = g, 1 })
+		first, brief, bad := f.phone("1001", "one", 1), f.phone("1001", "one", 2), f.phone("1002", "two", 3)
+		g.set(func(m *memory) { m.poison = bad.contact })
+		requests := []*registrar.Request{first.request(), with(brief.request(), expires(5)), bad.request()}
+		for i, p := range []*phone{first, brief, bad} {
+			p.sign(requests[i], f.ask(p.request()))
+		}
+		var wait sync.WaitGroup
+		for i, req := range requests {
+			wait.Add(1)
+			f.Register(t.Context(), req, func(registrar.Reply) { wait.Done() })
+			if i == 0 {
+				<-g.entered // the others come in one turn
+			}
+		}
+		close(g.open)
+		wait.Wait()
+		eventually(t, "the refusal is told", func() bool { return g.told() == "registered 1001, refused 1001 423" })
+	})
+}
+
 func TestPanicEndsOneRequest(t *testing.T) {
 	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.Shards = 1 })
 	f.memory.set(func(m *memory) { m.panicOn = "1002" })

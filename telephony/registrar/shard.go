@@ -171,7 +171,7 @@ func (s *shard) refuse(d *draft, j *job, id identity) {
 		phone = j.req.Contacts[0].Instance
 	}
 	now := s.now()
-	if s.refusals.due(id.concerns.AoR, phone, now) {
+	if j.told = j.told || s.refusals.due(id.concerns.AoR, phone, now); j.told {
 		d.changes = append(d.changes, refused(id.concerns, j.req, id.reply.Status, id.text, now))
 	}
 }
