@@ -91,4 +91,5 @@ func (s *shard) keepUnsaved(d *draft) {
 		s.r.tally.dropped.Add(uint64(over))
 	}
 	s.apply(d)
+	s.r.announce(d.changes)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -345,6 +346,23 @@ func TestStoreAway(t *testing.T) {
 	if f.Counters().StoreAway || len(f.memory.bindings) != 2 {
 		t.Errorf("%+v, %d bindings", f.Counters(), len(f.memory.bindings))
 	}
+}
+
+// Who watches a registration, or waits for a phone that was woken, hears of it although the store does not.
+func TestChangesAreAnnouncedWhileTheStoreIsAway(t *testing.T) {
+	var announced atomic.Int64
+	f := newFixture(t, newMemory(), func(c *registrar.Config) {
+		c.Changed = func(aors []telephony.AoR) { announced.Add(int64(len(aors))) }
+	})
+	p := f.phone("1001", "one", 1)
+	p.must(200, expires(600))
+	eventually(t, "its coming is announced", func() bool { return announced.Load() == 1 })
+	f.memory.set(func(m *memory) { m.away = true })
+	f.FlowClosed(p.flow)
+	eventually(t, "its connection's end is announced", func() bool { return announced.Load() == 2 })
+	p.flow = flow(2)
+	p.must(200, expires(600))
+	eventually(t, "its return is announced", func() bool { return announced.Load() == 3 })
 }
 
 // Phones that ask all the time must not keep a store away that is back.

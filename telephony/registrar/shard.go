@@ -229,6 +229,7 @@ func (s *shard) giveUp(d *draft, err error) {
 	s.backlog = nil
 	clear(s.unsaved)
 	s.apply(d)
+	s.r.announce(d.changes)
 }
 
 // save saves the draft with what is still unsaved.
