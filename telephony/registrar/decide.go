@@ -50,7 +50,7 @@ type Decision struct {
 // leaves the state's slice as it is. Either all of a request takes effect or nothing (RFC 3261 §10.3 step 7).
 func Decide(rules Rules, s State, req *Request, now time.Time) Decision {
 	live, changes := expire(s.Bindings, s.Node, s.Present, now)
-	t := turn{rules: rules, state: s, req: req, now: now, bindings: live, changes: changes}
+	t := turn{rules: rules, state: s, req: req, now: now, bindings: live, stood: len(live), changes: changes}
 	before := len(changes)
 	if no := t.apply(); no != nil {
 		live, _ = expire(s.Bindings, s.Node, s.Present, now)
@@ -96,6 +96,7 @@ type turn struct {
 	req      *Request
 	now      time.Time
 	bindings []Binding
+	stood    int // how many bindings there were
 	changes  []telephony.RegistrationChange
 	touched  []string // keys that this request has written
 	path     string   // Path to be kept
@@ -234,7 +235,7 @@ func (t *turn) binding(c Contact, expires time.Duration) Binding {
 }
 
 // limit drops the oldest dead bindings beyond the limit, those that a push can wake last; when all are alive it is the
-// new one that has no place.
+// new one that has no place. There may be more than the limit when several nodes gave the last place away at the same time.
 func (t *turn) limit() *refusal {
 	for len(t.bindings) > t.rules.Contacts {
 		oldest, asleep := -1, false
@@ -247,6 +248,9 @@ func (t *turn) limit() *refusal {
 				asleep == sleeps && b.RefreshedAt.Before(t.bindings[oldest].RefreshedAt) {
 				oldest, asleep = i, sleeps
 			}
+		}
+		if oldest < 0 && len(t.bindings) <= t.stood {
+			return nil
 		}
 		if oldest < 0 {
 			return &refusal{

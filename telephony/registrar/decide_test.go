@@ -242,6 +242,30 @@ func TestLimitDropsTheOldestDead(t *testing.T) {
 	}
 }
 
+// Two nodes may each give the last place away. Who has one then may keep it and give it back; only nobody else gets one.
+func TestOverTheLimit(t *testing.T) {
+	d := run(t, register(1, "sip:a@h", "sip:b@h", "sip:c@h"))
+	there := run(t, register(1, "sip:e@h")).Bindings[0]
+	there.Node = "other"
+	s := registrar.State{Account: "acc_1", Node: "n", AoR: alice, Bindings: append(d.Bindings, there),
+		Present: func(string) bool { return true }}
+	for name, c := range map[string]struct {
+		req    *registrar.Request
+		status int
+		left   int
+	}{
+		"refresh":        {register(2, "sip:a@h"), 200, 4},
+		"removal":        {register(2, "sip:a@h 0"), 200, 3},
+		"another":        {register(2, "sip:f@h"), 403, 4},
+		"one for one":    {register(2, "sip:a@h 0", "sip:f@h"), 200, 4},
+		"refresh by one": {register(2, "sip:a@h", "sip:f@h"), 403, 4},
+	} {
+		if d := registrar.Decide(rules, s, c.req, start); d.Reply.Status != c.status || len(d.Bindings) != c.left {
+			t.Errorf("%s: %d, %d bindings", name, d.Reply.Status, len(d.Bindings))
+		}
+	}
+}
+
 func TestBindingComesBack(t *testing.T) {
 	d := run(t, register(1, "sip:a@h"))
 	d.Bindings[0].Reachable = false
