@@ -119,6 +119,9 @@ func (g *Gateway) openEdge(ctx context.Context) error {
 	return nil
 }
 
+// knownIdle is how long a phone's silent connection is kept beyond the longest registration: whoever refreshes late has it still.
+const knownIdle = 65 * time.Minute
+
 // limits hands the configured limits on; the edge's own defaults hold for the rest.
 func (g *Gateway) limits() edge.Limits {
 	l := g.cfg.Telephony.Limits
@@ -126,7 +129,7 @@ func (g *Gateway) limits() edge.Limits {
 		Admission: l.Admission, Waiting: l.Waiting, Guesses: l.Guesses, GuessRefill: l.GuessRefill, SourceWrong: l.SourceWrong,
 		SourceRequests: l.SourceRequests, Window: l.Window, Ban: l.Ban, Trust: l.Trust, UDPReplies: l.UDPReplies,
 		Connections: l.Connections, SourceConnections: l.SourceConnections, HalfOpen: l.HalfOpen,
-		SourceHalfOpen: l.SourceHalfOpen,
+		SourceHalfOpen: l.SourceHalfOpen, KnownIdle: g.cfg.Telephony.MaxExpires + knownIdle,
 	}
 }
 

@@ -61,7 +61,7 @@ type Limits struct {
 	Patience     time.Duration // how old a connection is before a newer one may displace it; 1 s
 	MessageTime  time.Duration // from a message's first byte to its last, however it drips; 10 s
 	Idle         time.Duration // between messages before anybody authenticated on the connection; 2 min
-	KnownIdle    time.Duration // between messages after that; 125 min, longer than a registration may last
+	KnownIdle    time.Duration // between messages after that; 125 min; it has to be longer than a registration may last
 	FlowGrace    time.Duration // beyond the Flow-Timer that a peer was told, before its silence ends the flow; 15 s
 	Write        time.Duration // for the peer to take an answer; 10 s
 	Ping         time.Duration // between our pings over a WebSocket; 30 s
