@@ -151,7 +151,7 @@ func (t *turn) contact(c Contact) *refusal {
 	expires := t.rules.expires(t.req, &c)
 	if expires > 0 && expires < t.rules.MinExpires {
 		return &refusal{
-			Reply{Status: 423, MinExpires: int(t.rules.MinExpires / time.Second)}, TooBrief,
+			Reply{Status: 423, MinExpires: int((t.rules.MinExpires + time.Second - 1) / time.Second)}, TooBrief,
 			"The phone asked for a registration of " + expires.String() + ", the least is " +
 				t.rules.MinExpires.String() + ". Raise the registration interval in the phone.",
 		}

@@ -266,6 +266,18 @@ func TestOverTheLimit(t *testing.T) {
 	}
 }
 
+// What a 423 asks for is enough (RFC 3261 §10.2.8), also where the least is no whole number of seconds.
+func TestMinExpiresIsEnough(t *testing.T) {
+	odd := rules
+	odd.MinExpires = 90*time.Second + time.Millisecond
+	s := registrar.State{Account: "acc_1", Node: "n", AoR: alice}
+	brief := registrar.Decide(odd, s, register(1, "sip:a@h 60"), start)
+	enough := with(register(2, "sip:a@h"), func(r *registrar.Request) { r.Expires = brief.Reply.MinExpires })
+	if d := registrar.Decide(odd, s, enough, start); brief.Reply.Status != 423 || d.Reply.Status != 200 {
+		t.Errorf("%d with Min-Expires %d, then %d", brief.Reply.Status, brief.Reply.MinExpires, d.Reply.Status)
+	}
+}
+
 func TestBindingComesBack(t *testing.T) {
 	d := run(t, register(1, "sip:a@h"))
 	d.Bindings[0].Reachable = false
