@@ -238,6 +238,35 @@ func TestLimits(t *testing.T) {
 }
 
 // A NOTIFY that panics costs its subscription; others go on, and the phone may subscribe anew.
+// Over TCP a SUBSCRIBE that comes once more, with nothing new but its credentials, is no retransmission that a transaction knows. It
+// stands in the place of the first.
+func TestTheSameSubscriptionAgain(t *testing.T) {
+	s, w := start(t, func(c *events.Config) { c.PerUser = 3 })
+	for range 5 {
+		if r := ask(t, s, subscribe("reg", alice)); r.Status != 200 {
+			t.Fatalf("%d %s", r.Status, r.Reason)
+		}
+	}
+	if r := ask(t, s, subscribe("reg", alice, within("ours", 2, 0))); r.Status != 200 {
+		t.Errorf("it cannot be ended: %d", r.Status)
+	}
+	eventually(t, "nothing is left", func() bool { return len(s.Counters().Subscriptions) == 0 })
+	for i := range 3 {
+		if r := ask(t, s, subscribe("reg", alice, func(r *events.Request) { r.CallID = fmt.Sprint(i) })); r.Status != 200 {
+			t.Errorf("what was ended still counts: %d %s", r.Status, r.Reason)
+		}
+	}
+	s.Changed("reg", alice)
+	eventually(t, "the ones that stand are told", func() bool { return len(w.sent()) >= 3 })
+	used := make(map[uint32]bool)
+	for _, n := range w.sent() {
+		if n.CallID == "call-1" && used[n.CSeq] {
+			t.Errorf("two NOTIFYs with CSeq %d in one dialog (RFC 3261 §12.2.1.1)", n.CSeq)
+		}
+		used[n.CSeq] = n.CallID == "call-1" || used[n.CSeq]
+	}
+}
+
 func TestPanicCostsOneSubscription(t *testing.T) {
 	s, w := start(t, nil)
 	w.set(func() {

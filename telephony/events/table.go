@@ -56,10 +56,14 @@ func newTable() table {
 	}
 }
 
-// add reports why there is no room.
+// add reports why there is no room. A subscription of the same dialog gives way: it is the same request again.
 func (t *table) add(s *subscription, perUser, total int) (user, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if again := t.all[s.id]; again != nil {
+		t.removeLocked(again)
+		s.local, s.version = again.local, again.version // the phone goes on counting
+	}
 	switch {
 	case len(t.all) >= total, t.leaving:
 		return false, true
