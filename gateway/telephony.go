@@ -46,6 +46,12 @@ type handler struct {
 	*between
 }
 
+// FlowClosed tells those who keep something by the connection.
+func (h handler) FlowClosed(f telephony.Flow) {
+	h.Service.FlowClosed(f)
+	h.Registrar.FlowClosed(f)
+}
+
 var (
 	_ edge.Calls = handler{}
 	_ edge.Nodes = handler{}

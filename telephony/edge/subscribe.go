@@ -47,6 +47,7 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 	req.LocalTag = sip.Tag(e.tagSeed, m)
 	e.inHand.begin()
 	f.inHand.begin()
+	f.handed = true
 	p := &pendingSubscribe{edge: e, flow: f, frame: *e.frame(f, m), tx: tx, size: len(m.Head) + len(m.Body), who: who,
 		route: req.Route, came: time.Now()}
 	defer func() {

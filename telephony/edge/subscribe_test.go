@@ -70,6 +70,8 @@ func TestSubscribe(t *testing.T) {
 	if c := r.Counters(); c.TwiceOrLate != 1 {
 		t.Errorf("%d second replies were counted", c.TwiceOrLate)
 	}
+	_ = nc.Close()
+	eventually(t, "the end of its connection is told", func() bool { _, closed := n.fake.seen(); return len(closed) == 1 })
 }
 
 // A second subscription must not come of a retransmission, and the answer is the same.

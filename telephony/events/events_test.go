@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"demarc/telephony"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 )
@@ -264,6 +265,35 @@ func TestTheSameSubscriptionAgain(t *testing.T) {
 			t.Errorf("two NOTIFYs with CSeq %d in one dialog (RFC 3261 §12.2.1.1)", n.CSeq)
 		}
 		used[n.CSeq] = n.CallID == "call-1" || used[n.CSeq]
+	}
+}
+
+// A phone that loses its connection again and again subscribes anew each time. What it had on the closed ones must not take its places.
+func TestClosedFlowEndsItsSubscriptions(t *testing.T) {
+	s, w := start(t, func(c *events.Config) { c.PerUser = 2 })
+	over := func(id uint64, call string) func(*events.Request) {
+		return func(r *events.Request) { r.Flow.ID, r.CallID = id, call }
+	}
+	for id := uint64(1); id <= 5; id++ {
+		if r := ask(t, s, subscribe("reg", alice, over(id, fmt.Sprint(id)))); r.Status != 200 {
+			t.Fatalf("connection %d: %d %s", id, r.Status, r.Reason)
+		}
+		s.FlowClosed(registrar.Flow{ID: id, Transport: telephony.TLS})
+	}
+	if n := s.Counters().Subscriptions["reg"]; n != 0 {
+		t.Errorf("%d subscriptions are left on closed connections", n)
+	}
+	ask(t, s, subscribe("reg", alice, over(6, "moves")))
+	ask(t, s, subscribe("reg", alice, over(7, "moves"), within("ours", 2, 600)))
+	ask(t, s, subscribe("dialog", bob, over(6, "behind a proxy"), func(r *events.Request) { r.Route = []string{"<sip:proxy;lr>"} }))
+	eventually(t, "all are told", func() bool { return len(w.sent()) == 8 })
+	s.FlowClosed(registrar.Flow{ID: 6, Transport: telephony.TLS})
+	if n := s.Counters().Subscriptions; n["reg"] != 1 || n["dialog"] != 1 {
+		t.Errorf("who moved on, and who is behind a proxy that may be called again, keeps it: %v", n)
+	}
+	s.FlowClosed(registrar.Flow{ID: 7, Transport: telephony.TLS})
+	if n := s.Counters().Subscriptions; n["reg"] != 0 {
+		t.Errorf("its new connection has closed too: %v", n)
 	}
 }
 

@@ -172,6 +172,10 @@ func (s *Service) Changed(event string, aor telephony.AoR) {
 	}
 }
 
+// FlowClosed says that a connection has closed: its subscriptions have ended with it, and who comes back subscribes anew, at the
+// latest after a 481.
+func (s *Service) FlowClosed(f telephony.Flow) { s.table.over(f.ID) }
+
 // Counters returns a snapshot.
 func (s *Service) Counters() Counters {
 	return Counters{

@@ -126,7 +126,11 @@ func (t *table) renew(s *subscription, req *Request, expires time.Time) bool {
 	if req.CSeq <= s.remote {
 		return false
 	}
+	t.leave(s)
 	s.remote, s.flow, s.contact, s.expires = req.CSeq, req.Flow, req.Contact, expires
+	if t.all[s.id] == s {
+		t.enter(s)
+	}
 	s.next = time.Time{} // a NOTIFY is owed at once
 	return true
 }

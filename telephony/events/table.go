@@ -45,14 +45,15 @@ type table struct {
 	all      map[dialogID]*subscription
 	watchers map[watchKey][]*subscription
 	users    map[telephony.AoR]int
-	leaving  bool // nothing new is taken
-	closed   bool // nothing new is sent
+	streams  map[uint64][]*subscription // by the number of the connection that is their only way
+	leaving  bool                       // nothing new is taken
+	closed   bool                       // nothing new is sent
 }
 
 func newTable() table {
 	return table{
 		all: make(map[dialogID]*subscription), watchers: make(map[watchKey][]*subscription),
-		users: make(map[telephony.AoR]int),
+		users: make(map[telephony.AoR]int), streams: make(map[uint64][]*subscription),
 	}
 }
 
@@ -74,7 +75,36 @@ func (t *table) add(s *subscription, perUser, total int) (user, full bool) {
 	key := watchKey{s.pkg.name, s.of.aor}
 	t.watchers[key] = append(t.watchers[key], s)
 	t.users[s.user]++
+	t.enter(s)
 	return false, false
+}
+
+// enter notes over which connection a subscription is reached. Behind a proxy it is not the connection's alone: another one is opened
+// when it has closed.
+func (t *table) enter(s *subscription) {
+	if s.flow.Transport.Stream() && len(s.route) == 0 {
+		t.streams[s.flow.ID] = append(t.streams[s.flow.ID], s)
+	}
+}
+
+func (t *table) leave(s *subscription) { drop(t.streams, s.flow.ID, s) }
+
+// drop takes a subscription out of a list of one of the maps.
+func drop[K comparable](m map[K][]*subscription, key K, s *subscription) {
+	if left := slices.DeleteFunc(m[key], func(o *subscription) bool { return o == s }); len(left) > 0 {
+		m[key] = left
+	} else {
+		delete(m, key)
+	}
+}
+
+// over takes out what has ended with a connection.
+func (t *table) over(flow uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range slices.Clone(t.streams[flow]) {
+		t.removeLocked(s)
+	}
 }
 
 // remove takes a subscription out and reports whether it was there.
@@ -89,11 +119,8 @@ func (t *table) removeLocked(s *subscription) bool {
 		return false
 	}
 	delete(t.all, s.id)
-	key := watchKey{s.pkg.name, s.of.aor}
-	t.watchers[key] = slices.DeleteFunc(t.watchers[key], func(o *subscription) bool { return o == s })
-	if len(t.watchers[key]) == 0 {
-		delete(t.watchers, key)
-	}
+	drop(t.watchers, watchKey{s.pkg.name, s.of.aor}, s)
+	t.leave(s)
 	if t.users[s.user]--; t.users[s.user] == 0 {
 		delete(t.users, s.user)
 	}
