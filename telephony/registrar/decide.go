@@ -305,7 +305,9 @@ func (t *turn) tell(b Binding, kind telephony.RegistrationChangeKind) {
 }
 
 func outOfOrder() *refusal {
-	return &refusal{Reply{Status: 500, Reason: "CSeq Out Of Order"}, OutOfOrder, ""}
+	return &refusal{Reply{Status: 500, Reason: "CSeq Out Of Order"}, OutOfOrder,
+		"The phone sent a REGISTER that by its Call-ID and CSeq is no newer than its last one. Most likely it was restarted and " +
+			"counts anew under the same Call-ID: update it, or wait until its registration ends."}
 }
 
 // match finds the binding that a contact is about, or -1. An instance without reg-id has one binding: when the phone

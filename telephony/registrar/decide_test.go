@@ -186,6 +186,9 @@ func TestDecide(t *testing.T) {
 			if d.Reply.Status != test.status {
 				t.Fatalf("status %d (%s), want %d", d.Reply.Status, d.Reply.Reason, test.status)
 			}
+			if (d.Text == "") != (test.status == 200) {
+				t.Errorf("support staff is told %q of a %d", d.Text, test.status)
+			}
 			if got := contacts(d); got != test.contacts {
 				t.Errorf("contacts %q, want %q", got, test.contacts)
 			}
