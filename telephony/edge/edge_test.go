@@ -347,7 +347,7 @@ func TestHandshakeFaultsAreToldOn(t *testing.T) {
 }
 
 func TestConnectionCaps(t *testing.T) {
-	r := start(t, &fake{}, edge.Limits{SourceConnections: 2})
+	r := start(t, &fake{}, edge.Limits{SourceConnections: 2, Patience: time.Hour})
 	for range 2 {
 		nc := r.dial("tcp")
 		_, _ = io.WriteString(nc, message("OPTIONS", "TCP", "1"))

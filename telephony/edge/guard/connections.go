@@ -9,8 +9,9 @@ import (
 
 // Connections counts connections per source and in total. Connections that have not sent a message yet are half open; when
 // there are too many of those, the oldest is closed for the newest: a good phone needs milliseconds to get through,
-// and silent sockets only displace each other. When there are too many in total, it is the oldest over which nobody has proved
-// who they are: strangers who say something now and then must not keep phones out. One that is younger than Limits.Patience
+// and silent sockets only displace each other. When there are too many in total, or of one source, it is the oldest over which
+// nobody has proved who they are: strangers who say something now and then must not keep phones out, nor those behind the same
+// address. One that is younger than Limits.Patience
 // is left alone and the newest refused: when all phones come back at once, handshakes under way must come to their end.
 type Connections struct {
 	limits Limits
@@ -83,10 +84,12 @@ func (g *Connections) tooMany(from netip.Addr) (oldest *Ticket, full string) {
 		v = *known
 	}
 	switch {
-	case v.open >= g.limits.SourceConnections:
-		return nil, "source_connections"
 	case v.half >= g.limits.SourceHalfOpen:
-		return g.oldest(from), "half_open"
+		return firstOf(&g.half, from), "half_open"
+	case v.open >= g.limits.SourceConnections && g.half.Len() >= g.limits.HalfOpen:
+		return nil, "source_connections"
+	case v.open >= g.limits.SourceConnections:
+		return firstOf(&g.strangers, from), "source_connections"
 	case g.half.Len() >= g.limits.HalfOpen:
 		return first(&g.half), "half_open"
 	case g.total < g.limits.Connections:
@@ -105,8 +108,9 @@ func first(l *list.List) *Ticket {
 	return nil
 }
 
-func (g *Connections) oldest(from netip.Addr) *Ticket {
-	for e := g.half.Front(); e != nil; e = e.Next() {
+// firstOf returns the oldest of a list that is of the source, or nil.
+func firstOf(l *list.List, from netip.Addr) *Ticket {
+	for e := l.Front(); e != nil; e = e.Next() {
 		if t := e.Value.(*Ticket); t.source == from {
 			return t
 		}

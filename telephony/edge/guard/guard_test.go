@@ -133,6 +133,36 @@ func TestStrangersMakeRoom(t *testing.T) {
 	}
 }
 
+// A bad program behind an office's address must not take the places of the office's phones: its oldest connection goes for the newest.
+func TestStrangersOfOneSourceMakeRoom(t *testing.T) {
+	l := limits()
+	l.Connections, l.HalfOpen = 20, 20
+	c := guard.NewConnections(l)
+	var known, elsewhere, stranger, other int
+	phone := admit(t, c, here, &known)
+	c.First(phone)
+	c.Proven(phone)
+	c.First(admit(t, c, there, &elsewhere)) // an older stranger, but not of this source
+	c.First(admit(t, c, here, &stranger))
+	for range 2 {
+		c.First(admit(t, c, here, &other))
+	}
+	newest := admit(t, c, here, &other)
+	if stranger != 1 || known+elsewhere+other != 0 {
+		t.Errorf("displaced: the source's oldest stranger %d times, others %d, its phone %d, another source's %d", stranger, other, known, elsewhere)
+	}
+	c.First(newest)
+	c.Proven(newest)
+	admit(t, c, here, &other)
+	admit(t, c, here, &other)
+	if got := admit(t, c, here, &other); got == nil || c.HalfOpen() != 2 {
+		t.Errorf("%d are half open of one source", c.HalfOpen())
+	}
+	if known+elsewhere != 0 {
+		t.Errorf("displaced: its phone %d times, another source's %d", known, elsewhere)
+	}
+}
+
 // books returns empty ones, and what moves their clock.
 func books(l guard.Limits, proxies ...netip.Prefix) (s *guard.Standing, wait func(time.Duration)) {
 	now := time.Now()
