@@ -73,7 +73,7 @@ type Store struct {
 type HTTP struct {
 	Listen    string `yaml:"listen" help:"address of the HTTPS listener for API and pages"`
 	PublicURL string `yaml:"public_url" help:"https://host:port of API and pages as browsers and phones reach them; empty: the server's name and the port of http.listen"`
-	Metrics   string `yaml:"metrics" help:"address of the plain HTTP listener for /metrics, /livez and /readyz; keep it off the internet"`
+	Metrics   string `yaml:"metrics" help:"address of the plain HTTP listener for /metrics, /livez and /readyz; keep it off the internet; empty: none (the operator's socket has them too)"`
 }
 
 // Telephony is the SIP side.

@@ -92,12 +92,19 @@ func TestFaultsSayWhere(t *testing.T) {
 		{"public name", "public_name: localhost\n", "", "the internet could know"},
 		{"CA of nothing", "tls:\n  ca_file: x\n", "", "belongs to"},
 		{"ACME over HTTP", "tls:\n  acme_directory: http://a.example/dir\n", "", "https URL"},
-		{"no admission", "telephony:\n  limits:\n    admission: 0\n", "", "telephony.limits.admission: 0: use 1 or more"},
+		{"no admission", "telephony:\n  limits:\n    admission: 0\n", "", "telephony.limits.admission: 0: use 1 to 1073741824"},
 		{"node nowhere", "store: {url: 'postgres://h/d'}\ntelephony: {internal_listen: ':5070'}\n", "", "by which one other nodes reach it"},
 		{"node on one disk", "telephony: {internal_listen: '127.0.0.1:5070'}\n", "", "several nodes need PostgreSQL"},
+		{"limitless", "telephony:\n  limits:\n    guesses: 99999999999\n", "", "telephony.limits.guesses: 99999999999: use 1 to 1073741824"},
+		{"tokens for ever", "cloudlink:\n  refresh_token_expiry_hours: 99999999999\n", "", ":2:31: cloudlink.refresh_token_expiry_hours: 99999999999: use more"},
+		{"no port", "http:\n  listen: 127.0.0.1:99999\n", "", ":2:11: http.listen: \"127.0.0.1:99999\" is not an address"},
+		{"port by name", "", "DEMARC_HTTP_METRICS=127.0.0.1:http", "DEMARC_HTTP_METRICS: http.metrics"},
+		{"ACME for nobody", "tls:\n  acme_email: a@a.example\n", "", ":2:15: tls.acme_email: does nothing without public_name"},
+		{"file of another driver", "cloudlink:\n  file: x.yaml\n", "", ":2:9: cloudlink.file: is read by the driver file alone"},
+		{"advertised nowhere", "telephony:\n  internal_advertise: 192.0.2.1:5070\n", "", "does nothing without telephony.internal_listen"},
 		{"no window", "telephony:\n  limits:\n    window: 10ms\n", "", "use 1s or more"},
 		{"no ringing", "telephony:\n  calls:\n    ring: 1s\n", "", "telephony.calls.ring: 1s: use 5s to 10m"},
-		{"no calls", "telephony:\n  calls:\n    user_limit: 0\n", "", "telephony.calls.user_limit: 0: use 1 or more"},
+		{"no calls", "telephony:\n  calls:\n    user_limit: 0\n", "", "telephony.calls.user_limit: 0: use 1 to 1073741824"},
 		{"half encrypted", "telephony:\n  calls:\n    encryption: half\n", "", "use required, preferred or off"},
 		{"short session", "telephony:\n  calls:\n    session_expires: 60s\n", "", "use 90s to 24h"},
 		{"address name", "name: 192.0.2.1\n", "", "not a DNS name"},
@@ -164,5 +171,24 @@ func TestExplainIsAFileAndHidesSecrets(t *testing.T) {
 	}
 	if len(again.Config.Telephony.Listeners) != 3 || again.Config.Telephony.MaxExpires != time.Hour {
 		t.Errorf("round trip: %+v", again.Config.Telephony)
+	}
+}
+
+func TestExplainNamesVariablesThatWork(t *testing.T) {
+	e, err := config.Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table, explained strings.Builder
+	if err := errors.Join(config.Table(&table), e.Explain(&explained)); err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.FieldsFuncSeq(table.String()+explained.String(), func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') }) {
+		if !strings.HasPrefix(name, "DEMARC_") {
+			continue
+		}
+		if _, err := config.Load("", []string{name + "=x"}); err != nil && strings.Contains(err.Error(), "in the file only") {
+			t.Errorf("%s is told, and does nothing: %v", name, err)
+		}
 	}
 }

@@ -53,7 +53,7 @@ func (e Effective) source(path string) Source {
 
 func settable(k key) string {
 	switch k.value.Interface().(type) {
-	case []Listener, []RealmOffer:
+	case []Listener, []RealmOffer, []MediaNetwork:
 		return "set in the file only"
 	}
 	return Variable(k.path)

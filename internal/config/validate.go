@@ -14,6 +14,12 @@ import (
 	"unicode"
 )
 
+// What is counted, and hours, have a most: more is a slip of the finger, and more hours do not fit into a duration.
+const (
+	mostOf    = 1 << 30
+	mostHours = 100 * 365 * 24
+)
+
 // fault is one thing wrong with one key.
 type fault struct{ key, text string }
 
@@ -88,6 +94,13 @@ func (c Config) checkTLS(add func(string, string, ...any)) {
 	if t.ACMEListen != "" {
 		checkAddress(add, "tls.acme_listen", t.ACMEListen)
 	}
+	for _, k := range []struct{ key, value string }{
+		{"acme_email", t.ACMEEmail}, {"acme_listen", t.ACMEListen}, {"acme_ca_file", t.ACMECAFile},
+	} {
+		if k.value != "" && c.PublicName == "" {
+			add("tls."+k.key, "does nothing without public_name, the name that a certificate is obtained for by ACME: set that too")
+		}
+	}
 }
 
 func (c Config) checkTelephony(add func(string, string, ...any)) {
@@ -115,7 +128,7 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	t.Calls.check(add)
 	t.Media.check(add)
 	if t.MinExpires < time.Second || t.MinExpires > t.DefaultExpires {
-		add("telephony.min_expires", "%s: use 1s up to default_expires (%s)", t.MinExpires, t.DefaultExpires)
+		add("telephony.min_expires", "%s: use 1s up to telephony.default_expires, which is %s", t.MinExpires, t.DefaultExpires)
 	}
 	if t.FlowTimer < 10*time.Second || t.FlowTimer > time.Hour {
 		add("telephony.flow_timer", "%s: use 10s to 1h", t.FlowTimer)
@@ -138,7 +151,9 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 			add("telephony.node", "%q: with several nodes use letters, digits, - and . alone", t.Node)
 		}
 	}
-	if t.NodeAdvertise != "" {
+	if t.NodeAdvertise != "" && t.NodeListen == "" {
+		add("telephony.internal_advertise", "does nothing without telephony.internal_listen: set that too")
+	} else if t.NodeAdvertise != "" {
 		checkAddress(add, "telephony.internal_advertise", t.NodeAdvertise)
 	} else if host, _, err := net.SplitHostPort(t.NodeListen); err == nil && anywhere(host) {
 		add("telephony.internal_advertise", "internal_listen is on all addresses (%s): say by which one other nodes reach it",
@@ -279,8 +294,8 @@ func isPort(s string) bool {
 
 func (c Calls) check(add func(key, format string, args ...any)) {
 	for key, n := range map[string]int{"account_limit": c.Account, "user_limit": c.User, "node_limit": c.Node} {
-		if n < 1 {
-			add("telephony.calls."+key, "%d: use 1 or more", n)
+		if n < 1 || n > mostOf {
+			add("telephony.calls."+key, "%d: use 1 to %d", n, mostOf)
 		}
 	}
 	if c.Ring < 5*time.Second || c.Ring > 10*time.Minute {
@@ -333,8 +348,8 @@ func (l Limits) check(add func(string, string, ...any)) {
 		{"source_requests", l.SourceRequests}, {"udp_replies", l.UDPReplies}, {"connections", l.Connections},
 		{"source_connections", l.SourceConnections}, {"half_open", l.HalfOpen}, {"source_half_open", l.SourceHalfOpen},
 	} {
-		if n.value < 1 || n.value > 1<<30 {
-			add("telephony.limits."+n.key, "%d: use 1 or more", n.value)
+		if n.value < 1 || n.value > mostOf {
+			add("telephony.limits."+n.key, "%d: use 1 to %d", n.value, mostOf)
 		}
 	}
 	for _, d := range []struct {
@@ -360,6 +375,10 @@ func (c Config) checkLink(add func(string, string, ...any)) {
 	checkOrigin(add, "cloudlink.public_url", c.CloudLink.PublicURL)
 	switch c.CloudLink.Driver {
 	case "core":
+		if c.CloudLink.File != "" {
+			add("cloudlink.file", "is read by the driver file alone: set cloudlink.driver: file, or take it out (the users of the "+
+				"driver core are those of telephony.directory)")
+		}
 	case "file":
 		if c.CloudLink.File == "" {
 			add("cloudlink.file", "the driver file needs a users file")
@@ -370,8 +389,9 @@ func (c Config) checkLink(add func(string, string, ...any)) {
 	if c.CloudLink.AccessTokenExpiryHours < 1 {
 		add("cloudlink.access_token_expiry_hours", "%d: use 1 or more", c.CloudLink.AccessTokenExpiryHours)
 	}
-	if c.CloudLink.RefreshTokenExpiryHours <= c.CloudLink.AccessTokenExpiryHours {
-		add("cloudlink.refresh_token_expiry_hours", "must be longer than access_token_expiry_hours")
+	if h := c.CloudLink.RefreshTokenExpiryHours; h <= c.CloudLink.AccessTokenExpiryHours || h > mostHours {
+		add("cloudlink.refresh_token_expiry_hours", "%d: use more than access_token_expiry_hours (%d), up to %d", h,
+			c.CloudLink.AccessTokenExpiryHours, mostHours)
 	}
 	checkOrigin(add, "connector.cloudlink_url", c.Connector.CloudLinkURL)
 	for _, cidr := range c.Connector.AllowPrivate {
@@ -391,7 +411,8 @@ func anywhere(host string) bool {
 }
 
 func checkAddress(add func(string, string, ...any), key, address string) {
-	if _, _, err := net.SplitHostPort(address); err != nil {
+	_, port, err := net.SplitHostPort(address)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || port != strconv.FormatUint(n, 10) {
 		add(key, "%q is not an address: write it like 127.0.0.1:8443 or :8443", address)
 	}
 }
