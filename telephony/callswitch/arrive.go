@@ -129,7 +129,8 @@ func (t *turn) acceptable(l *Leg, r *signal.Request) bool {
 	case len(r.Body) > 0 && !isSDP(r.ContentType):
 		return refuse(415, "The body of the INVITE is no session description.", telephony.Header{Name: "Accept", Value: "application/sdp"})
 	}
-	if t.timerAsked(l, &r.Message) {
+	if every, byUs, ok := t.timerAsked(l, &r.Message); ok {
+		t.timer(l, every, byUs)
 		return true
 	}
 	return refuse(422, "The phone's session interval is too small.", telephony.Header{Name: "Min-SE", Value: "90"})

@@ -43,6 +43,8 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 		cause := l.causeOf(r)
 		t.finish(l, cause, Hang)
 		t.without(l, cause)
+	case r.Status == 422 && l.longer(&r.Message):
+		l.Session.Aim = l.Session.Was
 	default:
 		l.declined()
 	}
@@ -108,6 +110,7 @@ func (t *turn) glare(l *Leg) time.Duration {
 
 // theirInvite takes a re-INVITE.
 func (t *turn) theirInvite(l *Leg, r *signal.Request) {
+	every, byUs, ok := t.timerAsked(l, &r.Message)
 	switch {
 	case l.Invite.Theirs != 0: // §14.2
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 500,
@@ -116,16 +119,17 @@ func (t *turn) theirInvite(l *Leg, r *signal.Request) {
 	case l.Invite.Ours != 0 || l.Session.State != Stable || l.State != Confirmed:
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 491})
 		return
-	case !t.timerAsked(l, &r.Message):
+	case !ok:
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 422, Headers: []telephony.Header{{Name: "Min-SE", Value: "90"}}})
 		return
 	}
-	l.refreshed(r)
 	body, refused := t.reoffered(l, r)
 	if refused != nil {
 		t.refuseChange(l, r, *refused)
 		return
 	}
+	l.refreshed(r)
+	t.timer(l, every, byUs)
 	l.Invite.Last = r.Tx
 	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, Headers: append(l.dialogHeaders(), t.timerTold(l, true)...),
 		ContentType: "application/sdp", Body: body})

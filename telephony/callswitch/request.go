@@ -75,11 +75,12 @@ func (t *turn) byeFrom(l *Leg, r *signal.Request) {
 
 // theirUpdate takes UPDATE (RFC 3311): a refresh, or an offer that is answered at once.
 func (t *turn) theirUpdate(l *Leg, r *signal.Request) {
-	if !t.timerAsked(l, &r.Message) {
+	every, byUs, ok := t.timerAsked(l, &r.Message)
+	if !ok {
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 422, Headers: []telephony.Header{{Name: "Min-SE", Value: "90"}}})
 		return
 	}
-	answer := signal.Reply{Tx: r.Tx, Status: 200, Headers: append(l.dialogHeaders(), t.timerTold(l, true)...)}
+	answer := signal.Reply{Tx: r.Tx, Status: 200}
 	if len(r.Body) > 0 {
 		switch l.Session.State {
 		case Stable:
@@ -98,6 +99,8 @@ func (t *turn) theirUpdate(l *Leg, r *signal.Request) {
 		answer.ContentType, answer.Body = "application/sdp", body
 	}
 	l.refreshed(r)
+	t.timer(l, every, byUs)
+	answer.Headers = append(l.dialogHeaders(), t.timerTold(l, true)...)
 	t.reply(l, answer)
 }
 

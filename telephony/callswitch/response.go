@@ -180,12 +180,10 @@ func (t *turn) again(l *Leg, r *signal.Response) bool {
 	switch {
 	case r.Status == 421 && !l.Invite.Insists && strings.Contains(strings.ToLower(r.Header("Require")), "100rel"):
 		l.Invite.Insists = true
-	case r.Status == 422 && l.Timer.MinSE == 0:
-		least, ok := number(r.Header("Min-SE"))
-		if !ok || least > 24*3600 {
+	case r.Status == 422 && l.Timer.MinSE == 0: // once
+		if !l.longer(&r.Message) {
 			return false
 		}
-		l.Timer.MinSE = max(least, minSE) // never 0, which would ask for one more
 	case r.Status == 488, r.Status == 415:
 		next, ok := l.Session.Terms.Next(l.Session.Security)
 		if !ok {

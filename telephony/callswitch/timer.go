@@ -11,26 +11,25 @@ import (
 	"demarc/telephony/signal"
 )
 
-// timerAsked takes what a request that came in says of session timers (RFC 4028 §9). It is false when the interval is
-// smaller than we bear.
-func (t *turn) timerAsked(l *Leg, m *signal.Message) bool {
+// timerAsked reads what a request that came in says of session timers (RFC 4028 §9): it holds once the request is granted. ok is
+// false when the interval is smaller than we bear.
+func (t *turn) timerAsked(l *Leg, m *signal.Message) (every int, byUs, ok bool) {
 	asked := m.Header("Session-Expires")
 	knows := m.Has("Supported", "timer")
 	l.Who.Allow.Timer = l.Who.Allow.Timer || knows
-	every, ok := number(asked)
+	every, ok = number(asked)
 	if asked != "" && (!ok || every < minSE) {
 		if knows || !ok {
-			return false
+			return 0, false, false
 		}
 		every = minSE // who does not know the timer cannot be told with 422 (§8)
 	}
 	if asked == "" {
-		every = t.interval()
+		least, _ := number(m.Header("Min-SE"))
+		every = max(t.interval(), least)
 	}
 	// Whoever asks without saying who is to refresh does it himself; who does not ask, is refreshed by us.
-	byUs := asked == "" || !knows || refresher(asked) == "uas"
-	t.timer(l, every, byUs)
-	return true
+	return every, asked == "" || !knows || refresher(asked) == "uas", true
 }
 
 // interval is the session interval that is asked for.
@@ -78,8 +77,11 @@ func (t *turn) timerTold(l *Leg, inResponse bool) []telephony.Header {
 		who = "uas"
 	}
 	headers := []telephony.Header{{Name: "Session-Expires", Value: strconv.Itoa(l.Timer.Every) + ";refresher=" + who}}
-	if inResponse && who == "uac" { // §9
+	switch {
+	case inResponse && who == "uac": // §9
 		headers = append(headers, telephony.Header{Name: "Require", Value: "timer"})
+	case !inResponse && l.Timer.MinSE > 0: // §7.4
+		headers = append(headers, telephony.Header{Name: "Min-SE", Value: strconv.Itoa(l.Timer.MinSE)})
 	}
 	return headers
 }
@@ -100,9 +102,10 @@ func (t *turn) timerDue(l *Leg) {
 	}
 }
 
-// refresh sends an UPDATE without a body, or a re-INVITE that changes nothing.
+// refresh sends an UPDATE without a body, or a re-INVITE that changes nothing. One that fails is repeated well before the phone takes
+// the session for over; the 2xx says when the next one is due.
 func (t *turn) refresh(l *Leg) {
-	t.timer(l, l.Timer.Every, true)
+	l.Timer.Due = t.at.Add(max(time.Duration(l.Timer.Every)*time.Second/6, 5*time.Second))
 	if l.Who.Allow.Update {
 		l.Timer.Update = true
 		o := t.start(l, "UPDATE")
@@ -158,5 +161,18 @@ func (t *turn) updated(l *Leg, r *signal.Response) {
 		t.without(l, cause)
 	case r.Status == 405 || r.Status == 501:
 		l.Who.Allow.Update = false
+	case r.Status == 422:
+		l.longer(&r.Message)
 	}
+}
+
+// longer takes what a 422 wants (RFC 4028 §7.4): a longer interval. It is false when that is nothing new, or senseless.
+func (l *Leg) longer(m *signal.Message) bool {
+	const most = 24 * 3600 // seconds
+	least, ok := number(m.Header("Min-SE"))
+	if least = max(least, minSE); !ok || least > most || least <= l.Timer.MinSE {
+		return false
+	}
+	l.Timer.MinSE, l.Timer.Every = least, max(l.Timer.Every, least)
+	return true
 }

@@ -128,7 +128,7 @@ func targets(n int) []signal.Target {
 	for i := range n {
 		flow := telephony.Flow{ID: uint64(500 + i), Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("192.0.2.7:5061")}
 		all = append(all, signal.Target{URI: fmt.Sprintf("sip:b%d@192.0.2.7", i), Q: 1000,
-			Ways: []signal.Way{{Node: "n1", Flow: flow, AoR: bob, Instance: fmt.Sprint("urn:", i)}}})
+			Ways: []signal.Way{{Node: "n1", Flow: flow, AoR: bob, Instance: fmt.Sprint("urn:", i), Contact: fmt.Sprintf("sip:b%d@192.0.2.7", i)}}})
 	}
 	return all
 }
@@ -417,7 +417,7 @@ func (w *world) inDialog(f *far, method string, change func(*signal.Request)) {
 func (w *world) respond(tx signal.TxID, status int, change func(*signal.Response)) {
 	k := w.clients[tx]
 	f := w.fars[k.leg]
-	r := &signal.Response{Tx: tx, Method: k.out.Method, Status: status, Way: signal.Way{Node: "n1", Flow: f.flow, AoR: f.aor},
+	r := &signal.Response{Tx: tx, Method: k.out.Method, Status: status, Way: k.out.Ways[0],
 		Message: signal.Message{CallID: f.callID, ToTag: f.tag, Contact: "sip:phone@192.0.2.9", CSeq: 1}}
 	if k.out.Method == "INVITE" && status < 300 && status > 100 {
 		f.seq = max(f.seq, 1)
