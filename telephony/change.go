@@ -11,7 +11,7 @@ type RegistrationChangeKind string
 
 // The kinds of registration changes.
 const (
-	BindingRegistered   RegistrationChangeKind = "registered"     // a new binding, or one that came back
+	BindingRegistered   RegistrationChangeKind = "registered"     // a new binding, or one that came back, or over another way
 	BindingUnregistered RegistrationChangeKind = "unregistered"   // the phone removed it (Expires: 0)
 	BindingExpired      RegistrationChangeKind = "expired"        // it ran out without a refresh
 	BindingFlowClosed   RegistrationChangeKind = "flow_closed"    // its connection closed, and phones are reached by flow only
@@ -27,7 +27,7 @@ const (
 func (k RegistrationChangeKind) OfBinding() bool { return k != RegisterRefused && k != HandshakeFailed }
 
 // RegistrationChange is one row of the registrar's change feed. (Node, N) numbers the rows of one node without gaps;
-// the order across nodes is not defined. Refreshes are not changes.
+// the order across nodes is not defined. Refreshes are not changes, unless the phone is reached another way since.
 type RegistrationChange struct {
 	Account   account.ID
 	Node      string

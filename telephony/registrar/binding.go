@@ -63,6 +63,11 @@ func (b *Binding) prolongs(old *Binding) bool {
 	return later == *b
 }
 
+// moved reports whether the phone is reached in another way than before.
+func (b *Binding) moved(old *Binding) bool {
+	return !b.Flow.Same(old.Flow) || b.Contact != old.Contact || b.Path != old.Path || b.Q != old.Q
+}
+
 // change tells what happened to the binding.
 func (b Binding) change(kind telephony.RegistrationChangeKind, at time.Time) telephony.RegistrationChange {
 	c := telephony.RegistrationChange{

@@ -215,6 +215,9 @@ func (t *turn) replace(i int, c Contact, expires time.Duration) {
 	}
 	if old.Key == b.Key && old.Instance == b.Instance && old.Reachable && old.Node == b.Node {
 		t.bindings[i].RegisteredAt, t.bindings[i].Row = old.RegisteredAt, old.Row
+		if b.moved(&old) {
+			t.tell(b, telephony.BindingRegistered) // it has no gap, but other nodes read again only what they are told of
+		}
 		return
 	}
 	if old.Instance != "" && old.Instance != b.Instance {

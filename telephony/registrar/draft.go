@@ -108,7 +108,7 @@ func (d *draft) write(b *Batch, n *Binding, before []Binding) {
 
 // refreshes reports whether the binding is the old one, only later: nothing that anybody is told of.
 func refreshes(b, old *Binding) bool {
-	return b.Key == old.Key && b.RegisteredAt.Equal(old.RegisteredAt) && b.Reachable == old.Reachable
+	return b.Key == old.Key && b.RegisteredAt.Equal(old.RegisteredAt) && b.Reachable == old.Reachable && !b.moved(old)
 }
 
 // addUnsaved adds what memory changed while the store was away, unless the draft itself writes it.

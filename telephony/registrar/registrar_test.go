@@ -199,6 +199,40 @@ func TestClosedFlowAndReturn(t *testing.T) {
 	}
 }
 
+// A phone comes over a new connection while its old one is open (RFC 5626 §4.2.1), and over UDP from another address. Other nodes read
+// of bindings what the feed speaks of, so that it has to speak of that, and the store has to know it by then.
+func TestAnotherWayIsTold(t *testing.T) {
+	for _, transport := range []telephony.Transport{telephony.TLS, telephony.UDP} {
+		for _, volatile := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s volatile=%t", transport, volatile), func(t *testing.T) {
+				m := newMemory()
+				f := newFixture(t, m, func(c *registrar.Config) { c.Volatile = volatile })
+				p := f.phone("1001", "one", 1)
+				p.instance, p.flow.Transport = "urn:uuid:1", transport
+				outbound := func(r *registrar.Request) { r.Outbound, r.Contacts[0].RegID = true, 1 }
+				p.must(200, outbound)
+				p.flow = flow(2)
+				p.flow.Transport = transport
+				p.must(200, outbound)
+				p.must(200, outbound)
+				const want = "registered 1001, registered 1001"
+				eventually(t, "both ways are told", func() bool { return m.told() == want })
+				await(t, m, "the store knows the new way", func() bool {
+					for _, b := range m.bindings {
+						if b.Flow == p.flow && len(m.bindings) == 1 {
+							return true
+						}
+					}
+					return false
+				})
+				if got := m.told(); got != want {
+					t.Errorf("feed: %s", got)
+				}
+			})
+		}
+	}
+}
+
 // TestRegisterThenCloseInOneTurn sends both while the shard is busy.
 func TestRegisterThenCloseInOneTurn(t *testing.T) {
 	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.Shards = 1 })

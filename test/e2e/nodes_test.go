@@ -21,19 +21,7 @@ import (
 // opened to the other, and no longer when that has closed.
 func TestPhonesOfAnotherNodeAreReached(t *testing.T) {
 	t.Parallel()
-	database := account.Secret(storetest.PostgreSQLURL(t))
-	node := func(name string) func(*config.Config) {
-		return func(c *config.Config) {
-			c.Store.URL, c.Account.Domain, c.Roles = database, domain, []config.Role{config.RoleTelephony}
-			c.Telephony.Node, c.Telephony.NodeListen = name, "127.0.0.1:0"
-		}
-	}
-	a := newSite(t, node("node-a"))
-	b := prepareSite(t, node("node-b"), func(c *config.Config) { c.Store.KeysetFile = a.cfg.KeysetFile() })
-	if err := os.CopyFS(b.cfg.DataFile("pki"), os.DirFS(a.cfg.DataFile("pki"))); err != nil {
-		t.Fatal(err)
-	}
-	b.start()
+	a, b := twoSites(t)
 	for _, transport := range []string{"udp", "tcp"} {
 		phone := newLivePhone(t, b.gateway.SIPAddress(transport), transport)
 		if status := phone.register(60); status != 200 {
@@ -54,6 +42,47 @@ func TestPhonesOfAnotherNodeAreReached(t *testing.T) {
 	}
 	a.stop()
 	a.start()
+	awaitReach(t, a, "200 over node-b")
+}
+
+// twoSites are two nodes on one PostgreSQL, in this process.
+func twoSites(t *testing.T) (a, b *site) {
+	t.Helper()
+	database := account.Secret(storetest.PostgreSQLURL(t))
+	node := func(name string) func(*config.Config) {
+		return func(c *config.Config) {
+			c.Store.URL, c.Account.Domain, c.Roles = database, domain, []config.Role{config.RoleTelephony}
+			c.Telephony.Node, c.Telephony.NodeListen = name, "127.0.0.1:0"
+		}
+	}
+	a = newSite(t, node("node-a"))
+	b = prepareSite(t, node("node-b"), func(c *config.Config) { c.Store.KeysetFile = a.cfg.KeysetFile() })
+	if err := os.CopyFS(b.cfg.DataFile("pki"), os.DirFS(a.cfg.DataFile("pki"))); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	return a, b
+}
+
+// A phone that keeps connections of its own (RFC 5626) opens a new one before it gives the old one back: the other node asks it over
+// the new one from then on.
+func TestANewConnectionIsKnownAtTheOtherNode(t *testing.T) {
+	t.Parallel()
+	a, b := twoSites(t)
+	phone := newLivePhone(t, b.gateway.SIPAddress("tcp"), "tcp")
+	phone.instance = "<urn:uuid:00000000-0000-4000-8000-000000000001>"
+	if status := phone.register(60); status != 200 {
+		t.Fatalf("register got %d", status)
+	}
+	awaitReach(t, a, "200 over node-b")
+	old := phone.conn
+	phone.conn = newLivePhone(t, b.gateway.SIPAddress("tcp"), "tcp").conn
+	if status := phone.register(60); status != 200 {
+		t.Fatalf("registering anew got %d", status)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
 	awaitReach(t, a, "200 over node-b")
 }
 
@@ -82,10 +111,11 @@ func reached(all []api.Reached) string {
 
 // livePhone is a phone that answers OPTIONS over the connection that it registered with.
 type livePhone struct {
-	t      *testing.T
-	conn   *sip.Conn
-	callID string
-	cseq   int
+	t        *testing.T
+	conn     *sip.Conn
+	callID   string
+	instance string // <urn:…>: it keeps a connection of its own (RFC 5626); empty: it does not
+	cseq     int
 }
 
 func newLivePhone(t *testing.T, address, transport string) *livePhone {
@@ -121,10 +151,15 @@ func (p *livePhone) register(expires int) int {
 func (p *livePhone) ask(expires int, more ...sip.Header) *sip.Response {
 	p.t.Helper()
 	p.cseq++
+	contact := "<sip:1001@" + p.conn.LocalAddr().String() + ">"
+	if p.instance != "" {
+		contact += `;+sip.instance="` + p.instance + `";reg-id=1`
+		more = append(more, sip.Header{Name: "Supported", Value: "path, outbound"})
+	}
 	response, err := p.conn.Do(p.t.Context(), sip.Request{Method: "REGISTER", URI: "sip:" + domain, Headers: append([]sip.Header{
 		{Name: "From", Value: "<sip:1001@" + domain + ">;tag=a"}, {Name: "To", Value: "<sip:1001@" + domain + ">"},
 		{Name: "Call-ID", Value: p.callID}, {Name: "CSeq", Value: fmt.Sprint(p.cseq, " REGISTER")},
-		{Name: "Contact", Value: "<sip:1001@" + p.conn.LocalAddr().String() + ">"}, {Name: "Expires", Value: fmt.Sprint(expires)},
+		{Name: "Contact", Value: contact}, {Name: "Expires", Value: fmt.Sprint(expires)},
 	}, more...)})
 	if err != nil {
 		p.t.Fatal(err)
