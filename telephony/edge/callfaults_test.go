@@ -263,6 +263,36 @@ func TestResponseFollowsThePhone(t *testing.T) {
 	}
 }
 
+// A phone over UDP registers anew from another address in a call, as after its NAT has forgotten the old one: what is sent to it from then
+// on goes there. Another phone of the user's changes nothing.
+func TestRequestsFollowThePhoneOverUDP(t *testing.T) {
+	book := &registered{}
+	s := newStub(func(*edge.Signalling, signal.Event) {})
+	s.bindings = book.of
+	book.add(&s.fake)
+	r := startSoon(t, s, nil)
+	first, other, second := r.party("udp"), r.party("udp"), r.party("udp")
+	first.register("1002", "phone")
+	aor := telephony.NewAoR("1002", "example.com")
+	before := book.of(aor)[0]
+	rings := func(p *party) {
+		t.Helper()
+		out := invitation(s.tx(), aor, "sip:1002@192.0.2.1;ob")
+		out.Ways = []signal.Way{{Flow: before.Flow, AoR: aor, Instance: before.Instance}}
+		r.Signalling().Send(out)
+		if got := p.next(); !strings.HasPrefix(got, "INVITE ") {
+			t.Fatal(got)
+		}
+	}
+	other.register("1002", "another")
+	rings(first)
+	second.register("1002", "phone")
+	book.mu.Lock()
+	book.all = book.all[1:] // the phone has one binding, and its address is the new one
+	book.mu.Unlock()
+	rings(second)
+}
+
 // A phone that is called and whose flow ends before it answers is tried on its next way.
 func TestFlowEndsBeforeAnAnswer(t *testing.T) {
 	book := &registered{}

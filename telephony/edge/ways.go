@@ -53,8 +53,10 @@ func (c *carrier) Send(to telephony.AoR, b []byte) {
 	c.flow.writer.send(b)
 }
 
-// Open finds the flow: the way's own while it is open, else the newest one of the same phone.
+// Open finds the flow: the way's own while it is open, else the newest one of the same phone. What shows no end here, an address or a
+// connection of another node, is left when the phone has registered over another way since.
 func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
+	way = w.s.follow(way)
 	if way.Node != "" && way.Node != w.s.edge.cfg.Node {
 		return w.s.elsewhere(way)
 	}
@@ -86,6 +88,24 @@ func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
 		return nil, err
 	}
 	return nil, errNoFlow
+}
+
+// follow returns the way as it is, or the one to where its phone is registered by now.
+func (s *Signalling) follow(way signal.Way) signal.Way {
+	node := cmp.Or(way.Node, s.edge.cfg.Node)
+	if node == s.edge.cfg.Node && way.Flow.Transport.Stream() || way.Path != "" || way.AoR.IsZero() || !s.served() {
+		return way
+	}
+	if b, stands := s.calls.Standing(way.AoR, way.Flow); stands && cmp.Or(b.Node, s.edge.cfg.Node) == node {
+		return way
+	}
+	for _, b := range s.phone(way) {
+		if b.Path == "" {
+			way.Node, way.Flow = b.Node, b.Flow
+			break
+		}
+	}
+	return way
 }
 
 // SamePhone reports whether the very phone that the way leads to stands on the flow.

@@ -84,6 +84,47 @@ func TestAStoppedNodeHangsUpPhonesOfAnother(t *testing.T) {
 	far.expects("BYE")
 }
 
+// A phone changes its connection while it is in a call that another node has. The end of the call comes over the new one.
+func TestACallAtAnotherNodeFollowsThePhone(t *testing.T) {
+	t.Parallel()
+	a, b := twoNodes(t)
+	far := newWatcher(t, "tcp", b.tcp, "1001", "far")
+	far.picksUp.Store(true)
+	far.register()
+	a.awaitReach("1001", "at node node-b answered 200")
+	if status := newWatcher(t, "tcp", a.tcp, "1002", "caller").call("1001"); status != 200 {
+		t.Fatalf("the call got %d", status)
+	}
+	moved := newWatcher(t, "tcp", b.tcp, "1001", "far")
+	moved.register()
+	if err := far.conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a.awaitReach("1001", moved.contact()+" at node node-b answered 200")
+	a.end(syscall.SIGTERM)
+	moved.expects("BYE")
+}
+
+// A node is killed while it has a call with a phone of another node, and starts again: it tells that phone that the call is over.
+func TestAKilledNodeHangsUpPhonesOfAnotherWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	a, b := twoNodes(t)
+	far := newWatcher(t, "tcp", a.tcp, "1001", "far")
+	far.picksUp.Store(true)
+	far.register()
+	b.awaitReach("1001", "at node node-a answered 200")
+	if status := newWatcher(t, "tcp", b.tcp, "1002", "caller").call("1001"); status != 200 {
+		t.Fatalf("the call got %d", status)
+	}
+	eventually(t, "the call is in history", func() (bool, any) {
+		out, err := a.command("calls", "--live").CombinedOutput()
+		return err == nil && strings.Contains(string(out), "1001"), string(out)
+	})
+	b.end(syscall.SIGKILL)
+	b.start()
+	far.expects("BYE")
+}
+
 // A second process with the name of a node that is there does not start, says what to do, and leaves the first one its phones.
 func TestANodeHasItsNameAlone(t *testing.T) {
 	t.Parallel()
