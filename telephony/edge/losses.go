@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"demarc/telephony/edge/transport"
@@ -19,7 +20,7 @@ type loss struct {
 // maxLosses is how many wait to be looked into. What finds no place is counted, and its sender has timers.
 const maxLosses = 256
 
-// errAddressGone stands in a call's history.
+// errAddressGone says that a phone wrote to an address which the host does not have any more.
 var errAddressGone = fmt.Errorf("%w: our address that the phone writes to is not on this host any more", ErrFlowGone)
 
 // lost takes note of a datagram that was not sent. Others wait to send meanwhile: what it means is found out by a goroutine for that.
@@ -72,12 +73,19 @@ func (s *socket) hasGone(local netip.Addr) bool {
 	return found && time.Since(at) < localAge
 }
 
-// isHere reports whether an address is one of this host's: only such a one can be bound.
+// isHere reports whether an address is one of this host's. That it can be bound would prove nothing: hosts of a pair are often
+// let bind the other one's (ip_nonlocal_bind).
 func isHere(a netip.Addr) bool {
-	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
-	if err != nil {
-		return a.IsLinkLocalUnicast() // which needs to know its interface, and stays as long as that
+	all, err := net.InterfaceAddrs()
+	if err != nil || a.IsLoopback() { // there are more of those than are listed
+		return true
 	}
-	_ = c.Close()
-	return true
+	return slices.ContainsFunc(all, func(one net.Addr) bool {
+		listed, ok := one.(*net.IPNet)
+		if !ok {
+			return false
+		}
+		its, _ := netip.AddrFromSlice(listed.IP)
+		return its.Unmap() == a
+	})
 }

@@ -18,6 +18,7 @@ type ways struct{ s *Signalling }
 // Errors for people, in the words of a call's history.
 var (
 	errNoFlow    = errors.New("the phone has no open connection: it is switched off, or without network")
+	errNoAddress = errors.New("our address that the phone writes to is not on this host any more, and it has no other connection")
 	errNotServed = errors.New("the node does not serve calls yet")
 	errNoNodes   = errors.New("the phone's connection is at another node: set telephony.internal_listen on both")
 )
@@ -85,7 +86,7 @@ func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
 		}
 	}
 	if errors.Is(err, errAddressGone) {
-		return nil, err
+		return nil, errNoAddress
 	}
 	return nil, errNoFlow
 }
