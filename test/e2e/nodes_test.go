@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -45,8 +46,35 @@ func TestPhonesOfAnotherNodeAreReached(t *testing.T) {
 	awaitReach(t, a, "200 over node-b")
 }
 
-// twoSites are two nodes on one PostgreSQL, in this process.
-func twoSites(t *testing.T) (a, b *site) {
+// A phone that registered over UDP at one address of a node, whose listener is on all, and that hears nothing from another one, is reached
+// there: through the other node, and after a restart of its own.
+func TestPhoneIsReachedFromTheAddressThatItWritesTo(t *testing.T) {
+	t.Parallel()
+	a, b := twoSites(t, func(c *config.Config) {
+		for i := range c.Telephony.Listeners {
+			if l := &c.Telephony.Listeners[i]; l.Name == "udp" {
+				l.Address = "0.0.0.0:0"
+			}
+		}
+	})
+	_, port, err := net.SplitHostPort(b.gateway.SIPAddress("udp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	phone := newLivePhone(t, net.JoinHostPort("127.0.0.2", port), "udp")
+	if status := phone.register(600); status != 200 {
+		t.Fatalf("register got %d", status)
+	}
+	awaitReach(t, a, "200 over node-b")
+	awaitReach(t, b, "200 over node-b")
+	b.stop()
+	b.start()
+	awaitReach(t, b, "200 over node-b")
+	awaitReach(t, a, "200 over node-b")
+}
+
+// twoSites are two nodes on one PostgreSQL, the second of which is configured otherwise.
+func twoSites(t *testing.T, second ...func(*config.Config)) (a, b *site) {
 	t.Helper()
 	database := account.Secret(storetest.PostgreSQLURL(t))
 	node := func(name string) func(*config.Config) {
@@ -56,7 +84,7 @@ func twoSites(t *testing.T) (a, b *site) {
 		}
 	}
 	a = newSite(t, node("node-a"))
-	b = prepareSite(t, node("node-b"), func(c *config.Config) { c.Store.KeysetFile = a.cfg.KeysetFile() })
+	b = prepareSite(t, append(second, node("node-b"), func(c *config.Config) { c.Store.KeysetFile = a.cfg.KeysetFile() })...)
 	if err := os.CopyFS(b.cfg.DataFile("pki"), os.DirFS(a.cfg.DataFile("pki"))); err != nil {
 		t.Fatal(err)
 	}
