@@ -11,7 +11,8 @@ import (
 
 // version is that of the encoding: it rises with every change of it, and older ones stay readable.
 //
-//	2  how often re-INVITEs were put off, in the place of the number of the last reliable response
+//	2  how often re-INVITEs were put off, in the place of the number of the last reliable response; ICE credentials by line, what later
+//	   ones are made of, and ours in what was agreed
 //	3  to which of our addresses a way leads
 const version = 3
 
@@ -276,14 +277,23 @@ func codeLocal(c *coder, v *sdp.Local) {
 	codeLine(c, &v.Audio)
 	codeLine(c, &v.Video)
 	codeFingerprint(c, &v.Fingerprint)
-	text(c, &v.Ufrag)
-	text(c, &v.Pwd)
+	if c.since(2) {
+		text(c, &v.Seed)
+		return
+	}
+	text(c, &v.Audio.Ufrag)
+	text(c, &v.Audio.Pwd)
+	v.Video.Ufrag, v.Video.Pwd = v.Audio.Ufrag, v.Audio.Pwd
 }
 
 func codeLine(c *coder, v *sdp.Line) {
 	integer(c, &v.RTP)
 	integer(c, &v.RTCP)
 	list(c, &v.Keys, codeKey)
+	if c.since(2) {
+		text(c, &v.Ufrag)
+		text(c, &v.Pwd)
+	}
 }
 
 func codeKey(c *coder, v *sdp.Key) {
@@ -324,6 +334,10 @@ func codeStream(c *coder, v *sdp.Stream) {
 	codeKey(c, &v.RemoteKey)
 	list(c, &v.Fingerprints, codeFingerprint)
 	flag(c, &v.Active)
+	if c.since(2) {
+		text(c, &v.LocalUfrag)
+		text(c, &v.LocalPwd)
+	}
 	text(c, &v.RemoteUfrag)
 	text(c, &v.RemotePwd)
 }

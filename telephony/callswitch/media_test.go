@@ -1,11 +1,13 @@
 package callswitch_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -75,6 +77,70 @@ func TestPortsAreTakenForWhatIsOfferedAlone(t *testing.T) {
 		}
 		if got := w.servers[tx].final; got != c.status {
 			t.Errorf("%s: the INVITE got %d, want %d", name, got, c.status)
+		}
+		w.finish()
+	}
+}
+
+// A restart of ICE ends here: it is answered with names of ours that are new, which the media is told and later offers of ours keep; the
+// other phone hears nothing of it. What was refused has changed no names.
+func TestARestartOfICEIsAnsweredHere(t *testing.T) {
+	for _, method := range []string{"INVITE", "UPDATE"} {
+		w := newWorld(func(format string, args ...any) { t.Helper(); t.Fatalf(format, args...) })
+		offer := func(d sdp.Direction) []byte {
+			body, _, err := w.fars[1].side.Offer(sdp.Offering{Security: sdp.DTLS, Direction: d, Codecs: sdp.Passed()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return body
+		}
+		w.change = func(r *signal.Request) { r.Body = offer(sdp.SendRecv) }
+		tx := w.invite(true)
+		out, _ := w.sentTo(2, "INVITE")
+		w.respond(out, 200, nil)
+		w.ack(tx, false)
+		name := func(body []byte) string {
+			d, err := sdp.Parse(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d.Audio().Ufrag
+		}
+		change := func(body []byte, status int) []byte {
+			t.Helper()
+			w.inDialog(w.fars[1], method, func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", body })
+			answer := w.told[len(w.told)-1]
+			if answer.Status != status {
+				t.Fatalf("%s got %d", method, answer.Status)
+			}
+			if method == "INVITE" && status == 200 {
+				w.ack(signal.TxID(w.lastTx), false)
+			}
+			w.quiet(2, "INVITE")
+			return answer.Body
+		}
+		first := name(w.reply(1, 200).Body)
+		if got := name(change(offer(sdp.SendRecv), 200)); got != first {
+			t.Errorf("%s: without a restart our name becomes %s", method, got)
+		}
+		w.fars[1].side.Local.Audio.Ufrag, w.fars[1].side.Local.Audio.Pwd = "after", "anotherPasswordOfTheirs0"
+		restart := offer(sdp.SendRecv)
+		change(bytes.ReplaceAll(restart, []byte("m=audio"), []byte("m=image")), 488)
+		second := name(change(restart, 200))
+		if second == first {
+			t.Errorf("%s: after a restart our name is still %s", method, second)
+		}
+		if agreed := w.call.Leg(1).Session.Side.Agreed.Audio; agreed.LocalUfrag != second || agreed.RemoteUfrag != "after" {
+			t.Errorf("%s: the media is told %s and %s", method, agreed.LocalUfrag, agreed.RemoteUfrag)
+		}
+		if got := name(change(restart, 200)); got != second {
+			t.Errorf("%s: the same offer again makes %s of it", method, got)
+		}
+		w.inDialog(w.fars[2], "INVITE", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", w.fars[2].offer(sdp.SendOnly) })
+		w.ack(signal.TxID(w.lastTx), false)
+		_, k := w.sentTo(1, "INVITE")
+		if got := name(k.out.Body); got != second {
+			t.Errorf("%s: an offer of ours names us %s", method, got)
 		}
 		w.finish()
 	}

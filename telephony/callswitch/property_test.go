@@ -357,7 +357,8 @@ func TestOlderStatesAreRead(t *testing.T) {
 		t.Errorf("read %+v", c)
 	}
 	for _, l := range c.Legs {
-		if l.State != callswitch.Confirmed || l.Session.Side.Local.Audio.RTP != uint16(20000+2*l.ID) || !l.Session.Side.Agreed.Stands() {
+		if l.State != callswitch.Confirmed || l.Session.Side.Local.Audio.RTP != uint16(20000+2*l.ID) || !l.Session.Side.Agreed.Stands() ||
+			l.Session.Side.Local.Audio.Ufrag != "ufrag" || l.Session.Side.Local.Video.Pwd != "pwd" {
 			t.Errorf("leg %+v", l)
 		}
 	}

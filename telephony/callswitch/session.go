@@ -164,7 +164,7 @@ func (t *turn) settled(l *Leg, body []byte) *Refusal {
 // agree keeps what offer and answer have settled, and tells the media.
 func (t *turn) agree(l *Leg, agreed sdp.Agreed) {
 	agreed.Signalled = l.Way.Flow.Remote.Addr()
-	l.Session.Side.Agreed = agreed
+	l.Session.Side.Agree(agreed)
 	if l.Session.Media != 0 {
 		t.do(t.spare.agrees.put(Agree{Leg: l.ID, Media: l.Session.Media, Agreed: &l.Session.Side.Agreed}))
 	}

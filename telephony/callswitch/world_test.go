@@ -135,7 +135,9 @@ func targets(n int) []signal.Target {
 
 func local(addr string, port uint16) sdp.Local {
 	print := sdp.Fingerprint{Hash: "sha-256", Value: strings.Repeat("AB:", 31) + "AB"}
-	return sdp.Local{Addr: netip.MustParseAddr(addr), Fingerprint: print, Audio: sdp.Line{RTP: port, RTCP: port + 1,
+	name := strings.ReplaceAll(addr, ".", "x")
+	return sdp.Local{Addr: netip.MustParseAddr(addr), Fingerprint: print, Seed: "a seed", Audio: sdp.Line{RTP: port, RTCP: port + 1,
+		Ufrag: name, Pwd: account.Secret("passwordOfThePhoneAt" + name),
 		Keys: []sdp.Key{{Tag: 1, Suite: "AES_CM_128_HMAC_SHA1_80", Key: account.Secret(strings.Repeat("A", 40))}}}}
 }
 

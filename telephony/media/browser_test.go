@@ -26,6 +26,7 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/media"
 	"demarc/telephony/sdp"
 )
 
@@ -41,13 +42,18 @@ type browser struct {
 	seal, open  *srtp.Context
 	sequence    uint16
 	passive     bool // we are to begin the handshake
+
+	node    *media.Media
+	answers chan []byte // to its checks, where the test sends those
+	theirs  string      // ICE without an agent: its name, and ours
+	ours    names
 }
 
 func (f *fixture) browser(withICE bool) *browser {
 	f.t.Helper()
 	f.next++
 	b := &browser{
-		t: f.t, id: f.next, certificate: selfSigned(f.t), dtls: make(chan []byte, 100), media: make(chan []byte, 100), sequence: 9,
+		t: f.t, node: f.media, id: f.next, certificate: selfSigned(f.t), dtls: make(chan []byte, 100), media: make(chan []byte, 100), sequence: 9,
 	}
 	var err error
 	if b.local, err = f.media.Open(telephony.MediaOpening{ID: b.id, Listener: "wss", Peer: netip.MustParseAddr("127.0.0.1")}); err != nil {
@@ -98,6 +104,10 @@ func (b *browser) agree(f *fixture, certificate []byte, remote netip.AddrPort) {
 			b.t.Fatal(err)
 		}
 		s.RemoteUfrag, s.RemotePwd = ufrag, account.Secret(pwd)
+		s.LocalUfrag, s.LocalPwd = b.local.Audio.Ufrag, b.local.Audio.Pwd
+	}
+	if b.theirs != "" {
+		s.RemoteUfrag, s.RemotePwd, s.LocalUfrag, s.LocalPwd = b.theirs, "theirs", b.ours.ufrag, b.ours.pwd
 	}
 	if err := f.media.Agree(b.id, sdp.Agreed{Security: sdp.DTLS, Audio: s, Signalled: netip.MustParseAddr("127.0.0.1")}); err != nil {
 		b.t.Fatal(err)
@@ -130,7 +140,7 @@ func (b *browser) connect(ctx context.Context) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if b.conn, err = b.agent.Dial(ctx, b.local.Ufrag, b.local.Pwd.Reveal()); err != nil {
+	if b.conn, err = b.agent.Dial(ctx, b.local.Audio.Ufrag, b.local.Audio.Pwd.Reveal()); err != nil {
 		b.t.Fatalf("ICE: %v", err)
 	}
 	b.receive()
@@ -138,18 +148,22 @@ func (b *browser) connect(ctx context.Context) {
 
 // receive sorts what comes (RFC 7983).
 func (b *browser) receive() {
+	conn, secure, sound, answers := b.conn, b.dtls, b.media, b.answers
 	go func() {
-		defer close(b.dtls)
-		defer close(b.media)
+		defer close(secure)
+		defer close(sound)
 		for {
 			packet := make([]byte, 2048)
-			n, err := b.conn.Read(packet)
+			n, err := conn.Read(packet)
 			if err != nil {
 				return
 			}
-			to := b.media
-			if packet[0] >= 20 && packet[0] < 64 {
-				to = b.dtls
+			to := sound
+			switch {
+			case packet[0] < 4:
+				to = answers
+			case packet[0] >= 20 && packet[0] < 64:
+				to = secure
 			}
 			select {
 			case to <- packet[:n]:
@@ -172,11 +186,12 @@ func (b *browser) secure(ctx context.Context, f *fixture) error {
 	}
 	profiles := dtls.WithSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80, dtls.SRTP_AEAD_AES_128_GCM)
 	var conn *dtls.Conn
+	over := &overMedia{b.conn, b.dtls}
 	if b.passive {
-		conn, err = dtls.ServerWithOptions(&overMedia{b}, &net.UDPAddr{}, dtls.WithCertificates(b.certificate), profiles,
+		conn, err = dtls.ServerWithOptions(over, &net.UDPAddr{}, dtls.WithCertificates(b.certificate), profiles,
 			dtls.WithClientAuth(dtls.RequireAndVerifyClientCert), dtls.WithClientCAs(roots), dtls.WithFlightInterval(100*time.Millisecond))
 	} else {
-		conn, err = dtls.ClientWithOptions(&overMedia{b}, &net.UDPAddr{}, dtls.WithCertificates(b.certificate), profiles,
+		conn, err = dtls.ClientWithOptions(over, &net.UDPAddr{}, dtls.WithCertificates(b.certificate), profiles,
 			dtls.WithRootCAs(roots), dtls.WithFlightInterval(100*time.Millisecond))
 	}
 	if err != nil {
@@ -203,7 +218,10 @@ func (b *browser) secure(ctx context.Context, f *fixture) error {
 }
 
 // overMedia is the browser's DTLS as a net.PacketConn.
-type overMedia struct{ *browser }
+type overMedia struct {
+	conn net.Conn
+	dtls chan []byte
+}
 
 func (o *overMedia) ReadFrom(p []byte) (int, net.Addr, error) {
 	b, ok := <-o.dtls

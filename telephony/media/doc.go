@@ -10,7 +10,8 @@
 //	leg.go        one leg; stream.go one of its media lines
 //	packet.go     the way of a packet
 //	learn.go      where the phone is
-//	session.go    DTLS, by the ICE checks that lead to it; tunnel.go between its goroutine and the loop
+//	checks.go     ICE: the phone's checks, and restarts
+//	session.go    DTLS, which those lead to; tunnel.go between its goroutine and the loop
 //	control.go    RTCP
 //	play.go       what is played, and the clock of it; sounds.go where it comes from; mix.go conferences
 //	watch.go      time-out, one-way audio

@@ -32,3 +32,13 @@ func NewQuality() *Graded { return &Graded{newQuality()} }
 
 // Add takes a leg that has ended.
 func (g *Graded) Add(r telephony.MediaReport) { g.add(r) }
+
+// PassFormerTime lets the time pass for which a leg's names from before a restart of ICE are good.
+func (m *Media) PassFormerTime(id telephony.MediaID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.legs[id]
+	g.loop.mu.Lock()
+	defer g.loop.mu.Unlock()
+	g.streams(func(s *stream) { s.checks.ends -= formerTime })
+}

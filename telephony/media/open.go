@@ -30,7 +30,8 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 	}
 	g := m.spare.take()
 	g.id, g.local = o.ID, sdp.Local{Addr: told, Fingerprint: m.identity.Fingerprint}
-	g.local.Ufrag, g.local.Pwd = rtp.NewCredentials()
+	var by rtp.Credentials
+	by, g.local.Seed = rtp.NewCredentials()
 	g.begin(o.Video && m.config.Video)
 	if l := m.idlest(); !l.welcome(g, bind) {
 		if err := m.equip(l, g, bind); err != nil {
@@ -38,9 +39,9 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 			return sdp.Local{}, err
 		}
 	}
-	g.local.Audio = g.audio.line(o.Open)
+	g.local.Audio = g.audio.line(o.Open, by)
 	if g.video != nil {
-		g.local.Video = g.video.line(o.Open)
+		g.local.Video = g.video.line(o.Open, by)
 	}
 	m.legs[o.ID] = g
 	return g.local, nil
@@ -56,8 +57,9 @@ func (g *leg) begin(video bool) {
 }
 
 // line is what is said of a media line in SDP. Where strangers can listen it has no keys.
-func (s *stream) line(open bool) sdp.Line {
-	line := sdp.Line{RTP: s.media.port, RTCP: s.control.port}
+func (s *stream) line(open bool, by rtp.Credentials) sdp.Line {
+	s.checks.Now = by
+	line := sdp.Line{RTP: s.media.port, RTCP: s.control.port, Ufrag: by.Ufrag, Pwd: by.Pwd}
 	if !open {
 		line.Keys = rtp.NewKeys()
 	}

@@ -82,26 +82,6 @@ func (l *loop) reached(k *socket, from netip.AddrPort) bool {
 	return ok
 }
 
-// check answers an ICE check, and learns from it where the phone is.
-func (l *loop) check(k *socket, b []byte, from netip.AddrPort) {
-	s := k.stream
-	lite := rtp.Lite{Ufrag: s.leg.local.Ufrag, Pwd: s.leg.local.Pwd}
-	answer, check, ok := lite.Answer(l.scratch.out[:0], b, from)
-	if !ok {
-		s.refuse(unchecked, from)
-		return
-	}
-	if !check.Conflict && (check.Nominates || !k.place.found.IsValid()) && k.place.found != from {
-		k.place.found = from
-		k.settle(s.exclusive())
-		if s.session != nil {
-			s.session.aim(from)
-		}
-		l.initiate(s)
-	}
-	k.sendTo(answer, from)
-}
-
 // failed lets another handshake begin. It is told when that is of no use: an alert without protection, which anybody can
 // send who forges an address, must not end a call.
 func (s *stream) failed(err error) {

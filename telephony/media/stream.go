@@ -24,6 +24,7 @@ type stream struct {
 	control *socket
 	digits  rtp.Events
 	session *session // DTLS: begun or ended well; nil before
+	checks  checks
 	refused refused
 	there   there
 	as      sdp.Stream
@@ -88,10 +89,12 @@ func (s *stream) agree(as *sdp.Stream, sameSecurity bool, signalled netip.Addr) 
 	case security == sdp.SDES:
 		s.end()
 	}
+	checked := s.as.RemoteUfrag != "" && as.RemoteUfrag != ""
 	s.as = *as
 	s.terms.agree(as, security)
-	s.settle(s.media, newPlace(as.Remote, signalled))
-	s.settle(s.control, newPlace(as.RemoteRTCP, signalled))
+	s.checks.restart(as, s.leg.loop.clock.now)
+	s.settle(s.media, newPlace(as.Remote, signalled), checked)
+	s.settle(s.control, newPlace(as.RemoteRTCP, signalled), checked)
 	s.leg.loop.initiate(s)
 	if turned {
 		s.heard = s.leg.loop.clock.now // the time-out begins
@@ -129,8 +132,13 @@ func sameFingerprints(a, b []sdp.Fingerprint) bool {
 	})
 }
 
-func (s *stream) settle(k *socket, p place) {
-	if !k.place.sameAs(p) {
+// settle takes over where a phone says that it is. One that checks has found stays where those say: what its SDP names means nothing to
+// them, and changes with every candidate.
+func (s *stream) settle(k *socket, p place, checked bool) {
+	if checked {
+		p.found = k.place.found
+	}
+	if checked || !k.place.sameAs(p) {
 		k.place = p
 	}
 	k.settle(s.exclusive())

@@ -24,6 +24,7 @@ func (l *loop) second(wall time.Time) {
 			l.ripen(s.media)
 			l.ripen(s.control)
 			l.initiate(s)
+			s.checks.lapse(l.clock.now)
 		})
 		l.watch(g)
 	}

@@ -10,7 +10,7 @@ import (
 
 // FuzzDatagram gives whatever comes to a port to everything that reads it.
 func FuzzDatagram(f *testing.F) {
-	lite := rtp.Lite{Ufrag: "ours", Pwd: "secret"}
+	lite := &rtp.Lite{Now: rtp.Credentials{Ufrag: "ours", Pwd: "secret"}, Former: rtp.Credentials{Ufrag: "once", Pwd: "secret too"}}
 	from := netip.MustParseAddrPort("192.0.2.1:5")
 	f.Add([]byte(rtp.Append(nil, 101, true, []byte{1, 0x8a, 1, 0})))
 	f.Add(rtp.AppendName(rtp.AppendSenderReport(nil, rtp.SenderReport{SSRC: 1}, rtp.Block{SSRC: 2}), 1, "name"))

@@ -15,36 +15,47 @@ import (
 // Check is what an ICE connectivity check says.
 type Check struct {
 	Nominates bool // the pair that it came over is the one to use
+	Former    bool // it names the credentials from before a restart
 	Conflict  bool // both sides think that the other one leads; the answer says so
 }
 
-// Lite answers ICE connectivity checks by a leg's own name and password (RFC 8445 §2.5).
+// Lite answers ICE connectivity checks by our own credentials (RFC 8445 §2.5).
 type Lite struct {
+	Now    Credentials
+	Former Credentials // those before a restart, while they are good; else empty
+}
+
+// Credentials are name and password of an ICE agent.
+type Credentials struct {
 	Ufrag string
 	Pwd   account.Secret
 }
 
-// NewCredentials makes a name and a password of an ICE agent: 24 and 128 random bits at least (RFC 8445 §5.3).
-func NewCredentials() (ufrag string, pwd account.Secret) {
-	var b [24]byte
+// NewCredentials makes credentials, of 24 and 128 random bits at least (RFC 8445 §5.3), and a secret that later ones may be made of.
+func NewCredentials() (c Credentials, seed account.Secret) {
+	var b [48]byte
 	rand.Read(b[:])                                    // never fails: crypto/rand ends the process instead
 	text := base64.RawStdEncoding.EncodeToString(b[:]) // its letters are ice-chars
-	return text[:8], account.Secret(text[8:])
+	return Credentials{text[:8], account.Secret(text[8:32])}, account.Secret(text[32:])
 }
 
 // Answer reads a check that came from an address and appends the answer to dst. Whoever does not know the password is met with
 // silence: an error would only tell a stranger that somebody listens here. It is what the lite side of ICE needs: that one is asked,
 // and answers (RFC 8489, RFC 8445 §16.1).
-func (l Lite) Answer(dst, b []byte, from netip.AddrPort) ([]byte, Check, bool) {
+func (l *Lite) Answer(dst, b []byte, from netip.AddrPort) ([]byte, Check, bool) {
 	request := stun.Message{Raw: slices.Clip(b)} // the library computes behind the end
-	if request.Decode() != nil || request.Type != stun.BindingRequest || len(b) != stunHeader+int(request.Length) || !l.named(&request) {
+	if request.Decode() != nil || request.Type != stun.BindingRequest || len(b) != stunHeader+int(request.Length) {
 		return nil, Check{}, false
 	}
-	integrity := stun.NewShortTermIntegrity(l.Pwd.Reveal())
+	by, ok := l.named(&request)
+	if !ok {
+		return nil, Check{}, false
+	}
+	integrity := stun.NewShortTermIntegrity(by.Pwd.Reveal())
 	if integrity.Check(&request) != nil {
 		return nil, Check{}, false
 	}
-	check := Check{Nominates: request.Contains(stun.AttrUseCandidate), Conflict: request.Contains(stun.AttrICEControlled)}
+	check := Check{Nominates: request.Contains(stun.AttrUseCandidate), Conflict: request.Contains(stun.AttrICEControlled), Former: by != &l.Now}
 	parts := []stun.Setter{stun.NewTransactionIDSetter(request.TransactionID), stun.BindingSuccess,
 		stun.XORMappedAddress{IP: from.Addr().AsSlice(), Port: int(from.Port())}}
 	if check.Conflict {
@@ -59,12 +70,19 @@ func (l Lite) Answer(dst, b []byte, from netip.AddrPort) ([]byte, Check, bool) {
 
 const stunHeader = 20
 
-// named reports whether a check is for this leg: "ours:theirs" (RFC 8445 §7.2.2).
-func (l Lite) named(request *stun.Message) bool {
+// named returns the credentials that a check is for: "ours:theirs" (RFC 8445 §7.2.2).
+func (l *Lite) named(request *stun.Message) (*Credentials, bool) {
 	var name stun.Username
 	if name.GetFrom(request) != nil {
-		return false
+		return nil, false
 	}
 	ours, _, ok := strings.Cut(name.String(), ":")
-	return ok && l.Ufrag != "" && ours == l.Ufrag
+	switch {
+	case !ok || ours == "":
+	case ours == l.Now.Ufrag:
+		return &l.Now, true
+	case ours == l.Former.Ufrag:
+		return &l.Former, true
+	}
+	return nil, false
 }

@@ -10,9 +10,11 @@ import (
 )
 
 func TestChecksAreAnswered(t *testing.T) {
-	ufrag, pwd := rtp.NewCredentials()
-	lite := rtp.Lite{Ufrag: ufrag, Pwd: pwd}
-	integrity := stun.NewShortTermIntegrity(pwd.Reveal())
+	now, _ := rtp.NewCredentials()
+	former, _ := rtp.NewCredentials()
+	lite := &rtp.Lite{Now: now, Former: former}
+	ufrag := now.Ufrag
+	integrity, once := stun.NewShortTermIntegrity(now.Pwd.Reveal()), stun.NewShortTermIntegrity(former.Pwd.Reveal())
 	from := netip.MustParseAddrPort("[2001:db8::7]:4321")
 	for _, c := range []struct {
 		name     string
@@ -27,6 +29,11 @@ func TestChecksAreAnswered(t *testing.T) {
 			true, rtp.Check{Nominates: true}, stun.BindingSuccess},
 		{"both lead", []stun.Setter{stun.BindingRequest, stun.NewUsername(ufrag + ":them"),
 			stun.RawAttribute{Type: stun.AttrICEControlled, Value: make([]byte, 8)}, integrity}, true, rtp.Check{Conflict: true}, stun.BindingError},
+		{"by the former name", []stun.Setter{stun.BindingRequest, stun.NewUsername(former.Ufrag + ":them"),
+			stun.RawAttribute{Type: stun.AttrUseCandidate}, once}, true, rtp.Check{Nominates: true, Former: true}, stun.BindingSuccess},
+		{"by the former name and the password of now", []stun.Setter{stun.BindingRequest, stun.NewUsername(former.Ufrag + ":them"), integrity}, false,
+			rtp.Check{}, stun.MessageType{}},
+		{"no name", []stun.Setter{stun.BindingRequest, stun.NewUsername(":them"), integrity}, false, rtp.Check{}, stun.MessageType{}},
 		{"another name", []stun.Setter{stun.BindingRequest, stun.NewUsername("else:them"), integrity}, false, rtp.Check{}, stun.MessageType{}},
 		{"no colon", []stun.Setter{stun.BindingRequest, stun.NewUsername(ufrag), integrity}, false, rtp.Check{}, stun.MessageType{}},
 		{"another password", []stun.Setter{stun.BindingRequest, stun.NewUsername(ufrag + ":them"), stun.NewShortTermIntegrity("guess")}, false,
@@ -56,7 +63,11 @@ func TestChecksAreAnswered(t *testing.T) {
 			if answer.Type != c.kind || answer.TransactionID != request.TransactionID {
 				t.Errorf("answer %s", answer)
 			}
-			if err := integrity.Check(answer); err != nil {
+			by := integrity
+			if check.Former {
+				by = once
+			}
+			if err := by.Check(answer); err != nil {
 				t.Errorf("integrity: %v", err)
 			}
 			if err := stun.Fingerprint.Check(answer); err != nil {

@@ -6,15 +6,14 @@ import (
 	"demarc/internal/account"
 )
 
-// Local is our side of one leg's media, as it is written in SDP. The media makes it when it opens the leg; it holds for all
-// offers and answers of the leg until the media is opened anew.
+// Local is our side of one leg's media, as it is written in SDP. The media makes it when it opens the leg; but for the credentials of
+// ICE it holds for all offers and answers of the leg until the media is opened anew.
 type Local struct {
 	Addr        netip.Addr // advertised: what the phone sends to
 	Audio       Line
 	Video       Line // without a port: m=video is refused with port 0
 	Fingerprint Fingerprint
-	Ufrag       string // ICE-lite (RFC 8445 §2.5)
-	Pwd         account.Secret
+	Seed        account.Secret // of the credentials after a restart of ICE; told nobody
 }
 
 // Line is our side of one media line.
@@ -22,6 +21,9 @@ type Line struct {
 	RTP  uint16
 	RTCP uint16 // the next port as a rule; when phone and we multiplex (RFC 5761), it is not used
 	Keys []Key  // one for every SDES suite that we know, best first, tags from 1 (RFC 4568); no line shares them with another
+
+	Ufrag string // ICE-lite (RFC 8445 §2.5)
+	Pwd   account.Secret
 }
 
 // Key is one SDES key (RFC 4568 §9.1).
@@ -86,6 +88,8 @@ type Protection struct {
 	RemoteKey    Key           // SDES: the one the phone encrypts with
 	Fingerprints []Fingerprint // DTLS: the phone's certificate has one of them
 	Active       bool          // DTLS: we begin the handshake (a=setup:active)
-	RemoteUfrag  string        // ICE; empty without
+	LocalUfrag   string        // ICE: what the phone's checks name us; empty without
+	LocalPwd     account.Secret
+	RemoteUfrag  string // empty without ICE
 	RemotePwd    account.Secret
 }

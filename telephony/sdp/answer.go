@@ -93,7 +93,9 @@ func (s *Side) answered(m *Media, line Line, security Security, codecs []Codec, 
 			out.setup = "active"
 		}
 		in.Fingerprints = m.Fingerprints
-		if out.ice = m.Ufrag != "" && s.Local.Ufrag != ""; out.ice {
+		if out.ice = m.Ufrag != "" && line.Ufrag != ""; out.ice {
+			out.line = s.answering(m, line)
+			in.LocalUfrag, in.LocalPwd = out.line.Ufrag, out.line.Pwd
 			in.RemoteUfrag, in.RemotePwd = m.Ufrag, m.Pwd
 		}
 	}
@@ -158,9 +160,6 @@ func (s *Side) active(m *Media) bool {
 	if s.Agreed.Security != DTLS {
 		return false
 	}
-	before := &s.Agreed.Audio
-	if m.Kind == "video" {
-		before = &s.Agreed.Video
-	}
+	before := s.before(m.Kind)
 	return before.Active && slices.Equal(before.Fingerprints, m.Fingerprints)
 }

@@ -121,7 +121,7 @@ func (s *Side) offered(kind string, line Line, codecs []Codec, o Offering) (writ
 			w.setup = "actpass"
 		}
 	case DTLS:
-		w.profile, w.setup, w.mux, w.ice = "UDP/TLS/RTP/SAVPF", "actpass", true, s.Local.Ufrag != ""
+		w.profile, w.setup, w.mux, w.ice = "UDP/TLS/RTP/SAVPF", "actpass", true, line.Ufrag != ""
 	default:
 		return w, fmt.Errorf("%q is no protection that can be offered", o.Security)
 	}

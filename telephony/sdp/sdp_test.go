@@ -29,11 +29,10 @@ func opened() sdp.Local {
 	}
 	return sdp.Local{
 		Addr:        netip.MustParseAddr("203.0.113.5"),
-		Audio:       sdp.Line{RTP: 20000, RTCP: 20001, Keys: keys("a")},
-		Video:       sdp.Line{RTP: 20002, RTCP: 20003, Keys: keys("v")},
+		Audio:       sdp.Line{RTP: 20000, RTCP: 20001, Keys: keys("a"), Ufrag: "demarc00", Pwd: "0123456789012345678901234567"},
+		Video:       sdp.Line{RTP: 20002, RTCP: 20003, Keys: keys("v"), Ufrag: "demarc00", Pwd: "0123456789012345678901234567"},
 		Fingerprint: sdp.Fingerprint{Hash: "sha-256", Value: "AB" + strings.Repeat(":CD", 31)},
-		Ufrag:       "demarc00",
-		Pwd:         "0123456789012345678901234567",
+		Seed:        "a secret of this leg",
 	}
 }
 

@@ -121,6 +121,7 @@ func settledDTLS(ours, theirs *Media, s *Stream) error {
 	}
 	s.Fingerprints = theirs.Fingerprints
 	if ours.Ufrag != "" && theirs.Ufrag != "" {
+		s.LocalUfrag, s.LocalPwd = ours.Ufrag, ours.Pwd
 		s.RemoteUfrag, s.RemotePwd = theirs.Ufrag, theirs.Pwd
 	}
 	return nil

@@ -115,7 +115,7 @@ func (m *written) says(local *Local) Media {
 		said.Setup, said.Fingerprints = m.setup, []Fingerprint{local.Fingerprint}
 	}
 	if m.ice {
-		said.Ufrag, said.Pwd = local.Ufrag, local.Pwd
+		said.Ufrag, said.Pwd = m.line.Ufrag, m.line.Pwd
 	}
 	return said
 }
@@ -216,8 +216,8 @@ func (w *writer) about(name string, c *Codec, parts ...string) {
 // with one address.
 func (w *writer) ice(local *Local, m *written) {
 	addr := local.Addr.Unmap().String()
-	w.line("a=ice-ufrag:", local.Ufrag)
-	w.line("a=ice-pwd:", local.Pwd.Reveal())
+	w.line("a=ice-ufrag:", m.line.Ufrag)
+	w.line("a=ice-pwd:", m.line.Pwd.Reveal())
 	w.line("a=candidate:1 1 udp 2130706431 ", addr, " ", decimal(m.line.RTP), " typ host")
 	if !m.mux {
 		w.line("a=candidate:1 2 udp 2130706430 ", addr, " ", decimal(m.line.RTCP), " typ host")
