@@ -1,6 +1,7 @@
 package callswitch_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +158,41 @@ func TestPuttingOffForEverIsNotFollowed(t *testing.T) {
 		}
 		if w.call.State != callswitch.Talking {
 			t.Errorf("%d: the call is %v", status, w.call.State)
+		}
+		w.finish()
+	}
+}
+
+// A phone that promises to refresh its session in many years is told a time in which it is missed: else a call that is on hold lasts for ever
+// once its phone has gone without a word.
+func TestASessionIsNotMadeToLastForEver(t *testing.T) {
+	for name, c := range map[string]struct {
+		asked, least string
+		most         time.Duration
+	}{
+		"for ever":                   {"2147483647;refresher=uac", "", 30 * time.Minute},
+		"long":                       {"7200;refresher=uac", "", 30 * time.Minute},
+		"long, and not for less":     {"7200;refresher=uac", "7200", 2 * time.Hour},
+		"for ever, and not for less": {"2147483647;refresher=uac", "2147483647", 24 * time.Hour},
+	} {
+		w := newWorld(t.Fatalf)
+		w.change = func(r *signal.Request) {
+			r.Headers = []telephony.Header{{Name: "Supported", Value: "timer"}, {Name: "Session-Expires", Value: c.asked}, {Name: "Min-SE", Value: c.least}}
+		}
+		tx := w.invite(true)
+		out, _ := w.sentTo(2, "INVITE")
+		w.respond(out, 200, func(r *signal.Response) { // the other one as well
+			r.Headers = []telephony.Header{{Name: "Session-Expires", Value: "2147483647;refresher=uas"}}
+		})
+		w.ack(tx, false)
+		told, _, _ := strings.Cut(value(w.reply(1, 200).Headers, "Session-Expires"), ";")
+		if n, err := strconv.Atoi(told); err != nil || time.Duration(n)*time.Second != c.most {
+			t.Errorf("%s: told %s, want %v", name, told, c.most)
+		}
+		for _, l := range w.call.Legs {
+			if wait := l.Timer.Due.Sub(w.now); wait <= 0 || wait > c.most {
+				t.Errorf("%s: leg %d is given up after %v", name, l.ID, wait)
+			}
 		}
 		w.finish()
 	}

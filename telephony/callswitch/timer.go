@@ -28,6 +28,8 @@ func (t *turn) timerAsked(l *Leg, m *signal.Message) (every int, byUs, ok bool) 
 		least, _ := number(m.Header("Min-SE"))
 		every = max(t.interval(), least)
 	}
+	least, _ := number(m.Header("Min-SE"))
+	every = min(every, t.longest(least))
 	// Whoever asks without saying who is to refresh does it himself; who does not ask, is refreshed by us.
 	return every, asked == "" || !knows || refresher(asked) == "uas", true
 }
@@ -44,8 +46,12 @@ func (t *turn) timerAgreed(l *Leg, m *signal.Message) {
 		t.timer(l, max(t.interval(), l.Timer.MinSE), true)
 		return
 	}
-	t.timer(l, every, refresher(told) != "uas")
+	t.timer(l, min(every, t.longest(l.Timer.MinSE)), refresher(told) != "uas")
 }
+
+// longest is the longest interval that is agreed to, in seconds: what we ask for, or the least that a phone bears, up to a day (RFC 4028 §9
+// lets us shorten what is asked for to that). A phone that is gone would be missed after that alone where it is on hold.
+func (c *Call) longest(least int) int { return max(c.interval(), minSE, min(least, 24*3600)) }
 
 func refresher(value string) string {
 	for part := range strings.SplitSeq(value, ";") {
