@@ -28,6 +28,7 @@ const (
 	MediaOneWay                              // nothing is accepted from this leg while the other one is heard: Text says which
 	DigitHeard                               // a telephone-event ended (RFC 4733)
 	SecurityFailed                           // the DTLS handshake or the keys failed: Text says why
+	MediaExcess                              // more comes from this leg than any phone needs to send, and is thrown away: told once
 	PlayEnded                                // an announcement came to its end
 )
 

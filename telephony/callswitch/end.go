@@ -258,6 +258,8 @@ func (t *turn) noticed(n Noticed) {
 			return
 		}
 		t.lose(l, cause)
+	case telephony.MediaExcess:
+		t.do(Note{AoR: l.Who.AoR, Cause: telephony.Cause{Who: l.side(), Code: 200, Text: n.Event.Text}, Text: "A phone floods its call."})
 	case telephony.MediaOneWay:
 		t.do(Note{AoR: l.Who.AoR, Cause: telephony.Cause{Who: telephony.Network, Code: 200, Text: n.Event.Text}, Text: "A call has sound one way only."})
 	}

@@ -145,3 +145,13 @@ func TestARestartOfICEIsAnsweredHere(t *testing.T) {
 		w.finish()
 	}
 }
+
+// A phone that floods its call is told of in its user's timeline; the call goes on.
+func TestAFloodIsToldToItsUser(t *testing.T) {
+	w := talking(t)
+	w.fact(callswitch.Noticed{Leg: 2, Event: telephony.MediaEvent{ID: 2, Kind: telephony.MediaExcess, Text: "too much"}})
+	if len(w.notes) != 1 || w.notes[0].AoR != bob || w.notes[0].Cause.Text != "too much" || w.call.State != callswitch.Talking {
+		t.Errorf("the call is %v, told is %+v", w.call.State, w.notes)
+	}
+	w.finish()
+}

@@ -34,7 +34,7 @@ func (l *loop) reports(k *socket, b []byte, from netip.AddrPort) {
 		}
 		l.learn(k, from)
 	}
-	if rtp.ReadRTCP(b, (*listener)(s)) {
+	if l.afford(s) && rtp.ReadRTCP(b, (*listener)(s)) {
 		s.heard = l.clock.now
 	}
 }

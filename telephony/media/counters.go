@@ -34,10 +34,11 @@ const (
 	forged                // not protected with the agreed key, or repeated
 	unprompted            // DTLS from elsewhere
 	unchecked             // an ICE check without the right password
+	excess                // authentic, but more than any phone needs to send
 	whys
 )
 
-var whyNames = [whys]string{"malformed", "unagreed", "elsewhere", "keyless", "forged", "dtls", "ice"}
+var whyNames = [whys]string{"malformed", "unagreed", "elsewhere", "keyless", "forged", "dtls", "ice", "excess"}
 
 // mute is why a leg is not heard, as far as it can be seen.
 type mute uint8

@@ -42,3 +42,13 @@ func (m *Media) PassFormerTime(id telephony.MediaID) {
 	defer g.loop.mu.Unlock()
 	g.streams(func(s *stream) { s.checks.ends -= formerTime })
 }
+
+// Take has a leg take a packet as if it had come from its phone.
+func (m *Media) Take(id telephony.MediaID, packet []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.legs[id]
+	g.loop.mu.Lock()
+	defer g.loop.mu.Unlock()
+	g.loop.packet(g.audio, packet)
+}

@@ -45,6 +45,7 @@ func (s *spareLegs) give(g *leg) {
 type told struct {
 	stopped time.Duration // when last
 	oneWay  bool
+	excess  bool
 }
 
 // streams calls f for each media line.
@@ -97,7 +98,7 @@ func (g *leg) agree(a *sdp.Agreed) error {
 	if g.video != nil {
 		g.video.agree(&a.Video, same, a.Signalled)
 	}
-	g.told = told{}
+	g.told = told{excess: g.told.excess}
 	return nil
 }
 

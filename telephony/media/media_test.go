@@ -463,3 +463,72 @@ func TestOneWayAudioIsNamed(t *testing.T) {
 		t.Errorf("told %+v", e)
 	}
 }
+
+// A phone that floods its leg, by right of the address or of the key, is heard as much as any; the rest is counted and told once.
+func TestAFloodOfAuthenticPacketsIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, suite := range []string{"", "AEAD_AES_256_GCM"} {
+		f := start(t, nil)
+		a, b := f.call(setting{suite: suite}), f.call(setting{})
+		f.media.Relay(a.id, b.id)
+		a.say(0, []byte("first"))
+		b.hear()
+		begin := time.Now()
+		const all = 20_000
+		for n := 0; n < all; n += 50 {
+			for range 50 {
+				a.say(0, make([]byte, 20))
+			}
+			time.Sleep(2 * time.Millisecond) // a port's queue takes no more
+		}
+		wait(t, "it has told of it", func() bool { return len(f.told(telephony.MediaExcess)) > 0 })
+		took := time.Since(begin)
+		refused, relayed := f.media.Counters().Refused["excess"], f.media.Counters().Relayed
+		if most := uint64(1000 * (int(took/time.Second) + 2)); relayed > most || refused == 0 {
+			t.Errorf("%q: of %d packets in %v %d were sent on, %d refused", suite, all, took, relayed, refused)
+		}
+		wait(t, "the next second is as any", func() bool {
+			before := f.media.Counters().Relayed
+			a.say(0, []byte("again"))
+			time.Sleep(10 * time.Millisecond)
+			return f.media.Counters().Relayed > before
+		})
+		if told := f.told(telephony.MediaExcess); len(told) != 1 || told[0].ID != a.id {
+			t.Errorf("%q: told %+v", suite, told)
+		}
+	}
+}
+
+// Two calls whose legs tell each other's ports go round in a circle: what gets into it does not take all of the loop.
+func TestACircleOfLegsIsBounded(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	var legs []*phone
+	for range 4 {
+		legs = append(legs, f.call(setting{}))
+	}
+	toward := func(p, q *phone) {
+		t.Helper()
+		agreed := p.agreed(setting{})
+		agreed.Audio.Remote = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), q.local.Audio.RTP)
+		agreed.Audio.RemoteRTCP = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), q.local.Audio.RTCP)
+		if err := f.media.Agree(p.id, agreed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.media.Relay(legs[0].id, legs[1].id)
+	f.media.Relay(legs[2].id, legs[3].id)
+	for n, to := range []int{3, 2, 1, 0} {
+		toward(legs[n], legs[to])
+	}
+	begin := time.Now()
+	for n := range 5 { // which were under way when the circle was closed
+		f.media.Take(legs[0].id, []byte{0x80, 0, 0, byte(n), 0, 0, 0, byte(n), 0, 0, 0, 1, 1, 2, 3})
+	}
+	wait(t, "the circle is told of", func() bool { return len(f.told(telephony.MediaExcess)) > 0 })
+	time.Sleep(time.Second)
+	seconds := uint64(time.Since(begin)/time.Second) + 2
+	if relayed := f.media.Counters().Relayed; relayed > 4*1000*seconds {
+		t.Errorf("%d packets went round within %d s", relayed, seconds)
+	}
+}

@@ -54,6 +54,7 @@ func (g *leg) begin(video bool) {
 	if video {
 		g.video = &stream{leg: g, out: rtp.NewSender(false)}
 	}
+	g.streams(func(s *stream) { s.left = s.most() })
 }
 
 // line is what is said of a media line in SDP. Where strangers can listen it has no keys.

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"fmt"
 	"net/netip"
 
 	"demarc/telephony"
@@ -87,9 +88,44 @@ func (s *stream) refuse(w why, from netip.AddrPort) {
 	s.refused.from = from
 }
 
+// mostAudio and mostVideo are how many packets a second are let in of a line: more than twice what the shortest frames take (2.5 ms, Opus), and a
+// picture of 40 Mbit/s. Whoever sends more would have the loop work for him alone, or, with legs that tell each other's ports in their SDP, for
+// nobody: what goes round there comes back as fast as it is sent on.
+const (
+	mostAudio = 1000
+	mostVideo = 5000
+)
+
+// most is how many packets a second are let in.
+func (s *stream) most() int {
+	if s == s.leg.video {
+		return mostVideo
+	}
+	return mostAudio
+}
+
+// afford reports whether one more packet is let in this second. Packets that prove nothing of themselves are none of these: nobody can use up
+// what is somebody else's.
+func (l *loop) afford(s *stream) bool {
+	if s.left > 0 {
+		s.left--
+		return true
+	}
+	s.refuse(excess, s.media.place.target())
+	if g := s.leg; !g.told.excess {
+		g.told.excess = true
+		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaExcess,
+			Text: fmt.Sprintf("More than %d packets a second come from the phone: the rest is thrown away.", s.most())})
+	}
+	return false
+}
+
 // packet counts an accepted packet and sends it on.
 func (l *loop) packet(s *stream, p rtp.Packet) {
 	s.heard = l.clock.now
+	if !l.afford(s) {
+		return
+	}
 	if !s.terms.flows {
 		s.terms.flows = true
 		l.tell(telephony.MediaEvent{ID: s.leg.id, Kind: telephony.MediaFlows})

@@ -23,6 +23,7 @@ type stream struct {
 	leg     *leg
 	control *socket
 	digits  rtp.Events
+	left    int      // of the packets that are let in this second
 	session *session // DTLS: begun or ended well; nil before
 	checks  checks
 	refused refused
