@@ -34,8 +34,9 @@ type Credentials struct {
 // NewCredentials makes credentials, of 24 and 128 random bits at least (RFC 8445 §5.3), and a secret that later ones may be made of.
 func NewCredentials() (c Credentials, seed account.Secret) {
 	var b [48]byte
-	rand.Read(b[:])                                    // never fails: crypto/rand ends the process instead
-	text := base64.RawStdEncoding.EncodeToString(b[:]) // its letters are ice-chars
+	rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	var room [64]byte
+	text := string(base64.RawStdEncoding.AppendEncode(room[:0], b[:])) // its letters are ice-chars
 	return Credentials{text[:8], account.Secret(text[8:32])}, account.Secret(text[32:])
 }
 
