@@ -35,7 +35,7 @@ func (db *DB) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithGoMigrations(parties(db.dialect), records(db.dialect))}
+	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithGoMigrations(parties(db.dialect), records(db.dialect, db.log))}
 	if db.dialect == PostgreSQL {
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
