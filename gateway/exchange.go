@@ -36,9 +36,10 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 	if g.db.Dialect() == store.PostgreSQL { // on SQLite there is no other node
 		orphans = rows
 	}
+	g.telephony.carried = make(chan struct{})
 	g.telephony.exchange = exchange.New(exchange.Config{
 		Node: t.Node, Key: key, Host: g.telephony.edge.Reached, Policy: g.protection().of, Ring: t.Calls.Ring, Session: t.Calls.Session, Lost: t.Calls.LostAfter,
-		Logger: g.log, Now: g.now,
+		Logger: g.log, Now: g.now, Carried: g.telephony.carried,
 		Limits: exchange.Limits{Calls: t.Calls.Node, AccountCalls: t.Calls.Account, UserCalls: t.Calls.User},
 		Ports: exchange.Ports{
 			Signalling: g.telephony.edge.Signalling(), Media: m, Paths: m, Contacts: contacts{g}, Timeline: g.telephony.notes,

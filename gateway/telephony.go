@@ -34,6 +34,7 @@ type telephonyRole struct {
 	exchange  *exchange.Exchange
 	media     *media.Media
 	between   between         // the way of calls to other nodes
+	carried   chan struct{}   // closed once what calls send is carried everywhere
 	notes     *notes          // what calls write into timelines
 	trace     *trace.Recorder // nil when nothing is remembered
 }
@@ -77,10 +78,22 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 	}
 	g.telephony.events.Start()
 	g.run("SIP edge", func(ctx context.Context) error { return g.telephony.edge.Serve(ctx, handler) })
-	err = g.startNodes(ctx)
+	if err = g.startNodes(ctx); err == nil {
+		g.run("calls of an earlier life", g.carryCalls)
+	}
 	g.onStop("calls", g.telephony.exchange.Stop)             // while edge and other nodes still carry its BYEs
 	g.onStop("event subscriptions", g.telephony.events.Stop) // while the edge still carries its goodbyes
 	return err
+}
+
+// carryCalls lets the exchange end the calls that this node had before a crash, once their phones are reached, those of other nodes too.
+func (g *Gateway) carryCalls(ctx context.Context) error {
+	select {
+	case <-g.telephony.edge.Signalling().Serves():
+		close(g.telephony.carried)
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 func (g *Gateway) openEdge(ctx context.Context) error {

@@ -110,6 +110,9 @@ func (s *Signalling) postponed(ev signal.Event) bool {
 	return true
 }
 
+// Serves is closed once there is who takes calls: before that no request goes over a connection or to another node.
+func (s *Signalling) Serves() <-chan struct{} { return s.serves }
+
 // served reports whether there is who takes calls.
 func (s *Signalling) served() bool {
 	select {

@@ -14,6 +14,13 @@ var lost = telephony.Cause{Who: telephony.Network, Code: 500, Text: "node lost: 
 // claim ends the calls that this node had when it went down: their phones get BYE where they can be reached, and their
 // history its end.
 func (x *Exchange) claim(ctx context.Context) {
+	if x.cfg.Carried != nil {
+		select {
+		case <-x.cfg.Carried:
+		case <-ctx.Done():
+			return
+		}
+	}
 	wait := firstWait
 	for {
 		open, err := x.ports.History.Open(ctx, x.cfg.Node)

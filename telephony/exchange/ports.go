@@ -134,6 +134,7 @@ type Config struct {
 	Session time.Duration // that is asked for with session timers (RFC 4028); 0: 30 minutes
 	Lost    time.Duration // how long another node must say nothing until its calls are ended; 0: 15 minutes
 	Ports   Ports
+	Carried <-chan struct{} // closed once requests reach phones, those of other nodes too: calls of before a crash are ended then; nil: they do
 	Logger  *slog.Logger
 	Now     func() time.Time // nil: time.Now
 }

@@ -109,20 +109,24 @@ func TestACallAtAnotherNodeFollowsThePhone(t *testing.T) {
 func TestAKilledNodeHangsUpPhonesOfAnotherWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	a, b := twoNodes(t)
-	far := newWatcher(t, "tcp", a.tcp, "1001", "far")
-	far.picksUp.Store(true)
-	far.register()
-	b.awaitReach("1001", "at node node-a answered 200")
-	if status := newWatcher(t, "tcp", b.tcp, "1002", "caller").call("1001"); status != 200 {
-		t.Fatalf("the call got %d", status)
+	phones := []*watcher{newWatcher(t, "tcp", a.tcp, "1001", "far"), newWatcher(t, "udp", a.udp, "1002", "far")}
+	for i, far := range phones {
+		far.picksUp.Store(true)
+		far.register()
+		b.awaitReach(far.user, "at node node-a answered 200")
+		if status := newWatcher(t, "tcp", b.tcp, phones[1-i].user, "caller").call(far.user); status != 200 {
+			t.Fatalf("the call got %d", status)
+		}
 	}
-	eventually(t, "the call is in history", func() (bool, any) {
+	eventually(t, "the calls are in history", func() (bool, any) {
 		out, err := a.command("calls", "--live").CombinedOutput()
-		return err == nil && strings.Contains(string(out), "1001"), string(out)
+		return err == nil && strings.Count(string(out), " talking ") == 2, string(out)
 	})
 	b.end(syscall.SIGKILL)
 	b.start()
-	far.expects("BYE")
+	for _, far := range phones {
+		far.expects("BYE")
+	}
 }
 
 // A second process with the name of a node that is there does not start, says what to do, and leaves the first one its phones.
