@@ -90,10 +90,16 @@ type contacts struct{ g *Gateway }
 // askPatience bounds what the directory is asked about a user during a call, such as whether he exists: the call's worker waits for it.
 const askPatience = 250 * time.Millisecond
 
-// Targets returns the phones of a user, and exchange.ErrUnknown for who is not in the account's directory. When the
-// directory does not answer in time a user without phones counts as known: nobody is told that somebody does not exist
-// who does.
+// Targets returns the phones of a user, and exchange.ErrUnknown for who is not in the account's directory, or is not any more and
+// still has a phone registered. When the directory does not answer in time everybody counts as known: nobody is told that somebody
+// does not exist who does.
 func (c contacts) Targets(ctx context.Context, id account.ID, aor telephony.AoR) ([]signal.Target, error) {
+	bounded, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	owner, err := c.g.telephony.registrar.Account(bounded, aor)
+	if errors.Is(err, registrar.ErrUnknown) || err == nil && owner != id {
+		return nil, exchange.ErrUnknown
+	}
 	var all []signal.Target
 	found := c.g.telephony.registrar.Lookup(ctx, aor)
 	for i := range found {
@@ -101,16 +107,7 @@ func (c contacts) Targets(ctx context.Context, id account.ID, aor telephony.AoR)
 			all = append(all, targetOf(t))
 		}
 	}
-	if len(all) > 0 {
-		return all, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	owner, err := c.g.telephony.registrar.Account(ctx, aor)
-	if errors.Is(err, registrar.ErrUnknown) || err == nil && owner != id {
-		return nil, exchange.ErrUnknown
-	}
-	return nil, nil
+	return all, nil
 }
 
 func belongsTo(t *registrar.Target, id account.ID) bool {
