@@ -45,6 +45,7 @@ func (s *shard) saveBehind(ctx context.Context, ended bool) {
 		return
 	}
 	s.saved = time.Now()
+	s.payDebts(ctx)
 	if err := s.save(ctx, s.newDraft()); err != nil && !errors.Is(err, ErrStoreAway) {
 		s.saveApart(ctx)
 	}

@@ -130,12 +130,16 @@ func (d *draft) addUnsaved(b *Batch) {
 		if written[k] {
 			continue
 		}
-		bindings := d.of(k.AoR)
-		if i := indexKey(bindings, k.Key); i >= 0 {
-			b.Put = append(b.Put, bindings[i])
-		} else {
-			b.Remove = append(b.Remove, Removal{k, d.shard.r.node})
-		}
+		b.add(k, d.of(k.AoR))
+	}
+}
+
+// add lets the store have one of an AoR's bindings as it is, or have it no more.
+func (b *Batch) add(k Key, bindings []Binding) {
+	if i := indexKey(bindings, k.Key); i >= 0 {
+		b.Put = append(b.Put, bindings[i])
+	} else {
+		b.Remove = append(b.Remove, Removal{k, b.Node})
 	}
 }
 

@@ -27,6 +27,7 @@ type memory struct {
 	feed      []telephony.RegistrationChange
 	batches   []registrar.Batch
 	away      bool
+	most      int    // rows that it saves before its time is up; 0: any number
 	poison    string // a contact that cannot be stored
 	panicOn   string // a user whose lookup panics
 }
@@ -86,6 +87,9 @@ func (m *memory) Save(_ context.Context, b registrar.Batch) error {
 	defer m.mu.Unlock()
 	if m.away {
 		return registrar.ErrStoreAway
+	}
+	if m.most > 0 && len(b.Put)+len(b.Prolong)+len(b.Remove)+len(b.Changes) > m.most {
+		return context.DeadlineExceeded
 	}
 	seen := map[registrar.Key]bool{}
 	for _, p := range b.Put {

@@ -399,6 +399,54 @@ func TestChangesAreAnnouncedWhileTheStoreIsAway(t *testing.T) {
 	eventually(t, "its return is announced", func() bool { return announced.Load() == 3 })
 }
 
+// After a long absence there is more to save than a store takes within the time of one save: it is saved in pieces, or never.
+func TestDebtsArePaidInPieces(t *testing.T) {
+	const phones = 1100
+	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.Shards, c.Queue = 1, 2*phones })
+	f.memory.set(func(m *memory) {
+		for i := range phones {
+			m.passwords[fmt.Sprint(5000+i)] = "pw"
+		}
+	})
+	for i := range phones {
+		f.phone(fmt.Sprint(5000+i), "pw", uint64(i+1)).must(200, nil)
+	}
+	f.memory.set(func(m *memory) { m.away = true })
+	for i := range phones {
+		f.FlowClosed(flow(uint64(i + 1)))
+	}
+	eventually(t, "all are gone in memory", func() bool {
+		gone := 0
+		f.Each(func(b registrar.Binding) {
+			if !b.Reachable {
+				gone++
+			}
+		})
+		return gone == phones
+	})
+	f.memory.set(func(m *memory) { m.away, m.most = false, 1200 })
+	await(t, f.memory, "all of it is saved", func() bool {
+		unreachable := 0
+		for _, b := range f.memory.bindings {
+			if !b.Reachable {
+				unreachable++
+			}
+		}
+		return unreachable == phones && len(f.memory.feed) == 2*phones
+	})
+	eventually(t, "the store counts as back", func() bool { return !f.Counters().StoreAway })
+	closed := make(map[telephony.AoR]bool)
+	f.memory.set(func(m *memory) {
+		for _, c := range m.feed[phones:] {
+			closed[c.AoR] = c.Kind == telephony.BindingFlowClosed
+		}
+	})
+	if len(closed) != phones {
+		t.Errorf("%d of %d phones' ends are told", len(closed), phones)
+	}
+	f.phone("1001", "one", phones+1).must(200, nil)
+}
+
 // Phones that ask all the time must not keep a store away that is back.
 func TestStoreComesBackUnderLoad(t *testing.T) {
 	f := newFixture(t, newMemory(), nil)

@@ -121,6 +121,9 @@ func (s *shard) attempt(ctx context.Context, jobs []*job) (done bool) {
 // turn serves what has arrived: authenticates each, decides all, saves once, applies, answers.
 func (s *shard) turn(ctx context.Context) {
 	s.reread(ctx)
+	if !s.r.volatile {
+		s.payDebts(ctx)
+	}
 	background := s.newDraft()
 	admitted := s.room.admitted[:0]
 	for _, j := range s.serving {
@@ -238,6 +241,16 @@ func (s *shard) save(ctx context.Context, d *draft) error {
 	if batch.Empty() {
 		return nil
 	}
+	err := s.submit(ctx, batch)
+	if err == nil {
+		s.backlog = nil
+		clear(s.unsaved)
+	}
+	return err
+}
+
+// submit saves a batch, and notes what that tells of the store.
+func (s *shard) submit(ctx context.Context, batch Batch) error {
 	if s.blind || s.r.storeAway() {
 		return ErrStoreAway
 	}
@@ -250,12 +263,8 @@ func (s *shard) save(ctx context.Context, d *draft) error {
 	switch {
 	case errors.Is(err, ErrStoreAway):
 		s.r.storeFailed("bindings", err)
-	case err == nil:
-		s.backlog = nil
-		clear(s.unsaved)
-		if s.r.feed != nil && len(batch.Changes) > 0 {
-			s.r.feed.Wake()
-		}
+	case err == nil && s.r.feed != nil && len(batch.Changes) > 0:
+		s.r.feed.Wake()
 	}
 	return err
 }
