@@ -422,6 +422,43 @@ func (r *refusing) counts() (pruned, read int) {
 	return r.pruned, r.read
 }
 
+// paged is a feed that tells of one change at a time.
+type paged struct {
+	*others
+	deadlines []time.Time
+}
+
+func (p *paged) Since(ctx context.Context, _ string, n int64, _ int) ([]telephony.RegistrationChange, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	deadline, _ := ctx.Deadline()
+	p.deadlines = append(p.deadlines, deadline)
+	time.Sleep(time.Millisecond) // so that no two are the same
+	return p.changes[n : n+1], nil
+}
+
+// A feed that is far behind is read page by page, and each has its time: else the store would count as away as long as that takes.
+func TestEachPageOfAFeedHasItsTime(t *testing.T) {
+	m := newMemory()
+	p := &paged{others: &others{memory: m}}
+	newFixture(t, m, func(c *registrar.Config) { c.Bindings, c.Feed = p, p })
+	p.set(func() {
+		for n := range int64(4) {
+			p.changes = append(p.changes, telephony.RegistrationChange{Node: "n2", N: n + 1, AoR: alice, Kind: telephony.BindingRegistered})
+		}
+	})
+	eventually(t, "all pages are read", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.deadlines) >= 4
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(slices.Compact(slices.Clone(p.deadlines))) != len(p.deadlines) {
+		t.Errorf("pages shared their time: %v", p.deadlines)
+	}
+}
+
 // A change that was pruned before it was read holds nobody's feed up, and bindings that the database refuses to tell are asked for with
 // the clock, not as fast as the processor can.
 func TestAFeedThatCannotBeRead(t *testing.T) {

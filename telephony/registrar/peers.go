@@ -70,14 +70,16 @@ func (r *Registrar) follow(ctx context.Context, heads map[string]int64) {
 
 func (r *Registrar) catchUp(ctx context.Context, heads map[string]int64) error {
 	bounded, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
 	now, err := r.feed.Heads(bounded)
+	cancel()
 	if err != nil {
 		return err
 	}
 	for node, head := range now {
 		for node != r.node && heads[node] < head {
+			bounded, cancel := context.WithTimeout(ctx, r.timeout)
 			changes, err := r.feed.Since(bounded, node, heads[node], feedPage)
+			cancel()
 			if err != nil {
 				return err
 			}
