@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -25,6 +27,9 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 		return err
 	}
 	t := g.cfg.Telephony
+	if err := ownAddress(t.Media.Address); err != nil {
+		return err
+	}
 	m, err := media.New(g.mediaConfig(func(e telephony.MediaEvent) { g.telephony.exchange.Media(e) }))
 	if err != nil {
 		return err
@@ -59,6 +64,19 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 
 // pruneEvery is how often calls that are too old are forgotten.
 const pruneEvery = time.Hour
+
+// ownAddress fails for an address that no socket can have here: every call would.
+func ownAddress(address string) error {
+	if address == "" {
+		return nil
+	}
+	socket, err := net.ListenPacket("udp", net.JoinHostPort(address, "0"))
+	if err != nil {
+		return fmt.Errorf("telephony.media.address: %w (write an address of this machine; what phones are told instead of it is "+
+			"advertise_media of the listener)", err)
+	}
+	return socket.Close()
+}
 
 // mediaConfig says where media goes.
 func (g *Gateway) mediaConfig(events func(telephony.MediaEvent)) media.Config {

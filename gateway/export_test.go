@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"demarc/internal/timeline"
@@ -16,8 +17,25 @@ import (
 // ToSync is for the table of which connector is synced.
 var ToSync = toSync
 
+// OwnAddress is for the table of addresses that media can have.
+var OwnAddress = ownAddress
+
 // Limit is for tests of the bounds of an HTTP listener.
 var Limit = limit
+
+// Refused returns how many connections were closed as they came.
+func (l *limited) Refused() uint64 { return l.refused.Load() }
+
+// Failing runs a step every so often until the function that it returns is called, which returns how often it was counted as failed.
+func Failing(log *slog.Logger, interval time.Duration, step func(context.Context) error) func() uint64 {
+	l := &lifecycle{log: log}
+	l.every("test", interval, step)
+	return func() uint64 {
+		_ = l.stop(context.Background())
+		n, _ := l.failures.Load("test")
+		return n.(*atomic.Uint64).Load()
+	}
+}
 
 // NewUnused, Note and Close are for tests of connections without a request.
 var NewUnused = newUnused

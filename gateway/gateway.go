@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"demarc/internal/access"
@@ -50,6 +51,7 @@ type Gateway struct {
 type listeners struct {
 	http, cloudlink, metrics, acme net.Listener
 	stops                          []func(context.Context) error // of the HTTP servers on them
+	limits                         sync.Map                      // *limited by the server's name
 }
 
 // New returns a Gateway that Start builds.

@@ -66,7 +66,8 @@ func (g *Gateway) stopHTTP(ctx context.Context) error {
 // serveHTTP serves within bounds until stopHTTP, which lets requests in hand finish. tlsConfig nil means plain HTTP.
 func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, handler http.Handler) {
 	base, cancel := context.WithCancel(context.Background())
-	early := newUnused()
+	early, bounded := newUnused(), limit(l, httpConnections, httpPerSource)
+	g.listeners.limits.Store(name, bounded)
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -85,7 +86,6 @@ func (g *Gateway) serveHTTP(name string, l net.Listener, tlsConfig *tls.Config, 
 	go func() {
 		defer close(done)
 		var err error
-		bounded := limit(l, httpConnections, httpPerSource)
 		if tlsConfig != nil {
 			err = server.ServeTLS(bounded, "", "")
 		} else {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,8 @@ const stopTimeout = 10 * time.Second
 
 // lifecycle holds what must be undone, registered next to the setup that it undoes and run last in, first out.
 type lifecycle struct {
-	log *slog.Logger
+	log      *slog.Logger
+	failures sync.Map // *atomic.Uint64 by the name of what is done every so often
 
 	mu    sync.Mutex
 	hooks []hook
@@ -53,13 +55,16 @@ func (l *lifecycle) run(name string, loop func(context.Context) error) {
 	})
 }
 
-// every runs a step at once and then at each interval until the end; a failing step is logged and tried again.
+// every runs a step at once and then at each interval until the end; a failing step is logged, counted and tried again.
 func (l *lifecycle) every(name string, interval time.Duration, step func(context.Context) error) {
+	failed := new(atomic.Uint64)
+	l.failures.Store(name, failed)
 	l.run(name, func(ctx context.Context) error {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
 		for {
 			if err := step(ctx); err != nil && ctx.Err() == nil {
+				failed.Add(1)
 				l.log.Warn("background step failed, it is tried again", "name", name, "error", err, "in", interval)
 			}
 			select {

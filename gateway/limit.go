@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 // Bounds of one HTTP listener. They leave most of a process's file descriptors to SIP, whose phones would otherwise lose
@@ -17,6 +18,7 @@ const (
 type limited struct {
 	net.Listener
 	most, perSource int
+	refused         atomic.Uint64
 
 	mu      sync.Mutex
 	all     int
@@ -38,6 +40,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		if l.enter(source) {
 			return &counted{Conn: c, leave: sync.OnceFunc(func() { l.leave(source) })}, nil
 		}
+		l.refused.Add(1)
 		_ = c.Close() // a stranger's: nobody to tell
 	}
 }

@@ -60,6 +60,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 			if _, ok := served(t, l.Addr().String()); ok {
 				t.Fatal("a fourth connection was served")
 			}
+			if n := bounded.Refused(); n != 1 {
+				t.Errorf("%d connections counted as refused", n)
+			}
 			_ = first.Close()
 			deadline := time.Now().Add(20 * time.Second)
 			for {

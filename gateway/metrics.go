@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"strconv"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -32,6 +33,8 @@ var (
 	callsBegun        = describe("calls_total", "Calls by what became of them up to now (begun, answered, refused).", "outcome")
 	callHistory       = describe("call_history_dropped_total", "What was lost of calls because the store was away for long.", "what")
 	callOrphans       = describe("call_orphans_total", "Calls of nodes that did not come back, ended in history by this one.")
+	httpRefused       = describe("http_connections_refused_total", "Connections closed as they came, since all or a source's had their most.", "listener")
+	stepFaults        = describe("background_failures_total", "Steps of regular work that failed and were tried again; the log says why.", "work")
 	certificateFaults = describe("certificate_reload_failures_total", "Changes of tls.certificate_file that could not be used.")
 	certificate       = describe("certificate_expiry_seconds", "When the server certificate ends, in Unix seconds.")
 )
@@ -44,7 +47,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipBans, sipPanics, registers,
 		bindings, stranded, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults,
-		callsLive, callsBegun, callHistory, callOrphans} {
+		callsLive, callsBegun, callHistory, callOrphans, httpRefused, stepFaults} {
 		ch <- d
 	}
 	for _, d := range mediaDescriptions {
@@ -72,6 +75,14 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	if f := m.g.certificates.files; f != nil {
 		s.counter(certificateFaults, f.Failures())
 	}
+	m.g.listeners.limits.Range(func(name, l any) bool {
+		s.counter(httpRefused, l.(*limited).refused.Load(), name.(string))
+		return true
+	})
+	m.g.failures.Range(func(name, n any) bool {
+		s.counter(stepFaults, n.(*atomic.Uint64).Load(), name.(string))
+		return true
+	})
 	if n := m.g.nodes; n != nil {
 		s.counter(sipPanics, n.Panics(), "nodes")
 	}

@@ -234,11 +234,16 @@ func (g *Gateway) accountDomain() (string, error) {
 		return telephony.NewAoR("", d).Domain, nil
 	}
 	fallback := cloudlink.PBX{Domain: g.cfg.ServerName(), Realm: g.cfg.ServerName()}
-	for _, path := range []string{g.cfg.Telephony.Directory, g.cfg.CloudLink.File} {
-		if path == "" {
+	for _, f := range []struct{ key, path string }{
+		{"telephony.directory", g.cfg.Telephony.Directory}, {"cloudlink.file", g.cfg.CloudLink.File},
+	} {
+		if f.path == "" {
 			continue
 		}
-		d, err := directory.ReadFile(path, "", fallback)
+		d, err := directory.ReadFile(f.path, "", fallback)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", f.key, err)
+		}
 		return d.PBX.Domain, err
 	}
 	return g.cfg.ServerName(), nil

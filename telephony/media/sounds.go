@@ -21,12 +21,14 @@ func (c Config) loadSounds() (map[string][]int16, error) {
 	}
 	files := map[string]string{}
 	if c.Announcements != "" {
-		found, err := filepath.Glob(filepath.Join(c.Announcements, "*.wav"))
+		found, err := os.ReadDir(c.Announcements)
 		if err != nil {
 			return nil, fmt.Errorf("telephony.media.announcements: %w", err)
 		}
-		for _, path := range found {
-			files[strings.TrimSuffix(filepath.Base(path), ".wav")] = path
+		for _, file := range found {
+			if name, ok := strings.CutSuffix(file.Name(), ".wav"); ok {
+				files[name] = filepath.Join(c.Announcements, file.Name())
+			}
 		}
 	}
 	if c.Music != "" {
@@ -35,11 +37,19 @@ func (c Config) loadSounds() (map[string][]int16, error) {
 	for name, path := range files {
 		samples, err := readSound(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", c.keyOf(name), err)
 		}
 		sounds[name] = samples
 	}
 	return sounds, nil
+}
+
+// keyOf is the setting that a sound's file comes from.
+func (c Config) keyOf(name string) string {
+	if name == "music" && c.Music != "" {
+		return "telephony.media.music"
+	}
+	return "telephony.media.announcements"
 }
 
 // sound returns a sound by its name.
@@ -54,21 +64,21 @@ func (m *Media) sound(name string) ([]int16, bool) {
 func readSound(path string) ([]int16, error) {
 	stat, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("sound: %w", err)
+		return nil, err
 	}
 	if stat.Size() > maxSound {
-		return nil, fmt.Errorf("sound %s: %d bytes are more than the %d that are loaded", path, stat.Size(), maxSound)
+		return nil, fmt.Errorf("%s: %d bytes are more than the %d that are loaded", path, stat.Size(), maxSound)
 	}
 	file, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("sound: %w", err)
+		return nil, err
 	}
 	samples, err := audio.ReadWAV(file)
 	if err != nil {
-		return nil, fmt.Errorf("sound %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(samples) < audio.Frame {
-		return nil, fmt.Errorf("sound %s: shorter than 20 ms", path)
+		return nil, fmt.Errorf("%s: shorter than 20 ms", path)
 	}
 	return samples, nil
 }
