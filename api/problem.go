@@ -91,6 +91,7 @@ func plain() []translation {
 		{access.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 		{store.ErrText, http.StatusUnprocessableEntity, "invalid"},
 		{telephony.ErrCallCursor, http.StatusUnprocessableEntity, "invalid"},
+		{telephony.ErrCallEnded, http.StatusConflict, "call_ended"},
 		{telephony.ErrCallAway, http.StatusConflict, "other_node"},
 		{telephony.ErrNoLeg, http.StatusConflict, "no_leg"},
 		{telephony.ErrNotInBoth, http.StatusConflict, "not_in_both"},

@@ -52,7 +52,7 @@ func (c calls) here(ctx context.Context, id account.ID, call telephony.CallID) e
 	case err != nil:
 		return err
 	case found.State == telephony.CallEnded:
-		return telephony.ErrNoCall
+		return telephony.ErrCallEnded
 	case found.Node != c.g.cfg.Telephony.Node || c.g.telephony.exchange == nil:
 		return telephony.ErrCallAway
 	}

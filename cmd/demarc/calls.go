@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -200,7 +201,7 @@ func (c *callCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	}
 	var raw json.RawMessage
 	if err := op.call(ctx, "GET", "/v1/calls/"+url.PathEscape(c.ID), nil, &raw); err != nil {
-		return err
+		return noSuchCall(err, c.ID)
 	}
 	if c.JSON {
 		encoder := json.NewEncoder(out)
@@ -214,9 +215,20 @@ func (c *callCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	return printCall(out, told, time.Now())
 }
 
+// noSuchCall names the calls where the API, which must not tell what exists in other accounts, says only that there is nothing.
+func noSuchCall(err error, ids ...string) error {
+	if refused := (*problem)(nil); !errors.As(err, &refused) || refused.Code != "not_found" {
+		return err
+	}
+	return fmt.Errorf("no call has the id %q: see \"demarc calls\"", strings.Join(ids, " or "))
+}
+
 func printCall(out io.Writer, c toldCall, now time.Time) error {
-	fmt.Fprintf(out, "%s: %s from %s (%s) to %s, began %s, talked %s, node %s\n", plain(c.ID), c.State, plain(user(c.Caller)),
-		plain(c.CallerName), plain(user(c.Dialled)), c.StartedAt.Local().Format("2006-01-02 15:04:05"), talked(c, now), plain(c.Node))
+	caller := user(c.Caller)
+	if c.CallerName != "" {
+		caller += " (" + c.CallerName + ")"
+	}
+	fmt.Fprintf(out, "%s: %s from %s to %s, began %s, talked %s, node %s\n", plain(c.ID), c.State, plain(caller), plain(user(c.Dialled)), c.StartedAt.Local().Format("2006-01-02 15:04:05"), talked(c, now), plain(c.Node))
 	if why := c.Cause.String(); why != "" {
 		fmt.Fprintln(out, "ended by", plain(why))
 	}
@@ -243,7 +255,7 @@ func (c *hangupCmd) Run(ctx context.Context, r *root, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return op.call(ctx, "DELETE", "/v1/calls/"+url.PathEscape(c.ID), nil, nil)
+	return noSuchCall(op.call(ctx, "DELETE", "/v1/calls/"+url.PathEscape(c.ID), nil, nil), c.ID)
 }
 
 type transferCmd struct {
@@ -263,7 +275,8 @@ func (c *transferCmd) Run(ctx context.Context, r *root, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return op.call(ctx, "POST", "/v1/calls/"+url.PathEscape(c.ID)+"/transfer", map[string]any{"leg": c.Leg, "to": c.To}, nil)
+	err = op.call(ctx, "POST", "/v1/calls/"+url.PathEscape(c.ID)+"/transfer", map[string]any{"leg": c.Leg, "to": c.To}, nil)
+	return noSuchCall(err, c.ID)
 }
 
 type conferenceCmd struct {
@@ -283,5 +296,6 @@ func (c *conferenceCmd) Run(ctx context.Context, r *root, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return op.call(ctx, "POST", "/v1/calls/"+url.PathEscape(c.ID)+"/conference", map[string]any{"leg": c.Leg, "with": c.With}, nil)
+	err = op.call(ctx, "POST", "/v1/calls/"+url.PathEscape(c.ID)+"/conference", map[string]any{"leg": c.Leg, "with": c.With}, nil)
+	return noSuchCall(err, c.ID, c.With)
 }

@@ -31,10 +31,19 @@ func (h *history) Calls(_ context.Context, _ account.ID, f telephony.CallFilter)
 }
 
 func (h *history) Call(_ context.Context, _ account.ID, id telephony.CallID) (telephony.CallRecord, error) {
+	if id == "call_9" {
+		return telephony.CallRecord{}, telephony.ErrNoCall
+	}
 	return record(id, telephony.CallEnded), nil
 }
 
 func (h *history) Hangup(_ context.Context, _ account.ID, id telephony.CallID) error {
+	switch id {
+	case "call_9":
+		return telephony.ErrNoCall
+	case "call_1":
+		return telephony.ErrCallEnded
+	}
 	h.hungUp = id
 	return nil
 }
@@ -106,5 +115,31 @@ func TestCallsThatCannotBeMeant(t *testing.T) {
 		if code := run(args, &out, &said); code != exitUsage || !strings.Contains(said.String(), strings.TrimLeft(args[1][:7], "-")) {
 			t.Errorf("%v: %d %s", args, code, said.String())
 		}
+	}
+}
+
+// Who names a call that is not there, or is over, is told so, and where calls are found.
+func TestCallsThatAreNotThere(t *testing.T) {
+	r := serving(t, nil, &history{})
+	for _, c := range []struct {
+		run  func(context.Context, *root, io.Writer) error
+		want string
+	}{
+		{(&callCmd{ID: "call_9"}).Run, `no call has the id "call_9": see "demarc calls"`},
+		{(&hangupCmd{ID: "call_9"}).Run, `no call has the id "call_9": see "demarc calls"`},
+		{(&hangupCmd{ID: "call_1"}).Run, "the call has ended already"},
+	} {
+		if err := c.run(t.Context(), r, io.Discard); err == nil || err.Error() != c.want {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}
+
+// A caller without a name leaves no empty brackets.
+func TestCallOfNobodyWithAName(t *testing.T) {
+	var out bytes.Buffer
+	if err := printCall(&out, toldCall{ID: "call_1", State: "ended", Caller: "1001@pbx.test", Dialled: "1002"}, time.Now()); err != nil ||
+		!strings.HasPrefix(out.String(), "call_1: ended from 1001 to 1002,") {
+		t.Errorf("%v %s", err, out.String())
 	}
 }

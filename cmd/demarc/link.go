@@ -142,15 +142,19 @@ func (c *linkCmd) service(cfg config.Config, owner string) (base, email string, 
 
 func readPassword(path string) (account.Secret, error) {
 	const longest = 4096
-	in := io.Reader(os.Stdin)
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		in = f
+	in, err := openInput(path)
+	if err != nil {
+		return "", err
 	}
+	defer in.Close()
 	content, err := io.ReadAll(io.LimitReader(in, longest))
 	return account.Secret(strings.TrimRight(string(content), "\r\n")), err
+}
+
+// openInput opens a file that a command is given; - is standard input.
+func openInput(path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(os.Stdin), nil
+	}
+	return os.Open(path)
 }

@@ -50,12 +50,9 @@ func (c *traceCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	show, done, err := c.shower(out)
-	if err != nil {
-		return err
-	}
-	defer done()
-	told := traced{missing: map[string]bool{}}
+	var show func(tracedMessage) error
+	told, done := traced{missing: map[string]bool{}}, func() error { return nil }
+	defer func() { _ = done() }() // the second time it does nothing
 	for first := true; ; first = false {
 		if err := told.read(ctx, op, c.Of); err != nil {
 			return interrupted(ctx, err)
@@ -64,6 +61,11 @@ func (c *traceCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 		if first && len(told.Messages) == 0 && !c.Follow {
 			return fmt.Errorf("no messages of %s are remembered: it said nothing since the gateway started, or long ago%s", c.Of,
 				told.elsewhere())
+		}
+		if first { // only now: a name with a slip in it must not cost a file that is there
+			if show, done, err = c.shower(out); err != nil {
+				return err
+			}
 		}
 		for _, m := range told.Messages {
 			if err := show(m); err != nil {
@@ -127,7 +129,7 @@ func interrupted(ctx context.Context, err error) error {
 // shower returns what shows one message, and what ends the showing.
 func (c *traceCmd) shower(out io.Writer) (show func(tracedMessage) error, done func() error, err error) {
 	if c.Pcap == "" {
-		return func(m tracedMessage) error { return c.rung(out, m) }, func() error { return nil }, nil
+		return c.ladder(out), func() error { return nil }, nil
 	}
 	file, err := os.OpenFile(c.Pcap, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -157,6 +159,20 @@ func packet(w io.Writer, m tracedMessage) error {
 
 // rungWidth is how long the arrow between phone and gateway is, with what it carries.
 const rungWidth = 48
+
+// ladder draws messages, and says of which day they are: some are remembered for long.
+func (c *traceCmd) ladder(out io.Writer) func(tracedMessage) error {
+	day := ""
+	return func(m tracedMessage) error {
+		if d := m.At.Local().Format(time.DateOnly); d != day {
+			day = d
+			if _, err := fmt.Fprintln(out, day); err != nil {
+				return err
+			}
+		}
+		return c.rung(out, m)
+	}
+}
 
 // rung draws one message.
 func (c *traceCmd) rung(out io.Writer, m tracedMessage) error {

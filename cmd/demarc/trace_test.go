@@ -93,8 +93,9 @@ func TestTrace(t *testing.T) {
 		if err := (&traceCmd{Of: of}).Run(t.Context(), r, &out); err != nil {
 			t.Fatal(err)
 		}
-		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-		if len(lines) != 2 || !strings.Contains(lines[0], "─ REGISTER sip:pbx.test ─") || !strings.Contains(lines[0], "▶ n1") ||
+		day, rungs, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
+		lines := strings.Split(rungs, "\n")
+		if day != time.Unix(1_700_000_000, 0).Format(time.DateOnly) || len(lines) != 2 || !strings.Contains(lines[0], "─ REGISTER sip:pbx.test ─") || !strings.Contains(lines[0], "▶ n1") ||
 			!strings.Contains(lines[1], "◀─ 401 Unauthorized") || strings.Contains(out.String(), "\x1b") {
 			t.Errorf("%s:\n%s", of, out.String())
 		}
@@ -127,6 +128,12 @@ func TestTraceToFile(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
+	if err := (&traceCmd{Of: "1O01", Pcap: path}).Run(t.Context(), r, io.Discard); err == nil {
+		t.Error("messages of nobody were found")
+	}
+	if kept, err := os.ReadFile(path); err != nil || !bytes.Equal(kept, content) {
+		t.Errorf("a trace of nobody left %d bytes of a capture of %d: %v", len(kept), len(content), err)
+	}
 }
 
 // locked is written by a command while the test reads it.
@@ -156,7 +163,7 @@ func TestTraceFollows(t *testing.T) {
 	go func() { ended <- (&traceCmd{Of: "1001", Follow: true}).Run(ctx, r, &out) }()
 	for i, method := range []string{"REGISTER", "SUBSCRIBE"} {
 		s.add(true, method+" sip:pbx.test SIP/2.0\r\n\r\n")
-		for end := time.Now().Add(20 * time.Second); strings.Count(out.String(), "\n") != i+1; time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(20 * time.Second); strings.Count(out.String(), "\n") != i+2; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("after %s: %s", method, out.String())
 			}

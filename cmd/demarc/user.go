@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -136,7 +135,7 @@ func drawQR(out io.Writer, link account.Secret, width int) error {
 // ImportCmd puts many people on the integration from a CSV file.
 type ImportCmd struct {
 	onAccount
-	File   string `arg:"" type:"existingfile" help:"CSV file with the columns email, name and extension."`
+	File   string `arg:"" type:"existingfile" help:"CSV file with the columns email, name and extension; - reads it from standard input."`
 	DryRun bool   `help:"Check the file and say what would happen; change nothing."`
 	JSON   bool   `name:"json" help:"Print JSON for scripts."`
 }
@@ -163,7 +162,12 @@ func (c *ImportCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	content, err := os.ReadFile(c.File)
+	file, err := openInput(c.File)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	content, err := io.ReadAll(file)
 	if err != nil {
 		return err
 	}

@@ -79,6 +79,21 @@ func importPeople(t *testing.T, r *root) {
 	}
 }
 
+func TestImportFromStandardInput(t *testing.T) {
+	r := operatorSocket(t)
+	file, err := os.Open(writeFile(t, "p.csv", "email,name\nann@x.example,Ann\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := os.Stdin
+	os.Stdin = file
+	t.Cleanup(func() { os.Stdin = old; _ = file.Close() })
+	var out bytes.Buffer
+	if err := (&ImportCmd{File: "-"}).Run(t.Context(), r, &out); err != nil || !strings.Contains(out.String(), "1 added") {
+		t.Errorf("%v %s", err, &out)
+	}
+}
+
 func TestImportDryRunChangesNothing(t *testing.T) {
 	r := operatorSocket(t)
 	good := writeFile(t, "p.csv", "email,name\nann@x.example,Ann\n")
