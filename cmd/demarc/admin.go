@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	"demarc/connector"
 	"demarc/internal/account"
 )
 
@@ -86,6 +87,10 @@ type connectorRow struct {
 
 // install puts the app into the account and makes a connector to the service, or finds the one there is.
 func (a *admin) install(ctx context.Context, service string) (connectorRow, error) {
+	service, err := connector.Origin(service) // as connectors have it
+	if err != nil {
+		return connectorRow{}, err
+	}
 	if err := a.call(ctx, http.MethodPost, "/v1/app", nil, nil); err != nil {
 		return connectorRow{}, err
 	}
@@ -95,13 +100,17 @@ func (a *admin) install(ctx context.Context, service string) (connectorRow, erro
 	if err := a.call(ctx, http.MethodGet, "/v1/connectors", nil, &listed); err != nil {
 		return connectorRow{}, err
 	}
+	name := "Phone system"
 	for _, c := range listed.Connectors {
 		if c.BaseURL == service {
 			return c, nil
 		}
+		if c.Name == name {
+			name += " at " + strings.TrimPrefix(service, "https://")
+		}
 	}
 	var made connectorRow
-	err := a.call(ctx, http.MethodPost, "/v1/connectors", map[string]string{"name": "Phone system", "baseUrl": service}, &made)
+	err = a.call(ctx, http.MethodPost, "/v1/connectors", map[string]string{"name": name, "baseUrl": service}, &made)
 	return made, err
 }
 

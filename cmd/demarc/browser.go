@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -80,6 +81,9 @@ func (b *browser) submit(ctx context.Context, action string, fields map[string]s
 
 func (b *browser) load(req *http.Request) error {
 	reply, err := b.client.Do(req)
+	if failed := (*url.Error)(nil); errors.As(err, &failed) { // its address would show a one-time link or a code
+		return fmt.Errorf("%s is not reached: %w", req.URL.Host, failed.Err)
+	}
 	if err != nil {
 		return err
 	}
