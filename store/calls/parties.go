@@ -28,12 +28,16 @@ func partyKey(id account.ID, aor telephony.AoR) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:]) | 1) // never 0
 }
 
-// firstCalled is who has the first leg that is not the caller's; zero when nobody has.
+// firstCalled is who has the first leg that is not the caller's; when nobody has, as where no phone was registered, who was dialled by
+// a whole address, if anybody.
 func firstCalled(r *telephony.CallRecord) telephony.AoR {
 	for i := range r.Legs {
 		if who := r.Legs[i].AoR; !who.IsZero() && who != r.Caller {
 			return who
 		}
+	}
+	if who, err := telephony.ParseAoR(r.Dialled); err == nil && who != r.Caller {
+		return who
 	}
 	return telephony.AoR{}
 }
@@ -60,7 +64,7 @@ func appendThird(rows [][]any, r *telephony.CallRecord) [][]any {
 
 // tookPart reports whether somebody stands in a call's record.
 func tookPart(r *telephony.CallRecord, who telephony.AoR) bool {
-	return r.Caller == who || slices.ContainsFunc(r.Legs, func(l telephony.LegRecord) bool { return l.AoR == who })
+	return r.Caller == who || firstCalled(r) == who || slices.ContainsFunc(r.Legs, func(l telephony.LegRecord) bool { return l.AoR == who })
 }
 
 // begun is when a call began by its id, in ms since 1970: its order is that of the ids, which the record's own time need not keep.

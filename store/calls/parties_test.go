@@ -105,3 +105,21 @@ func TestNumbersOfPeopleAreNoProof(t *testing.T) {
 		}
 	})
 }
+
+// Support staff who look at a user without a phone see the calls that did not reach him.
+func TestWhoHadNoPhoneFindsTheCall(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		s, id := calls.New(db, sealtest.New(t)), storetest.Account(t, db, "example.org")
+		missed := func(n int, dialled string) telephony.CallChange {
+			c := ended(change(id, callID(n, n), "1002", n), 480)
+			c.Record.Dialled, c.Record.Legs = dialled, c.Record.Legs[:1]
+			return c
+		}
+		write(t, s, missed(1, "sip:"+aor("1007").String()), missed(2, "1007"), missed(3, "sip:"+aor("1008").String()))
+		for user, want := range map[string][]int{"1007": {1}, "1008": {3}, "1002": nil} {
+			if got := numbers(t, s, id, user, 10); !slices.Equal(got, want) {
+				t.Errorf("%s: %v, want %v", user, got, want)
+			}
+		}
+	})
+}

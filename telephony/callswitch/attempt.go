@@ -29,6 +29,9 @@ func (t *turn) routed(r *Routed) {
 			a.Best.Who = telephony.Callee
 			a.Best.Text = "The call was forwarded: " + a.Best.Text
 		}
+		if !r.Callee.IsZero() { // his timeline tells it too
+			a.Callee = r.Callee
+		}
 		t.unreached()
 		return
 	}
@@ -266,7 +269,7 @@ func (t *turn) unanswered() {
 // unreached ends the attempt: nobody is left to be tried.
 func (t *turn) unreached() {
 	a := t.Attempt
-	t.Attempt = nil
+	t.Attempt, t.wanted = nil, a.Callee
 	best := a.Best
 	if best.Code < 300 {
 		best.Cause = telephony.Cause{Who: telephony.Callee, Code: 480, Text: "The called user cannot be reached."}

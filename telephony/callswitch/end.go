@@ -182,14 +182,14 @@ func (t *turn) noteBranches(answered *Leg) {
 	}
 }
 
-// callee is who was called last.
+// callee is who was called last, or would have been if he had a phone.
 func (t *turn) callee() telephony.AoR {
 	for i := len(t.Legs) - 1; i >= 0; i-- {
 		if t.Legs[i].Ours {
 			return t.Legs[i].Who.AoR
 		}
 	}
-	return telephony.AoR{}
+	return t.wanted
 }
 
 // without goes on after a leg has ended: with those who are left, or not at all.

@@ -37,7 +37,7 @@ type Prepared struct {
 
 // Routed answers Route.
 type Routed struct {
-	Callee  telephony.AoR // who is called now; zero for a trunk
+	Callee  telephony.AoR // who is called now, or would be; zero for a trunk, and for nobody known
 	Targets []signal.Target
 	Ring    time.Duration // to ring unanswered; 0: two minutes
 	Refused *Refusal      // nobody is to be tried: the caller gets this

@@ -3,6 +3,7 @@ package callswitch
 import (
 	"time"
 
+	"demarc/telephony"
 	"demarc/telephony/signal"
 )
 
@@ -11,6 +12,7 @@ type turn struct {
 	*Call
 	at     time.Time
 	chance uint32
+	wanted telephony.AoR // who was to be called when nobody was reached
 	out    []Command
 }
 

@@ -124,7 +124,7 @@ func failures() map[string]failing {
 		}), 422, telephony.Switch, 422, "interval", caller},
 		"no such user":    {nil, func(_ *site, a, _ *phone) { a.dial("sip:nobody@acme.example") }, 404, telephony.Switch, 404, "Nobody", caller},
 		"no such scheme":  {nil, func(_ *site, a, _ *phone) { a.dial("tel:1") }, 416, telephony.Switch, 416, "tel:1", caller},
-		"no phone":        {nil, func(s *site, a, _ *phone) { s.contacts[carol] = nil; a.dial("sip:" + carol.String()) }, 480, telephony.Switch, 480, "registered", caller},
+		"no phone":        {nil, func(s *site, a, _ *phone) { s.contacts[carol] = nil; a.dial("sip:" + carol.String()) }, 480, telephony.Switch, 480, "registered", []telephony.AoR{alice, carol}},
 		"a lookup failed": {func(c *exchange.Config) { c.Ports.Contacts = lookupFails{} }, asked(func(*signal.Request) {}), 500, telephony.Switch, 500, "away", caller},
 		"SRTP mismatch": {nil, func(s *site, a, b *phone) {
 			refuses(488, nil)(s, a, b)

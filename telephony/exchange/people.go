@@ -41,7 +41,9 @@ func (s straight) Next(ctx context.Context, q callswitch.Question) callswitch.Ro
 	case err != nil:
 		return refuse(500, "It cannot be looked up where "+aor.String()+" is: "+err.Error())
 	case len(targets) == 0:
-		return refuse(480, "No phone of "+aor.String()+" is registered.")
+		away := refuse(480, "No phone of "+aor.String()+" is registered.")
+		away.Callee = aor
+		return away
 	}
 	return callswitch.Routed{Callee: aor, Targets: targets, Ring: s.ring}
 }

@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -181,6 +182,11 @@ func TestLimits(t *testing.T) {
 	if r := c.reply(486); header(r.Headers, "Reason") == "" {
 		t.Error("486 without a Reason")
 	}
+	s.untilFree("both timelines say why", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.noted[carol]) == 1 && len(s.noted[bob]) == 1 && strings.Contains(s.noted[bob][0].Text, "A call from 1003@acme.example failed.")
+	})
 	a.dial("sip:" + carol.String())
 	if r := a.reply(480); header(r.Headers, "Reason") == "" || header(r.Headers, "Retry-After") == "" {
 		t.Errorf("480 without Reason and Retry-After: %v", r.Headers)

@@ -302,8 +302,8 @@ func (w *worker) route(r *running, q callswitch.Question) callswitch.Routed {
 		return routed
 	}
 	if n := w.x.busy(routed.Callee, r); n >= w.x.cfg.Limits.UserCalls {
-		return callswitch.Routed{Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 486,
-			Text: "The called user has too many calls."}}}
+		return callswitch.Routed{Callee: routed.Callee, Refused: &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch,
+			Code: 486, Text: "The called user has too many calls."}}}
 	}
 	w.x.enter(r, routed.Callee)
 	return routed
