@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,16 @@ import (
 
 // ToSync is for the table of which connector is synced.
 var ToSync = toSync
+
+// Silence is what people are told of a phone that did not answer.
+var Silence = silence
+
+// Health serves what says whether a process lives.
+func Health(ask string) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	(&Gateway{}).healthHandler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, ask, nil))
+	return answer
+}
 
 // OwnAddress is for the table of addresses that media can have.
 var OwnAddress = ownAddress

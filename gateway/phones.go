@@ -147,11 +147,19 @@ func (p phones) ask(ctx context.Context, t registrar.Target) api.Reached {
 	response, b, err := p.deliver(ctx, t, options)
 	r := api.Reached{Contact: registrar.PublicContact(b.Contact), Node: b.Node, Millis: time.Since(began).Milliseconds()}
 	if err != nil {
-		r.Reason = err.Error()
+		r.Reason = silence(err)
 		return r
 	}
 	r.Status, r.Reason = response.Status, response.Reason
 	return r
+}
+
+// silence says for people why no phone answered.
+func silence(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("nothing came back within %s: the phone is off, or its network or NAT has lost the way", reachTimeout)
+	}
+	return err.Error()
 }
 
 // Standing returns the binding of an AoR whose phone is reached over a flow.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -42,7 +43,7 @@ func (c *serveCmd) Run(ctx context.Context, r *root) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP) // one that comes during the start would end it
 	defer signal.Stop(reload)
-	log := newLogger(effective.Config.Log)
+	log := newLogger(os.Stderr, effective.Config.Log)
 	g := gateway.New(gateway.Config{Config: effective.Config, Log: log, Version: version})
 	if err := g.Start(ctx); err != nil {
 		return err
@@ -64,12 +65,20 @@ func (c *serveCmd) Run(ctx context.Context, r *root) error {
 	}
 }
 
-func newLogger(c config.Log) *slog.Logger {
+func newLogger(to io.Writer, c config.Log) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // validated with the configuration
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: withUnit}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		return slog.New(slog.NewJSONHandler(to, options))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	return slog.New(slog.NewTextHandler(to, options))
+}
+
+// withUnit writes durations as text in both formats: as JSON they would be numbers whose unit nobody can see.
+func withUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
