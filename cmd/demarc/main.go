@@ -91,3 +91,7 @@ func execute(parser *kong.Kong, args []string, stderr io.Writer) (code int) {
 	fmt.Fprintf(stderr, "demarc: %v\n", err)
 	return exitFailure
 }
+
+// outliveReaders lets a command that stands for something, a gateway or a phone, go on when whoever reads what it says has gone:
+// without it the end of a log's reader would end every call.
+func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"demarc/softphone"
 )
 
@@ -172,10 +174,16 @@ func (*phoneRunCmd) Help() string { return phoneExitCodes }
 
 // Run runs the phone until ctx ends.
 func (c *phoneRunCmd) Run(ctx context.Context, out io.Writer, parent *phoneCmd) error {
-	profile, _, err := parent.load()
+	profile, path, err := parent.load()
 	if err != nil {
 		return err
 	}
+	free, err := onlyRun(path)
+	if err != nil {
+		return &phoneError{exitUsage, err}
+	}
+	defer free()
+	outliveReaders()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var settled error // of the first outcome, for --once
@@ -201,6 +209,23 @@ func (c *phoneRunCmd) Run(ctx context.Context, out io.Writer, parent *phoneCmd) 
 		return withPhoneCode(err)
 	}
 	return settled
+}
+
+// onlyRun takes a profile until free is called: a second phone with it would take the first one's registration over, and take it
+// along at its end.
+func onlyRun(path string) (free func(), err error) {
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = fmt.Errorf("another demarc phone run is this device: end it first, or enrol a device of its own with --profile (%s)", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return func() { _ = lock.Close() }, nil
 }
 
 // outcome reports whether a status answers the question of --once, and how.

@@ -11,15 +11,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // fakePhoneServer answers the client API with one credential, or with a status.
 type fakePhoneServer struct {
 	*httptest.Server
-	status     int // of every answer, when not 0
+	mu         sync.Mutex // held for the rest where another process asks
+	status     int        // of every answer, when not 0
 	detail     string
 	credential string
 }
@@ -28,6 +31,8 @@ func newPhoneServer(t *testing.T) *fakePhoneServer {
 	t.Helper()
 	s := &fakePhoneServer{}
 	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		switch {
 		case s.status != 0:
 			w.Header().Set("Content-Type", "application/problem+json")
@@ -168,5 +173,40 @@ func TestPhoneJSONIsOneObjectALine(t *testing.T) {
 	_, out, _ = phone("run", "--profile", profile, "--once")
 	if !strings.Contains(out, "registered  sbc 127.0.0.1:") || strings.Contains(out, "{") {
 		t.Errorf("text form: %s", out)
+	}
+}
+
+// A phone whose reader has gone stays a phone, and a second one with its profile is refused.
+func TestPhoneOutlivesItsReader(t *testing.T) {
+	s := newPhoneServer(t)
+	profile := filepath.Join(t.TempDir(), "phone.json")
+	if code, out, errs := phone("enrol", "--profile", profile, "--server", s.URL, "--ca", s.caFile(t), "ABCD"); code != 0 {
+		t.Fatal(out, errs)
+	}
+	s.mu.Lock()
+	s.credential = fmt.Sprintf(`{"username":"1001","realm":"pbx.test","digests":[{"algorithm":"MD5","ha1":"x"}],
+		"registrars":[{"role":"sbc","host":"127.0.0.1","port":%d,"transport":"tcp"}]}`, answerSIP(t, "200 OK"))
+	s.mu.Unlock()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = read.Close()
+	defer write.Close()
+	cmd := exec.Command("demarc", "phone", "run", "--profile", profile, "--once", "--json")
+	cmd.Stdout = write
+	if err := cmd.Run(); err != nil {
+		t.Errorf("without a reader: %v", err)
+	}
+	free, err := onlyRun(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := phone("run", "--profile", profile, "--once"); code != exitUsage || !strings.Contains(errs, "another demarc phone run") {
+		t.Errorf("a second phone: %d %s", code, errs)
+	}
+	free()
+	if code, _, errs := phone("run", "--profile", profile, "--once"); code != exitOK {
+		t.Errorf("when the first has ended: %d %s", code, errs)
 	}
 }

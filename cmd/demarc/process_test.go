@@ -33,6 +33,7 @@ type process struct {
 	cmd    *exec.Cmd
 	health string
 	exited chan error
+	stderr io.Closer // closed by a test whose reader goes away
 
 	mu  sync.Mutex
 	err bytes.Buffer
@@ -55,6 +56,7 @@ func serve(t *testing.T, dir string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.stderr = said
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +191,23 @@ func TestServerLife(t *testing.T) {
 	}
 	if strings.Contains(p.said(), "canary") || strings.Contains(p.said(), "level=ERROR") {
 		t.Errorf("it said: %s", p.said())
+	}
+}
+
+// The end of whoever reads the log is not the end of everybody's calls.
+func TestServerOutlivesItsReader(t *testing.T) {
+	t.Parallel()
+	dir := home(t)
+	p := serve(t, dir)
+	_ = p.stderr.Close()
+	for range 3 { // each is a line of the log
+		out, err := exec.Command("demarc", "--data-dir", filepath.Join(dir, "data"), "users").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	if code := p.end(syscall.SIGTERM); code != exitOK {
+		t.Errorf("exit code %d", code)
 	}
 }
 

@@ -40,6 +40,7 @@ func (c *serveCmd) Run(ctx context.Context, r *root) error {
 	if err != nil {
 		return err
 	}
+	outliveReaders()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP) // one that comes during the start would end it
 	defer signal.Stop(reload)
