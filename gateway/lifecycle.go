@@ -57,8 +57,7 @@ func (l *lifecycle) run(name string, loop func(context.Context) error) {
 
 // every runs a step at once and then at each interval until the end; a failing step is logged, counted and tried again.
 func (l *lifecycle) every(name string, interval time.Duration, step func(context.Context) error) {
-	failed := new(atomic.Uint64)
-	l.failures.Store(name, failed)
+	failed := l.failed(name)
 	l.run(name, func(ctx context.Context) error {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
@@ -74,6 +73,12 @@ func (l *lifecycle) every(name string, interval time.Duration, step func(context
 			}
 		}
 	})
+}
+
+// failed returns what counts the failures of some regular work.
+func (l *lifecycle) failed(name string) *atomic.Uint64 {
+	n, _ := l.failures.LoadOrStore(name, new(atomic.Uint64))
+	return n.(*atomic.Uint64)
 }
 
 // stop runs every hook, whatever the others say.

@@ -282,7 +282,11 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	if !g.cfg.Has(config.RoleTelephony) {
 		return nil
 	}
-	return g.loadDirectory(ctx)
+	err := g.loadDirectory(ctx)
+	if err != nil {
+		g.failed("reload of the users file").Add(1)
+	}
+	return err
 }
 
 // pbxDefaults describes this gateway's own registrar as a PBX, for what a users file leaves out.

@@ -139,9 +139,9 @@ func printCalls(out io.Writer, calls []toldCall, now time.Time) error {
 	}
 	width, _ := terminalWidth(out)
 	t := &table{out: out, width: width, paint: callColours}
-	t.add("STARTED", "FROM", "TO", "STATE", "TALKED", "CALL", "WHY IT ENDED")
+	t.add(by("STARTED", now), "FROM", "TO", "STATE", "TALKED", "CALL", "WHY IT ENDED")
 	for _, c := range calls {
-		t.add(c.StartedAt.Local().Format("2006-01-02 15:04:05"), user(c.Caller), user(c.Dialled), c.State, talked(c, now), c.ID,
+		t.add(c.StartedAt.Local().Format(clock), user(c.Caller), user(c.Dialled), c.State, talked(c, now), c.ID,
 			c.Cause.String())
 	}
 	return t.print()
@@ -228,7 +228,7 @@ func printCall(out io.Writer, c toldCall, now time.Time) error {
 	if c.CallerName != "" {
 		caller += " (" + c.CallerName + ")"
 	}
-	fmt.Fprintf(out, "%s: %s from %s to %s, began %s, talked %s, node %s\n", plain(c.ID), c.State, plain(caller), plain(user(c.Dialled)), c.StartedAt.Local().Format("2006-01-02 15:04:05"), talked(c, now), plain(c.Node))
+	fmt.Fprintf(out, "%s: %s from %s to %s, began %s, talked %s, node %s\n", plain(c.ID), c.State, plain(caller), plain(user(c.Dialled)), c.StartedAt.Local().Format(clock+" MST"), talked(c, now), plain(c.Node))
 	if why := c.Cause.String(); why != "" {
 		fmt.Fprintln(out, "ended by", plain(why))
 	}

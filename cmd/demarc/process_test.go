@@ -117,6 +117,20 @@ func (p *process) ready() bool {
 	return reply.StatusCode == http.StatusOK
 }
 
+func (p *process) metrics() string {
+	p.t.Helper()
+	reply, err := http.Get(p.health + "/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	told, err := io.ReadAll(reply.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(told)
+}
+
 func eventually(t *testing.T, what string, is func() bool, said func() string) {
 	t.Helper()
 	for end := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {
@@ -173,12 +187,15 @@ func TestServerLife(t *testing.T) {
 	}
 	users(t, dir, oneUser+"  - {extension: '1002', name: Grace, email: grace@pbx.test, password: canary-password}\n")
 	hangUp()
-	eventually(t, "the reload", func() bool { return strings.Contains(p.said(), "added=1") }, p.said)
+	eventually(t, "the reload", func() bool { return strings.Contains(p.said(), "added=1 changed=0 removed=0 unchanged=1") }, p.said)
 	users(t, dir, oneUser+"  - {extension: [}\n")
 	hangUp()
 	eventually(t, "the broken reload is told", func() bool {
 		return strings.Contains(p.said(), "reload failed") && strings.Contains(p.said(), "users.yaml:4:")
 	}, p.said)
+	if told := p.metrics(); !strings.Contains(told, `demarc_background_failures_total{work="reload of the users file"} 1`) {
+		t.Errorf("the broken reload is not counted once: %s", p.said())
+	}
 	users(t, dir, oneUser)
 
 	p.end(syscall.SIGKILL)

@@ -28,6 +28,6 @@ func (c *SignInCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "%s\nsigns %s in once, until %s\n", plain(made.URL), plain(c.Email),
-		made.ExpiresAt.Local().Format("15:04"))
+		made.ExpiresAt.Local().Format("15:04 MST"))
 	return err
 }

@@ -33,8 +33,9 @@ func (c *syncCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 		return err
 	}
 	if c.JSON {
-		_, err := fmt.Fprintln(out, string(run))
-		return err
+		if _, err := fmt.Fprintln(out, string(run)); err != nil {
+			return err
+		}
 	}
 	var told struct {
 		Looked  int    `json:"looked"`
@@ -48,6 +49,9 @@ func (c *syncCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	}
 	if told.Error != "" {
 		return errors.New(plain(told.Error))
+	}
+	if c.JSON {
+		return nil
 	}
 	_, err = fmt.Fprintf(out, "%d users looked at, %d changed, %d pending, %d failed\n", told.Looked, told.Changed,
 		told.Pending, told.Failed)

@@ -122,6 +122,12 @@ func stateColours(_ int, cell string) (before, after string) {
 	return "", ""
 }
 
+// clock is how times are written; heads of columns and lines say by which clock, since the texts beside them go by UTC.
+const clock = "2006-01-02 15:04:05"
+
+// by names a column of times: WHEN (CET).
+func by(name string, now time.Time) string { return name + now.Local().Format(" (MST)") }
+
 // ago tells a time as people say it.
 func ago(now, t time.Time) string {
 	d := now.Sub(t)

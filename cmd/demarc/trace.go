@@ -166,7 +166,7 @@ func (c *traceCmd) ladder(out io.Writer) func(tracedMessage) error {
 	return func(m tracedMessage) error {
 		if d := m.At.Local().Format(time.DateOnly); d != day {
 			day = d
-			if _, err := fmt.Fprintln(out, day); err != nil {
+			if _, err := fmt.Fprintln(out, m.At.Local().Format("2006-01-02 (MST)")); err != nil {
 				return err
 			}
 		}

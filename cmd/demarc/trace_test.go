@@ -95,7 +95,7 @@ func TestTrace(t *testing.T) {
 		}
 		day, rungs, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
 		lines := strings.Split(rungs, "\n")
-		if day != time.Unix(1_700_000_000, 0).Format(time.DateOnly) || len(lines) != 2 || !strings.Contains(lines[0], "─ REGISTER sip:pbx.test ─") || !strings.Contains(lines[0], "▶ n1") ||
+		if day != time.Unix(1_700_000_000, 0).Format("2006-01-02 (MST)") || len(lines) != 2 || !strings.Contains(lines[0], "─ REGISTER sip:pbx.test ─") || !strings.Contains(lines[0], "▶ n1") ||
 			!strings.Contains(lines[1], "◀─ 401 Unauthorized") || strings.Contains(out.String(), "\x1b") {
 			t.Errorf("%s:\n%s", of, out.String())
 		}

@@ -48,7 +48,11 @@ func (c *UserCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 
 func printUser(out io.Writer, u statusUser, now time.Time) error {
 	code, why := splitCode(u.SIPCode, u.Text)
-	fmt.Fprintf(out, "%s, extension %s, %s\n%s: %s\n\n", plain(u.Name), plain(u.Extension), plain(u.Email),
+	extension := "no extension"
+	if u.Extension != "" {
+		extension = "extension " + u.Extension
+	}
+	fmt.Fprintf(out, "%s, %s, %s\n%s: %s\n\n", plain(u.Name), plain(extension), plain(u.Email),
 		strings.TrimSpace(u.State+" "+code), plain(why))
 	width, _ := terminalWidth(out)
 	devices := &table{out: out, width: width, paint: stateColours}
@@ -65,10 +69,10 @@ func printUser(out io.Writer, u statusUser, now time.Time) error {
 	}
 	fmt.Fprintln(out)
 	history := &table{out: out, width: width}
-	history.add("WHEN", "WHAT", "SIP", "TEXT")
+	history.add(by("WHEN", now), "WHAT", "SIP", "TEXT")
 	for _, e := range u.Timeline {
 		code, text := splitCode(e.Code, e.Text)
-		history.add(e.At.Local().Format("2006-01-02 15:04:05"), e.Kind, code, text)
+		history.add(e.At.Local().Format(clock), e.Kind, code, text)
 	}
 	return history.print()
 }
@@ -114,7 +118,7 @@ func (c *InviteCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 		}
 	}
 	_, err = fmt.Fprintf(out, "Code for one %s device of %s, once, until %s:\n\n  %s\n\n%s\n", made.Kind, plain(u.Name),
-		made.ExpiresAt.Local().Format("2006-01-02 15:04"), plain(made.Code), plain(made.Link))
+		made.ExpiresAt.Local().Format("2006-01-02 15:04 MST"), plain(made.Code), plain(made.Link))
 	return err
 }
 
