@@ -19,6 +19,10 @@ var (
 	sipHandshakes     = describe("sip_tls_handshake_failures_total", "TLS handshakes that failed, by reason.", "listener", "reason")
 	sipAccepted       = describe("sip_connections_accepted_total", "Connections accepted.", "listener")
 	sipOpen           = describe("sip_connections_open", "Connections open now.", "listener")
+	sipHalfOpen       = describe("sip_connections_half_open", "Of those open now, connections that have sent no message yet.")
+	sipRemotes        = describe("sip_udp_remotes", "Addresses that are remembered over UDP now.", "listener")
+	sipKeepAlives     = describe("sip_keepalives_total", "Keep-alives that came from phones (CRLF, STUN, pings of WebSockets).")
+	sipTwice          = describe("sip_replies_dropped_total", "Replies given twice or too late: a fault of the program.")
 	sipBans           = describe("sip_bans_total", "Sources that were banned for what they did while nobody there was known.")
 	sipPanics         = describe("sip_panics_total", "What ended in a fault of the program, by the part that it happened in.", "in")
 	registers         = describe("registrar_requests_total", "REGISTER requests by outcome.", "outcome")
@@ -45,7 +49,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipBans, sipPanics, registers,
+	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipHalfOpen, sipRemotes, sipKeepAlives, sipTwice, sipBans, sipPanics, registers,
 		bindings, stranded, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults,
 		callsLive, callsBegun, callHistory, callOrphans, httpRefused, stepFaults} {
 		ch <- d
@@ -121,6 +125,12 @@ func (m metrics) edge(s samples) {
 	for listener, n := range c.Open {
 		s.gauge(sipOpen, float64(n), listener)
 	}
+	s.gauge(sipHalfOpen, float64(c.HalfOpen))
+	for listener, n := range c.UDPFlows {
+		s.gauge(sipRemotes, float64(n), listener)
+	}
+	s.counter(sipKeepAlives, c.KeepAlives)
+	s.counter(sipTwice, c.TwiceOrLate)
 	s.counter(sipBans, c.Bans)
 	s.counter(sipPanics, c.Panics, "edge")
 }

@@ -193,7 +193,13 @@ func TestServerLife(t *testing.T) {
 	eventually(t, "the broken reload is told", func() bool {
 		return strings.Contains(p.said(), "reload failed") && strings.Contains(p.said(), "users.yaml:4:")
 	}, p.said)
-	if told := p.metrics(); !strings.Contains(told, `demarc_background_failures_total{work="reload of the users file"} 1`) {
+	told := p.metrics()
+	for _, counted := range []string{"half_open 0", `udp_remotes{listener="udp"} 0`, "keepalives_total 0", "replies_dropped_total 0"} {
+		if !strings.Contains(told, "_"+counted+"\n") {
+			t.Errorf("the metrics do not say %s", counted)
+		}
+	}
+	if !strings.Contains(told, `demarc_background_failures_total{work="reload of the users file"} 1`) {
 		t.Errorf("the broken reload is not counted once: %s", p.said())
 	}
 	users(t, dir, oneUser)
