@@ -1,6 +1,7 @@
 package callswitch
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -55,13 +56,20 @@ func (l *Leg) dialogFrom(r *signal.Response) {
 	if r.Way.Flow.ID != 0 {
 		l.Way = r.Way
 	}
-	l.Dialog.RemoteTag = r.ToTag
+	l.peer(r.ToTag)
 	l.Dialog.Routes = reversed(r.RecordRoute) // RFC 3261 §12.1.2: also when that is none
 	if r.Contact != "" {
 		l.Dialog.Target = r.Contact
 	}
 	if agent := r.Header("User-Agent"); agent != "" && l.Who.Name == "" {
 		l.Who.Name = phoneName(agent)
+	}
+}
+
+// peer takes the tag of the far end. Another one's requests have numbers of their own.
+func (l *Leg) peer(tag string) {
+	if l.Dialog.RemoteTag != tag {
+		l.Dialog.RemoteTag, l.Dialog.RemoteSeq = tag, 0
 	}
 }
 
@@ -193,7 +201,9 @@ func (t *turn) again(l *Leg, r *signal.Response) bool {
 	default:
 		return false
 	}
-	l.State, l.Dialog.RemoteTag, l.Session.State, l.forks = Calling, "", NoOffer, nil
+	l.State, l.Session.State, l.forks = Calling, NoOffer, nil
+	l.Dialog.Target, l.Dialog.Routes = cmp.Or(l.Way.Contact, l.Dialog.Target), pathOf(l.Way.Path)
+	l.peer("")
 	t.invite(l)
 	return true
 }
