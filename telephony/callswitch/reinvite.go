@@ -184,10 +184,12 @@ func (t *turn) reanswer(l *Leg) ([]byte, *Refusal) {
 		return nil, refusal(488, telephony.Switch, "The offer has no audio.")
 	}
 	w.Codecs = keep(offered.Codecs, l.codec(), t.otherCodecs(l))
-	if codecIn(w.Codecs, l.codec()) < 0 {
-		l.Session.Borrows, l.Session.Refused = false, ""
+	before := l.codec()
+	body, refused := t.answer(l, aim, w)
+	if refused == nil && l.codec() != before { // it does not want that one any more: the other phone follows
+		l.Session.Borrows, l.Session.Refused = false, before
 	}
-	return t.answer(l, aim, w)
+	return body, refused
 }
 
 // otherCodecs are what the far end of a call of two can do.
