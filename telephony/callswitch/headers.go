@@ -107,12 +107,29 @@ func (l *Leg) reason(c telephony.Cause) string {
 // and those of the system about the way there, stand in history alone.
 func (l *Leg) told(c telephony.Cause) string {
 	switch {
-	case c.Who == telephony.Caller && !l.Ours:
-		return c.Text // its own
+	case c.Text == elsewhere, c.Who == telephony.Caller && !l.Ours: // or its own
+		return c.Text
 	case c.Who == telephony.Caller, c.Who == telephony.Callee, c.Who == telephony.Network && c.Code == 503:
 		return ""
 	}
 	return c.Text
+}
+
+// completed reports whether a Reason of a CANCEL says that the call was answered (RFC 3326 §3.1).
+func completed(reason string) bool {
+	for value := range strings.SplitSeq(reason, ",") {
+		protocol, params, _ := strings.Cut(value, ";")
+		if !strings.EqualFold(strings.TrimSpace(protocol), "SIP") {
+			continue
+		}
+		for param := range strings.SplitSeq(params, ";") {
+			name, code, _ := strings.Cut(param, "=")
+			if strings.EqualFold(strings.TrimSpace(name), "cause") && strings.TrimSpace(code) == "200" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // elsewhere is what phones know (RFC 3326 §3.1): a call that was answered by another phone is not shown as missed.

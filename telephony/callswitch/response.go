@@ -315,7 +315,7 @@ func (t *turn) ackMissing(l *Leg) {
 // cancelled takes a CANCEL.
 func (t *turn) cancelled(l *Leg, c *signal.Cancel) {
 	if l.State == Calling || l.State == Early {
-		cause := telephony.Cause{Who: telephony.Caller, Code: 487, Text: "The caller hung up before anybody answered."}
+		cause := cancelCause(c.Reason)
 		t.finish(l, cause, Refuse)
 		t.without(l, cause)
 		return
@@ -324,6 +324,17 @@ func (t *turn) cancelled(l *Leg, c *signal.Cancel) {
 	l.Invite.Theirs = 0
 	t.offerRefused(l)
 	t.reply(l, signal.Reply{Tx: tx, Status: 487})
+}
+
+// cancelCause says why a caller gave up. A proxy before us may have rung others, one of whom has answered.
+func cancelCause(reason string) telephony.Cause {
+	cause := telephony.Cause{Who: telephony.Caller, Code: 487, Text: "The caller hung up before anybody answered."}
+	if completed(reason) {
+		cause.Code, cause.Text = 200, elsewhere
+	} else if reason != "" {
+		cause.Text += " (" + quotable(reason[:min(len(reason), 128)]) + ")"
+	}
+	return cause
 }
 
 // departed ends a leg whose far end has gone by itself.

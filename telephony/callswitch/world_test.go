@@ -77,6 +77,7 @@ type world struct {
 	facts   []callswitch.Fact
 	byes    int
 	told    []callswitch.Reply
+	reasons map[signal.TxID]string // of CANCELs, by their INVITEs
 
 	prepares []callswitch.Prepare
 	notes    []callswitch.Note
@@ -92,7 +93,8 @@ type world struct {
 
 func newWorld(fault func(string, ...any)) *world {
 	w := &world{fault: fault, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), fars: map[int]*far{}, clients: map[signal.TxID]*client{},
-		servers: map[signal.TxID]*server{}, acks: map[signal.TxID]int{}, media: map[telephony.MediaID]bool{}, causes: map[int]telephony.Cause{}}
+		servers: map[signal.TxID]*server{}, acks: map[signal.TxID]int{}, media: map[telephony.MediaID]bool{}, causes: map[int]telephony.Cause{},
+		reasons: map[signal.TxID]string{}}
 	w.borrow(new(callswitch.Spare))
 	w.route = func(q callswitch.Question) callswitch.Routed {
 		return callswitch.Routed{Callee: bob, Targets: targets(1)}
@@ -210,7 +212,7 @@ func (w *world) execute(c callswitch.Command) {
 		if k := w.clients[c.Tx]; k == nil || k.out.Method != "INVITE" || k.cancelled {
 			w.fault("CANCEL for nothing")
 		} else {
-			k.cancelled = true
+			k.cancelled, w.reasons[c.Tx] = true, c.Reason
 		}
 	case *callswitch.Agree:
 		w.open(c.Media)
