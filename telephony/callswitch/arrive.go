@@ -114,6 +114,7 @@ func (t *turn) acceptable(l *Leg, r *signal.Request) bool {
 		t.refused(l, Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: code, Text: text}}, headers...)
 		return false
 	}
+	says, bad := unreadable(&r.Message)
 	switch unknown := unsupported(r); {
 	case r.Hops <= 1: // with the last one the phone would have none, and it may have to go on from there
 		return refuse(483, "The call went through too many servers: look for a loop of forwardings.")
@@ -126,8 +127,8 @@ func (t *turn) acceptable(l *Leg, r *signal.Request) bool {
 		return refuse(400, "The INVITE has no Contact: the phone could not be reached within the call.")
 	case !takesSDP(r):
 		return refuse(406, "The phone's Accept leaves out session descriptions: a call cannot be answered without one.")
-	case len(r.Body) > 0 && !isSDP(r.ContentType):
-		return refuse(415, "The body of the INVITE is no session description.", telephony.Header{Name: "Accept", Value: "application/sdp"})
+	case bad:
+		return refuse(415, notSDP, says)
 	}
 	if every, byUs, ok := t.timerAsked(l, &r.Message); ok {
 		t.timer(l, every, byUs)

@@ -199,6 +199,24 @@ func isSDP(contentType string) bool {
 	return strings.EqualFold(strings.TrimSpace(kind), "application/sdp")
 }
 
+// unreadable reports whether a body is no session description as it stands, and what is said with the 415 that it gets
+// (RFC 3261 §8.2.3).
+func unreadable(m *signal.Message) (says telephony.Header, bad bool) {
+	encoding := m.Header("Content-Encoding")
+	switch {
+	case len(m.Body) == 0:
+		return telephony.Header{}, false
+	case !isSDP(m.ContentType):
+		return telephony.Header{Name: "Accept", Value: "application/sdp"}, true
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return telephony.Header{Name: "Accept-Encoding", Value: "identity"}, true
+	}
+	return telephony.Header{}, false
+}
+
+// notSDP says for people what is wrong with such a body.
+const notSDP = "The body of the request is no session description that can be read."
+
 // takesSDP reports whether a response to the request may hold a session description: one without Accept may
 // (RFC 3261 §20.1).
 func takesSDP(r *signal.Request) bool {

@@ -90,9 +90,10 @@ func (t *turn) prackedWith(l *Leg, r *signal.Request) {
 	refuse := func(code int, headers ...telephony.Header) {
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: code, Headers: headers})
 	}
+	says, bad := unreadable(&r.Message)
 	switch {
-	case !isSDP(r.ContentType):
-		refuse(415, telephony.Header{Name: "Accept", Value: "application/sdp"})
+	case bad:
+		refuse(415, says)
 	case l.Session.State == OfferSent:
 		refuse(200)
 		if refused := t.settled(l, r.Body); refused != nil {

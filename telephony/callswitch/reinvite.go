@@ -123,6 +123,10 @@ func (t *turn) theirInvite(l *Leg, r *signal.Request) {
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 422, Headers: []telephony.Header{{Name: "Min-SE", Value: "90"}}})
 		return
 	}
+	if says, bad := unreadable(&r.Message); bad {
+		t.refuseChange(l, r, *refusal(415, l.side(), notSDP), says)
+		return
+	}
 	body, refused := t.reoffered(l, r)
 	if refused != nil {
 		t.refuseChange(l, r, *refused)
@@ -136,9 +140,9 @@ func (t *turn) theirInvite(l *Leg, r *signal.Request) {
 }
 
 // refuseChange refuses an offer within the dialog: what was agreed before stays.
-func (t *turn) refuseChange(l *Leg, r *signal.Request, refused Refusal) {
+func (t *turn) refuseChange(l *Leg, r *signal.Request, refused Refusal, says ...telephony.Header) {
 	t.do(Note{AoR: l.Who.AoR, Cause: refused.Cause, Text: "The phone wanted to change a call, and was refused."})
-	t.reply(l, signal.Reply{Tx: r.Tx, Status: refused.Code, Headers: l.dialogHeaders()})
+	t.reply(l, signal.Reply{Tx: r.Tx, Status: refused.Code, Headers: append(l.dialogHeaders(), says...)})
 }
 
 // refreshed takes a new remote target (RFC 3261 §12.2.2) and the way that the phone uses now.

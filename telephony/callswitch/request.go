@@ -91,6 +91,10 @@ func (t *turn) theirUpdate(l *Leg, r *signal.Request) {
 			t.reply(l, signal.Reply{Tx: r.Tx, Status: 491})
 			return
 		}
+		if says, bad := unreadable(&r.Message); bad {
+			t.refuseChange(l, r, *refusal(415, l.side(), notSDP), says)
+			return
+		}
 		body, refused := t.reoffered(l, r)
 		if refused != nil {
 			t.refuseChange(l, r, *refused)

@@ -49,8 +49,10 @@ func referTarget(value string) (uri string, replaces Replaces, attended, ok bool
 		return "", Replaces{}, false, false
 	}
 	uri, query, _ := strings.Cut(string(n.URI), "?")
-	if i := strings.Index(strings.ToLower(uri), ";method="); i >= 0 && !strings.HasPrefix(strings.ToLower(uri[i:]), ";method=invite") {
-		return "", Replaces{}, false, false
+	for param := range strings.SplitSeq(uri, ";") {
+		if name, method, ok := strings.Cut(param, "="); ok && strings.EqualFold(name, "method") && !strings.EqualFold(method, "INVITE") {
+			return "", Replaces{}, false, false
+		}
 	}
 	for field := range strings.SplitSeq(query, "&") {
 		name, v, _ := strings.Cut(field, "=")
@@ -73,7 +75,7 @@ func (t *turn) referred(l *Leg, r *signal.Request) {
 	other := t.farEnd(l)
 	status := 202
 	switch {
-	case !ok:
+	case !ok || len(r.Values("Refer-To")) > 1: // RFC 3515 §2.4.1
 		status = 400
 	case l.State != Confirmed || t.Attempt != nil || l.Part.Refer.Open:
 		status = 491

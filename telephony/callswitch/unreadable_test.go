@@ -1,0 +1,54 @@
+package callswitch_test
+
+import (
+	"testing"
+
+	"demarc/telephony"
+	"demarc/telephony/callswitch"
+	"demarc/telephony/signal"
+)
+
+// What a change of a call cannot be read from is refused by what it is (RFC 3261 §8.2.3), and more than one Refer-To too
+// (RFC 3515 §2.4.1).
+func TestWhatCannotBeReadIsRefusedAsThat(t *testing.T) {
+	body := []byte("hello")
+	for name, c := range map[string]struct {
+		method string
+		change func(*signal.Request)
+		status int
+		header string
+	}{
+		"a text as re-INVITE": {"INVITE", func(r *signal.Request) { r.ContentType, r.Body = "text/plain", body }, 415, "Accept"},
+		"a text as UPDATE":    {"UPDATE", func(r *signal.Request) { r.ContentType, r.Body = "text/plain", body }, 415, "Accept"},
+		"packed SDP": {"INVITE", func(r *signal.Request) {
+			r.ContentType, r.Body = "application/sdp", body
+			r.Headers = []telephony.Header{{Name: "Content-Encoding", Value: "gzip"}}
+		}, 415, "Accept-Encoding"},
+		"broken SDP": {"INVITE", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", body }, 400, ""},
+		"two targets": {"REFER", func(r *signal.Request) {
+			r.Headers = []telephony.Header{{Name: "Refer-To", Value: "<sip:1003@acme.example>"}, {Name: "Refer-To", Value: "<sip:1004@acme.example>"}}
+		}, 400, ""},
+		"no target": {"REFER", nil, 400, ""},
+		"another method": {"REFER", func(r *signal.Request) {
+			r.Headers = []telephony.Header{{Name: "Refer-To", Value: "<sip:1003@acme.example;method=INVITEX>"}}
+		}, 400, ""},
+	} {
+		w := talking(t)
+		w.told = nil
+		w.inDialog(w.fars[1], c.method, c.change)
+		if got := w.told[0]; got.Status != c.status || c.header != "" && value(got.Headers, c.header) == "" {
+			t.Errorf("%s got %d %v, want %d with %s", name, got.Status, got.Headers, c.status, c.header)
+		}
+		if l := w.call.Leg(1); l.Session.State != callswitch.Stable || w.call.State != callswitch.Talking {
+			t.Errorf("after %s the leg is %v, the call %v", name, l.Session.State, w.call.State)
+		}
+		w.finish()
+	}
+	w := newWorld(t.Fatalf)
+	w.change = func(r *signal.Request) { r.Headers = []telephony.Header{{Name: "Content-Encoding", Value: "gzip"}} }
+	tx := w.invite(true)
+	if got := w.servers[tx].final; got != 415 {
+		t.Errorf("an INVITE with packed SDP got %d", got)
+	}
+	w.finish()
+}
