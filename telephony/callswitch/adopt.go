@@ -1,6 +1,8 @@
 package callswitch
 
 import (
+	"cmp"
+
 	"demarc/telephony"
 	"demarc/telephony/signal"
 )
@@ -12,7 +14,7 @@ func (t *turn) merge(m Merge) {
 		return
 	}
 	other := t.farEnd(l)
-	if other == nil || m.Call == t.ID || t.Attempt != nil {
+	if other == nil || m.Call == t.ID || t.transfers(l, other) {
 		t.mergeFailed(l, telephony.Cause{Who: telephony.Switch, Code: 491, Text: "The call cannot be handed over now: it has not exactly two phones."})
 		return
 	}
@@ -34,10 +36,13 @@ func (t *turn) adopted(a Adopted) {
 	if l == nil {
 		return
 	}
-	asker := t.Leg(l.Part.Asker)
 	if !l.Part.Moving { // it was never released: what a REFER seeks is not here
-		asker = l
+		if a.Refused != nil {
+			t.mergeFailed(l, a.Refused.Cause)
+		}
+		return
 	}
+	asker := t.Leg(l.Part.Asker)
 	l.Part.Moving, l.Part.Into, l.Part.Asker = false, Into{}, 0
 	if a.Refused != nil {
 		if asker != nil {
@@ -56,8 +61,23 @@ func (t *turn) adopted(a Adopted) {
 	t.without(l, cause)
 }
 
+// going reports whether the leg is to leave for another call.
+func (l *Leg) going() bool { return l.Part.Into.Call != "" }
+
+// staysBehind tells who wanted a leg to go to another call that it has ended before.
+func (t *turn) staysBehind(l *Leg) {
+	if !l.going() {
+		return
+	}
+	asker := t.Leg(l.Part.Asker)
+	l.Part.Into, l.Part.Asker = Into{}, 0
+	if asker != nil && asker.open() {
+		t.mergeFailed(asker, telephony.Cause{Who: l.side(), Code: 481, Text: "The phone that was to be transferred has left the call before."})
+	}
+}
+
 func (t *turn) mergeFailed(l *Leg, cause telephony.Cause) {
-	t.notify(l, cause.Code, cause.Text, true)
+	t.notify(l, cause.Code, cmp.Or(l.told(cause), noReach), true)
 	t.noteTransfer(l, cause)
 }
 

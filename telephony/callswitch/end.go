@@ -15,7 +15,7 @@ func (t *turn) finish(l *Leg, cause telephony.Cause, e DialogEvent, final ...tel
 	if l.open() {
 		l.Cause, l.Since.Ended = cause, t.at
 		l.Invite.Retry, l.Timer.Due, l.Part.LeaveBy = time.Time{}, time.Time{}, time.Time{}
-		l.Part.Into = Into{}
+		t.staysBehind(l)
 		if l.Session.Media != 0 {
 			t.do(t.spare.closes.put(Close{Leg: l.ID, Media: l.Session.Media}))
 		}

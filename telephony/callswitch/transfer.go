@@ -77,7 +77,7 @@ func (t *turn) referred(l *Leg, r *signal.Request) {
 	switch {
 	case !ok || len(r.Values("Refer-To")) > 1: // RFC 3515 §2.4.1
 		status = 400
-	case l.State != Confirmed || t.Attempt != nil || l.Part.Refer.Open:
+	case l.State != Confirmed || l.Part.Refer.Open || t.transfers(l, other):
 		status = 491
 	case other == nil:
 		status = 403 // there is nobody, or more than one, to be transferred
@@ -130,6 +130,11 @@ func (t *turn) farEnd(l *Leg) (other *Leg) {
 	return other
 }
 
+// transfers reports whether a transfer of one of two legs, or by one, is under way.
+func (t *turn) transfers(l, other *Leg) bool {
+	return t.Attempt != nil || l.going() || other != nil && other.going()
+}
+
 // blind has the other leg call somebody else, on the rights of who transfers.
 func (t *turn) blind(l, other *Leg, uri string) {
 	l.Part.Aside = true
@@ -146,7 +151,7 @@ func (t *turn) transfer(x Transfer) {
 	}
 	other := t.farEnd(l)
 	switch {
-	case t.Attempt != nil || l.State != Confirmed:
+	case l.State != Confirmed || t.transfers(l, other):
 		t.noteTransfer(l, telephony.Cause{Who: telephony.Switch, Code: 491, Text: refusedReferral[491]})
 	case other == nil:
 		t.noteTransfer(l, telephony.Cause{Who: telephony.Switch, Code: 403, Text: refusedReferral[403]})
