@@ -28,18 +28,19 @@ type Replaces struct {
 func ParseReplaces(value string) (Replaces, bool) {
 	id, params, _ := strings.Cut(value, ";")
 	r := Replaces{CallID: strings.TrimSpace(id)}
+	ok := !strings.Contains(value, ",") // that would be two
 	for part := range strings.SplitSeq(params, ";") {
 		name, v, _ := strings.Cut(strings.TrimSpace(part), "=")
 		switch strings.ToLower(name) {
 		case "to-tag":
-			r.OurTag = v
+			ok, r.OurTag = ok && r.OurTag == "", v
 		case "from-tag":
-			r.TheirTag = v
+			ok, r.TheirTag = ok && r.TheirTag == "", v
 		case "early-only":
 			r.EarlyOnly = true
 		}
 	}
-	return r, r.CallID != "" && r.OurTag != "" && r.TheirTag != ""
+	return r, ok && r.CallID != "" && r.OurTag != "" && r.TheirTag != ""
 }
 
 // referTarget reads a Refer-To: whom to call, and the dialog to be replaced there, if any.

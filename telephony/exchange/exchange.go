@@ -219,11 +219,8 @@ func (x *Exchange) takeRequest(e *signal.Request) bool {
 
 // takeInvite makes room for a new call, or a new leg of one that the INVITE names.
 func (x *Exchange) takeInvite(e *signal.Request) bool {
-	if named, join := e.Header("Replaces"), false; named != "" || e.Header("Join") != "" {
-		if named == "" {
-			named, join = e.Header("Join"), true
-		}
-		return x.takeReplacing(e, named, join)
+	if n := named(e); n.some {
+		return x.takeReplacing(e, n)
 	}
 	if x.closed.Load() {
 		x.count.refused.Add(1)
@@ -249,16 +246,34 @@ func (x *Exchange) takeInvite(e *signal.Request) bool {
 	return true
 }
 
+// naming is the dialog that an INVITE names by Replaces or Join.
+type naming struct {
+	some, join bool
+	ok         bool // it can be read, and is the only one (RFC 3891 §3, RFC 3911 §4)
+	dialog     callswitch.Replaces
+}
+
+// named returns the dialog that an INVITE names.
+func named(e *signal.Request) (n naming) {
+	all, joins := e.Values("Replaces"), e.Values("Join")
+	n.join = len(all) == 0
+	all = append(all, joins...)
+	if n.some = len(all) > 0; n.some {
+		n.dialog, n.ok = callswitch.ParseReplaces(all[0])
+		n.ok = n.ok && len(all) == 1
+	}
+	return n
+}
+
 // takeReplacing hands an INVITE to the call that it names (RFC 3891, RFC 3911). One that names none gets 481.
-func (x *Exchange) takeReplacing(e *signal.Request, named string, join bool) bool {
-	who, ok := callswitch.ParseReplaces(named)
-	r, leg := x.byTag(who.OurTag)
-	if !ok || r == nil || r.account != e.Account {
+func (x *Exchange) takeReplacing(e *signal.Request, n naming) bool {
+	r, leg := x.byTag(n.dialog.OurTag)
+	if !n.ok || r == nil || r.account != e.Account {
 		w := x.workers[uint64(e.Tx)%uint64(len(x.workers))]
 		return w.postInside(item{event: callswitch.Event{Signal: e}})
 	}
 	x.tables.servers.put(e.Tx, r)
-	fact := callswitch.Replacing{Leg: leg, Join: join, Named: who, Request: e}
+	fact := callswitch.Replacing{Leg: leg, Join: n.join, Named: n.dialog, Request: e}
 	if !r.worker.postInside(item{to: r, event: callswitch.Event{Fact: fact}}) {
 		x.tables.servers.remove(e.Tx)
 		x.count.refused.Add(1)

@@ -27,6 +27,7 @@ func (x *Exchange) turnedAway(r *signal.Request, code int, text string) {
 }
 
 const (
-	fullText = "This server has all the calls that it can carry: it answers 503 until some have ended."
-	goneText = "The call that was to be taken over or joined has ended, or is none of yours."
+	fullText     = "This server has all the calls that it can carry: it answers 503 until some have ended."
+	misnamedText = "The call that was to be taken over or joined is named in a way that cannot be read (Replaces, Join)."
+	goneText     = "The call that was to be taken over or joined has ended, or is none of yours."
 )

@@ -70,19 +70,21 @@ func numeric(host string) bool {
 	return err == nil
 }
 
-// tooMany refuses a new call of a user or an account that has too many.
-func (x *Exchange) tooMany(r *running) *callswitch.Refusal {
+// tooMany refuses a leg that comes in of a user or an account that has too many calls. Who begins a call is in it from then on; who
+// takes one over or joins it, once he has.
+func (x *Exchange) tooMany(r *running, l *callswitch.Leg) *callswitch.Refusal {
 	refuse := func(text string) *callswitch.Refusal {
 		return &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 480, Text: text}, RetryAfter: 30}
 	}
 	if n, _ := x.tables.account.get(r.account); n > x.cfg.Limits.AccountCalls {
 		return refuse("Your company has too many calls at once.")
 	}
-	caller := r.call.Asked.Caller
-	if x.busy(caller, r) >= x.cfg.Limits.UserCalls {
+	if x.busy(l.Who.AoR, r) >= x.cfg.Limits.UserCalls {
 		return refuse("You have too many calls at once.")
 	}
-	x.enter(r, caller)
+	if len(r.call.Legs) == 1 {
+		x.enter(r, l.Who.AoR)
+	}
 	return nil
 }
 
@@ -139,9 +141,11 @@ func (x *Exchange) join(r *running, record *telephony.CallRecord) {
 	}
 }
 
-// part takes a call that goes on from those who have left it: the receptionist who passes calls on is not in them.
+// part takes a call from those who have left it: the receptionist who passes calls on is not in them.
 func (x *Exchange) part(r *running, record *telephony.CallRecord) {
-	if record.State == telephony.CallEnded {
+	if record.State == telephony.CallEnded { // for people: a phone that is gone may not answer its BYE for long
+		x.leave(r)
+		r.people = nil
 		return
 	}
 	r.people = slices.DeleteFunc(r.people, func(aor telephony.AoR) bool {

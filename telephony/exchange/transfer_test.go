@@ -144,6 +144,27 @@ func TestReplacesFromAPhone(t *testing.T) {
 	_ = gone
 }
 
+// What names a dialog twice, or badly, names none (RFC 3891 §3, RFC 3911 §4).
+func TestWhatNamesADialogBadlyIsRefused(t *testing.T) {
+	s := newSite(t)
+	a, b, c := s.phone(alice), s.phone(bob), s.phone(carol)
+	_, callee := s.talk(a, b)
+	named := replaces(callee)
+	for name, headers := range map[string][]telephony.Header{
+		"two Replaces":      {{Name: "Replaces", Value: named}, {Name: "Replaces", Value: named}},
+		"two in one line":   {{Name: "Replaces", Value: named + ", " + named}},
+		"Replaces and Join": {{Name: "Replaces", Value: named}, {Name: "Join", Value: named}},
+		"two Joins":         {{Name: "Join", Value: named}, {Name: "Join", Value: named}},
+		"no tags":           {{Name: "Replaces", Value: callee.callID}},
+		"one tag twice":     {{Name: "Join", Value: named + ";to-tag=x"}},
+	} {
+		c.dial("sip:"+alice.String(), headers...)
+		t.Log(name)
+		c.reply(400)
+	}
+	s.tells(carol, 400, "cannot be read")
+}
+
 func TestConferenceOfThree(t *testing.T) {
 	s := newSite(t)
 	a, b, c := s.phone(alice, "opus", "PCMA"), s.phone(bob, "opus", "PCMA"), s.phone(carol, "PCMA")

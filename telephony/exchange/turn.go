@@ -155,7 +155,7 @@ func (w *worker) prepare(r *running, c *callswitch.Prepare) *callswitch.Prepared
 	p.Contact = w.contact(r.account, at, &c.Way.Flow)
 	if c.Ours {
 		p.CallID = w.dice.id()
-	} else if refusal := x.tooMany(r); refusal != nil {
+	} else if refusal := x.tooMany(r, r.call.Leg(c.Leg)); refusal != nil {
 		p.Refused = refusal
 		return p
 	}

@@ -184,9 +184,14 @@ func (w *worker) nowhere(e callswitch.Event) {
 	}
 	if ok {
 		w.x.tables.servers.remove(r.Tx)
-		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: 481})
-		if r.Method == "INVITE" && r.ToTag == "" {
-			w.x.turnedAway(r, 481, goneText)
+		status, text := 481, goneText
+		inside := r.Method != "INVITE" || r.ToTag != ""
+		if n := named(r); !inside && n.some && !n.ok {
+			status, text = 400, misnamedText
+		}
+		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: status})
+		if !inside {
+			w.x.turnedAway(r, status, text)
 		}
 	}
 }
