@@ -1,6 +1,7 @@
 package callswitch_test
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"testing"
@@ -192,6 +193,35 @@ func TestASessionIsNotMadeToLastForEver(t *testing.T) {
 		for _, l := range w.call.Legs {
 			if wait := l.Timer.Due.Sub(w.now); wait <= 0 || wait > c.most {
 				t.Errorf("%s: leg %d is given up after %v", name, l.ID, wait)
+			}
+		}
+		w.finish()
+	}
+}
+
+// A phone that rings on says so every minute (RFC 3261 §13.3.1.1): so does the switch, for one that was lost, and for proxies that would
+// give up.
+func TestRingingThatIsRepeatedIsPassedOn(t *testing.T) {
+	for _, early := range []bool{false, true} {
+		w := newWorld(t.Fatalf)
+		w.invite(true)
+		out, k := w.sentTo(2, "INVITE")
+		var body []byte
+		if early {
+			body = w.fars[2].answerTo(k.out.Body)
+		}
+		for n := range 3 {
+			w.now = w.now.Add(30 * time.Second)
+			w.respond(out, 183, func(r *signal.Response) {
+				if r.Body = body; early {
+					r.ContentType = "application/sdp"
+				}
+			})
+			if len(w.told) != n+1 {
+				t.Fatalf("with early media %v: after %d responses of the phone the caller got %d", early, n+1, len(w.told))
+			}
+			if got := w.told[n]; got.Status != w.told[0].Status || !bytes.Equal(got.Body, w.told[0].Body) {
+				t.Errorf("with early media %v: number %d says %d with %q", early, n+1, got.Status, got.Body)
 			}
 		}
 		w.finish()

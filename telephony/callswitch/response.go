@@ -84,6 +84,7 @@ func (t *turn) ringing(l *Leg, r *signal.Response) {
 	}
 	l.dialogFrom(r)
 	l.Who.Allow = allowOf(&r.Message)
+	again := l.State == Early
 	t.move(l, Progress)
 	refused := t.early(l, r)
 	t.prack(l, r)
@@ -91,11 +92,12 @@ func (t *turn) ringing(l *Leg, r *signal.Response) {
 		t.dropped(l, *refused, Hang)
 		return
 	}
-	t.progress(l, r.Status)
+	t.progress(l, r.Status, again)
 }
 
-// progress tells the caller that a phone rings: with early media from a sole phone, else without.
-func (t *turn) progress(from *Leg, status int) {
+// progress tells the caller that a phone rings: with early media from a sole phone, else without. What the phone says again is said again,
+// for what was lost, and for proxies that would give up (RFC 3261 §13.3.1.1).
+func (t *turn) progress(from *Leg, status int, again bool) {
 	f := t.Leg(t.Attempt.For)
 	if f == nil || f.Invite.Theirs == 0 || f.State > Early {
 		t.reportProgress(status)
@@ -106,7 +108,8 @@ func (t *turn) progress(from *Leg, status int) {
 	if early {
 		r.Status = status
 	}
-	if f.State == Early && !(early && f.Session.State != Stable) {
+	again = again && !f.Invite.Reliable && (early || f.Session.State != Stable)
+	if f.State == Early && !again && !(early && f.Session.State != Stable) {
 		return // told already
 	}
 	r.Headers = f.formingHeaders()
