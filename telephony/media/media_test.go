@@ -288,6 +288,24 @@ func TestAPhoneBehindNATIsFoundAtItsSignallingAddress(t *testing.T) {
 	}
 }
 
+// A phone may tell an address of the other version of IP, and yet send from the one that its SIP comes from.
+func TestAPhoneOfTheOtherVersionOfIPIsFoundAtItsSignallingAddress(t *testing.T) {
+	t.Parallel()
+	for _, suite := range []string{"", "AEAD_AES_256_GCM"} {
+		f := start(t, nil)
+		a, b := f.call(setting{suite: suite, told: netip.MustParseAddr("2001:db8::7")}), f.call(setting{})
+		f.media.Relay(a.id, b.id)
+		a.say(0, []byte("here"))
+		if heard := b.hear(); string(heard.Payload) != "here" {
+			t.Fatalf("%q: heard %q", suite, heard.Payload)
+		}
+		b.say(0, []byte("there"))
+		if heard := a.hear(); string(heard.Payload) != "there" {
+			t.Errorf("%q: heard %q", suite, heard.Payload)
+		}
+	}
+}
+
 func TestNothingIsSentToThisMachineForAPhoneElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, suite := range []string{"", "AEAD_AES_256_GCM"} {
