@@ -220,8 +220,10 @@ func (l *Leg) causeOf(r *signal.Response) telephony.Cause {
 	case r.Status == 401 || r.Status == 407:
 		c.Text = "The phone asks for a password: it is no phone of this kind, or it should take calls from its own server only."
 	default:
-		if warning := r.Header("Warning"); warning != "" {
-			c.Text = strings.TrimSpace(c.Text + ". " + quotable(warning[:min(len(warning), 128)]))
+		for _, name := range [...]string{"Warning", "Reason"} {
+			if told := r.Header(name); told != "" {
+				c.Text = strings.TrimSpace(c.Text + ". " + quotable(told[:min(len(told), 128)]))
+			}
 		}
 	}
 	return c

@@ -182,6 +182,9 @@ func (t *turn) transferred(a *Attempt, to *Leg) {
 func (t *turn) notTransferred(a *Attempt, cause telephony.Cause) {
 	l := t.Leg(a.Report)
 	if l == nil || !l.open() {
+		if a.By != t.Asked.Caller && a.By != t.callee() && failure(cause) { // those two are told of the call's end
+			t.do(Note{AoR: a.By, Cause: cause, Text: "A transfer failed."})
+		}
 		t.close(cause)
 		return
 	}
