@@ -1,6 +1,7 @@
 package callswitch
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -156,7 +157,11 @@ func (l *Leg) refreshed(r *signal.Request) {
 // another address, ICE) ends here; reconcile carries direction and codec across afterwards.
 func (t *turn) reoffered(l *Leg, r *signal.Request) ([]byte, *Refusal) {
 	if len(r.Body) == 0 {
-		body, err := t.offer(l, l.Session.Aim, []sdp.Codec{l.Session.Side.Agreed.Audio.Codec})
+		codecs := []sdp.Codec{l.Session.Side.Agreed.Audio.Codec}
+		if !t.aim(l, t.group()).Music { // the offer may be for somebody else (RFC 3725): what the other phone can do too, and all phones can
+			codecs = slices.Concat(codecs, t.otherCodecs(l), sdp.Music())
+		}
+		body, err := t.offer(l, l.Session.Aim, codecs)
 		if err != nil {
 			return nil, refusal(500, telephony.Switch, err.Error())
 		}
@@ -190,10 +195,17 @@ func (t *turn) reanswer(l *Leg) ([]byte, *Refusal) {
 	w.Codecs = keep(offered.Codecs, l.codec(), t.otherCodecs(l))
 	before := l.codec()
 	body, refused := t.answer(l, aim, w)
-	if refused == nil && l.codec() != before { // it does not want that one any more: the other phone follows
-		l.Session.Borrows, l.Session.Refused = false, before
+	if refused == nil {
+		l.left(before)
 	}
 	return body, refused
+}
+
+// left notes that the phone itself has gone on from one codec to another. It is not asked back: the other phone follows.
+func (l *Leg) left(codec string) {
+	if l.codec() != codec {
+		l.Session.Borrows, l.Session.Refused = false, codec
+	}
 }
 
 // otherCodecs are what the far end of a call of two can do.

@@ -294,6 +294,7 @@ func (t *turn) accept(f, with *Leg) *Refusal {
 func (t *turn) acked(l *Leg, body []byte) {
 	l.Invite.Last = 0
 	if l.open() && (l.Session.State == OfferSent || l.Session.State == ReofferSent) {
+		again, before := l.Session.State == ReofferSent, l.codec()
 		if refusal := t.settled(l, body); refusal != nil {
 			t.move(l, Acked)
 			t.finish(l, refusal.Cause, Hang)
@@ -301,6 +302,9 @@ func (t *turn) acked(l *Leg, body []byte) {
 			return
 		}
 		l.Session.Holds = l.theirs().Holds() // it asked for our offer to say so in the answer
+		if again {
+			l.left(before)
+		}
 	}
 	t.move(l, Acked)
 }
