@@ -115,23 +115,6 @@ func (l *Leg) told(c telephony.Cause) string {
 	return c.Text
 }
 
-// completed reports whether a Reason of a CANCEL says that the call was answered (RFC 3326 §3.1).
-func completed(reason string) bool {
-	for value := range strings.SplitSeq(reason, ",") {
-		protocol, params, _ := strings.Cut(value, ";")
-		if !strings.EqualFold(strings.TrimSpace(protocol), "SIP") {
-			continue
-		}
-		for param := range strings.SplitSeq(params, ";") {
-			name, code, _ := strings.Cut(param, "=")
-			if strings.EqualFold(strings.TrimSpace(name), "cause") && strings.TrimSpace(code) == "200" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // elsewhere is what phones know (RFC 3326 §3.1): a call that was answered by another phone is not shown as missed.
 const elsewhere = "Call completed elsewhere"
 

@@ -73,6 +73,20 @@ func (t *turn) byeFrom(l *Leg, r *signal.Request) {
 	t.departed(l, cause)
 }
 
+// departed ends a leg whose far end has gone by itself.
+func (t *turn) departed(l *Leg, cause telephony.Cause) {
+	if !l.open() {
+		t.move(l, Depart)
+		return
+	}
+	if l.tried() && t.Attempt != nil {
+		t.dropped(l, Refusal{Cause: cause}, Depart)
+		return
+	}
+	t.finish(l, cause, Depart)
+	t.without(l, cause)
+}
+
 // theirUpdate takes UPDATE (RFC 3311): a refresh, or an offer that is answered at once.
 func (t *turn) theirUpdate(l *Leg, r *signal.Request) {
 	every, byUs, ok := t.timerAsked(l, &r.Message)

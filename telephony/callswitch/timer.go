@@ -182,3 +182,28 @@ func (l *Leg) longer(m *signal.Message) bool {
 	l.Timer.MinSE, l.Timer.Every = least, max(l.Timer.Every, least)
 	return true
 }
+
+// tick does what the time has come for.
+func (t *turn) tick() {
+	due := func(at time.Time) bool { return !at.IsZero() && !t.at.Before(at) }
+	if a := t.Attempt; a != nil && due(a.Until) && !a.Asking {
+		t.unanswered()
+	}
+	for _, l := range t.Legs {
+		if !l.open() || l.Part.Moving {
+			continue
+		}
+		if due(l.Invite.Retry) {
+			l.Invite.Retry = time.Time{}
+		}
+		if due(l.Part.LeaveBy) {
+			cause := telephony.Cause{Who: telephony.Switch, Code: 200, Text: "transferred"}
+			t.finish(l, cause, Hang)
+			t.without(l, cause)
+			continue
+		}
+		if due(l.Timer.Due) {
+			t.timerDue(l)
+		}
+	}
+}
