@@ -30,10 +30,10 @@ func (r *reader) attribute(line string) error {
 	case "setup":
 		return s.setup(value)
 	case "mid":
-		s.Mid = value
 		if !token(value) {
 			return fmt.Errorf("a=mid:%s is not a token", shorten(value))
 		}
+		s.Mid = value
 		return nil
 	case "ice-ufrag":
 		s.Ufrag = value

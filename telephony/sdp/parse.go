@@ -36,7 +36,7 @@ func Parse(body []byte) (*Description, error) {
 	for number, rest := 1, unsafe.String(unsafe.SliceData(body), len(body)); rest != ""; number++ {
 		var line string
 		line, rest, _ = strings.Cut(rest, "\n")
-		line = strings.TrimSuffix(line, "\r")
+		line = strings.TrimRight(line, "\r\t ")
 		if line == "" {
 			continue // some end with an empty line
 		}
@@ -93,14 +93,20 @@ func (r *reader) line(line string) error {
 	switch kind {
 	case 'o':
 		return r.readOrigin(value)
-	case 'c':
-		return r.section().connect(value)
 	case 'm':
 		return r.beginMedia(value)
-	case 'a':
-		return r.attribute(value)
 	}
-	return nil
+	err := error(nil)
+	switch kind {
+	case 'c':
+		err = r.section().connect(value)
+	case 'a':
+		err = r.attribute(value)
+	}
+	if r.within && r.media.port == 0 { // what stands in a refused line says nothing (RFC 3264 §8.2)
+		return nil
+	}
+	return err
 }
 
 // section returns what a line belongs to.
