@@ -41,6 +41,22 @@ func Abandon(call *Call, at time.Time, commands []Command) []Command {
 	return t.out
 }
 
+// TakeBack ends a dialog that a 2xx has made whose call is over: another phone behind the same target has answered too late (RFC 3261
+// §13.2.2.4). serial names the transaction of the BYE, whose response nobody waits for.
+func TakeBack(r *signal.Response, serial uint64) []Command {
+	t := turn{Call: &Call{serials: serials{serial: serial}}}
+	t.borrowed()
+	_, leg, _ := Serial(r.Tx)
+	l := &Leg{ID: leg, Ours: true, Way: r.Way, Cause: telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere}}
+	l.Dialog = Dialog{CallID: r.CallID, LocalTag: r.FromTag, Local: withoutTag(r.From, r.FromTag), Remote: withoutTag(r.To, r.ToTag),
+		LocalSeq: r.CSeq, Target: address(r.To)}
+	l.dialogFrom(r)
+	l.Invite.Seq, l.Invite.Ours = r.CSeq, r.Tx
+	t.ack(l)
+	t.bye(l)
+	return t.out
+}
+
 // Ignores reports whether no leg of the call knows of an INVITE that came in.
 func (c *Call) Ignores(tx signal.TxID) bool {
 	for _, l := range c.Legs {

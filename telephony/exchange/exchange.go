@@ -174,10 +174,7 @@ func (x *Exchange) Take(e signal.Event) bool {
 	case *signal.Request:
 		return x.takeRequest(e)
 	case *signal.Response:
-		serial, leg, _ := callswitch.Serial(e.Tx)
-		if r, ok := x.tables.serials.get(serial); ok {
-			r.worker.post(item{to: r, event: callswitch.Event{Signal: e, Leg: leg}})
-		}
+		x.takeResponse(e)
 	case *signal.Cancel:
 		x.server(e.Tx, e)
 	case *signal.Ack:
@@ -188,6 +185,17 @@ func (x *Exchange) Take(e signal.Event) bool {
 		x.server(e.Tx, e)
 	}
 	return true
+}
+
+// takeResponse hands a response to its call. One that comes when that is over can make a dialog that nobody has.
+func (x *Exchange) takeResponse(e *signal.Response) {
+	serial, leg, ours := callswitch.Serial(e.Tx)
+	if r, ok := x.tables.serials.get(serial); ok {
+		r.worker.post(item{to: r, event: callswitch.Event{Signal: e, Leg: leg}})
+	} else if ours && e.Method == "INVITE" && e.Status/100 == 2 {
+		w := x.workers[serial%uint64(len(x.workers))]
+		w.postInside(item{event: callswitch.Event{Signal: e}})
+	}
 }
 
 // server hands an event to the call that has the INVITE.

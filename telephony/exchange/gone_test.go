@@ -126,3 +126,36 @@ func TestAReinviteDuringATransferIsConfirmedInTheOtherCall(t *testing.T) {
 	other.bye()
 	s.allEnded(2)
 }
+
+// Two phones behind one target may answer while they are cancelled. The second one may do so when the call is over, and must not wait for
+// an ACK in vain (RFC 3261 §13.2.2.4).
+func TestAnAnswerThatComesAfterTheEndIsTakenBack(t *testing.T) {
+	s := newSite(t)
+	a, b := s.phone(alice), s.phone(bob)
+	caller := a.dial("sip:" + bob.String())
+	first := b.rung()
+	first.respond(180, nil)
+	a.reply(180)
+	caller.cancel("")
+	a.reply(487)
+	first.answer(first.incoming, sdp.SendRecv)
+	b.incoming("ACK")
+	first.bye()
+	s.untilFree("the call is over", func() bool { return s.x.Counters().Live == 0 })
+
+	second := *first
+	second.mine = "another"
+	r := second.request(0, "INVITE", nil, nil) // whose From and To are those of the phone
+	s.x.Take(&signal.Response{Tx: first.incoming.Tx, Method: "INVITE", Status: 200, Way: b.way(), Message: signal.Message{CallID: first.callID,
+		From: r.To, FromTag: first.theirs, To: r.From, ToTag: "another", CSeq: 1, Contact: "sip:second@192.0.2.2", RecordRoute: []string{"<sip:p1;lr>", "<sip:p2;lr>"}}})
+	ack, bye := b.incoming("ACK"), b.incoming("BYE")
+	for _, o := range []*signal.Outgoing{ack, bye} {
+		if tagOf(header(o.Headers, "To")) != "another" || tagOf(header(o.Headers, "From")) != first.theirs || o.URI != "sip:second@192.0.2.2" ||
+			header(o.Headers, "Call-ID") != first.callID || header(o.Headers, "Route") != "<sip:p2;lr>" {
+			t.Errorf("%s %s %v", o.Method, o.URI, o.Headers)
+		}
+	}
+	if ack.Tx != first.incoming.Tx || header(ack.Headers, "CSeq") != "1 ACK" || header(bye.Headers, "CSeq") != "2 BYE" {
+		t.Errorf("ACK %v, BYE %v", ack.Headers, bye.Headers)
+	}
+}

@@ -173,8 +173,13 @@ func (w *worker) first(i item) {
 	i.to.early = nil
 }
 
-// nowhere answers what waits for an answer of a call that is not here: a request, or a call that has released a leg.
+// nowhere answers what waits for an answer of a call that is not here: a request, a phone that has answered, or a call that has released
+// a leg.
 func (w *worker) nowhere(e callswitch.Event) {
+	if late, ok := e.Signal.(*signal.Response); ok {
+		w.takeBack(late)
+		return
+	}
 	r, ok := e.Signal.(*signal.Request)
 	switch f := e.Fact.(type) {
 	case callswitch.Replacing:
@@ -192,6 +197,18 @@ func (w *worker) nowhere(e callswitch.Event) {
 		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: status})
 		if !inside {
 			w.x.turnedAway(r, status, text)
+		}
+	}
+}
+
+// takeBack ends what a 2xx has made after the end of its call.
+func (w *worker) takeBack(r *signal.Response) {
+	if r.Method != "INVITE" || r.Status/100 != 2 {
+		return
+	}
+	for _, c := range callswitch.TakeBack(r, w.x.serial.Add(1)) {
+		if s, ok := c.(*callswitch.Send); ok {
+			w.x.ports.Signalling.Send(s.Outgoing)
 		}
 	}
 }
