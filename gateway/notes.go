@@ -13,7 +13,7 @@ import (
 	"demarc/telephony"
 )
 
-// notes writes what happened in calls into the timelines of their people, behind the calls.
+// notes writes what happened in calls, and to what phones watch, into the timelines of their people, behind the calls.
 type notes struct {
 	store   remarker
 	log     *slog.Logger
@@ -45,6 +45,15 @@ func (n *notes) Note(aor telephony.AoR, e timeline.Entry) {
 	case n.queue <- provisioning.Remark{AoR: aor, Entry: e}:
 	default:
 		n.dropped.Add(1)
+	}
+}
+
+// timelines are the notes for those that begin before them.
+type timelines struct{ g *Gateway }
+
+func (t timelines) Note(aor telephony.AoR, e timeline.Entry) {
+	if n := t.g.telephony.notes; n != nil {
+		n.Note(aor, e)
 	}
 }
 

@@ -186,7 +186,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	r := registrar.New(c)
 	g.telephony.registrar = r
 	g.telephony.events = events.New(events.Config{
-		Auth: r, Directory: rows, Registrations: r, Sender: phones{g}, Dialogs: dialogs{g}, Now: g.now, Log: g.log,
+		Auth: r, Directory: rows, Registrations: r, Sender: phones{g}, Dialogs: dialogs{g}, Timeline: timelines{g}, Now: g.now, Log: g.log,
 	})
 	if err := g.loadDirectory(ctx); err != nil {
 		return r, err

@@ -19,5 +19,7 @@
 //	otherwise                               200, and then a NOTIFY with the state
 //
 // Subscriptions live in memory, at the node whose flow they came over. A NOTIFY holds the whole state; changes that come
-// while one is under way or too soon after it are told together. The package has no socket. No compatibility promise.
+// while one is under way or too soon after it are told together. A NOTIFY that is refused, or not answered by timer F, ends its
+// subscription and is told to the watcher's timeline; one whose answer names a time is sent again then, with what is so by
+// then (RFC 6665 §4.2.2). The package has no socket. No compatibility promise.
 package events

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"demarc/internal/timeline"
 	"demarc/telephony"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
@@ -180,7 +181,7 @@ func TestWhoTakesNoNotifyHasNoSubscription(t *testing.T) {
 		again  time.Duration
 		err    error
 		stays  bool
-	}{{481, 0, nil, false}, {0, 0, errors.New("no answer"), false}, {503, time.Second, nil, true}, {202, 0, nil, true}} {
+	}{{481, 0, nil, false}, {481, time.Second, nil, false}, {0, 0, errors.New("no answer"), false}, {503, time.Second, nil, true}, {202, 0, nil, true}} {
 		s, w := start(t, nil)
 		w.answer = func(events.Notify) (int, time.Duration, error) { return c.status, c.again, c.err }
 		ask(t, s, subscribe("reg", alice))
@@ -189,28 +190,83 @@ func TestWhoTakesNoNotifyHasNoSubscription(t *testing.T) {
 	}
 }
 
-// Who is too busy to take a NOTIFY hears the state when he wants to be asked again, and not at the next change only.
+// A NOTIFY that nobody answers ends, and with it its subscription; it is counted, stands in the user's timeline once, and leaves nothing.
+func TestANotifyWithoutAnAnswerEnds(t *testing.T) {
+	s, w := start(t, func(c *events.Config) { c.Deadline = 30 * time.Millisecond })
+	w.set(func() { w.silent = true })
+	for i, target := range []telephony.AoR{bob, alice} {
+		ask(t, s, subscribe("dialog", target, func(r *events.Request) { r.CallID = fmt.Sprint("lamp-", i) }))
+	}
+	eventually(t, "both have failed", func() bool { return s.Counters().Failed == 2 })
+	eventually(t, "nothing is left", func() bool { return s.Places() == 0 && len(s.Counters().Subscriptions) == 0 })
+	s.Changed("dialog", bob)
+	if n := len(w.sent()); n != 2 {
+		t.Errorf("%d NOTIFYs", n)
+	}
+	if len(w.notes) != 1 || w.noted[0] != alice || w.notes[0].Code != 408 || w.notes[0].Account != "acc_1" || w.notes[0].Kind != timeline.Warning {
+		t.Errorf("the timelines: %+v of %v", w.notes, w.noted)
+	}
+	w.set(func() { w.silent, w.now = false, w.now.Add(2*time.Minute) })
+	if r := ask(t, s, subscribe("dialog", bob, within("ours", 2, 600), func(r *events.Request) { r.CallID = "lamp-0" })); r.Status != 481 {
+		t.Errorf("a refresh of a subscription that is over got %d", r.Status)
+	}
+	ask(t, s, subscribe("dialog", bob, func(r *events.Request) { r.CallID = "anew" }))
+	eventually(t, "it is told again", func() bool { return s.Counters().Notified == 1 })
+}
+
+// Who is too busy to take a NOTIFY hears the state when he wants to be asked again, once and not before, but is not left alone for ever.
 func TestBusyPhoneIsToldAgain(t *testing.T) {
-	s, w := start(t, nil)
-	w.answer = func(n events.Notify) (int, time.Duration, error) {
-		if n.CSeq == 1 {
-			return 503, 20 * time.Second, nil
+	for asked, want := range map[time.Duration]time.Duration{20 * time.Second: 20 * time.Second, time.Hour: 5 * time.Minute} {
+		s, w := start(t, nil)
+		w.set(func() { w.answer = func(events.Notify) (int, time.Duration, error) { return 503, asked, nil } })
+		ask(t, s, subscribe("dialog", bob))
+		eventually(t, "it refuses", func() bool { return s.Counters().Failed == 1 })
+		w.set(func() { w.answer, w.now = nil, w.now.Add(want-time.Second) })
+		s.Changed("dialog", bob)          // too soon: it is told with what is owed
+		time.Sleep(50 * time.Millisecond) // ten looks at what is due
+		if n := len(w.sent()); n != 1 {
+			t.Errorf("%d NOTIFYs before its time", n)
 		}
-		return 200, 0, nil
+		w.set(func() { w.now = w.now.Add(time.Second) })
+		eventually(t, "it is told", func() bool { return s.Counters().Notified == 1 })
+		state := fmt.Sprint("active;expires=", 600-int(want/time.Second))
+		if n := w.sent()[1]; n.CSeq != 2 || n.State != state || !strings.Contains(string(n.Content), `version="1"`) || len(w.notes) != 0 {
+			t.Errorf("%+v, %v", n, w.notes)
+		}
+		w.set(func() { w.now = w.now.Add(time.Minute) })
+		time.Sleep(50 * time.Millisecond)
+		if n := len(w.sent()); n != 2 {
+			t.Errorf("%d NOTIFYs: what was taken is told once", n)
+		}
 	}
-	ask(t, s, subscribe("reg", alice))
-	eventually(t, "first", func() bool { return s.Counters().Notified == 1 })
-	w.set(func() { w.now = w.now.Add(19 * time.Second) })
-	s.Changed("reg", alice) // too soon: it is told with what is owed
-	w.set(func() { w.now = w.now.Add(2 * time.Second) })
-	eventually(t, "the state is told again", func() bool { return s.Counters().Notified == 2 })
-	if n := w.sent(); len(n) != 2 || n[1].State != "active;expires=579" || !strings.Contains(string(n[1].Content), `version="1"`) {
-		t.Errorf("%+v", n)
-	}
-	w.set(func() { w.now = w.now.Add(time.Minute) })
-	s.Changed("reg", bob)
-	if n := w.sent(); len(n) != 2 {
-		t.Errorf("%d NOTIFYs: what was taken is told once", len(n))
+}
+
+// Who subscribes and leaves again and again, or only asks, and answers no NOTIFY, has no more under way than his place allows.
+func TestNotifiesThatNobodyAnswersAreBounded(t *testing.T) {
+	for name, expires := range map[string][]int{"asks": {0}, "subscribes and leaves": {600, 0}} {
+		s, w := start(t, func(c *events.Config) { c.PerUser, c.Total = 3, 5 })
+		w.set(func() { w.silent = true })
+		refused := map[telephony.AoR]int{}
+		for i := range 20 {
+			who := alice
+			if i >= 10 {
+				who = bob
+			}
+			for n, e := range expires {
+				r := ask(t, s, subscribe("dialog", alice, func(r *events.Request) {
+					r.CallID, r.CSeq, r.Expires, r.User = fmt.Sprint("call-", i), uint32(n+1), e, who
+					if n > 0 {
+						r.ToTag = "ours"
+					}
+				}))
+				if n == 0 && r.Status != 200 {
+					refused[who]++
+				}
+			}
+		}
+		if len(w.sent()) != 5 || s.Places() != 5 || refused[alice] != 7 || refused[bob] != 8 {
+			t.Errorf("%s: %d NOTIFYs, %d places, refused %v", name, len(w.sent()), s.Places(), refused)
+		}
 	}
 }
 
@@ -238,7 +294,6 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A NOTIFY that panics costs its subscription; others go on, and the phone may subscribe anew.
 // Over TCP a SUBSCRIBE that comes once more, with nothing new but its credentials, is no retransmission that a transaction knows. It
 // stands in the place of the first.
 func TestTheSameSubscriptionAgain(t *testing.T) {
@@ -251,7 +306,7 @@ func TestTheSameSubscriptionAgain(t *testing.T) {
 	if r := ask(t, s, subscribe("reg", alice, within("ours", 2, 0))); r.Status != 200 {
 		t.Errorf("it cannot be ended: %d", r.Status)
 	}
-	eventually(t, "nothing is left", func() bool { return len(s.Counters().Subscriptions) == 0 })
+	eventually(t, "nothing is left", func() bool { return len(s.Counters().Subscriptions) == 0 && s.Places() == 0 })
 	for i := range 3 {
 		if r := ask(t, s, subscribe("reg", alice, func(r *events.Request) { r.CallID = fmt.Sprint(i) })); r.Status != 200 {
 			t.Errorf("what was ended still counts: %d %s", r.Status, r.Reason)
@@ -278,7 +333,9 @@ func TestClosedFlowEndsItsSubscriptions(t *testing.T) {
 		if r := ask(t, s, subscribe("reg", alice, over(id, fmt.Sprint(id)))); r.Status != 200 {
 			t.Fatalf("connection %d: %d %s", id, r.Status, r.Reason)
 		}
+		eventually(t, "it is told", func() bool { return len(w.sent()) == int(id) })
 		s.FlowClosed(registrar.Flow{ID: id, Transport: telephony.TLS})
+		eventually(t, "its place is free", func() bool { return s.Places() == 0 })
 	}
 	if n := s.Counters().Subscriptions["reg"]; n != 0 {
 		t.Errorf("%d subscriptions are left on closed connections", n)
@@ -297,6 +354,7 @@ func TestClosedFlowEndsItsSubscriptions(t *testing.T) {
 	}
 }
 
+// A NOTIFY that panics costs its subscription; others go on, and the phone may subscribe anew.
 func TestPanicCostsOneSubscription(t *testing.T) {
 	s, w := start(t, nil)
 	w.set(func() {
@@ -334,7 +392,6 @@ func TestStopSaysGoodbye(t *testing.T) {
 	}
 }
 
-// The edge learns who proved who he is, and who did not: its limits and its transactions stand on that.
 // Phones subscribe anew as soon as they hear goodbye, while the edge still stands: whoever gets no answer holds up its stop.
 func TestWhoComesDuringAndAfterTheStopIsAnswered(t *testing.T) {
 	s, _ := start(t, nil)
@@ -369,6 +426,7 @@ func TestWhoComesDuringAndAfterTheStopIsAnswered(t *testing.T) {
 	}
 }
 
+// The edge learns who proved who he is, and who did not: its limits and its transactions stand on that.
 func TestSenderIsTold(t *testing.T) {
 	s, _ := start(t, nil)
 	for name, c := range map[string]struct {

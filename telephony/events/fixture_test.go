@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"demarc/internal/account"
+	"demarc/internal/timeline"
 	"demarc/telephony"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
@@ -34,6 +35,9 @@ type world struct {
 	dialogs  map[telephony.AoR][]events.Dialog
 	waiting  events.Waiting
 	away     bool
+	silent   bool // phones answer no NOTIFY
+	notes    []timeline.Entry
+	noted    []telephony.AoR
 	panics   bool
 }
 
@@ -92,15 +96,26 @@ func (w *world) Dialogs(_ context.Context, _ account.ID, aor telephony.AoR) ([]e
 	return w.dialogs[aor], nil
 }
 
-func (w *world) Notify(_ context.Context, n events.Notify) (int, time.Duration, error) {
+func (w *world) Notify(ctx context.Context, n events.Notify) (int, time.Duration, error) {
 	w.mu.Lock()
 	w.notified = append(w.notified, n)
-	answer := w.answer
+	answer, silent := w.answer, w.silent
 	w.mu.Unlock()
-	if answer != nil {
-		return answer(n)
+	switch {
+	case silent:
+		<-ctx.Done()
+		return 0, 0, ctx.Err()
+	case answer == nil:
+		return 200, 0, nil
 	}
-	return 200, 0, nil
+	return answer(n)
+}
+
+func (w *world) Note(aor telephony.AoR, e timeline.Entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.notes = append(w.notes, e)
+	w.noted = append(w.noted, aor)
 }
 
 func (w *world) sent() []events.Notify {
@@ -116,7 +131,7 @@ func start(t *testing.T, change func(*events.Config)) (*events.Service, *world) 
 		dialogs: make(map[telephony.AoR][]events.Dialog),
 	}
 	c := events.Config{
-		Auth: w, Directory: w, Registrations: w, Sender: w, Messages: w, Dialogs: w, Now: w.clock, Tick: 5 * time.Millisecond,
+		Auth: w, Directory: w, Registrations: w, Sender: w, Messages: w, Dialogs: w, Timeline: w, Now: w.clock, Tick: 5 * time.Millisecond,
 	}
 	if change != nil {
 		change(&c)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"demarc/internal/bounded"
 	"demarc/telephony"
 )
 
@@ -22,12 +23,14 @@ type Config struct {
 	Sender        Sender
 	Messages      Messages // nil: nobody has any
 	Dialogs       Dialogs  // nil: everybody is idle
+	Timeline      Timeline // nil: nobody is told
 
 	MinExpires     time.Duration // 1 min when 0
 	DefaultExpires time.Duration // 1 h when 0
 	MaxExpires     time.Duration // 2 h when 0
+	Deadline       time.Duration // of a NOTIFY's answer; 33 s when 0, timer F
 	Pause          time.Duration // between two NOTIFYs of one subscription; 1 s when 0
-	PerUser        int           // subscriptions of one user; 64 when 0: a desk phone watches many lamps
+	PerUser        int           // subscriptions of one user, and last NOTIFYs of such; 64 when 0: a desk phone watches many lamps
 	Total          int           // subscriptions in all; 50,000 when 0
 	Queue          int           // SUBSCRIBEs that may wait; 1024 when 0
 	Tick           time.Duration // how often expiry is looked at; 250 ms when 0
@@ -37,9 +40,12 @@ type Config struct {
 }
 
 const (
-	workers       = 4
-	notifyTimeout = 33 * time.Second // timer F
-	retryAfter    = 5
+	workers    = 4
+	retryAfter = 5
+
+	// A user's timeline is told every so often that NOTIFYs failed, for so many users that were told last.
+	toldEvery = time.Minute
+	mostTold  = 4096
 )
 
 // Service is the notifier of one node. Its methods are safe for concurrent use.
@@ -54,6 +60,7 @@ type Service struct {
 	table  table
 	tally  [2]atomic.Uint64 // NOTIFYs sent, failed
 	panics atomic.Uint64
+	told   *bounded.Map[telephony.AoR, time.Time]
 
 	life    context.Context
 	stop    context.CancelFunc
@@ -79,6 +86,7 @@ func New(c Config) *Service {
 	c.MinExpires = cmp.Or(c.MinExpires, time.Minute)
 	c.DefaultExpires = cmp.Or(c.DefaultExpires, time.Hour)
 	c.MaxExpires = cmp.Or(c.MaxExpires, 2*time.Hour)
+	c.Deadline = cmp.Or(c.Deadline, 33*time.Second)
 	c.Pause = cmp.Or(c.Pause, time.Second)
 	c.PerUser = cmp.Or(c.PerUser, 64)
 	c.Total = cmp.Or(c.Total, 50_000)
@@ -92,7 +100,7 @@ func New(c Config) *Service {
 	}
 	s := &Service{
 		Config: c, registrations: c.Registrations, messages: c.Messages, dialogs: c.Dialogs, now: c.Now,
-		table: newTable(),
+		table: newTable(), told: bounded.NewMap[telephony.AoR, time.Time](mostTold),
 	}
 	s.life, s.stop = context.WithCancel(context.Background())
 	for i := range s.queues {
@@ -113,7 +121,7 @@ func (s *Service) Start() {
 // any more. The context bounds the goodbyes.
 func (s *Service) Stop(ctx context.Context) error {
 	for _, sub := range s.table.drain() {
-		s.send(sub, "terminated;reason=deactivated")
+		s.send(sub)
 	}
 	s.table.mu.Lock()
 	s.table.closed = true
@@ -234,7 +242,7 @@ func (s *Service) watch() {
 		}
 		ended, due := s.table.due(s.now())
 		for _, sub := range ended {
-			s.send(sub, "terminated;reason=timeout")
+			s.send(sub)
 		}
 		for _, sub := range due {
 			s.tell(sub)

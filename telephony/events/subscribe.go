@@ -90,40 +90,56 @@ func (s *Service) begin(req *Request, pkg eventPackage, user registrar.Subscribe
 		user: user.AoR, pkg: pkg, of: watched{user.Account, req.Target}, flow: req.Flow, contact: req.Contact,
 		route: req.Route, from: req.From, to: req.To, remote: req.CSeq, expires: s.now().Add(expires),
 	}
-	ok := Reply{Status: 200, Expires: int(expires / time.Second)}
+	if first := s.table.find(sub.id); first != nil { // once more, as over TCP with nothing new but its credentials
+		if first.of != sub.of {
+			return Reply{Status: 481, Expires: -1}, nil
+		}
+		return s.prolong(first, req, user, expires)
+	}
 	if expires == 0 { // only asks (RFC 6665 §4.4.3)
-		return ok, func() { s.send(sub, "terminated;reason=timeout") }
+		sub.over = timedOut
 	}
 	if user, full := s.table.add(sub, s.PerUser, s.Total); full {
 		return unavailable(), nil
 	} else if user {
 		return Reply{Status: 403, Reason: "Too Many Subscriptions", Expires: -1}, nil
 	}
+	return s.taken(sub, expires)
+}
+
+// taken says yes; the NOTIFY goes out after that.
+func (s *Service) taken(sub *subscription, expires time.Duration) (Reply, func()) {
+	ok := Reply{Status: 200, Expires: int(expires / time.Second)}
+	if expires == 0 {
+		return ok, func() { s.send(sub) }
+	}
 	return ok, func() { s.tell(sub) }
 }
 
 // refresh serves a SUBSCRIBE within a dialog: of the one who began it alone.
 func (s *Service) refresh(req *Request, user registrar.Subscriber, expires time.Duration) (Reply, func()) {
-	sub := s.table.find(dialogID{req.CallID, req.ToTag, req.RemoteTag, req.Event, req.EventID})
+	return s.prolong(s.table.find(dialogID{req.CallID, req.ToTag, req.RemoteTag, req.Event, req.EventID}), req, user, expires)
+}
+
+// prolong takes what a SUBSCRIBE brings over into the subscription that stands, if one does.
+func (s *Service) prolong(sub *subscription, req *Request, user registrar.Subscriber, expires time.Duration) (Reply, func()) {
 	if sub == nil || sub.user != user.AoR {
 		return Reply{Status: 481, Expires: -1}, nil
 	}
 	if !s.table.renew(sub, req, s.now().Add(expires)) {
 		return Reply{Status: 500, Reason: "CSeq Out Of Order", Expires: -1}, nil
 	}
-	ok := Reply{Status: 200, Expires: int(expires / time.Second)}
 	if expires == 0 {
-		s.table.remove(sub)
-		return ok, func() { s.send(sub, "terminated;reason=timeout") }
+		s.table.end(sub, timedOut)
 	}
-	return ok, func() { s.tell(sub) }
+	return s.taken(sub, expires)
 }
 
-// renew takes over what a refresh brings, unless it is out of order (RFC 3261 §12.2.2).
+// renew takes over what a SUBSCRIBE brings, unless it is out of order (RFC 3261 §12.2.2). The first of a dialog may come once more.
 func (t *table) renew(s *subscription, req *Request, expires time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if req.CSeq <= s.remote {
+	if req.CSeq < s.remote || req.CSeq == s.remote && req.ToTag != "" {
 		return false
 	}
 	t.leave(s)

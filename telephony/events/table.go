@@ -31,7 +31,8 @@ type subscription struct {
 	sending bool      // one NOTIFY at a time, so that they arrive in order
 	dirty   bool      // there is news that no NOTIFY has told yet
 	next    time.Time // before then there is no other NOTIFY
-	over    string    // a Subscription-State that ends it, when one NOTIFY was still under way
+	placed  bool      // it counts among its user's
+	over    string    // the Subscription-State of its last NOTIFY, while that is owed
 }
 
 type watchKey struct {
@@ -44,7 +45,8 @@ type table struct {
 	mu       sync.Mutex
 	all      map[dialogID]*subscription
 	watchers map[watchKey][]*subscription
-	users    map[telephony.AoR]int
+	users    map[telephony.AoR]int      // places that are taken, by user
+	places   int                        // in all
 	streams  map[uint64][]*subscription // by the number of the connection that is their only way
 	leaving  bool                       // nothing new is taken
 	closed   bool                       // nothing new is sent
@@ -57,26 +59,39 @@ func newTable() table {
 	}
 }
 
-// add reports why there is no room. A subscription of the same dialog gives way: it is the same request again.
+// add reports why there is no room. A subscription has its place until it is over and its last NOTIFY has ended, so that who subscribes
+// and leaves again and again without an answer to any takes no more than others; one that owes only that from the start has nothing else.
 func (t *table) add(s *subscription, perUser, total int) (user, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if again := t.all[s.id]; again != nil {
-		t.removeLocked(again)
-		s.local, s.version = again.local, again.version // the phone goes on counting
-	}
 	switch {
-	case len(t.all) >= total, t.leaving:
+	case t.places >= total, t.leaving:
 		return false, true
 	case t.users[s.user] >= perUser:
 		return true, false
 	}
-	t.all[s.id] = s
-	key := watchKey{s.pkg.name, s.of.aor}
-	t.watchers[key] = append(t.watchers[key], s)
+	s.placed = true
+	t.places++
 	t.users[s.user]++
-	t.enter(s)
+	if s.over == "" {
+		t.all[s.id] = s
+		key := watchKey{s.pkg.name, s.of.aor}
+		t.watchers[key] = append(t.watchers[key], s)
+		t.enter(s)
+	}
 	return false, false
+}
+
+// settle gives back the place of a subscription that is over and of which no NOTIFY is under way or owed.
+func (t *table) settle(s *subscription) {
+	if !s.placed || s.sending || s.over != "" || t.all[s.id] == s {
+		return
+	}
+	s.placed = false
+	t.places--
+	if t.users[s.user]--; t.users[s.user] == 0 {
+		delete(t.users, s.user)
+	}
 }
 
 // enter notes over which connection a subscription is reached. Behind a proxy it is not the connection's alone: another one is opened
@@ -103,27 +118,32 @@ func (t *table) over(flow uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range slices.Clone(t.streams[flow]) {
-		t.removeLocked(s)
+		t.remove(s)
+		t.settle(s)
 	}
 }
 
-// remove takes a subscription out and reports whether it was there.
-func (t *table) remove(s *subscription) bool {
+// end takes a subscription out, unless it is over already; from then on it owes a last NOTIFY with that state.
+func (t *table) end(s *subscription, state string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.removeLocked(s)
+	t.endLocked(s, state)
 }
 
-func (t *table) removeLocked(s *subscription) bool {
+func (t *table) endLocked(s *subscription, state string) {
+	if t.remove(s) {
+		s.over = state
+	}
+}
+
+// remove takes a subscription out and reports whether it was there; its place is to be settled.
+func (t *table) remove(s *subscription) bool {
 	if t.all[s.id] != s {
 		return false
 	}
 	delete(t.all, s.id)
 	drop(t.watchers, watchKey{s.pkg.name, s.of.aor}, s)
 	t.leave(s)
-	if t.users[s.user]--; t.users[s.user] == 0 {
-		delete(t.users, s.user)
-	}
 	return true
 }
 
@@ -152,7 +172,7 @@ func (t *table) due(now time.Time) (ended, news []*subscription) {
 		}
 	}
 	for _, s := range ended {
-		t.removeLocked(s)
+		t.endLocked(s, timedOut)
 	}
 	return ended, news
 }
@@ -167,7 +187,7 @@ func (t *table) drain() []*subscription {
 		all = append(all, s)
 	}
 	for _, s := range all {
-		t.removeLocked(s)
+		t.endLocked(s, "terminated;reason=deactivated")
 	}
 	return all
 }

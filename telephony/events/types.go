@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"demarc/internal/account"
+	"demarc/internal/timeline"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
 )
@@ -60,8 +61,13 @@ type Notify struct {
 // Sender sends NOTIFYs.
 type Sender interface {
 	// Notify returns the status of the response, and after which time the phone wants to be asked again (RFC 3261 §20.33), 0 when
-	// it names none. An error means that no response came.
+	// it names none. An error means that no response came before ctx ended, or timer F.
 	Notify(ctx context.Context, n Notify) (status int, again time.Duration, err error)
+}
+
+// Timeline takes what happened to a user. It does not block.
+type Timeline interface {
+	Note(telephony.AoR, timeline.Entry)
 }
 
 // Authenticator tells who sent a request.
