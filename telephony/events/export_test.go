@@ -13,3 +13,15 @@ func (s *Service) Places() int {
 	}
 	return n
 }
+
+// Quiet reports whether no NOTIFY of a subscription that stands is under way.
+func (s *Service) Quiet() bool {
+	s.table.mu.Lock()
+	defer s.table.mu.Unlock()
+	for _, sub := range s.table.all {
+		if sub.sending {
+			return false
+		}
+	}
+	return true
+}
