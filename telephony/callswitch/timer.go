@@ -24,11 +24,10 @@ func (t *turn) timerAsked(l *Leg, m *signal.Message) (every int, byUs, ok bool) 
 		}
 		every = minSE // who does not know the timer cannot be told with 422 (§8)
 	}
+	least, _ := number(m.Header("Min-SE"))
 	if asked == "" {
-		least, _ := number(m.Header("Min-SE"))
 		every = max(t.interval(), least)
 	}
-	least, _ := number(m.Header("Min-SE"))
 	every = min(every, t.longest(least))
 	// Whoever asks without saying who is to refresh does it himself; who does not ask, is refreshed by us.
 	return every, asked == "" || !knows || refresher(asked) == "uas", true
