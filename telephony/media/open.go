@@ -32,7 +32,7 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 	g.id, g.local = o.ID, sdp.Local{Addr: told, Fingerprint: m.identity.Fingerprint}
 	var by rtp.Credentials
 	by, g.local.Seed = rtp.NewCredentials()
-	g.begin(o.Video && m.config.Video)
+	g.begin(o.Video && m.config.Video, by)
 	if l := m.idlest(); !l.welcome(g, bind) {
 		if err := m.equip(l, g, bind); err != nil {
 			g.streams(l.dismiss)
@@ -47,19 +47,18 @@ func (m *Media) Open(o telephony.MediaOpening) (sdp.Local, error) {
 	return g.local, nil
 }
 
-// begin makes the media lines of a leg, which have no ports yet.
-func (g *leg) begin(video bool) {
+// begin makes the media lines of a leg, which have no ports yet. From when they have some, they are the loop's.
+func (g *leg) begin(video bool, by rtp.Credentials) {
 	g.audio = &g.first
 	g.audio.leg, g.audio.out = g, rtp.NewSender(true)
 	if video {
 		g.video = &stream{leg: g, out: rtp.NewSender(false)}
 	}
-	g.streams(func(s *stream) { s.left = s.most() })
+	g.streams(func(s *stream) { s.left, s.checks.Now = s.most(), by })
 }
 
 // line is what is said of a media line in SDP. Where strangers can listen it has no keys.
 func (s *stream) line(open bool, by rtp.Credentials) sdp.Line {
-	s.checks.Now = by
 	line := sdp.Line{RTP: s.media.port, RTCP: s.control.port, Ufrag: by.Ufrag, Pwd: by.Pwd}
 	if !open {
 		line.Keys = rtp.NewKeys()

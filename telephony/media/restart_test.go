@@ -40,6 +40,20 @@ func checked(t *testing.T) (f *fixture, b *browser, p *phone) {
 	return f, b, p
 }
 
+// A browser may check as soon as it has our description, before its own has come.
+func TestChecksBeforeTheAnswer(t *testing.T) {
+	f := start(t, nil)
+	b := f.browser(false)
+	b.theirs = "theirs"
+	b.move()
+	b.ask(names{b.local.Audio.Ufrag, b.local.Audio.Pwd}, true)
+	select {
+	case <-b.answers:
+	case <-time.After(patience):
+		t.Error("the check has got no answer")
+	}
+}
+
 // names are credentials of ICE.
 type names struct {
 	ufrag string
@@ -58,10 +72,9 @@ func (b *browser) move() {
 	b.receive()
 }
 
-// check sends a check over the browser's present port, and reports whether it is answered: else it is counted as refused.
-func (b *browser) check(by names, nominates bool) bool {
+// ask sends a check over the browser's present port.
+func (b *browser) ask(by names, nominates bool) *stun.Message {
 	b.t.Helper()
-	refused := b.node.Report(b.id).Refused
 	setters := []stun.Setter{stun.TransactionID, stun.BindingRequest, stun.NewUsername(by.ufrag + ":" + b.theirs),
 		stun.RawAttribute{Type: stun.AttrICEControlling, Value: make([]byte, 8)}}
 	if nominates {
@@ -74,6 +87,14 @@ func (b *browser) check(by names, nominates bool) bool {
 	if _, err := b.conn.Write(request.Raw); err != nil {
 		b.t.Fatal(err)
 	}
+	return request
+}
+
+// check sends a check, and reports whether it is answered: else it is counted as refused.
+func (b *browser) check(by names, nominates bool) bool {
+	b.t.Helper()
+	refused := b.node.Report(b.id).Refused
+	request := b.ask(by, nominates)
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		select {
 		case raw := <-b.answers:

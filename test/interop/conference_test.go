@@ -68,8 +68,8 @@ func TestConferenceByCommand(t *testing.T) {
 	for _, c := range []struct{ call, leg, with, says string }{
 		{one, firsts, two, "does not talk in the other call"},
 		{one, "9", two, "no such leg"},
-		{"none", leg, two, "nothing here"},
-		{one, leg, "none", "nothing here"},
+		{"none", leg, two, "no call has the id"},
+		{one, leg, "none", "no call has the id"},
 	} {
 		if out, err := command("conference", c.call, c.leg, c.with); err == nil || !strings.Contains(out, c.says) {
 			t.Errorf("conference %+v: %v, %s", c, err, out)
