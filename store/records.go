@@ -51,7 +51,7 @@ func records(dialect Dialect, log *slog.Logger) *goose.Migration {
 			return fmt.Errorf("call: %w", err)
 		}
 		if calls {
-			log.InfoContext(ctx, "the history of calls is being copied into its new form: a million of them take about a minute")
+			log.InfoContext(ctx, "the history of calls is being copied into its new form: a million of them take a minute or two")
 		}
 		for _, step := range steps {
 			if _, err := tx.ExecContext(ctx, step); err != nil {

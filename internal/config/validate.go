@@ -105,10 +105,7 @@ func (c Config) checkTLS(add func(string, string, ...any)) {
 
 func (c Config) checkTelephony(add func(string, string, ...any)) {
 	t := c.Telephony
-	if !isNodeName(t.Node) {
-		add("telephony.node", "%q: use up to 64 letters (a to z), digits, - and ., with a letter or digit at both ends and on both sides of each dot: "+
-			"it stands in SIP URIs as a host", t.Node)
-	}
+	c.checkNodes(add)
 	if c.Has(RoleTelephony) && len(t.Listeners) == 0 {
 		add("telephony.listeners", "the role telephony needs at least one listener")
 	}
@@ -139,6 +136,31 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	if t.TraceMemory < 0 || t.TraceMemory > 16<<10 {
 		add("telephony.trace_memory", "%d: use 0 to 16384 (megabytes)", t.TraceMemory)
 	}
+	for _, cidr := range t.Proxies {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			add("telephony.proxies", "%q is not an address range: write it like 192.0.2.0/24", cidr)
+		}
+	}
+	for _, provider := range t.PushProviders {
+		if provider == "" || strings.ContainsAny(provider, " \t\",;=<>") {
+			add("telephony.push_providers", "%q is not a provider's name: write it like apns", provider)
+		}
+	}
+	if t.Bindings != "store" && t.Bindings != "memory" {
+		add("telephony.bindings", "%q: use store or memory", t.Bindings)
+	}
+	if t.DefaultExpires > t.MaxExpires {
+		add("telephony.default_expires", "%s is longer than max_expires (%s)", t.DefaultExpires, t.MaxExpires)
+	}
+}
+
+// checkNodes looks at what a node is to the others.
+func (c Config) checkNodes(add func(string, string, ...any)) {
+	t := c.Telephony
+	if !isNodeName(t.Node) {
+		add("telephony.node", "%q: use up to 64 letters (a to z), digits, - and ., with a letter or digit at both ends and on both sides of each dot: "+
+			"it stands in SIP URIs as a host", t.Node)
+	}
 	if t.NodeListen != "" {
 		checkAddress(add, "telephony.internal_listen", t.NodeListen)
 		if t.Bindings == "memory" {
@@ -158,22 +180,6 @@ func (c Config) checkTelephony(add func(string, string, ...any)) {
 	} else if host, _, err := net.SplitHostPort(t.NodeListen); err == nil && anywhere(host) {
 		add("telephony.internal_advertise", "internal_listen is on all addresses (%s): say by which one other nodes reach it",
 			t.NodeListen)
-	}
-	for _, cidr := range t.Proxies {
-		if _, err := netip.ParsePrefix(cidr); err != nil {
-			add("telephony.proxies", "%q is not an address range: write it like 192.0.2.0/24", cidr)
-		}
-	}
-	for _, provider := range t.PushProviders {
-		if provider == "" || strings.ContainsAny(provider, " \t\",;=<>") {
-			add("telephony.push_providers", "%q is not a provider's name: write it like apns", provider)
-		}
-	}
-	if t.Bindings != "store" && t.Bindings != "memory" {
-		add("telephony.bindings", "%q: use store or memory", t.Bindings)
-	}
-	if t.DefaultExpires > t.MaxExpires {
-		add("telephony.default_expires", "%s is longer than max_expires (%s)", t.DefaultExpires, t.MaxExpires)
 	}
 }
 

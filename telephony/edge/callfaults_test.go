@@ -36,6 +36,16 @@ func startSoon(t *testing.T, s *stub, change func(*edge.Config)) *running {
 	return r
 }
 
+// startKeeping starts an edge that remembers who registers, and does nothing of itself about calls.
+func startKeeping(t *testing.T) (*running, *stub, *registered) {
+	t.Helper()
+	book := &registered{}
+	s := newStub(func(*edge.Signalling, signal.Event) {})
+	s.bindings = book.of
+	book.add(&s.fake)
+	return startSoon(t, s, nil), s, book
+}
+
 // A PRACK that nobody waits for costs what any request of a stranger does: a place in the budget, and no state.
 func TestPRACKsOfStrangers(t *testing.T) {
 	r := startSoon(t, newStub(answering), func(c *edge.Config) {
@@ -266,11 +276,7 @@ func TestResponseFollowsThePhone(t *testing.T) {
 // A phone over UDP registers anew from another address in a call, as after its NAT has forgotten the old one: what is sent to it from then
 // on goes there. Another phone of the user's changes nothing.
 func TestRequestsFollowThePhoneOverUDP(t *testing.T) {
-	book := &registered{}
-	s := newStub(func(*edge.Signalling, signal.Event) {})
-	s.bindings = book.of
-	book.add(&s.fake)
-	r := startSoon(t, s, nil)
+	r, s, book := startKeeping(t)
 	first, other, second := r.party("udp"), r.party("udp"), r.party("udp")
 	first.register("1002", "phone")
 	aor := telephony.NewAoR("1002", "example.com")
@@ -295,11 +301,7 @@ func TestRequestsFollowThePhoneOverUDP(t *testing.T) {
 
 // A phone that is called and whose flow ends before it answers is tried on its next way.
 func TestFlowEndsBeforeAnAnswer(t *testing.T) {
-	book := &registered{}
-	s := newStub(func(*edge.Signalling, signal.Event) {})
-	s.bindings = book.of
-	book.add(&s.fake)
-	r := startSoon(t, s, nil)
+	r, s, book := startKeeping(t)
 	one, two := r.party("tcp"), r.party("tls")
 	one.register("1002", "phone")
 	two.register("1002", "phone")
@@ -570,11 +572,7 @@ func TestRegisteredConnectionIsTrusted(t *testing.T) {
 
 // A request that is too large for a datagram goes over a stream of the same phone if it has one.
 func TestLargeRequests(t *testing.T) {
-	book := &registered{}
-	s := newStub(func(*edge.Signalling, signal.Event) {})
-	s.bindings = book.of
-	book.add(&s.fake)
-	r := startSoon(t, s, nil)
+	r, s, book := startKeeping(t)
 	datagrams, stream, other := r.party("udp"), r.party("tcp"), r.party("tcp")
 	datagrams.register("1002", "phone")
 	aor := telephony.NewAoR("1002", "example.com")

@@ -69,17 +69,24 @@ func TestANodeThatStoodStillHasItsPhonesAgain(t *testing.T) {
 	}
 }
 
-// A node is stopped while it has a call with a phone of another node: the phone is told that the call ends.
-func TestAStoppedNodeHangsUpPhonesOfAnother(t *testing.T) {
-	t.Parallel()
-	a, b := twoNodes(t)
-	far := newWatcher(t, "tcp", b.tcp, "1001", "far")
+// talksFar lets 1002 at a node call 1001 at another one, and returns the phone that has picked up.
+func talksFar(t *testing.T, a, b *node) (far *watcher) {
+	t.Helper()
+	far = newWatcher(t, "tcp", b.tcp, "1001", "far")
 	far.picksUp.Store(true)
 	far.register()
 	a.awaitReach("1001", "at node node-b answered 200")
 	if status := newWatcher(t, "tcp", a.tcp, "1002", "caller").call("1001"); status != 200 {
 		t.Fatalf("the call got %d", status)
 	}
+	return far
+}
+
+// A node is stopped while it has a call with a phone of another node: the phone is told that the call ends.
+func TestAStoppedNodeHangsUpPhonesOfAnother(t *testing.T) {
+	t.Parallel()
+	a, b := twoNodes(t)
+	far := talksFar(t, a, b)
 	a.end(syscall.SIGTERM)
 	far.expects("BYE")
 }
@@ -88,13 +95,7 @@ func TestAStoppedNodeHangsUpPhonesOfAnother(t *testing.T) {
 func TestACallAtAnotherNodeFollowsThePhone(t *testing.T) {
 	t.Parallel()
 	a, b := twoNodes(t)
-	far := newWatcher(t, "tcp", b.tcp, "1001", "far")
-	far.picksUp.Store(true)
-	far.register()
-	a.awaitReach("1001", "at node node-b answered 200")
-	if status := newWatcher(t, "tcp", a.tcp, "1002", "caller").call("1001"); status != 200 {
-		t.Fatalf("the call got %d", status)
-	}
+	far := talksFar(t, a, b)
 	moved := newWatcher(t, "tcp", b.tcp, "1001", "far")
 	moved.register()
 	if err := far.conn.Close(); err != nil {
