@@ -44,6 +44,40 @@ func (s *system) legOf(t *testing.T, extension, other string) (call, leg string)
 	return call, leg
 }
 
+// command returns what runs the shipped program against the gateway.
+func (f *callFloor) command(t *testing.T) func(args ...string) (string, error) {
+	t.Helper()
+	demarc := shipped(t)
+	return func(args ...string) (string, error) {
+		out, err := exec.CommandContext(t.Context(), demarc, append([]string{"--data-dir", f.system.dataDir}, args...)...).CombinedOutput()
+		return string(out), err
+	}
+}
+
+// A phone that cannot transfer is helped by the command: who talks with it talks with somebody else, and it is out of the call.
+func TestTransferByCommand(t *testing.T) {
+	f := newCallFloor(t, false)
+	first, third := f.seat(t, model{"linphone", "sdes", ""}, callerTone), f.seat(t, g711, thirdTone)
+	by := f.seat(t, model{"baresip", "sdes", ""}, calleeTone)
+	talk(t, first, by)
+	command := f.command(t)
+	call, leg := f.system.legOf(t, by.extension, first.extension)
+	if out, err := command("transfer", call, "9", third.extension); err == nil || !strings.Contains(out, "no such leg") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := command("transfer", call, leg, third.extension); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	third.awaitRing()
+	third.answer()
+	third.awaitTalk(1)
+	by.awaitEnd()
+	hears(t, "who was transferred", first, thirdTone)
+	hears(t, "whom he was transferred to", third, callerTone)
+	third.hangup()
+	first.awaitEnd()
+}
+
 // A phone that holds one call and is in a second one cannot join the two by itself; the command does, and everybody hears the
 // others. What cannot be is refused, with what to do.
 func TestConferenceByCommand(t *testing.T) {
@@ -57,11 +91,7 @@ func TestConferenceByCommand(t *testing.T) {
 	third.answer()
 	by.awaitTalk(2)
 	hears(t, "who asks", by, thirdTone)
-	demarc := shipped(t)
-	command := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(t.Context(), demarc, append([]string{"--data-dir", f.system.dataDir}, args...)...).CombinedOutput()
-		return string(out), err
-	}
+	command := f.command(t)
 	one, leg := f.system.legOf(t, by.extension, first.extension)
 	two, _ := f.system.legOf(t, by.extension, third.extension)
 	_, firsts := f.system.legOf(t, first.extension, by.extension)
