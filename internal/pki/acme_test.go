@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,15 +102,21 @@ func (p *pebble) get(t *testing.T, url string) []byte {
 	return nil
 }
 
+// freePort returns an address that nobody listens at, below the ports that the kernel gives to those who ask for none.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 9500+given.Add(1)%100)
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("no port from 9500 to 9599 is free")
+	return ""
 }
+
+var given atomic.Int32
 
 // nameService answers over TCP, as pebble asks, that every name is at 127.0.0.1.
 func nameService(t *testing.T) string {

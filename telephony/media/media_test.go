@@ -30,10 +30,12 @@ type fixture struct {
 	events []telephony.MediaEvent
 }
 
+// start serves media at ports below those that the kernel gives to anybody who asks for none (32768 and on): no phone of a test that
+// runs beside can have one of them. Tests that need ports of their own have them from 7300 on.
 func start(t *testing.T, change func(*media.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t}
-	c := media.Config{Ports: media.PortRange{First: 42000, Last: 42999}, Loops: 2, Events: f.note}
+	c := media.Config{Ports: media.PortRange{First: 8000, Last: 8999}, Loops: 2, Events: f.note}
 	if change != nil {
 		change(&c)
 	}
@@ -399,12 +401,12 @@ func TestNumbersGoOnWhoeverIsHeard(t *testing.T) {
 }
 
 func TestPortsAreBoundedAndComeBack(t *testing.T) {
-	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 43002})
+	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7302})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	f := start(t, func(c *media.Config) { c.Ports = media.PortRange{First: 43000, Last: 43007} })
+	f := start(t, func(c *media.Config) { c.Ports = media.PortRange{First: 7300, Last: 7307} })
 	open := func() error {
 		f.next++
 		_, err := f.media.Open(telephony.MediaOpening{ID: f.next, Peer: netip.MustParseAddr("127.0.0.1")})

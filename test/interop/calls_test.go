@@ -37,7 +37,7 @@ func talk(t *testing.T, from, to seat) {
 // Two phones with nothing between them: what the tone test says of them is true.
 func TestPhonesAlone(t *testing.T) {
 	t.Parallel()
-	port := freeUDPPort(t)
+	port := freePort(t)
 	alone := func(user string, hertz int, more ...string) *barephone {
 		return newBarephone(t, hertz, fmt.Sprintf("<sip:%s@127.0.0.1>;regint=0;mediaenc=srtp", user), more...)
 	}
@@ -57,7 +57,7 @@ func TestPhonesAlone(t *testing.T) {
 
 func TestLinphonesAlone(t *testing.T) {
 	t.Parallel()
-	port := freeUDPPort(t)
+	port := freePort(t)
 	a := newLinecaller(t, callerTone, "sip_port=-1\nsip_tcp_port=-1\nmedia_encryption=srtp")
 	b := newLinecaller(t, calleeTone, "sip_tcp_port=-1\nmedia_encryption=srtp\nsip_port="+port)
 	a.dial("sip:b@127.0.0.1:" + port)

@@ -50,20 +50,6 @@ func kamailioOf(t *testing.T, file string, args []string, words ...string) netip
 	return address
 }
 
-// freePort returns a port that was free for UDP and TCP a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		port := freeUDPPort(t)
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free for both UDP and TCP")
-	return ""
-}
-
 // baresip and sipp register through a real proxy that adds a Path. Their requests go back through it, over the connection
 // that it opened or, once that is closed, over one that we open; what the proxy's connection does is not the phones' end.
 func TestPhonesBehindKamailio(t *testing.T) {

@@ -89,9 +89,9 @@ func TestCallsOfAKilledNode(t *testing.T) {
 	told := scenario{`<recv request="BYE"><action><ereg regexp="cause=500;text=.node lost" search_in="hdr" header="Reason:"
 check_it="true" assign_to="4"/></action></recv><Reference variables="4"/>`, reply("200 OK", "")}
 	held := f.sippCallee(t, people[5], steps(answers, told))
-	holds := f.sippRun(t, steps(invited(plainSDP), scenario{maybe(180), got(200), pause(700), ack(2, "")}, told), people[4], people[5], freeUDPPort(t))
+	holds := f.sippRun(t, steps(invited(plainSDP), scenario{maybe(180), got(200), pause(700), ack(2, "")}, told), people[4], people[5], freePort(t))
 	rung := f.sippCallee(t, people[7], scenario{asked("INVITE"), response("180 Ringing", ""), pause(600_000)})
-	rings := f.sippRun(t, steps(invited(plainSDP), scenario{got(180), pause(600_000)}), people[6], people[7], freeUDPPort(t))
+	rings := f.sippRun(t, steps(invited(plainSDP), scenario{got(180), pause(600_000)}), people[6], people[7], freePort(t))
 	eventually(t, "history has four calls, three of them answered for longer than an ACK takes", func() (bool, any) {
 		all, answered := s.history(), 0
 		for _, c := range all {

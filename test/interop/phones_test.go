@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 )
 
@@ -95,7 +94,7 @@ func modules(t *testing.T) string {
 // sipp runs one scenario of testdata once, with further keywords, and returns how it ended.
 func sipp(t *testing.T, scenario string, server netip.AddrPort, user, domain, password string, keys ...string) error {
 	t.Helper()
-	return sippAt(t, "127.0.0.1:"+freeUDPPort(t), scenario, server, user, domain, password, keys...)
+	return sippAt(t, "127.0.0.1:"+freePort(t), scenario, server, user, domain, password, keys...)
 }
 
 // sippAt does that from an address and port.
@@ -112,21 +111,4 @@ func sippAt(t *testing.T, local, scenario string, server netip.AddrPort, user, d
 		args = append(args, "-key", keys[i], keys[i+1])
 	}
 	return start(t, t.TempDir(), "sipp", args...).wait()
-}
-
-// freeUDPPort returns a port that was free a moment ago, for a program that would take 5060 otherwise.
-func freeUDPPort(t *testing.T) string {
-	t.Helper()
-	return freePortAt(t, "127.0.0.1")
-}
-
-// freePortAt does that for another address.
-func freePortAt(t *testing.T, address string) string {
-	t.Helper()
-	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(address)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	return strconv.Itoa(socket.LocalAddr().(*net.UDPAddr).Port)
 }

@@ -25,7 +25,7 @@ import (
 // rtpengine starts the relay, in user space, and returns where it takes commands.
 func rtpengine(t *testing.T, more ...string) string {
 	t.Helper()
-	dir, control := t.TempDir(), "127.0.0.1:"+freeUDPPort(t)
+	dir, control := t.TempDir(), "127.0.0.1:"+freePort(t)
 	ports := enginePorts.next()
 	settings := write(t, dir, "rtpengine.conf", "[rtpengine]\n") // instead of Debian's, whose fixed ports only one process can have
 	start(t, dir, "rtpengine", append(more, "--config-file="+settings, "--foreground", "--log-stderr", "--log-level=4", "--table=-1", "--num-threads=2",

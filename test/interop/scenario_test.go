@@ -205,5 +205,5 @@ func (f *callFloor) sippCalleeOf(t *testing.T, calls int, address, extension str
 // sippCaller calls somebody with a scenario.
 func (f *callFloor) sippCaller(t *testing.T, callee string, s scenario) *program {
 	t.Helper()
-	return f.sippRun(t, s, f.person(), callee, freeUDPPort(t))
+	return f.sippRun(t, s, f.person(), callee, freePort(t))
 }

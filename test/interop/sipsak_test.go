@@ -37,7 +37,7 @@ func sipsakAsks(t *testing.T, bound, asked string) {
 	}
 	sipsak := func(args ...string) (string, error) {
 		t.Helper()
-		to := []string{"-s", "sip:1001@" + host, "-p", netip.AddrPortFrom(netip.MustParseAddr(asked), s.sip("udp").Port()).String(), "-l", freeUDPPort(t), "-vv"}
+		to := []string{"-s", "sip:1001@" + host, "-p", netip.AddrPortFrom(netip.MustParseAddr(asked), s.sip("udp").Port()).String(), "-l", freePort(t), "-vv"}
 		p := start(t, t.TempDir(), "sipsak", append(to, args...)...)
 		err := p.wait()
 		return p.output.String(), err

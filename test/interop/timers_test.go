@@ -85,7 +85,7 @@ check_it="true" assign_to="3"/><ereg regexp="timer" search_in="hdr" header="Requ
 			t.Parallel()
 			extension, caller := f.person(), f.person()
 			to := f.sippCallee(t, extension, c.callee)
-			from := f.sippRun(t, c.caller, caller, extension, freeUDPPort(t))
+			from := f.sippRun(t, c.caller, caller, extension, freePort(t))
 			ends(t, "the caller", from)
 			ends(t, "the callee", to)
 			past := f.callOf(t, caller)
