@@ -23,17 +23,6 @@ type demarc struct {
 	internal                        string // between nodes, when it has a name
 }
 
-// build makes the program to measure.
-func build(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "demarc")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "./cmd/demarc")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build ./cmd/demarc: %w\n%s", err, out)
-	}
-	return path, nil
-}
-
 // setting is a server's configuration where it differs from the defaults.
 type setting struct {
 	roles    string // comma separated

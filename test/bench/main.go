@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"demarc/test/shipped"
 )
 
 func main() {
@@ -72,7 +74,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	if b.program == "" {
-		if b.program, err = build(ctx, b.dir); err != nil {
+		if b.program, err = shipped.Build(ctx, b.dir); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
+	"demarc/test/shipped"
 
 	"github.com/icholy/digest"
 )
@@ -34,9 +35,9 @@ type node struct {
 // program builds demarc.
 func program(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(shortDir(t), "demarc")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "demarc/cmd/demarc").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	path, err := shipped.Build(t.Context(), shortDir(t))
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

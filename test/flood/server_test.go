@@ -25,6 +25,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/digest"
 	"demarc/telephony/sip"
+	"demarc/test/shipped"
 )
 
 const (
@@ -67,11 +68,12 @@ func startServer(t *testing.T, set setting) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &server{t: t, dir: dir, setting: set, program: filepath.Join(dir, "demarc"), udp: free(t, "udp"), tls: free(t, "tcp"), metrics: free(t, "tcp"),
-		roots: x509.NewCertPool()}
-	if out, err := exec.Command("go", "build", "-o", s.program, "demarc/cmd/demarc").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	program, err := shipped.Build(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
 	}
+	s := &server{t: t, dir: dir, setting: set, program: program, udp: free(t, "udp"), tls: free(t, "tcp"), metrics: free(t, "tcp"),
+		roots: x509.NewCertPool()}
 	var file strings.Builder
 	file.WriteString("extension,name,email,password\n")
 	for i := range set.users {

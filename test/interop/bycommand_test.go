@@ -47,7 +47,7 @@ func (s *system) legOf(t *testing.T, extension, other string) (call, leg string)
 // command returns what runs the shipped program against the gateway.
 func (f *callFloor) command(t *testing.T) func(args ...string) (string, error) {
 	t.Helper()
-	demarc := shipped(t)
+	demarc := installed(t)
 	return func(args ...string) (string, error) {
 		out, err := exec.CommandContext(t.Context(), demarc, append([]string{"--data-dir", f.system.dataDir}, args...)...).CombinedOutput()
 		return string(out), err

@@ -9,7 +9,7 @@ import (
 
 // The command is the SDK for scripts: a link on standard input, one JSON object a line, exit codes that tell why.
 func TestPhoneCommand(t *testing.T) {
-	dir, demarc := t.TempDir(), shipped(t)
+	dir, demarc := t.TempDir(), installed(t)
 	s := newSystem(t)
 	profile := "--profile=" + filepath.Join(dir, "phone.json")
 

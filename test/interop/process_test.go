@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -13,30 +14,29 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"demarc/test/shipped"
 )
 
 // built is demarc as it is shipped, built once for all tests.
 var built struct {
-	once sync.Once
-	dir  string
-	err  error
+	once         sync.Once
+	dir, program string
+	err          error
 }
 
-// shipped returns the path of that program.
-func shipped(t *testing.T) string {
+// installed returns the path of that program.
+func installed(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "demarc"); built.err != nil {
-			return
-		}
-		if out, err := exec.Command("go", "build", "-o", built.dir, "demarc/cmd/demarc").CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("go build: %w\n%s", err, out)
+		if built.dir, built.err = os.MkdirTemp("", "demarc"); built.err == nil {
+			built.program, built.err = shipped.Build(context.Background(), built.dir)
 		}
 	})
 	if built.err != nil {
 		t.Fatal(built.err)
 	}
-	return filepath.Join(built.dir, "demarc")
+	return built.program
 }
 
 // process is a gateway in a process of its own, which can be killed and started again on the same store and addresses.
@@ -56,7 +56,7 @@ func newProcess(t *testing.T, mediaPorts int) *system {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &process{t: t, demarc: shipped(t), dir: dir, api: lasting(t, "tcp4"), metrics: lasting(t, "tcp4"), sip: map[string]netip.AddrPort{
+	p := &process{t: t, demarc: installed(t), dir: dir, api: lasting(t, "tcp4"), metrics: lasting(t, "tcp4"), sip: map[string]netip.AddrPort{
 		"udp": netip.MustParseAddrPort(lasting(t, "udp4")), "tls": netip.MustParseAddrPort(lasting(t, "tcp4")),
 	}}
 	first := 31100 + 2*rand.IntN(700) // out of the way of phones and of other gateways
