@@ -316,6 +316,9 @@ func TestABrowserTalksToEveryKindOfPhone(t *testing.T) {
 				if r := f.media.Report(b.id); r.Security != "dtls" || r.Suite != map[bool]string{false: "AEAD_AES_128_GCM", true: "AES128_CM_HMAC_SHA1_80"}[passive] || r.Codec != "opus/48000/2" {
 					t.Errorf("report %+v", r)
 				}
+				if before, r := f.media.Report(b.id), f.media.Close(b.id); r.Suite != before.Suite {
+					t.Errorf("at the end the suite is %q, and was %q: history would not know it", r.Suite, before.Suite)
+				}
 			})
 		}
 	}

@@ -109,9 +109,9 @@ func (m *Media) Close(id telephony.MediaID) telephony.MediaReport {
 	if l.legs[id] != g {
 		return g.report() // the media has been stopped
 	}
+	report := g.report() // while the leg has its DTLS still, whose suite is in it
 	l.forget(g)
 	g.close()
-	report := g.report()
 	m.quality.add(report)
 	m.spare.give(g)
 	return report
