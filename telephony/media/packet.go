@@ -130,7 +130,11 @@ func (l *loop) packet(s *stream, p rtp.Packet) {
 		s.terms.flows = true
 		l.tell(telephony.MediaEvent{ID: s.leg.id, Kind: telephony.MediaFlows})
 	}
-	number, verdict := s.in.Count(p, l.clock.now, s.terms.rate)
+	digit, rate := s.terms.digitsReceive != 0 && p.PayloadType() == s.terms.digitsReceive, s.terms.rate
+	if digit {
+		rate = 0
+	}
+	number, verdict := s.in.Count(p, l.clock.now, rate)
 	if verdict == rtp.Repeated || !s.terms.receives {
 		return
 	}
@@ -138,7 +142,6 @@ func (l *loop) packet(s *stream, p rtp.Packet) {
 		ended, ok := s.digits.End()
 		l.digit(s, ended, ok)
 	}
-	digit := s.terms.digitsReceive != 0 && p.PayloadType() == s.terms.digitsReceive
 	if digit {
 		ended, ok := s.digits.Read(p.Payload(), p.Timestamp(), l.clock.now)
 		l.digit(s, ended, ok)

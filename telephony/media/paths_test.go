@@ -227,3 +227,20 @@ func TestDigitsCrossAndAreTold(t *testing.T) {
 		t.Errorf("a phone without telephone-events gets %q", heard.Payload)
 	}
 }
+
+// Who presses a key and hangs up must not look as if his network were bad.
+func TestDigitsAreNoJitter(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	p := f.call(setting{payload: 0, digits: 101})
+	p.say(0, []byte("sound"))
+	const parts = 20
+	for n := range parts {
+		p.sequence++
+		p.send(p.media, p.packet(101, []byte{5, 10, byte(n), 0}))
+		wait(t, "it is counted", func() bool { return f.media.Report(p.id).Received == uint64(n+2) })
+	}
+	if r := f.media.Close(p.id); r.Jitter != 0 || r.Lost != 0 {
+		t.Errorf("report %+v", r)
+	}
+}

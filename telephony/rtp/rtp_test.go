@@ -123,6 +123,24 @@ func TestJitterIsThatOfTheRFC(t *testing.T) {
 	}
 }
 
+// An even stream with a digit in it stays one: the digit's packets all bear the time of its begin, and the next sound's that of after it.
+func TestDigitsAreNoJitter(t *testing.T) {
+	var s rtp.Source
+	for n := range 100 {
+		stamp, rate := uint32(n)*160, 8000
+		if n >= 40 && n < 60 {
+			stamp, rate = 40*160, 0
+		}
+		s.Count(packet(uint16(n), stamp, 5), time.Second+time.Duration(n)*20*time.Millisecond, rate)
+		if got := s.Jitter(8000); got != 0 {
+			t.Fatalf("jitter %s after packet %d", got, n)
+		}
+	}
+	if total := s.Total(); total.Received != 100 || total.Lost() != 0 {
+		t.Errorf("%+v", total)
+	}
+}
+
 func TestASenderNeverNumbersTwice(t *testing.T) {
 	sender := rtp.NewSender(true)
 	var one, other rtp.Source

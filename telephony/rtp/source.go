@@ -29,6 +29,7 @@ type Source struct {
 	received uint64 // since first
 	jitter   uint32 // 16 times, in units of the clock (RFC 3550 A.8)
 	transit  uint32
+	timed    bool   // transit is known
 	past     Loss   // of what was counted before
 	reported Loss   // what the last report said
 	report   report // the sender's own last one
@@ -42,13 +43,14 @@ func (l Loss) Lost() uint64 { return l.Expected - min(l.Expected, l.Received) }
 
 const noJump = 1 << 16
 
-// Count counts the packet that arrived at the time now, which is any clock that only goes forward, at a clock rate in Hz. The
-// number it returns is the sequence number with its turns counted.
+// Count counts the packet that arrived at the time now, which is any clock that only goes forward, at a clock rate in Hz. At a rate of 0
+// nothing is learnt of the jitter: all packets of a telephone-event bear the time of its begin (RFC 4733 §2.2.1). The number it returns
+// is the sequence number with its turns counted.
 func (s *Source) Count(p Packet, now time.Duration, rate int) (uint64, Verdict) {
 	sequence := p.Sequence()
 	if s.first == 0 || p.SSRC() != s.ssrc {
 		s.restart(p.SSRC(), sequence)
-		s.arrived(p, now, rate, true)
+		s.arrived(p, now, rate)
 		return s.highest, Restart
 	}
 	step := int(int16(sequence - uint16(s.highest)))
@@ -67,13 +69,13 @@ func (s *Source) Count(p Packet, now time.Duration, rate int) (uint64, Verdict) 
 		return s.highest - uint64(-step), Fresh
 	case uint32(sequence) == s.bad:
 		s.restart(s.ssrc, sequence)
-		s.arrived(p, now, rate, true)
+		s.arrived(p, now, rate)
 		return s.highest, Restart
 	default:
 		s.bad = uint32(sequence + 1)
 		return 0, Repeated
 	}
-	s.arrived(p, now, rate, false)
+	s.arrived(p, now, rate)
 	return s.highest, Fresh
 }
 
@@ -81,17 +83,21 @@ func (s *Source) Count(p Packet, now time.Duration, rate int) (uint64, Verdict) 
 func (s *Source) restart(ssrc uint32, sequence uint16) {
 	s.past = s.Total()
 	s.ssrc, s.first, s.seen, s.bad, s.received = ssrc, 1<<16|uint64(sequence), ^uint64(0), noJump, 0
+	s.timed = false
 	s.highest = s.first
 	s.epoch++
 }
 
-func (s *Source) arrived(p Packet, now time.Duration, rate int, first bool) {
+func (s *Source) arrived(p Packet, now time.Duration, rate int) {
 	s.received++
+	if rate == 0 {
+		return
+	}
 	transit := uint32(int64(now)*int64(rate/1000)/int64(time.Millisecond)) - p.Timestamp()
-	if d := int32(transit - s.transit); !first {
+	if d := int32(transit - s.transit); s.timed {
 		s.jitter += uint32(max(d, -d)) - (s.jitter+8)>>4
 	}
-	s.transit = transit
+	s.transit, s.timed = transit, true
 }
 
 // SSRC returns the source that is counted, and whether there is one.
