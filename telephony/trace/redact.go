@@ -8,7 +8,8 @@ import (
 const hidden = "***"
 
 // Redact returns a copy of a SIP message without what is secret: what answers a digest challenge (name and realm stay,
-// for they say what is wrong), keys in SDP (RFC 4567, RFC 4568, RFC 4566 §5.12), and push tokens (RFC 8599).
+// for they say what is wrong), keys and passwords in SDP (RFC 4567, RFC 4568, RFC 4566 §5.12, RFC 8839 §5.4; RFC 5939 §3.4.1 may hold any of them), and push
+// tokens (RFC 8599).
 func Redact(text []byte) []byte { return appendRedacted(make([]byte, 0, len(text)), text) }
 
 // appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece, or two around their
@@ -154,7 +155,7 @@ func keyOf(line []byte) string {
 		return "" // most lines
 	}
 	trimmed := bytes.TrimLeft(line, " \t")
-	for _, key := range [...]string{"a=crypto:", "a=key-mgmt:", "k="} {
+	for _, key := range [...]string{"a=crypto:", "a=key-mgmt:", "a=ice-pwd:", "a=acap:", "k="} {
 		if len(trimmed) >= len(key) && bytes.EqualFold(trimmed[:len(key)], []byte(key)) {
 			return key
 		}
@@ -163,7 +164,13 @@ func keyOf(line []byte) string {
 }
 
 // beginsKey reports whether the name of an attribute that holds a key may begin with a letter.
-func beginsKey(c byte) bool { return c|0x20 == 'c' || c|0x20 == 'k' }
+func beginsKey(c byte) bool {
+	switch c | 0x20 {
+	case 'a', 'c', 'i', 'k':
+		return true
+	}
+	return false
+}
 
 func appendKey(out, line []byte) []byte { return append(append(out, keyOf(line)...), hidden+"\r\n"...) }
 

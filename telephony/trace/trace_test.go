@@ -36,6 +36,9 @@ func TestRedact(t *testing.T) {
 		{"X y SIP/2.0\r\nContact: <sip:a@b;pn-provider=fcm;PN-PRID=CANARY;x=1>;expires=3\r\n\r\n", ";x=1>;expires=3"},
 		{"REGISTER sip:a;pn-prid=CANARY SIP/2.0\r\nm: <sip:a;pn-tok=CANARY>, <sip:b;pn-prid=CANARY?x>\r\n\r\n", " SIP/2.0\r\nm: <sip:a;pn-tok=***>"},
 		{"X y SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES CANARY\r\nA=Crypto:CANARY\na=Key-mgmt:mikey CANARY\r\nk=CANARY\r\na=rtpmap:0 PCMU\r\n", "a=rtpmap:0 PCMU"},
+		{"X y SIP/2.0\r\n\r\nv=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:CANARY\r\na=mid:0\r\n", "a=ice-ufrag:abcd\r\na=ice-pwd:***\r\na=mid:0"},
+		{"X y SIP/2.0\r\n\r\nv=0\r\na=tcap:1 RTP/SAVP\r\na=acap:1 crypto:1 AES_CM_128_HMAC_SHA1_80 inline:CANARY\r\nA=ACAP:2 ICE-PWD:CANARY\r\na=pcfg:1 t=1 a=1\r\n",
+			"a=tcap:1 RTP/SAVP\r\na=acap:***\r\na=acap:***\r\na=pcfg:1 t=1 a=1"}, // RFC 5939
 		{"NOTIFY a SIP/2.0\r\n\r\nBYE b SIP/2.0\r\nAuthorization: Digest a=\"CANARY\"\r\n b=\"CANARY\"\r\nVia: c\r\n", "a=***\r\nVia: c"}, // message/sipfrag
 		{"X z SIP/2.0\r\nVia: ziza\r\nAuthorization: CANARY\r\n\tCANARY\r\nProxy-Authorization: CANARY\r\nTo: z\r\n\r\n",
 			"Via: ziza\r\nAuthorization: ***\r\nProxy-Authorization: ***\r\nTo: z\r\n"},
@@ -56,7 +59,7 @@ func FuzzRedact(f *testing.F) {
 	f.Add("", `a="1,\"2", b=3, c="4`)
 	f.Add("", `username="1001", realm="r", nonce="a, b", uri=sip, response="0", qop=auth, nc=1`)
 	f.Add("", `nonce="a",response="b", =c, d, e= "f", nonce=g "`)
-	for _, secret := range []string{"\r\na=crypto:1", "\r\n \tA=CRYPTO:2", "\r\nk=3", "\r\na=key-mgmt:mikey 3", "\r\n\tK=4", ";pn-tok=5", ";PN-prid=6",
+	for _, secret := range []string{"\r\na=crypto:1", "\r\n \tA=CRYPTO:2", "\r\nk=3", "\r\na=key-mgmt:mikey 3", "\r\na=ice-pwd:3", "\r\nA=ACAP:3 crypto:1", "\r\n\tK=4", ";pn-tok=5", ";PN-prid=6",
 		"Authorization: 7", "\r\n\r\nAuthorization: 7\r\n 8\r\n\r\n 9", "pROXY-aUTHORIZATIOn\t:8\r\n 9"} {
 		f.Add("X y SIP/2.0\r\n", secret) // each alone
 	}
