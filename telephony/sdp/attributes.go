@@ -78,7 +78,8 @@ func (r *reader) group(value string) {
 	r.d.Bundle = f[1:]
 }
 
-// fingerprint keeps a hash of the SHA-2 family; others prove too little, and are as if not there (RFC 8122 §5).
+// fingerprint keeps a hash of the SHA-2 family; others prove too little, and are as if not there. The session's are for lines that have
+// none of their own (RFC 8122 §5).
 func (s *section) fingerprint(value string) {
 	name, digits, _ := strings.Cut(value, " ")
 	name, digits = strings.ToLower(name), strings.ToUpper(strings.TrimSpace(digits))
@@ -91,10 +92,16 @@ func (s *section) fingerprint(value string) {
 	case "sha-512":
 		size = 64
 	}
-	if size == 0 || len(digits) != 3*size-1 || !pairs(digits) || len(s.Fingerprints) == maxKeys {
+	if size == 0 || len(digits) != 3*size-1 || !pairs(digits) {
 		return
 	}
-	s.Fingerprints = append(s.Fingerprints[:len(s.Fingerprints):len(s.Fingerprints)], Fingerprint{Hash: name, Value: digits})
+	if !s.printed {
+		s.Fingerprints, s.printed = nil, true
+	}
+	if len(s.Fingerprints) == maxKeys {
+		return
+	}
+	s.Fingerprints = append(s.Fingerprints, Fingerprint{Hash: name, Value: digits})
 }
 
 // pairs reports whether s is hexadecimal digits in pairs with colons between them.

@@ -1,6 +1,7 @@
 package sdp_test
 
 import (
+	"strings"
 	"testing"
 
 	"demarc/telephony/sdp"
@@ -42,6 +43,23 @@ func TestBlanksAtTheEndOfALineSayNothing(t *testing.T) {
 		}
 		if m := &d.Media[0]; !d.Holds() || m.Mid != "0" || m.Setup != "actpass" {
 			t.Errorf("%q is read as %+v", line, m)
+		}
+	}
+}
+
+// The session's fingerprints are for lines without their own: what is not for a line must not let anybody into its media.
+func TestALinesOwnFingerprintsReplaceTheSessions(t *testing.T) {
+	const session, own = "a=fingerprint:sha-256 ", "a=fingerprint:SHA-256 "
+	of := func(digits string) string { return digits + strings.Repeat(":"+digits, 31) + "\r\n" }
+	head := strings.Replace(plainOffer, "m=audio", session+of("AA")+session+of("AB")+"m=audio", 1)
+	d := parse(t, []byte(head+own+of("BA")+own+of("BB")+"m=audio 5002 UDP/TLS/RTP/SAVPF 0\r\nm=audio 5004 UDP/TLS/RTP/SAVPF 0\r\n"+own+of("CA")))
+	for i, want := range []string{"BA BB", "AA AB", "CA"} {
+		var got []string
+		for _, f := range d.Media[i].Fingerprints {
+			got = append(got, f.Value[:2])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("line %d has the fingerprints %v, not %s", i, got, want)
 		}
 	}
 }

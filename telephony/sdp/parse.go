@@ -77,6 +77,7 @@ type section struct {
 	port      uint16
 	rtcp      netip.AddrPort // address not valid: the same as address
 	codecs    []Codec        // of the m= line, whether named yet or not
+	printed   bool           // Fingerprints are its own, not the session's
 }
 
 func (r *reader) line(line string) error {
@@ -190,6 +191,7 @@ func (r *reader) beginMedia(value string) error {
 		return fmt.Errorf("m=%s: %q is not a port", shorten(value), shorten(f[1]))
 	}
 	r.media, r.within = r.session, true // with what the session says for all
+	r.media.printed = false
 	m := &r.media
 	m.Kind, m.Profile, m.Format, m.port = strings.ToLower(f[0]), f[2], f[3], port
 	if m.rtp() {
