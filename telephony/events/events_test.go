@@ -356,6 +356,33 @@ func TestClosedFlowEndsItsSubscriptions(t *testing.T) {
 }
 
 // A NOTIFY that panics costs its subscription; others go on, and the phone may subscribe anew.
+// A refresh that comes while its subscription ends must not be told that it stands: the phone would show the same for an hour.
+func TestARefreshThatComesAtTheEndIsTold(t *testing.T) {
+	var s *events.Service
+	var closing atomic.Bool
+	s, w := start(t, func(c *events.Config) {
+		clock := c.Now
+		c.Now = func() time.Time {
+			if closing.CompareAndSwap(true, false) {
+				s.FlowClosed(telephony.Flow{ID: 1})
+			}
+			return clock()
+		}
+		c.Tick = time.Hour // the refresh alone asks for the time
+	})
+	if r := ask(t, s, subscribe("reg", alice)); r.Status != 200 {
+		t.Fatalf("%+v", r)
+	}
+	eventually(t, "the first NOTIFY has ended", func() bool { return len(w.sent()) == 1 && s.Quiet() })
+	closing.Store(true)
+	if r := ask(t, s, subscribe("reg", alice, within("ours", 2, 600))); r.Status != 481 {
+		t.Errorf("a refresh of what has just ended is told %+v", r)
+	}
+	if n := s.Places(); n != 0 {
+		t.Errorf("%d places are taken", n)
+	}
+}
+
 func TestPanicCostsOneSubscription(t *testing.T) {
 	s, w := start(t, nil)
 	w.set(func() {

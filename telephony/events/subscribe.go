@@ -126,7 +126,10 @@ func (s *Service) prolong(sub *subscription, req *Request, user registrar.Subscr
 	if sub == nil || sub.user != user.AoR {
 		return Reply{Status: 481, Expires: -1}, nil
 	}
-	if !s.table.renew(sub, req, s.now().Add(expires)) {
+	switch stands, inOrder := s.table.renew(sub, req, s.now().Add(expires)); {
+	case !stands: // it has ended meanwhile: the phone is to subscribe anew
+		return Reply{Status: 481, Expires: -1}, nil
+	case !inOrder:
 		return Reply{Status: 500, Reason: "CSeq Out Of Order", Expires: -1}, nil
 	}
 	if expires == 0 {
@@ -135,20 +138,22 @@ func (s *Service) prolong(sub *subscription, req *Request, user registrar.Subscr
 	return s.taken(sub, expires)
 }
 
-// renew takes over what a SUBSCRIBE brings, unless it is out of order (RFC 3261 §12.2.2). The first of a dialog may come once more.
-func (t *table) renew(s *subscription, req *Request, expires time.Time) bool {
+// renew takes over what a SUBSCRIBE brings, unless the subscription is over, or the SUBSCRIBE out of order (RFC 3261 §12.2.2). The first of
+// a dialog may come once more.
+func (t *table) renew(s *subscription, req *Request, expires time.Time) (stands, inOrder bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.all[s.id] != s {
+		return false, true
+	}
 	if req.CSeq < s.remote || req.CSeq == s.remote && req.ToTag != "" {
-		return false
+		return true, false
 	}
 	t.leave(s)
 	s.remote, s.flow, s.contact, s.expires = req.CSeq, req.Flow, req.Contact, expires
-	if t.all[s.id] == s {
-		t.enter(s)
-	}
+	t.enter(s)
 	s.next = time.Time{} // a NOTIFY is owed at once
-	return true
+	return true, true
 }
 
 // accepts reports whether the phone takes the document; without Accept it takes the package's (RFC 6665 §3.1.3).
