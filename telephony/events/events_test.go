@@ -420,6 +420,32 @@ func TestStopSaysGoodbye(t *testing.T) {
 	}
 }
 
+// Who is just being told something when the stop begins hears goodbye after that.
+func TestStopSaysGoodbyeAfterWhatIsUnderWay(t *testing.T) {
+	s, w := start(t, nil)
+	told, answer := make(chan struct{}), make(chan struct{})
+	w.answer = func(n events.Notify) (int, time.Duration, error) {
+		if n.CSeq == 1 {
+			close(told)
+			<-answer
+		}
+		return 200, 0, nil
+	}
+	ask(t, s, subscribe("reg", alice))
+	<-told
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = s.Stop(t.Context())
+	}()
+	eventually(t, "the stop has begun", func() bool { return s.Counters().Subscriptions["reg"] == 0 })
+	close(answer)
+	<-stopped
+	if sent := w.sent(); len(sent) != 2 || sent[1].State != "terminated;reason=deactivated" {
+		t.Errorf("%+v", sent)
+	}
+}
+
 // Phones subscribe anew as soon as they hear goodbye, while the edge still stands: whoever gets no answer holds up its stop.
 func TestWhoComesDuringAndAfterTheStopIsAnswered(t *testing.T) {
 	s, _ := start(t, nil)

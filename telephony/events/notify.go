@@ -35,18 +35,16 @@ func (s *Service) tell(sub *subscription) {
 func (s *Service) send(sub *subscription) {
 	s.table.mu.Lock()
 	defer s.table.mu.Unlock()
-	if !sub.sending && sub.over != "" {
+	if !sub.sending && sub.over != "" && !s.table.closed {
 		s.last(sub)
 	}
 }
 
-// last sends the last NOTIFY; the lock is held.
+// last sends the last NOTIFY; the lock is held. It may follow one that was under way when the stop began, which waits for both.
 func (s *Service) last(sub *subscription) {
 	state := sub.over
 	sub.over = ""
-	if !s.table.closed {
-		s.start(sub, state)
-	}
+	s.start(sub, state)
 }
 
 // start sends a NOTIFY; the lock is held.
