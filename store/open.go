@@ -34,14 +34,15 @@ func (db *DB) openSQLite(ctx context.Context, path string, readers int) error {
 	// What one transaction changes stays in memory until its commit, 8 MB of it: else it goes to the log twice.
 	write := url.Values{"_pragma": append(slices.Clone(pragmas), "wal_autocheckpoint(4000)", "cache_size(-8000)"), "_txlock": {"immediate"}}
 	read := url.Values{"_pragma": append(slices.Clone(pragmas), "query_only(1)")}
+	file := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" // a directory's name may hold what means something there
 	var err error
-	if db.write, err = sql.Open("sqlite", "file:"+path+"?"+write.Encode()); err == nil {
+	if db.write, err = sql.Open("sqlite", file+write.Encode()); err == nil {
 		db.write.SetMaxOpenConns(1)
 		db.write.SetMaxIdleConns(1)
 		err = db.write.PingContext(ctx) // makes the file and turns WAL on before the first reader
 	}
 	if err == nil {
-		db.read, err = sql.Open("sqlite", "file:"+path+"?"+read.Encode())
+		db.read, err = sql.Open("sqlite", file+read.Encode())
 	}
 	if err == nil {
 		db.reads = newStatements(db.read, readers)

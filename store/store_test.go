@@ -128,6 +128,27 @@ func TestSecondProcessIsKeptAway(t *testing.T) {
 	}
 }
 
+// Whatever a directory is called, the database is in it and nowhere else.
+func TestDirectoriesMayHaveAnyName(t *testing.T) {
+	for _, name := range []string{"100% so", "a?b=c", "a#b", "%41", "ä ö+&"} {
+		within := t.TempDir()
+		db, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(within, name, "demarc.db")})
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		if err := db.Migrate(t.Context()); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		if all, err := filepath.Glob(filepath.Join(within, "*")); err != nil || len(all) != 1 || filepath.Base(all[0]) != name {
+			t.Errorf("%q: what was made is %q, %v", name, all, err)
+		}
+	}
+}
+
 func TestFirstKeysetStays(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		for _, sealed := range []string{"first", "second"} {
