@@ -52,6 +52,7 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 			Watchers: func(aor telephony.AoR) { g.telephony.events.Changed("dialog", aor) },
 		},
 	})
+	g.telephony.rings.Store(g.telephony.exchange)
 	g.run("timeline of calls", g.telephony.notes.run)
 	g.run("media", func(ctx context.Context) error {
 		m.Serve(ctx)
@@ -169,9 +170,9 @@ func (d dialogs) Dialogs(ctx context.Context, id account.ID, aor telephony.AoR) 
 
 // wakened lets calls ring a phone that was asleep when they came.
 func (g *Gateway) wakened(aor telephony.AoR) {
-	x := g.telephony.exchange
+	x := g.telephony.rings.Load()
 	if x == nil {
-		return // the registrar tells of what it loads at its start
+		return // the registrar tells of what it loads at its start, and of what other nodes tell meanwhile
 	}
 	for _, t := range g.telephony.registrar.Lookup(context.Background(), aor) {
 		if len(t.Flows) > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"demarc/cloudlink"
@@ -32,6 +33,7 @@ type telephonyRole struct {
 	registrar *registrar.Registrar
 	events    *events.Service
 	exchange  *exchange.Exchange
+	rings     atomic.Pointer[exchange.Exchange] // the same, for the registrar, which is at work before it is there
 	media     *media.Media
 	between   between         // the way of calls to other nodes
 	carried   chan struct{}   // closed once what calls send is carried everywhere
