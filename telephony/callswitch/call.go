@@ -72,7 +72,7 @@ type Leg struct {
 	Way     signal.Way
 	Ways    []signal.Way // all of them, until the first response
 	made    made
-	forks   []fork // until it has answered; no part of the state
+	Forks   []Fork // until it has answered
 	Invite  Invite
 	Session Session
 	Timer   SessionTimer

@@ -14,7 +14,8 @@ import (
 //	2  how often re-INVITEs were put off, in the place of the number of the last reliable response; ICE credentials by line, what later
 //	   ones are made of, and ours in what was agreed
 //	3  to which of our addresses a way leads
-const version = 3
+//	4  what further phones behind one target have answered
+const version = 4
 
 // Encode returns the call's state: all of it but what belongs to one process (transaction numbers). It holds SRTP keys.
 func Encode(call *Call) account.Secret { return account.Secret(AppendState(nil, call)) }
@@ -133,6 +134,9 @@ func codeLeg(c *coder, v *Leg) {
 	codeDialog(c, &v.Dialog)
 	codeWay(c, &v.Way)
 	list(c, &v.Ways, codeWay)
+	if c.since(4) {
+		list(c, &v.Forks, codeFork)
+	}
 	codeInvite(c, &v.Invite)
 	codeSession(c, &v.Session)
 	codeTimer(c, &v.Timer)
@@ -145,6 +149,11 @@ func codeLeg(c *coder, v *Leg) {
 	if c.reading && v.State > Terminated {
 		c.fail("the state of a dialog")
 	}
+}
+
+func codeFork(c *coder, v *Fork) {
+	text(c, &v.Tag)
+	text(c, &v.Answer)
 }
 
 func codeAllow(c *coder, v *Allow) {

@@ -31,10 +31,10 @@ func (l *Leg) beside(r *signal.Response) *Leg {
 	return other
 }
 
-// fork is what a further phone behind the same target has answered in a reliable provisional response.
-type fork struct {
-	tag  string
-	body []byte
+// Fork is what a further phone behind the same target has answered in a reliable provisional response.
+type Fork struct {
+	Tag    string
+	Answer []byte
 }
 
 // mostForks bounds what one target can have us keep. Who is one more is not confirmed, and gives up after a while (RFC 3262 §3).
@@ -48,10 +48,10 @@ func (t *turn) rungBeside(l *Leg, r *signal.Response) {
 		return
 	}
 	if len(r.Body) > 0 && isSDP(r.ContentType) && !l.forked(r.ToTag) {
-		if len(l.forks) == mostForks {
+		if len(l.Forks) == mostForks {
 			return
 		}
-		l.forks = append(l.forks, fork{r.ToTag, r.Body})
+		l.Forks = append(l.Forks, Fork{r.ToTag, r.Body})
 	}
 	other := l.beside(r)
 	t.prack(other, r)
@@ -62,9 +62,9 @@ func (l *Leg) forked(tag string) bool { return len(l.forkAnswer(tag)) > 0 }
 
 // forkAnswer is what a further phone has answered reliably, or nothing.
 func (l *Leg) forkAnswer(tag string) []byte {
-	for _, f := range l.forks {
-		if f.tag == tag {
-			return f.body
+	for _, f := range l.Forks {
+		if f.Tag == tag {
+			return f.Answer
 		}
 	}
 	return nil

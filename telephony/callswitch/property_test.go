@@ -130,6 +130,9 @@ func (w *world) someResponse(r *rapid.T) {
 		if status == 183 && early && !w.fars[k.leg].answered {
 			p.ContentType, p.Body = "application/sdp", w.fars[k.leg].answerTo(k.out.Body)
 			p.RSeq = uint32(rapid.IntRange(0, 2).Draw(r, "rseq"))
+			if p.RSeq > 0 && rapid.Bool().Draw(r, "beside") { // of a further phone behind the same target
+				p.ToTag = rapid.SampledFrom([]string{"beside", "another"}).Draw(r, "tag")
+			}
 		}
 		if status == 302 {
 			p.Contact = "sip:1003@acme.example"
@@ -210,6 +213,11 @@ func (w *world) kept(r *rapid.T) {
 	}
 	if callswitch.Encode(back) != state {
 		w.fault("a state changes when it is encoded again")
+	}
+	for i, l := range w.call.Legs {
+		if !reflect.DeepEqual(l.Forks, back.Legs[i].Forks) {
+			w.fault("leg %d: further phones have answered %q, and after decoding %q", l.ID, l.Forks, back.Legs[i].Forks)
+		}
 	}
 }
 
@@ -348,6 +356,18 @@ func TestStateOfAnEarlierRelease(t *testing.T) {
 	}
 	if len(old.Legs) != 2 || old.State != a.call.State {
 		t.Errorf("%d legs, %v", len(old.Legs), old.State)
+	}
+}
+
+// A call that rings as it was written before what further phones behind a target have answered was part of it.
+func TestAStateWithoutForks(t *testing.T) {
+	c := anOlder(t, "testdata/state-3.base64")
+	if c.State != callswitch.Ringing || len(c.Legs) != 2 || c.Attempt == nil || c.Attempt.For != 1 {
+		t.Fatalf("read %+v", c)
+	}
+	l := c.Leg(2)
+	if l.State != callswitch.Early || l.Dialog.CallID != "call2" || l.Session.State != callswitch.OfferSent || len(l.Forks) != 0 || l.Invite.Seq != 1 {
+		t.Errorf("leg %+v", l)
 	}
 }
 

@@ -154,7 +154,7 @@ func (t *turn) answeredBy(l *Leg, r *signal.Response) {
 	if l.Invite.Changed && l.Session.Security == sdp.DTLS { // it is offered that at once next time
 		t.learn(l, sdp.DTLS)
 	}
-	l.forks = nil
+	l.Forks = nil
 	t.timerAgreed(l, &r.Message)
 	t.connect(l)
 }
@@ -203,7 +203,7 @@ func (t *turn) again(l *Leg, r *signal.Response) bool {
 	default:
 		return false
 	}
-	l.State, l.Session.State, l.forks = Calling, NoOffer, nil
+	l.State, l.Session.State, l.Forks = Calling, NoOffer, nil
 	l.Dialog.Target, l.Dialog.Routes = cmp.Or(l.Way.Contact, l.Dialog.Target), pathOf(l.Way.Path)
 	l.peer("")
 	t.invite(l)
