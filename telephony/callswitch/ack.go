@@ -1,6 +1,8 @@
 package callswitch
 
 import (
+	"time"
+
 	"demarc/telephony"
 	"demarc/telephony/signal"
 )
@@ -21,7 +23,7 @@ func (t *turn) accept(f, with *Leg) *Refusal {
 	}
 	r.Headers = append(r.Headers, t.timerTold(f, true)...)
 	f.Invite.Last, f.Invite.Theirs = f.Invite.Theirs, 0
-	f.Since.Answered = t.at
+	f.Since.Answered, f.Invite.Expires = t.at, time.Time{}
 	t.move(f, Accept)
 	t.reply(f, r)
 	return nil

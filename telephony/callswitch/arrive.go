@@ -2,6 +2,7 @@ package callswitch
 
 import (
 	"strings"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/sdp"
@@ -13,6 +14,9 @@ const (
 	sessionExpires = 1800
 	minSE          = 90
 )
+
+// longestExpires is the longest Expires of an INVITE that is kept, in seconds: our own limits are far below it.
+const longestExpires = 24 * 3600
 
 // arrive begins a call with its first INVITE.
 func (t *turn) arrive(r *signal.Request) {
@@ -42,6 +46,9 @@ func (t *turn) called(r *signal.Request) *Leg {
 	l.Way, l.Who = r.Way, Person{AoR: r.User, Name: phoneName(r.Header("User-Agent")), Allow: allowOf(&r.Message)}
 	l.Invite.Theirs = r.Tx
 	l.Invite.Reliable = r.Has("Require", "100rel")
+	if seconds, ok := number(r.Header("Expires")); ok && seconds <= longestExpires {
+		l.Invite.Expires = t.at.Add(time.Duration(seconds) * time.Second)
+	}
 	l.Session.Terms.Secure, l.Session.Terms.Browser = r.Secure, r.Browser
 	l.Dialog = Dialog{CallID: r.CallID, RemoteTag: r.FromTag, Local: withoutTag(r.To, r.ToTag), Remote: withoutTag(r.From, r.FromTag),
 		RemoteSeq: r.CSeq, Routes: r.RecordRoute, Target: target(r)}

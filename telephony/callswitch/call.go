@@ -112,6 +112,7 @@ type Invite struct {
 	Last     signal.TxID // the server transaction whose 2xx waits for its ACK
 	Ours     signal.TxID // a client transaction without a final response
 	Seq      uint32      // CSeq of Ours
+	Expires  time.Time   // when the first one of theirs is over unless it was answered (§13.3.1); zero: it does not say
 	Retry    time.Time   // when a re-INVITE that met another one is sent again (§14.1)
 	Reliable bool        // provisional responses are to be reliable (RFC 3262)
 	Insists  bool        // the phone wants 100rel (421): we require it
@@ -295,6 +296,7 @@ func (c *Call) Deadline() time.Time {
 	}
 	for _, l := range c.Legs {
 		if l.open() && !l.Part.Moving {
+			sooner(l.Invite.Expires)
 			sooner(l.Invite.Retry)
 			sooner(l.Timer.Due)
 			sooner(l.Part.LeaveBy)

@@ -14,7 +14,7 @@ import (
 //	2  how often re-INVITEs were put off, in the place of the number of the last reliable response; ICE credentials by line, what later
 //	   ones are made of, and ours in what was agreed
 //	3  to which of our addresses a way leads
-//	4  what further phones behind one target have answered
+//	4  what further phones behind one target have answered; when an INVITE expires
 const version = 4
 
 // Encode returns the call's state: all of it but what belongs to one process (transaction numbers). It holds SRTP keys.
@@ -181,6 +181,9 @@ func codeInvite(c *coder, v *Invite) {
 	integer(c, &v.Last)
 	integer(c, &v.Ours)
 	integer(c, &v.Seq)
+	if c.since(4) {
+		when(c, &v.Expires)
+	}
 	when(c, &v.Retry)
 	flag(c, &v.Reliable)
 	flag(c, &v.Insists)

@@ -14,7 +14,7 @@ import (
 func (t *turn) finish(l *Leg, cause telephony.Cause, e DialogEvent, final ...telephony.Header) {
 	if l.open() {
 		l.Cause, l.Since.Ended = cause, t.at
-		l.Invite.Retry, l.Timer.Due, l.Part.LeaveBy = time.Time{}, time.Time{}, time.Time{}
+		l.Invite.Expires, l.Invite.Retry, l.Timer.Due, l.Part.LeaveBy = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 		t.staysBehind(l)
 		if l.Session.Media != 0 {
 			t.do(t.spare.closes.put(Close{Leg: l.ID, Media: l.Session.Media}))

@@ -48,6 +48,9 @@ func TestNoOrderOfEventsBreaksACall(t *testing.T) {
 		if rapid.Bool().Draw(r, "reliable") {
 			w.requires = "100rel"
 		}
+		if rapid.IntRange(0, 3).Draw(r, "expires") == 0 {
+			w.change = func(q *signal.Request) { q.Headers = append(q.Headers, telephony.Header{Name: "Expires", Value: "30"}) }
+		}
 		w.invite(rapid.Bool().Draw(r, "offer"))
 		for range rapid.IntRange(0, 40).Draw(r, "events") {
 			w.anything(r)

@@ -192,6 +192,12 @@ func (t *turn) tick() {
 		if !l.open() || l.Part.Moving {
 			continue
 		}
+		if due(l.Invite.Expires) { // it has no final response, for that would have ended it
+			cause := telephony.Cause{Who: telephony.Caller, Code: 487, Text: "Nobody answered within the time that the caller gave the call (Expires)."}
+			t.finish(l, cause, Refuse)
+			t.without(l, cause)
+			continue
+		}
 		if due(l.Invite.Retry) {
 			l.Invite.Retry = time.Time{}
 		}
