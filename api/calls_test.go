@@ -71,10 +71,17 @@ func TestNoCallHasSuchAnID(t *testing.T) {
 	w := newWorld()
 	op := operator(t, w)
 	for _, id := range []string{"%00", "%FF", "call_one%00", "call_two"} {
-		op.want(op.do("account acc_one", "GET", "/v1/calls/"+id, ""), 404, "not_found")
-		op.want(op.do("account acc_one", "DELETE", "/v1/calls/"+id, ""), 404, "not_found")
-		op.want(op.do("account acc_one", "POST", "/v1/calls/"+id+"/transfer", `{"leg":2,"to":"201"}`), 404, "not_found")
-		op.want(op.do("account acc_one", "POST", "/v1/calls/"+id+"/conference", `{"leg":2,"with":"x"}`), 404, "not_found")
+		for _, r := range []reply{
+			op.do("account acc_one", "GET", "/v1/calls/"+id, ""),
+			op.do("account acc_one", "DELETE", "/v1/calls/"+id, ""),
+			op.do("account acc_one", "POST", "/v1/calls/"+id+"/transfer", `{"leg":2,"to":"201"}`),
+			op.do("account acc_one", "POST", "/v1/calls/"+id+"/conference", `{"leg":2,"with":"x"}`),
+		} {
+			op.want(r, 404, "not_found")
+			if !strings.Contains(r.body, "list of calls") {
+				t.Errorf("%q: the reply does not say where calls are found: %s", id, r.body)
+			}
+		}
 	}
 }
 

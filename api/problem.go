@@ -64,7 +64,7 @@ func (p *Problem) retryAfter(d time.Duration) *Problem {
 	return p
 }
 
-// notFound is the one 404: it must not tell what exists elsewhere.
+// notFound is the 404 of nearly everything: none may tell what exists elsewhere.
 func notFound() *Problem {
 	return newProblem(http.StatusNotFound, "not_found", "There is nothing here that you may see.")
 }
@@ -91,6 +91,7 @@ func plain() []translation {
 		{access.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 		{store.ErrText, http.StatusUnprocessableEntity, "invalid"},
 		{telephony.ErrCallCursor, http.StatusUnprocessableEntity, "invalid"},
+		{telephony.ErrNoCall, http.StatusNotFound, "not_found"},
 		{telephony.ErrCallEnded, http.StatusConflict, "call_ended"},
 		{telephony.ErrCallAway, http.StatusConflict, "other_node"},
 		{telephony.ErrNoLeg, http.StatusConflict, "no_leg"},
@@ -122,7 +123,7 @@ func (s *server) problem(ctx context.Context, err error) *Problem {
 			"The store does not answer now. Nothing was changed; try again in some seconds.").retryAfter(5 * time.Second)
 	case errors.Is(err, access.ErrNoSession):
 		return unauthenticated()
-	case errors.Is(err, provisioning.ErrNotFound), errors.Is(err, connector.ErrNotFound), errors.Is(err, telephony.ErrNoCall):
+	case errors.Is(err, provisioning.ErrNotFound), errors.Is(err, connector.ErrNotFound):
 		return notFound()
 	case errors.As(err, &pending):
 		return newProblem(http.StatusConflict, "credential_pending", pending.Reason).retryAfter(30 * time.Second)

@@ -96,7 +96,7 @@ type CallFilter struct {
 
 // What can be wrong with a question about calls.
 var (
-	ErrNoCall     = errors.New("there is no such call, or it has ended")
+	ErrNoCall     = errors.New("the account has no such call, or none any more: look for its id in the list of calls")
 	ErrCallEnded  = errors.New("the call has ended already")
 	ErrNoLeg      = errors.New("the call has no such leg that talks with exactly one other: look at its legs")
 	ErrNotInBoth  = errors.New("who has that leg does not talk in the other call: name the leg of who is in both")

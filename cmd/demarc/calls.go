@@ -215,7 +215,7 @@ func (c *callCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	return printCall(out, told, time.Now())
 }
 
-// noSuchCall names the calls where the API, which must not tell what exists in other accounts, says only that there is nothing.
+// noSuchCall names the calls that were asked for, and the command that lists them.
 func noSuchCall(err error, ids ...string) error {
 	if refused := (*problem)(nil); !errors.As(err, &refused) || refused.Code != "not_found" {
 		return err
