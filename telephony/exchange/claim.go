@@ -61,8 +61,8 @@ func (x *Exchange) reclaim(c telephony.CallChange) {
 	call.Bind(x.cfg.Node, serial)
 	call.Borrow(&w.spare)
 	r := &running{worker: w, serial: serial, account: call.Account, call: call}
+	x.begun(r)
 	x.register(r)
-	x.count.live.Add(1)
 	r.worker.post(item{to: r, event: callswitch.Event{Fact: callswitch.Lost{Cause: lost}}})
 }
 

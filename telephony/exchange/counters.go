@@ -3,7 +3,7 @@ package exchange
 import "sync/atomic"
 
 type counters struct {
-	live                                                 atomic.Int64
+	live, lasting                                        atomic.Int64
 	begun, answered, refused, panics, unwritten, dropped atomic.Uint64
 	orphans, fenced                                      atomic.Uint64
 }

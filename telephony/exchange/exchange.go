@@ -63,6 +63,8 @@ type running struct {
 	serial uint64
 	call   *callswitch.Call // nil before the worker has begun it, and once it is over
 	over   bool
+	lasts  bool // it counts against the limit of the node
+	known  bool // and of its account
 	timer  sip.Timer
 	at     time.Time // when the timer ends; zero: not set
 	// what is in the tables for it
@@ -235,7 +237,7 @@ func (x *Exchange) takeInvite(e *signal.Request) bool {
 		x.turnedAway(e, stopping.Code, stopping.Text)
 		return false
 	}
-	if x.count.live.Load() >= int64(x.cfg.Limits.Calls) {
+	if x.full() {
 		x.count.refused.Add(1)
 		x.turnedAway(e, 503, fullText)
 		return false
@@ -243,10 +245,10 @@ func (x *Exchange) takeInvite(e *signal.Request) bool {
 	w := x.workers[uint64(e.Tx)%uint64(len(x.workers))]
 	r := &running{worker: w, serial: x.serial.Add(1), account: e.Account}
 	x.tables.servers.put(e.Tx, r)
-	x.count.live.Add(1)
+	x.begun(r)
 	if !w.postNew(item{to: r, event: callswitch.Event{Signal: e}}) {
 		x.tables.servers.remove(e.Tx)
-		x.count.live.Add(-1)
+		x.gone(r)
 		x.count.refused.Add(1)
 		x.turnedAway(e, 503, fullText)
 		return false

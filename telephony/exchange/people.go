@@ -70,34 +70,6 @@ func numeric(host string) bool {
 	return err == nil
 }
 
-// tooMany refuses a leg that comes in of a user or an account that has too many calls. Who begins a call is in it from then on; who
-// takes one over or joins it, once he has.
-func (x *Exchange) tooMany(r *running, l *callswitch.Leg) *callswitch.Refusal {
-	refuse := func(text string) *callswitch.Refusal {
-		return &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 480, Text: text}, RetryAfter: 30}
-	}
-	if n, _ := x.tables.account.get(r.account); n > x.cfg.Limits.AccountCalls {
-		return refuse("Your company has too many calls at once.")
-	}
-	if x.busy(l.Who.AoR, r) >= x.cfg.Limits.UserCalls {
-		return refuse("You have too many calls at once.")
-	}
-	if len(r.call.Legs) == 1 {
-		x.enter(r, l.Who.AoR)
-	}
-	return nil
-}
-
-// busy counts the calls of a user but this one.
-func (x *Exchange) busy(aor telephony.AoR, but *running) int {
-	calls, _ := x.tables.people.get(aor)
-	n := len(calls)
-	if slices.Contains(but.people, aor) {
-		n--
-	}
-	return n
-}
-
 // enter notes that a user is in a call.
 func (x *Exchange) enter(r *running, aor telephony.AoR) {
 	if aor.IsZero() || slices.Contains(r.people, aor) {
@@ -144,8 +116,7 @@ func (x *Exchange) join(r *running, record *telephony.CallRecord) {
 // part takes a call from those who have left it: the receptionist who passes calls on is not in them.
 func (x *Exchange) part(r *running, record *telephony.CallRecord) {
 	if record.State == telephony.CallEnded { // for people: a phone that is gone may not answer its BYE for long
-		x.leave(r)
-		r.people = nil
+		x.endedForPeople(r)
 		return
 	}
 	r.people = slices.DeleteFunc(r.people, func(aor telephony.AoR) bool {

@@ -139,7 +139,8 @@ type Config struct {
 	Now     func() time.Time // nil: time.Now
 }
 
-// Limits bound what there may be at once. Zero: the default.
+// Limits bound what there may be at once; calls that have ended for people do not count, though a phone may not have answered its BYE yet.
+// Zero: the default.
 type Limits struct {
 	Calls        int // of the node: further ones get 503; 20,000
 	AccountCalls int // 480; 5,000

@@ -82,3 +82,38 @@ func TestWhoHungUpIsFreeThoughTheOtherPhoneIsGone(t *testing.T) {
 		t.Errorf("%d calls are there, want the one that waits for an answer to its BYE too", live)
 	}
 }
+
+// Nor does such a call keep others from theirs, in the account and at the node.
+func TestACallThatWaitsForABYECountsAgainstNoLimit(t *testing.T) {
+	for name, limit := range map[string]struct {
+		set    func(*exchange.Config)
+		status int
+	}{
+		"of the account": {func(c *exchange.Config) { c.Limits.AccountCalls = 1 }, 480},
+		"of the node":    {func(c *exchange.Config) { c.Limits.Calls = 1 }, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, limit.set)
+			a, b, c, d := s.phone(alice), s.phone(bob), s.phone(carol), s.phone(telephony.NewAoR("1004", "acme.example"))
+			caller, _ := s.talk(a, b)
+			caller.hangUp()
+			b.incoming("BYE") // and nothing comes back
+			s.ended()
+			third := c.dial("sip:" + alice.String())
+			callee := a.rung()
+			callee.pickUp()
+			third.answered()
+			if live := s.x.Counters().Live; live != 2 {
+				t.Errorf("%d calls are there, want the one that waits for an answer to its BYE too", live)
+			}
+			more := d.newDialog("sip:" + bob.String())
+			s.x.Take(more.request(d.tx(), "INVITE", nil, nil)) // the one that lasts counts
+			s.tells(d.aor, limit.status, "calls")
+			third.hangUp()
+			callee.bye()
+			s.untilFree("only the first call is left", func() bool { return s.x.Counters().Live == 1 })
+			d.dial("sip:" + carol.String())
+			c.rung()
+		})
+	}
+}

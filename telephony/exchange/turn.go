@@ -26,6 +26,7 @@ func (w *worker) begin(r *running, req *signal.Request) {
 func (x *Exchange) register(r *running) {
 	x.tables.calls.put(r.call.ID, r)
 	x.tables.serials.put(r.serial, r)
+	r.known = true
 	x.tables.account.change(r.account, func(n int) (int, bool) { return n + 1, true })
 }
 
@@ -241,9 +242,7 @@ func (x *Exchange) forget(r *running) {
 	}
 	r.call.Return()
 	r.call, r.over = nil, true
-	x.leave(r)
-	x.tables.account.change(r.account, func(n int) (int, bool) { return n - 1, n > 1 })
-	x.count.live.Add(-1)
+	x.gone(r)
 }
 
 // caught ends a call whose step has panicked, and nothing else.

@@ -158,7 +158,7 @@ func (w *worker) first(i item) {
 		return
 	case w.x.closed.Load():
 		w.x.tables.servers.remove(r.Tx)
-		w.x.count.live.Add(-1)
+		w.x.gone(i.to)
 		w.x.ports.Signalling.Reply(signal.Reply{Tx: r.Tx, Status: 503})
 		w.x.turnedAway(r, stopping.Code, stopping.Text)
 		return

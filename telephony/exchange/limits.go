@@ -1,0 +1,68 @@
+package exchange
+
+import (
+	"slices"
+
+	"demarc/telephony"
+	"demarc/telephony/callswitch"
+)
+
+// What there may be at once counts calls that last for people. One that has ended and only waits for the answer to a BYE has given its
+// media back, and is bounded as that transaction is.
+
+// begun counts a call that begins, before anything is done for it; gone one that is not there any more, or never came to be.
+func (x *Exchange) begun(r *running) {
+	r.lasts = true
+	x.count.live.Add(1)
+	x.count.lasting.Add(1)
+}
+
+func (x *Exchange) gone(r *running) {
+	x.endedForPeople(r)
+	x.count.live.Add(-1)
+}
+
+// endedForPeople has a call count against no limit any more.
+func (x *Exchange) endedForPeople(r *running) {
+	if r.lasts {
+		r.lasts = false
+		x.count.lasting.Add(-1)
+	}
+	if r.known {
+		r.known = false
+		x.tables.account.change(r.account, func(n int) (int, bool) { return n - 1, n > 1 })
+	}
+	x.leave(r)
+	r.people = nil
+}
+
+// full reports whether the node has no room for another call.
+func (x *Exchange) full() bool { return x.count.lasting.Load() >= int64(x.cfg.Limits.Calls) }
+
+// tooMany refuses a leg that comes in of a user or an account that has too many calls. Who begins a call is in it from then on; who
+// takes one over or joins it, once he has.
+func (x *Exchange) tooMany(r *running, l *callswitch.Leg) *callswitch.Refusal {
+	refuse := func(text string) *callswitch.Refusal {
+		return &callswitch.Refusal{Cause: telephony.Cause{Who: telephony.Switch, Code: 480, Text: text}, RetryAfter: 30}
+	}
+	if n, _ := x.tables.account.get(r.account); n > x.cfg.Limits.AccountCalls {
+		return refuse("Your company has too many calls at once.")
+	}
+	if x.busy(l.Who.AoR, r) >= x.cfg.Limits.UserCalls {
+		return refuse("You have too many calls at once.")
+	}
+	if len(r.call.Legs) == 1 {
+		x.enter(r, l.Who.AoR)
+	}
+	return nil
+}
+
+// busy counts the calls of a user but this one.
+func (x *Exchange) busy(aor telephony.AoR, but *running) int {
+	calls, _ := x.tables.people.get(aor)
+	n := len(calls)
+	if slices.Contains(but.people, aor) {
+		n--
+	}
+	return n
+}
