@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
+	"hash/maphash"
 	"strings"
 
 	"demarc/internal/account"
@@ -76,6 +77,13 @@ func (h *Hash) appendHA1(dst []byte) []byte {
 		return hex.AppendEncode(dst, []byte(h.Bytes.Reveal()))
 	}
 	return append(dst, h.HA1.Reveal()...)
+}
+
+// Mark returns a number that stands for the hash within this process, and is never 0: it tells whether two are the same, and nothing
+// about either.
+func (h *Hash) Mark(seed maphash.Seed) uint32 {
+	var room [sha256.Size * 2]byte
+	return uint32(maphash.Bytes(seed, h.appendHA1(room[:0]))) | 1
 }
 
 // whole reports whether there is an HA1 of the algorithm's length.

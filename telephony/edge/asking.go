@@ -112,7 +112,9 @@ func (a *asking) ask(q *question) {
 		return
 	}
 	q.req.Account, q.req.User = v.User.Account, v.User.AoR
-	q.flow.note(q.req.User, q.req.Account)
+	if q.as.Proof == 0 { // else his binding tells it
+		q.flow.note(q.req.User, q.req.Account)
+	}
 	s.request(q.req)
 	a.done(q, true)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -219,7 +220,7 @@ func (r *registered) add(f *fake) {
 		r.mu.Lock()
 		r.all = append(r.all, registrar.Binding{
 			Account: "acme", AoR: req.To, Contact: req.Contacts[0].URI, Instance: req.Contacts[0].Instance, Flow: req.Flow, Reachable: true,
-			RefreshedAt: time.Now(),
+			RefreshedAt: time.Now(), Proof: 7,
 		})
 		r.mu.Unlock()
 		accept(req, reply)
@@ -546,7 +547,11 @@ func TestRegisteredConnectionIsTrusted(t *testing.T) {
 	book := &registered{}
 	s := newStub(answering)
 	s.bindings = book.of
-	s.verdict = func(registrar.Credentials) (registrar.Verdict, bool) {
+	var removed atomic.Bool // his credential, from the directory
+	s.verdict = func(c registrar.Credentials) (registrar.Verdict, bool) {
+		if c.Proof == 7 && !removed.Load() {
+			return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}}, true
+		}
 		return registrar.Verdict{Reply: registrar.Reply{Status: 401, Challenges: []string{"Digest a"}}}, true
 	}
 	book.add(&s.fake)
@@ -564,6 +569,11 @@ func TestRegisteredConnectionIsTrusted(t *testing.T) {
 		d.callID += "-not"
 		stranger.say(d.request("INVITE", "2"))
 		stranger.heard("407")
+		removed.Store(true)
+		d.callID += "-any-more"
+		p.say(d.request("INVITE", "3"))
+		p.heard("407")
+		removed.Store(false)
 	}
 	if req := s.events()[0].(*signal.Request); req.Account != "acme" || req.Way.Instance != "urn:i" || req.Way.Contact == "" {
 		t.Errorf("%+v", req)

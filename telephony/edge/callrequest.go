@@ -109,9 +109,10 @@ func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who
 		if from.account != "" {
 			req.User, req.Account = who.AoR, from.account
 		}
-	case from.bound && !inside && s.trusts[f.Listener]:
-		req.User, req.Account = who.AoR, from.account
 	default:
+		if !inside && s.trusts[f.Listener] {
+			as.Proof = from.proof
+		}
 		v, sure := s.calls.AuthenticateAtOnce(as)
 		if !sure {
 			s.ask(f, m, req, from.way, &question{req: req, as: as, who: who, flow: f, came: time.Now()})
@@ -128,7 +129,9 @@ func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who
 			return
 		}
 		req.User, req.Account = v.User.AoR, v.User.Account
-		f.note(req.User, req.Account)
+		if as.Proof == 0 { // else his binding tells it
+			f.note(req.User, req.Account)
+		}
 	}
 	if s.begin(f, m, req, from.way) {
 		s.request(req)

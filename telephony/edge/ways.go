@@ -173,7 +173,7 @@ func (s *Signalling) phone(way signal.Way) []registrar.Binding {
 type speaker struct {
 	way     signal.Way // back to him; its texts may be kept
 	account account.ID // when it is known that he stands on the flow
-	bound   bool       // a binding of his does
+	proof   uint32     // of his binding on the flow, if there is one
 }
 
 // speakerOf returns who a request over a flow says it is from. The user's texts may be borrowed.
@@ -189,5 +189,5 @@ func (s *Signalling) speakerOf(f *flow, user telephony.AoR) speaker {
 	}
 	way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
 	f.first(way.AoR, b.Account)
-	return speaker{way, b.Account, true}
+	return speaker{way, b.Account, b.Proof}
 }

@@ -26,9 +26,9 @@ func (s *shard) decideAtOnce(req *Request, who *identity) (Decision, bool) {
 	}
 	s.before = s.locations.appendOf(s.before[:0], req.To)
 	now := s.now()
-	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Bindings: s.before, Present: s.r.present}
+	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Proof: who.proof, Bindings: s.before, Present: s.r.present}
 	if at, until, ok := refresh(&s.r.rules, &state, req, now); ok {
-		s.before[at].prolong(req, now, until)
+		s.before[at].prolong(&state, req, now, until)
 		s.mu.Lock()
 		s.locations.prolong(req.To, s.before)
 		s.mu.Unlock()

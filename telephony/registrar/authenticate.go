@@ -42,6 +42,8 @@ type identity struct {
 	ok         bool
 	replayed   bool
 	unsure     bool // memory alone cannot tell
+	standing   bool // ok by a binding, see Credentials
+	proof      uint32
 	reply      Reply
 	outcome    Outcome
 	concerns   Subscriber // whose timeline a refusal belongs to; zero when nobody's
@@ -54,6 +56,9 @@ type Credentials struct {
 	Flow      Flow
 	User      telephony.AoR // of From
 	Authorize []string
+
+	// Proof is that of the sender's binding where he need not prove again who he is: his credential only has to be there still.
+	Proof uint32
 }
 
 // Verdict says who sent a request. Without OK, Reply is the answer to it.
@@ -77,9 +82,27 @@ func (r *Registrar) AuthenticateAtOnce(c Credentials) (v Verdict, sure bool) {
 }
 
 func (r *Registrar) verdict(ctx context.Context, c Credentials, l lookup) (id identity) {
+	if c.Proof != 0 && r.stands(ctx, c, l, &id) {
+		return id
+	}
 	req := &Request{Flow: c.Flow, To: c.User, From: c.User, Authorize: c.Authorize}
 	r.authenticate(ctx, c.Method, req, l, &id)
 	return id
+}
+
+// stands finds out whether the credential that a binding was made with is still in the directory. If it is not, or has been replaced,
+// false is returned, and the sender is asked like everybody.
+func (r *Registrar) stands(ctx context.Context, c Credentials, l lookup, id *identity) bool {
+	e, err := r.credentials.subscriber(ctx, c.User, l)
+	if err != nil {
+		r.away(id, err)
+		return true
+	}
+	if !e.proven(r.seed, c.Proof) {
+		return false
+	}
+	id.subscriber, id.ok, id.standing = e.subscriber, true, true
+	return true
 }
 
 func (id identity) told() Verdict {
@@ -90,6 +113,8 @@ func (id identity) told() Verdict {
 // sender sums up for the edge. A right answer with an old or used nonce proves nothing: it may be a copy.
 func (id identity) sender(o Outcome) Sender {
 	switch {
+	case id.standing:
+		return Unproven
 	case id.ok:
 		return Proven
 	case o == WrongCredentials, o == Forbidden:
@@ -142,6 +167,7 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 	var to, other entry
 	var signer *entry
 	var verdict digest.Verdict
+	var hash digest.Hash
 	var why string
 	for _, again := range [...]bool{false, true} {
 		if again && l.memory { // the shard answers what is wrong, in the same time whoever exists
@@ -156,7 +182,6 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 			r.away(id, err)
 			return
 		}
-		var hash digest.Hash
 		hash, why = selectHash(signer, answer, q.realm, q.offered)
 		if verdict = r.verifier.VerifyAt(method, answer, hash, q.now); verdict != digest.Wrong {
 			break
@@ -164,6 +189,7 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 	}
 	switch verdict {
 	case digest.OK:
+		id.proof = hash.Mark(r.seed)
 		r.authorize(id, req, &signer.subscriber)
 		return
 	case digest.Stale:

@@ -33,6 +33,10 @@ type Binding struct {
 	// Row names its row in the store for refreshes. It is random, and another one whenever the binding comes anew, so that
 	// the refresh of a row that another node has taken over finds nothing. 0: the store does not know it.
 	Row int64
+
+	// Proof names the credential that the phone last proved itself with (digest.Hash.Mark); in memory alone. 0: not since the node
+	// began, or at another one.
+	Proof uint32
 }
 
 // Key names a binding in the store.
@@ -59,7 +63,7 @@ func (b *Binding) prolongs(old *Binding) bool {
 		return false
 	}
 	later := *old
-	later.CSeq, later.RefreshedAt, later.Expires = b.CSeq, b.RefreshedAt, b.Expires
+	later.CSeq, later.RefreshedAt, later.Expires, later.Proof = b.CSeq, b.RefreshedAt, b.Expires, b.Proof
 	return later == *b
 }
 

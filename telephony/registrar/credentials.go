@@ -3,6 +3,7 @@ package registrar
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +69,24 @@ func (e *entry) hash(a digest.Algorithm, realm string) (digest.Hash, bool) {
 		}
 	}
 	return digest.Hash{}, false
+}
+
+// proven reports whether one of the subscriber's hashes has the mark.
+func (e *entry) proven(seed maphash.Seed, mark uint32) bool {
+	if !e.found {
+		return false
+	}
+	for _, h := range e.subscriber.Hashes {
+		if h.Mark(seed) == mark {
+			return true
+		}
+	}
+	for r := (reader{e.hashes.text()[e.begin:]}); r.rest != ""; {
+		if h := r.hash(e.realm); h.Mark(seed) == mark {
+			return true
+		}
+	}
+	return false
 }
 
 // budget counts the lookups of each AoR within one second.

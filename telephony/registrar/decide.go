@@ -33,6 +33,7 @@ type State struct {
 	Account  account.ID
 	Node     string
 	AoR      telephony.AoR
+	Proof    uint32 // of the credential that the request's sender has, see Binding
 	Bindings []Binding
 	Present  func(node string) bool // whether another node is there, whose bindings are its own to end; nil: none is
 }
@@ -233,7 +234,7 @@ func (t *turn) binding(c Contact, expires time.Duration) Binding {
 		Account: t.state.Account, Node: t.state.Node, AoR: t.state.AoR, Key: contactKey(c, t.req.Outbound),
 		Contact: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, CallID: t.req.CallID, CSeq: t.req.CSeq,
 		Flow: t.req.Flow, Path: t.path, Reachable: true, UserAgent: clip(t.req.UserAgent, maxUserAgent), RegisteredAt: t.now,
-		RefreshedAt: t.now, Expires: t.now.Add(expires),
+		RefreshedAt: t.now, Expires: t.now.Add(expires), Proof: t.state.Proof,
 	}
 }
 

@@ -175,7 +175,7 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 	if !j.who.replayed {
 		if at, until, ok := refresh(&s.r.rules, &state, j.req, now); ok {
 			after := s.room.copy(before)
-			after[at].prolong(j.req, now, until)
+			after[at].prolong(&state, j.req, now, until)
 			d.prolong(j.req.To, before, after)
 			return answer{j, refreshed(&s.r.rules, j.req, after, now, Reply{Bindings: s.room.shown(len(after))}), Refreshed}
 		}
@@ -200,7 +200,7 @@ func (s *shard) refuseBy(d *draft, j *job, by *Decision) {
 
 // state is what stands for a job's AoR.
 func (s *shard) state(bindings []Binding, j *job) State {
-	return State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Bindings: bindings, Present: s.r.present}
+	return State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Proof: j.who.proof, Bindings: bindings, Present: s.r.present}
 }
 
 // consider decides one job, unless it is a replay that is no retransmission.

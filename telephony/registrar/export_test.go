@@ -22,7 +22,7 @@ func Refresh(rules Rules, s State, req *Request, now time.Time) (d Decision, ok 
 		return Decision{}, false
 	}
 	d = Decision{Bindings: slices.Clone(s.Bindings), Outcome: Refreshed}
-	d.Bindings[at].prolong(req, now, until)
+	d.Bindings[at].prolong(&s, req, now, until)
 	d.Reply = refreshed(&rules, req, d.Bindings, now, Reply{})
 	return d, true
 }

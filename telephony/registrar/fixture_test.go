@@ -103,7 +103,7 @@ func (m *memory) Save(_ context.Context, b registrar.Batch) error {
 	}
 	for _, p := range b.Prolong { // nothing else may have changed
 		then := m.bindings[p.ID()]
-		then.CSeq, then.RefreshedAt, then.Expires = p.CSeq, p.RefreshedAt, p.Expires
+		then.CSeq, then.RefreshedAt, then.Expires, then.Proof = p.CSeq, p.RefreshedAt, p.Expires, p.Proof
 		if then != *p || p.Row == 0 || seen[p.ID()] {
 			return fmt.Errorf("not the binding that is stored: %+v, stored %+v", *p, m.bindings[p.ID()])
 		}

@@ -19,6 +19,7 @@ type packed struct {
 	lasts     uint32 // whole seconds from then until it ends
 	cseq      uint32
 	common    uint32 // its number
+	proof     uint32
 }
 
 // common is what the bindings of one domain at one listener have in common.
@@ -80,7 +81,7 @@ func (l *locations) pack(b *Binding, p *packed) {
 
 // times takes over what a refresh changes.
 func (p *packed) times(b *Binding) {
-	p.refreshed, p.cseq = b.RefreshedAt.UnixMilli(), b.CSeq
+	p.refreshed, p.cseq, p.proof = b.RefreshedAt.UnixMilli(), b.CSeq, b.Proof
 	p.lasts = uint32(min(max(0, b.Expires.Sub(b.RefreshedAt)/time.Second), math.MaxUint32))
 }
 
@@ -146,7 +147,7 @@ func (l *locations) unpack(p *packed, b *Binding) {
 	flags, user, key, contact := r.names()
 	*b = Binding{
 		Account: common.account, Node: common.node, AoR: telephony.AoR{User: user, Domain: common.domain}, Key: key, Contact: contact,
-		Reachable: flags&isReachable != 0, CSeq: p.cseq, Q: 1000,
+		Reachable: flags&isReachable != 0, CSeq: p.cseq, Proof: p.proof, Q: 1000,
 		RefreshedAt: time.UnixMilli(p.refreshed), Expires: time.UnixMilli(p.refreshed + int64(p.lasts)*1000),
 	}
 	b.CallID = r.text()

@@ -22,8 +22,8 @@ func refresh(rules *Rules, s *State, req *Request, now time.Time) (at int, until
 }
 
 // prolong notes a refresh.
-func (b *Binding) prolong(req *Request, now, until time.Time) {
-	b.CSeq, b.RefreshedAt, b.Expires = req.CSeq, now, until
+func (b *Binding) prolong(s *State, req *Request, now, until time.Time) {
+	b.CSeq, b.RefreshedAt, b.Expires, b.Proof = req.CSeq, now, until, s.Proof
 }
 
 // refreshed writes the 200 to that into a reply that is empty. The bindings are as they are from now on.

@@ -499,3 +499,42 @@ func TestStopAnswersWhatWaits(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A binding stands for its user's proof as long as the credential is there that it was made with, and no longer.
+func TestProofOfABindingEndsWithTheCredential(t *testing.T) {
+	for _, volatile := range []bool{false, true} {
+		m := newMemory()
+		f := newFixture(t, m, func(c *registrar.Config) { c.Volatile = volatile })
+		p := f.phone("1001", "one", 1)
+		p.must(200, nil)
+		p.must(200, nil) // a refresh
+		calls := func() registrar.Verdict {
+			b, ok := f.Standing(p.aor, p.flow)
+			if !ok || b.Proof == 0 {
+				t.Fatalf("%+v", b)
+			}
+			return f.Authenticate(t.Context(), registrar.Credentials{Method: "INVITE", Flow: p.flow, User: p.aor, Proof: b.Proof})
+		}
+		if v := calls(); !v.OK || v.User.Account != "acc_1" || v.Reply.Sender != registrar.Unproven {
+			t.Errorf("%+v", v)
+		}
+		refused := func(what string) {
+			t.Helper()
+			eventually(t, what, func() bool { return !calls().OK })
+			if v := calls(); v.Reply.Status != 401 || len(v.Reply.Challenges) == 0 || !v.User.AoR.IsZero() {
+				t.Errorf("%s: %+v", what, v)
+			}
+		}
+		m.set(func(m *memory) { m.passwords["1001"] = "another"; m.version++ })
+		refused("he is refused once his password is another one")
+		p.password, p.nonce = "another", ""
+		p.must(200, nil)
+		if v := calls(); !v.OK {
+			t.Errorf("with the new password: %+v", v)
+		}
+		m.set(func(m *memory) { delete(m.passwords, "1001"); m.version++ })
+		refused("he is refused once he has been removed")
+		m.set(func(m *memory) { m.passwords["1001"] = "another"; m.version++ })
+		eventually(t, "he is back", func() bool { return calls().OK })
+	}
+}
