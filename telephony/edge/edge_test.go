@@ -504,3 +504,26 @@ func TestLogsHoldNothingOfAMessage(t *testing.T) {
 		t.Error(logs)
 	}
 }
+
+// A bad message on a connection that many phones share behind a proxy costs none of the others theirs.
+func TestConnectionOutlivesABadMessage(t *testing.T) {
+	r := start(t, &fake{}, edge.Limits{})
+	bad := strings.Replace(message("OPTIONS", "TCP", "bad"), "CSeq: 1", "CSeq: one", 1)
+	for _, transport := range []string{"tcp", "tls"} {
+		nc := r.dial(transport)
+		if _, err := io.WriteString(nc, message("OPTIONS", "TCP", "1001")+bad+message("OPTIONS", "TCP", "1002")); err != nil {
+			t.Fatal(err)
+		}
+		got := answers(t, nc, 3)
+		if status(got[0]) != "200" || status(got[1]) != "400" || status(got[2]) != "200" {
+			t.Errorf("%s: %q", transport, got)
+		}
+		// After two lengths nobody knows where the next message begins.
+		if _, err := io.WriteString(nc, strings.Replace(bad, "Content-Length: 0", "Content-Length: 0\r\nl: 9", 1)); err != nil {
+			t.Fatal(err)
+		}
+		if rest, err := io.ReadAll(nc); err != nil || status(string(rest)) != "400" || strings.Count(string(rest), "SIP/2.0 ") != 1 {
+			t.Errorf("%s: %q, %v", transport, rest, err)
+		}
+	}
+}

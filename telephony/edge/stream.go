@@ -212,7 +212,7 @@ func (s *stream) drain(ctx context.Context, framer *wire.Framer) (whole, ok bool
 	for {
 		event, err := framer.Next(m)
 		s.flow.heard = came
-		if err != nil {
+		if err != nil && event != wire.Whole {
 			s.edge.refuse(s.flow, m, err)
 			return whole, false
 		}
@@ -231,7 +231,11 @@ func (s *stream) drain(ctx context.Context, framer *wire.Framer) (whole, ok bool
 				s.edge.reject(s.cfg, "banned")
 				return whole, false
 			}
-			s.edge.dispatch(ctx, s.flow, m)
+			if err != nil {
+				s.edge.refuse(s.flow, m, err)
+			} else {
+				s.edge.dispatch(ctx, s.flow, m)
+			}
 		}
 		whole = true
 	}

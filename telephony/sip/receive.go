@@ -50,8 +50,12 @@ func (c *Conn) readStream() error {
 func (c *Conn) drain(framer *wire.Framer, m *wire.Message) error {
 	for {
 		event, err := framer.Next(m)
-		if err != nil {
+		switch {
+		case err != nil && event != wire.Whole:
 			return fmt.Errorf("%w: %w", errBadPeer, err)
+		case err != nil:
+			c.cfg.Log.Debug("dropped a message", "remote", c.remote, "error", err)
+			continue
 		}
 		switch event {
 		case wire.More:

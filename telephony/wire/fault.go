@@ -46,6 +46,25 @@ func (f Fault) String() string {
 	return "unknown"
 }
 
+// loosens reports whether a fault leaves the end of the message open: a line that nobody can read may be a Content-Length to others.
+func loosens(f Fault, where string) bool {
+	switch f {
+	case BadLength, HeadTooLarge, TooManyFields, BodyTooLarge:
+		return true
+	case Duplicate:
+		return where == contentLength.String()
+	case Malformed:
+		return where == unreadable || where == lineEnd
+	}
+	return false
+}
+
+// Where of a fault that is no header's.
+const (
+	unreadable = "headers"  // a line that is no header
+	lineEnd    = "line end" // a CR or LF alone
+)
+
 // Status returns the SIP status code that answers the fault.
 func (f Fault) Status() int {
 	switch f {

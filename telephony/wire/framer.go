@@ -14,7 +14,7 @@ const (
 )
 
 // Framer cuts a byte stream into SIP messages (RFC 3261 §18.3). Every byte is searched twice at most, however small the
-// pieces are in which it arrives. After an error the stream is out of step and has to be closed.
+// pieces are in which it arrives.
 type Framer struct {
 	limits   Limits
 	buf      []byte // buf[start:] is not consumed
@@ -89,16 +89,18 @@ func (f *Framer) Fill(n int) {
 // Pending reports whether a message has begun and is not whole.
 func (f *Framer) Pending() bool { return f.start < len(f.buf) }
 
-// Next finds the next event. A message is valid until the next call of Space.
+// Next finds the next event. A message is valid until the next call of Space. Whole with an error is a bad message after which the
+// stream goes on; after any other error it is out of step and has to be closed.
 func (f *Framer) Next(m *Message) (Event, error) {
 	b := f.buf[f.start:]
+	var bad error
 	waited := f.head > 0
 	if !waited {
 		if event, done := f.between(b); done {
 			return event, nil
 		}
-		if err := f.findHead(b, m); err != nil || f.head == 0 {
-			return More, err
+		if bad = f.findHead(b, m); f.head == 0 {
+			return More, bad
 		}
 	}
 	size := f.head + f.body
@@ -107,14 +109,12 @@ func (f *Framer) Next(m *Message) (Event, error) {
 	}
 	if waited { // the buffer may have moved and m be another one: once more, and only once
 		m.lines.find(b[:f.head], f.limits)
-		if err := m.scanHead(b[:f.head], f.limits); err != nil {
-			return More, err
-		}
+		bad = m.scanHead(b[:f.head], f.limits)
 	}
 	m.Head, m.Body = b[:f.head:f.head], b[f.head:size:size]
 	f.start += size
 	f.head, f.searched, f.crlf = 0, 0, false
-	return Whole, nil
+	return Whole, bad
 }
 
 // between reads the CRLFs that may stand between messages (RFC 3261 §7.5, RFC 5626 §4.4.1).
@@ -148,12 +148,12 @@ func (f *Framer) findHead(b []byte, m *Message) error {
 		}
 		return nil
 	}
-	if err := m.scanHead(b[:head], f.limits); err != nil {
-		return err
-	}
-	if m.ContentLength < 0 { // RFC 3261 §18.3, §20.14: a stream cannot be cut without it
+	bad := m.scanHead(b[:head], f.limits)
+	switch {
+	case m.Framed():
+		f.head, f.body = head, m.ContentLength
+	case bad == nil: // RFC 3261 §18.3, §20.14: a stream cannot be cut without a Content-Length
 		return Error{BadLength, contentLength.String()}
 	}
-	f.head, f.body = head, m.ContentLength
-	return nil
+	return bad
 }

@@ -20,8 +20,12 @@ func frame(stream string, piece int, l wire.Limits) []string {
 		i += n
 		for {
 			event, err := f.Next(&m)
-			if err != nil {
+			if err != nil && event != wire.Whole {
 				return append(out, err.Error())
+			}
+			if err != nil {
+				out = append(out, fmt.Sprintf("%v [%s]", err, m.Body))
+				continue
 			}
 			if event == wire.More {
 				break
@@ -68,6 +72,41 @@ func TestFramerRefuses(t *testing.T) {
 			out := frame(c.in, piece, wire.Limits{})
 			if last := out[len(out)-1]; !strings.Contains(last, c.fault.String()) {
 				t.Errorf("%s: %v", name, out)
+			}
+		}
+	}
+}
+
+// A bad message costs the stream only where readers may differ about where it ends.
+func TestFramerGoesOnAfterABadMessage(t *testing.T) {
+	bad := func(old, with string) string {
+		changed := strings.Replace(register, old, with, 1)
+		if changed == register {
+			t.Fatalf("no %q in %q", old, register)
+		}
+		return changed
+	}
+	for name, c := range map[string]struct {
+		in    string
+		fault wire.Error
+		ends  bool
+	}{
+		"no CSeq":            {bad("CSeq: ", "X-CSeq: "), wire.Error{Fault: wire.Missing, Where: "CSeq"}, false},
+		"bad CSeq":           {bad("CSeq: 9", "CSeq: nine"), wire.Error{Fault: wire.Malformed, Where: "CSeq"}, false},
+		"another method":     {bad("9 REGISTER", "9 INVITE"), wire.Error{Fault: wire.Mismatch, Where: "CSeq"}, false},
+		"two Call-IDs":       {bad("Call-ID: c@1", "Call-ID: c@1\r\ni: c@2"), wire.Error{Fault: wire.Duplicate, Where: "Call-ID"}, false},
+		"version":            {bad("SIP/2.0\r\n", "SIP/7.0\r\n"), wire.Error{Fault: wire.Version, Where: "start line"}, false},
+		"spaces":             {bad("REGISTER sip", "REGISTER  sip"), wire.Error{Fault: wire.Malformed, Where: "start line"}, false},
+		"two lengths":        {bad("Content-Length: 4", "Content-Length: 4\r\nl: 4"), wire.Error{Fault: wire.Duplicate, Where: "Content-Length"}, true},
+		"two faults":         {bad("Content-Length: 4", "CSeq: 9 X\r\nContent-Length: 4\r\nl: 9"), wire.Error{Fault: wire.Duplicate, Where: "CSeq"}, true},
+		"unreadable line":    {bad("X-Other: 1", "Content Length: 9"), wire.Error{Fault: wire.Malformed, Where: "headers"}, true},
+		"LF alone":           {bad("X-Other: 1\r\n", "X-Other: 1\n"), wire.Error{Fault: wire.Malformed, Where: "line end"}, true},
+		"no length, a fault": {bad("Content-Length: 4", "CSeq: 9 X"), wire.Error{Fault: wire.Duplicate, Where: "CSeq"}, true},
+	} {
+		for _, piece := range []int{1, 7, 10_000} {
+			out := frame(c.in+register, piece, wire.Limits{})
+			if !strings.HasPrefix(out[0], c.fault.Error()) || (len(out) == 1) != c.ends || !c.ends && !strings.HasPrefix(out[1], "REGISTER c@1 [") {
+				t.Errorf("%s in pieces of %d: %q", name, piece, out)
 			}
 		}
 	}

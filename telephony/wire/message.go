@@ -29,6 +29,7 @@ type Message struct {
 	parts parts
 	seen  uint32 // bit per field
 	fault Error  // the first one found; the scan goes on so that the message can be answered
+	loose bool   // a fault lets readers differ about where the message ends
 }
 
 // IsRequest reports whether the message is a request.
@@ -47,6 +48,10 @@ func (m *Message) Answerable() bool {
 
 // Intact reports whether the scan found nothing wrong: then every header that it knows stands in the message's fields.
 func (m *Message) Intact() bool { return m.fault == (Error{}) }
+
+// Framed reports whether it is beyond doubt where the message ends in a stream, whatever else is wrong with it: every line of it can be
+// read, and one alone is a Content-Length (RFC 3261 §7.5, §18.3).
+func (m *Message) Framed() bool { return m.ContentLength >= 0 && !m.loose }
 
 // Scan reads a whole datagram. Folded headers are unfolded in place: their CR and LF become spaces in b. After an
 // error the message holds what was found, so that it may be answered if Answerable says so.
@@ -90,7 +95,7 @@ func (m *Message) scanHead(head []byte, l Limits) error {
 	m.reset()
 	m.Head = head
 	if !m.lines.whole(head) { // it must not be answered: the answer would copy what readers differ about
-		m.blame(Malformed, "line end")
+		m.blame(Malformed, lineEnd)
 		return m.fault
 	}
 	if line := m.lines.at(head, 0); !m.startLine(line) {
@@ -116,10 +121,11 @@ func (m *Message) reset() {
 	m.Require, m.ProxyRequire, m.Supported = m.Require[:0], m.ProxyRequire[:0], m.Supported[:0]
 	m.ProxyAuthorization = m.ProxyAuthorization[:0]
 	m.parts.forget()
-	m.seen, m.fault = 0, Error{}
+	m.seen, m.fault, m.loose = 0, Error{}, false
 }
 
 func (m *Message) blame(f Fault, where string) {
+	m.loose = m.loose || loosens(f, where)
 	if m.fault == (Error{}) {
 		m.fault = Error{f, where}
 	}
@@ -206,7 +212,7 @@ func (m *Message) field(line []byte) {
 		colon++
 	}
 	if end == 0 || colon == len(line) || line[colon] != ':' {
-		m.blame(Malformed, "headers")
+		m.blame(Malformed, unreadable)
 		return
 	}
 	f := fieldOf(line[:end])
