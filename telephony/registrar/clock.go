@@ -29,8 +29,8 @@ func (s *shard) followClock() {
 
 // move lets the bindings of a node have been refreshed so much later, or earlier.
 func (l *locations) move(node string, by time.Duration) {
-	for n := uint32(1); n <= l.slab.slots(); n++ {
-		if p := &l.slab.at(n).value; !p.text.empty() && l.commons.at(p.common).node == node {
+	for n := uint32(1); n <= l.slab.Slots(); n++ {
+		if p := l.slab.At(n); !p.text.Empty() && l.commons.At(p.common).node == node {
 			p.refreshed += by.Milliseconds()
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/digest"
+	"demarc/telephony/registrar/compact"
 )
 
 const (
@@ -51,7 +52,7 @@ type entry struct {
 	read       time.Time // when the directory was asked
 
 	// The subscriber's hashes, where the wallet knows it: they are read when one is asked for.
-	hashes kept
+	hashes compact.Kept
 	begin  int    // of them
 	realm  string // of the domain
 }
@@ -63,8 +64,8 @@ func (e *entry) hash(a digest.Algorithm, realm string) (digest.Hash, bool) {
 			return h, true
 		}
 	}
-	for r := (reader{e.hashes.text()[e.begin:]}); r.rest != ""; {
-		if h := r.hash(e.realm); h.Algorithm == a && h.Realm == realm {
+	for r := (compact.Reader{Rest: e.hashes.Text()[e.begin:]}); r.Rest != ""; {
+		if h := readHash(&r, e.realm); h.Algorithm == a && h.Realm == realm {
 			return h, true
 		}
 	}
@@ -81,8 +82,8 @@ func (e *entry) proven(seed maphash.Seed, mark uint32) bool {
 			return true
 		}
 	}
-	for r := (reader{e.hashes.text()[e.begin:]}); r.rest != ""; {
-		if h := r.hash(e.realm); h.Mark(seed) == mark {
+	for r := (compact.Reader{Rest: e.hashes.Text()[e.begin:]}); r.Rest != ""; {
+		if h := readHash(&r, e.realm); h.Mark(seed) == mark {
 			return true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/registrar/compact"
 )
 
 // locations is the location service of a shard (RFC 3261 §6, §10): the bindings of its AoRs, in little memory. Reading does not
@@ -14,21 +15,21 @@ import (
 type locations struct {
 	seed    maphash.Seed
 	epoch   int64 // Unix milliseconds; times near it are short
-	slab    slab[packed]
-	commons shared[common]
+	slab    compact.Slab[packed]
+	commons compact.Shared[common]
 	agents  agents
 	room    []byte // of the text that is being written
 }
 
 func newLocations() *locations {
-	return &locations{seed: maphash.MakeSeed(), epoch: time.Now().UnixMilli(), commons: newShared[common]()}
+	return &locations{seed: maphash.MakeSeed(), epoch: time.Now().UnixMilli(), commons: compact.NewShared[common]()}
 }
 
 // hash names an AoR. Nobody can choose two of the same, and the bindings of two that have it all the same are told apart.
 func (l *locations) hash(aor telephony.AoR) uint64 { return maphash.Comparable(l.seed, aor) }
 
 // len returns how many bindings there are.
-func (l *locations) len() int { return l.slab.used }
+func (l *locations) len() int { return l.slab.Len() }
 
 // of returns the bindings of an AoR in a slice that is the caller's.
 func (l *locations) of(aor telephony.AoR) []Binding { return l.appendOf(nil, aor) }
@@ -37,7 +38,7 @@ func (l *locations) of(aor telephony.AoR) []Binding { return l.appendOf(nil, aor
 func (l *locations) appendOf(dst []Binding, aor telephony.AoR) []Binding {
 	for n := range l.slots(aor) {
 		dst = append(dst, Binding{})
-		l.unpack(&l.slab.at(n).value, &dst[len(dst)-1])
+		l.unpack(l.slab.At(n), &dst[len(dst)-1])
 	}
 	return dst
 }
@@ -45,9 +46,9 @@ func (l *locations) appendOf(dst []Binding, aor telephony.AoR) []Binding {
 // slots visits the slots of an AoR's bindings, in their order.
 func (l *locations) slots(aor telephony.AoR) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
-		for n := l.slab.first(uint32(l.hash(aor))); n != 0; {
-			following := l.slab.after(n)
-			if l.owns(aor, &l.slab.at(n).value) && !yield(n) {
+		for n := l.slab.First(uint32(l.hash(aor))); n != 0; {
+			following := l.slab.After(n)
+			if l.owns(aor, l.slab.At(n)) && !yield(n) {
 				return
 			}
 			n = following
@@ -59,17 +60,17 @@ func (l *locations) slots(aor telephony.AoR) iter.Seq[uint32] {
 func (l *locations) put(aor telephony.AoR, bindings []Binding) {
 	for n := range l.slots(aor) {
 		if len(bindings) == 0 {
-			l.commons.release(l.slab.at(n).value.common)
-			l.slab.remove(n)
+			l.commons.Release(l.slab.At(n).common)
+			l.slab.Remove(n)
 			continue
 		}
-		l.pack(&bindings[0], &l.slab.at(n).value)
+		l.pack(&bindings[0], l.slab.At(n))
 		bindings = bindings[1:]
 	}
 	for i := range bindings {
 		var p packed
 		l.pack(&bindings[i], &p)
-		l.slab.add(uint32(l.hash(aor)), p)
+		l.slab.Add(uint32(l.hash(aor)), p)
 	}
 }
 
@@ -77,15 +78,15 @@ func (l *locations) put(aor telephony.AoR, bindings []Binding) {
 func (l *locations) prolong(aor telephony.AoR, bindings []Binding) {
 	i := 0
 	for n := range l.slots(aor) {
-		l.slab.at(n).value.times(&bindings[i])
+		l.slab.At(n).times(&bindings[i])
 		i++
 	}
 }
 
 // in returns the binding in a slot; ok is false when it is empty.
 func (l *locations) in(n uint32) (b Binding, ok bool) {
-	p := &l.slab.at(n).value
-	if p.text.empty() {
+	p := l.slab.At(n)
+	if p.text.Empty() {
 		return Binding{}, false
 	}
 	l.unpack(p, &b)
@@ -94,8 +95,8 @@ func (l *locations) in(n uint32) (b Binding, ok bool) {
 
 // sharing returns the AoRs of a hash: nearly always one, or none.
 func (l *locations) sharing(hash uint64) (found []telephony.AoR) {
-	for n := l.slab.first(uint32(hash)); n != 0; n = l.slab.after(n) {
-		if aor := l.aor(&l.slab.at(n).value); l.hash(aor) == hash && (len(found) == 0 || found[len(found)-1] != aor) {
+	for n := l.slab.First(uint32(hash)); n != 0; n = l.slab.After(n) {
+		if aor := l.aor(l.slab.At(n)); l.hash(aor) == hash && (len(found) == 0 || found[len(found)-1] != aor) {
 			found = append(found, aor)
 		}
 	}
@@ -105,11 +106,11 @@ func (l *locations) sharing(hash uint64) (found []telephony.AoR) {
 // all visits every AoR. Meanwhile bindings of those that were visited may be put, but none of new ones.
 func (l *locations) all() iter.Seq[telephony.AoR] {
 	return func(yield func(telephony.AoR) bool) {
-		for n := uint32(1); n <= l.slab.slots(); n++ {
-			if l.slab.at(n).value.text.empty() {
+		for n := uint32(1); n <= l.slab.Slots(); n++ {
+			if l.slab.At(n).text.Empty() {
 				continue
 			}
-			aor := l.aor(&l.slab.at(n).value)
+			aor := l.aor(l.slab.At(n))
 			for first := range l.slots(aor) {
 				if first == n && !yield(aor) {
 					return
@@ -122,12 +123,12 @@ func (l *locations) all() iter.Seq[telephony.AoR] {
 
 // from returns the bindings in the next slots from n on, and where to go on: at 0 when that was all.
 func (l *locations) from(n uint32) (found []Binding, next uint32) {
-	for end := min(n+chunkSlots, l.slab.slots()+1); n < end; n++ {
+	for end := min(n+compact.Chunk, l.slab.Slots()+1); n < end; n++ {
 		if b, ok := l.in(n); ok {
 			found = append(found, b)
 		}
 	}
-	if n > l.slab.slots() {
+	if n > l.slab.Slots() {
 		return found, 0
 	}
 	return found, n

@@ -15,6 +15,7 @@ import (
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/digest"
+	"demarc/telephony/registrar/compact"
 )
 
 var epoch = time.Unix(1_700_000_000, 0)
@@ -99,34 +100,9 @@ func checkLocations(t *rapid.T, l *locations, model map[telephony.AoR][]Binding)
 			count--
 		}
 	}
-	if count != 0 || len(l.commons.numbers) != len(commons) || len(l.commons.values) != len(commons)+len(l.commons.free) {
-		t.Fatalf("%d bindings were not visited; %d values are common to %d", count, len(l.commons.numbers), len(commons))
+	if count != 0 || l.commons.Len() != len(commons) {
+		t.Fatalf("%d bindings were not visited; %d values are common to %d", count, l.commons.Len(), len(commons))
 	}
-}
-
-// TestSlabTellsValuesOfOneHashApart has few hashes and many values.
-func TestSlabTellsValuesOfOneHashApart(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var s slab[int]
-		model := map[uint32][]int{}
-		for i := range rapid.IntRange(1, 400).Draw(t, "steps") {
-			hash := rapid.Uint32Range(0, 7).Draw(t, "hash") * 64
-			if values := model[hash]; len(values) > 0 && rapid.IntRange(0, 2).Draw(t, "remove") == 0 {
-				s.remove(s.first(hash))
-				model[hash] = values[1:]
-			} else {
-				s.add(hash, i)
-				model[hash] = append(values, i)
-			}
-			var got []int
-			for n := s.first(hash); n != 0; n = s.after(n) {
-				got = append(got, s.at(n).value)
-			}
-			if !slices.Equal(got, model[hash]) {
-				t.Fatalf("%v, want %v", got, model[hash])
-			}
-		}
-	})
 }
 
 func TestFlowUsers(t *testing.T) {
@@ -194,17 +170,17 @@ func TestWalletKeepsSubscribers(t *testing.T) {
 			t.Error("a hash of a realm that there is none of")
 		}
 	}
-	if all := fmt.Sprintf("%v %+v", w.slab.chunks, w.slab.chunks); strings.Contains(all, "auth1") || strings.Contains(all, "NOT HEX") {
+	if all := fmt.Sprintf("%v %+v", w, w); strings.Contains(all, "auth1") || strings.Contains(all, "NOT HEX") {
 		t.Error("what is kept is printed with the wallet")
 	}
 	for range 3 { // again, in the place of itself
 		w.keep(odd, epoch.Add(time.Second), "realm0")
 	}
-	if n := len(w.homes.numbers); n != 3 {
+	if n := w.homes.Len(); n != 3 {
 		t.Errorf("the subscribers have %d houses", n)
 	}
 	w.remove(kept[0].AoR)
-	if n := len(w.homes.numbers); n != 2 {
+	if n := w.homes.Len(); n != 2 {
 		t.Errorf("%d houses are left", n)
 	}
 	if _, ok := w.find(kept[0].AoR); ok {
@@ -231,8 +207,8 @@ func TestWalletKeepsWhatIsOffered(t *testing.T) {
 
 // hashesIn returns all hashes that the wallet knows of a subscriber, with their HA1 as text.
 func hashesIn(e *entry) (all []digest.Hash) {
-	for r := (reader{e.hashes.text()[e.begin:]}); r.rest != ""; {
-		all = append(all, asText(r.hash(e.realm)))
+	for r := (compact.Reader{Rest: e.hashes.Text()[e.begin:]}); r.Rest != ""; {
+		all = append(all, asText(readHash(&r, e.realm)))
 	}
 	return all
 }
@@ -268,7 +244,7 @@ func TestManyPhonesTakeLittleMemory(t *testing.T) {
 	}
 	each := (heapInUse() - before) / phones
 	t.Logf("%d bytes for each phone", each)
-	if l.len() != phones || w.slab.used != phones || each > most {
+	if l.len() != phones || w.slab.Len() != phones || each > most {
 		t.Errorf("%d bytes for each of %d phones, at most %d", each, phones, most)
 	}
 	runtime.KeepAlive(l)

@@ -9,12 +9,13 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/registrar/compact"
 )
 
 // packed is a binding as memory keeps it: there may be a hundred thousand. What a refresh changes stands in fields of their own,
 // what many bindings share stands in memory once, and all the rest is one text. Times are kept to the millisecond, as in the store.
 type packed struct {
-	text      kept
+	text      compact.Kept
 	refreshed int64  // Unix milliseconds
 	lasts     uint32 // whole seconds from then until it ends
 	cseq      uint32
@@ -33,7 +34,7 @@ type common struct {
 	flows     uint64 // the flow's number without its last flowBits
 }
 
-func (c common) own() common {
+func (c common) Own() common {
 	c.account, c.domain, c.node = account.ID(strings.Clone(string(c.account))), strings.Clone(c.domain), strings.Clone(c.node)
 	c.listener, c.transport = strings.Clone(c.listener), telephony.Transport(strings.Clone(string(c.transport)))
 	return c
@@ -67,15 +68,15 @@ const (
 func (l *locations) pack(b *Binding, p *packed) {
 	now := common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport, b.Flow.Local, b.Flow.ID >> flowBits}
 	switch {
-	case p.text.empty():
-		p.common = l.commons.hold(now)
-	case *l.commons.at(p.common) != now:
-		l.commons.release(p.common)
-		p.common = l.commons.hold(now)
+	case p.text.Empty():
+		p.common = l.commons.Hold(now)
+	case *l.commons.At(p.common) != now:
+		l.commons.Release(p.common)
+		p.common = l.commons.Hold(now)
 	}
 	p.times(b)
-	if l.room = l.appendText(l.room[:0], b); p.text.text() != string(l.room) {
-		p.text = keep(l.room)
+	if l.room = l.appendText(l.room[:0], b); p.text.Text() != string(l.room) {
+		p.text = compact.Keep(l.room)
 	}
 }
 
@@ -97,23 +98,23 @@ func (l *locations) appendText(dst []byte, b *Binding) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(uriKey)+len(b.Contact)))
 		dst = append(append(dst, uriKey...), b.Contact...)
 	} else {
-		dst = appendText(appendText(dst, b.Key), b.Contact)
+		dst = compact.AppendText(compact.AppendText(dst, b.Key), b.Contact)
 	}
-	dst = appendText(dst, b.CallID)
+	dst = compact.AppendText(dst, b.CallID)
 	dst = binary.AppendUvarint(dst, b.Flow.ID&(1<<flowBits-1))
-	dst = appendRemote(dst, b.Flow.Remote)
+	dst = compact.AppendAddress(dst, b.Flow.Remote)
 	dst = binary.AppendVarint(dst, b.RegisteredAt.UnixMilli()-l.epoch)
 	if flags&hasRank != 0 {
 		dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(b.Q)), uint64(b.RegID))
 	}
 	if flags&hasInstance != 0 {
-		dst = appendText(dst, b.Instance)
+		dst = compact.AppendText(dst, b.Instance)
 	}
 	if flags&hasPath != 0 {
-		dst = appendText(dst, b.Path)
+		dst = compact.AppendText(dst, b.Path)
 	}
 	if flags&hasAgent != 0 {
-		dst = appendText(dst, b.UserAgent)
+		dst = compact.AppendText(dst, b.UserAgent)
 	} else {
 		dst = append(dst, agent)
 	}
@@ -143,51 +144,51 @@ func (b *Binding) flags(knownAgent bool) (flags byte) {
 
 // unpack fills in a binding, whose texts are those that are kept.
 func (l *locations) unpack(p *packed, b *Binding) {
-	common, r := l.commons.at(p.common), reader{p.text.text()}
-	flags, user, key, contact := r.names()
+	common, r := l.commons.At(p.common), compact.Reader{Rest: p.text.Text()}
+	flags, user, key, contact := readNames(&r)
 	*b = Binding{
 		Account: common.account, Node: common.node, AoR: telephony.AoR{User: user, Domain: common.domain}, Key: key, Contact: contact,
 		Reachable: flags&isReachable != 0, CSeq: p.cseq, Proof: p.proof, Q: 1000,
 		RefreshedAt: time.UnixMilli(p.refreshed), Expires: time.UnixMilli(p.refreshed + int64(p.lasts)*1000),
 	}
-	b.CallID = r.text()
-	b.Flow = Flow{ID: common.flows<<flowBits | r.number(), Listener: common.listener, Transport: common.transport, Remote: r.remote(),
+	b.CallID = r.Text()
+	b.Flow = Flow{ID: common.flows<<flowBits | r.Number(), Listener: common.listener, Transport: common.transport, Remote: r.Address(),
 		Local: common.local}
-	b.RegisteredAt = time.UnixMilli(l.epoch + r.signed())
+	b.RegisteredAt = time.UnixMilli(l.epoch + r.Signed())
 	if flags&hasRank != 0 {
-		b.Q, b.RegID = int(r.number()), int(r.number())
+		b.Q, b.RegID = int(r.Number()), int(r.Number())
 	}
 	if flags&hasInstance != 0 {
-		b.Instance = r.text()
+		b.Instance = r.Text()
 	} else {
 		b.Instance = instanceOf(key)
 	}
 	if flags&hasPath != 0 {
-		b.Path = r.text()
+		b.Path = r.Text()
 	}
 	if flags&hasAgent != 0 {
-		b.UserAgent = r.text()
+		b.UserAgent = r.Text()
 	} else {
-		b.UserAgent = l.agents.names[r.byte()-1]
+		b.UserAgent = l.agents.names[r.Byte()-1]
 	}
 	if flags&hasRow != 0 {
-		b.Row = int64(binary.LittleEndian.Uint64([]byte(r.take(8))))
+		b.Row = int64(binary.LittleEndian.Uint64([]byte(r.Take(8))))
 	}
 }
 
-// names reads what the text begins with.
-func (r *reader) names() (flags byte, user, key, contact string) {
-	flags = r.byte()
-	length := int(r.number())
+// readNames reads what the text begins with.
+func readNames(r *compact.Reader) (flags byte, user, key, contact string) {
+	flags = r.Byte()
+	length := int(r.Number())
 	if flags&hasUser != 0 {
-		user = r.take(length)
+		user = r.Take(length)
 	}
 	if flags&hasContact == 0 {
-		size := r.number()
-		both := r.text()
+		size := r.Number()
+		both := r.Text()
 		key, contact = both[:size], both[len(uriKey):]
 	} else {
-		key, contact = r.text(), r.text()
+		key, contact = r.Text(), r.Text()
 	}
 	if flags&hasUser == 0 {
 		user = afterScheme(contact)[:length]
@@ -197,26 +198,26 @@ func (r *reader) names() (flags byte, user, key, contact string) {
 
 // aor returns whose binding it is.
 func (l *locations) aor(p *packed) telephony.AoR {
-	r := reader{p.text.text()}
-	_, user, _, _ := r.names()
-	return telephony.AoR{User: user, Domain: l.commons.at(p.common).domain}
+	r := compact.Reader{Rest: p.text.Text()}
+	_, user, _, _ := readNames(&r)
+	return telephony.AoR{User: user, Domain: l.commons.At(p.common).domain}
 }
 
 // owns reports whether a binding is the AoR's.
 func (l *locations) owns(aor telephony.AoR, p *packed) bool {
-	r := reader{p.text.text()}
-	flags, length := r.byte(), r.number()
-	if length != uint64(len(aor.User)) || l.commons.at(p.common).domain != aor.Domain {
+	r := compact.Reader{Rest: p.text.Text()}
+	flags, length := r.Byte(), r.Number()
+	if length != uint64(len(aor.User)) || l.commons.At(p.common).domain != aor.Domain {
 		return false
 	}
 	switch {
 	case flags&hasUser != 0:
-		return r.take(int(length)) == aor.User
+		return r.Take(int(length)) == aor.User
 	case flags&hasContact != 0:
 		return l.aor(p).User == aor.User
 	}
-	r.number() // the length of the key
-	return strings.HasPrefix(afterScheme(r.text()[len(uriKey):]), aor.User)
+	r.Number() // the length of the key
+	return strings.HasPrefix(afterScheme(r.Text()[len(uriKey):]), aor.User)
 }
 
 // afterScheme returns a URI from where its user stands, if it names one.
@@ -229,59 +230,4 @@ func instanceOf(key string) string {
 		return ""
 	}
 	return rest[:max(0, strings.LastIndex(rest, regIDKey))]
-}
-
-func appendText(dst []byte, s string) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
-}
-
-func appendRemote(dst []byte, a netip.AddrPort) []byte {
-	var room [32]byte
-	b, _ := a.AppendBinary(room[:0]) // never fails
-	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
-}
-
-// reader reads what was packed, from the beginning to the end.
-type reader struct{ rest string }
-
-func (r *reader) byte() byte {
-	b := r.rest[0]
-	r.rest = r.rest[1:]
-	return b
-}
-
-func (r *reader) take(n int) string {
-	s := r.rest[:n]
-	r.rest = r.rest[n:]
-	return s
-}
-
-func (r *reader) number() uint64 {
-	if b := r.rest[0]; b < 0x80 { // nearly always
-		r.rest = r.rest[1:]
-		return uint64(b)
-	}
-	return r.large()
-}
-
-func (r *reader) large() (n uint64) {
-	for shift := 0; ; shift += 7 {
-		b := r.byte()
-		n |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			return n
-		}
-	}
-}
-
-func (r *reader) signed() int64 {
-	n := r.number()
-	return int64(n>>1) ^ -int64(n&1)
-}
-
-func (r *reader) text() string { return r.take(int(r.number())) }
-
-func (r *reader) remote() (a netip.AddrPort) {
-	_ = a.UnmarshalBinary([]byte(r.text())) // what was marshalled
-	return a
 }

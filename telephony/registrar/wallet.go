@@ -11,6 +11,7 @@ import (
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/digest"
+	"demarc/telephony/registrar/compact"
 )
 
 // wallet keeps the subscribers that are known, in little memory: there may be a hundred thousand.
@@ -18,14 +19,14 @@ type wallet struct {
 	epoch time.Time
 	seed  maphash.Seed
 	offer []digest.Algorithm // whose hashes are kept; nil: all
-	slab  slab[credential]
-	homes shared[house]
+	slab  compact.Slab[credential]
+	homes compact.Shared[house]
 	room  []byte // of the text that is being written
 }
 
 // credential is a subscriber as memory keeps it: what many have in common stands in memory once, all the rest is one text.
 type credential struct {
-	text  kept
+	text  compact.Kept
 	house uint32 // its number
 }
 
@@ -35,7 +36,7 @@ type house struct {
 	domain, realm, srtp string
 }
 
-func (h house) own() house {
+func (h house) Own() house {
 	h.account, h.domain = account.ID(strings.Clone(string(h.account))), strings.Clone(h.domain)
 	h.realm, h.srtp = strings.Clone(h.realm), strings.Clone(h.srtp)
 	return h
@@ -53,15 +54,15 @@ const (
 var algorithms = [...]digest.Algorithm{digest.MD5, digest.SHA256, digest.SHA512256}
 
 func newWallet(now time.Time, offer []digest.Algorithm) *wallet {
-	return &wallet{epoch: now, offer: offer, seed: maphash.MakeSeed(), homes: newShared[house]()}
+	return &wallet{epoch: now, offer: offer, seed: maphash.MakeSeed(), homes: compact.NewShared[house]()}
 }
 
 func (w *wallet) slot(aor telephony.AoR) (n, hash uint32) {
 	hash = uint32(maphash.Comparable(w.seed, aor))
-	for n = w.slab.first(hash); n != 0; n = w.slab.after(n) {
-		c := &w.slab.at(n).value
-		r := reader{c.text.text()}
-		if r.text() == aor.User && w.homes.at(c.house).domain == aor.Domain {
+	for n = w.slab.First(hash); n != 0; n = w.slab.After(n) {
+		c := w.slab.At(n)
+		r := compact.Reader{Rest: c.text.Text()}
+		if r.Text() == aor.User && w.homes.At(c.house).domain == aor.Domain {
 			break
 		}
 	}
@@ -74,39 +75,39 @@ func (w *wallet) find(aor telephony.AoR) (e entry, ok bool) {
 	if n == 0 {
 		return entry{}, false
 	}
-	c := &w.slab.at(n).value
-	text := c.text.text()
-	home, r := w.homes.at(c.house), reader{text}
+	c := w.slab.At(n)
+	text := c.text.Text()
+	home, r := w.homes.At(c.house), compact.Reader{Rest: text}
 	s := &e.subscriber
-	*s = Subscriber{Account: home.account, AoR: telephony.AoR{User: r.text(), Domain: home.domain}, SRTP: home.srtp}
-	e.found, e.read = true, w.epoch.Add(time.Duration(r.signed())*time.Millisecond)
-	if s.AuthUsername = r.text(); s.AuthUsername == "" {
+	*s = Subscriber{Account: home.account, AoR: telephony.AoR{User: r.Text(), Domain: home.domain}, SRTP: home.srtp}
+	e.found, e.read = true, w.epoch.Add(time.Duration(r.Signed())*time.Millisecond)
+	if s.AuthUsername = r.Text(); s.AuthUsername == "" {
 		s.AuthUsername = s.AoR.User
 	}
-	e.hashes, e.begin, e.realm = c.text, len(text)-len(r.rest), home.realm
+	e.hashes, e.begin, e.realm = c.text, len(text)-len(r.Rest), home.realm
 	return e, true
 }
 
 // keep puts a subscriber in the place of what was known of it. The realm is that of the domain.
 func (w *wallet) keep(s Subscriber, read time.Time, realm string) {
 	w.room = w.appendText(w.room[:0], s, read, realm)
-	c := credential{house: w.homes.hold(house{s.Account, s.AoR.Domain, realm, s.SRTP}), text: keep(w.room)}
+	c := credential{house: w.homes.Hold(house{s.Account, s.AoR.Domain, realm, s.SRTP}), text: compact.Keep(w.room)}
 	clear(w.room) // it holds the HA1
 	if n, hash := w.slot(s.AoR); n != 0 {
-		w.homes.release(w.slab.at(n).value.house)
-		w.slab.at(n).value = c
+		w.homes.Release(w.slab.At(n).house)
+		*w.slab.At(n) = c
 	} else {
-		w.slab.add(hash, c)
+		w.slab.Add(hash, c)
 	}
 }
 
 func (w *wallet) appendText(dst []byte, s Subscriber, read time.Time, realm string) []byte {
-	dst = appendText(dst, s.AoR.User)
+	dst = compact.AppendText(dst, s.AoR.User)
 	dst = binary.AppendVarint(dst, read.Sub(w.epoch).Milliseconds())
 	if s.AuthUsername == s.AoR.User {
-		dst = appendText(dst, "")
+		dst = compact.AppendText(dst, "")
 	} else {
-		dst = appendText(dst, s.AuthUsername)
+		dst = compact.AppendText(dst, s.AuthUsername)
 	}
 	for _, h := range s.Hashes {
 		if h.Algorithm.Size() == 0 || w.offer != nil && !slices.Contains(w.offer, h.Algorithm) {
@@ -124,27 +125,27 @@ func appendHash(dst []byte, h digest.Hash, realm string) []byte {
 	dst = append(dst, kind)
 	if h.Realm != realm {
 		dst[start] |= hasOwnRealm
-		dst = appendText(dst, h.Realm)
+		dst = compact.AppendText(dst, h.Realm)
 	}
 	if raw, err := hex.AppendDecode(dst, []byte(ha1)); err == nil && len(ha1) == h.Algorithm.Size() && hex.EncodeToString(raw[len(dst):]) == ha1 {
 		return raw
 	}
 	dst[start] |= isText
-	return appendText(dst, ha1)
+	return compact.AppendText(dst, ha1)
 }
 
-// hash reads what appendHash wrote.
-func (r *reader) hash(realm string) digest.Hash {
-	kind := r.byte()
+// readHash reads what appendHash wrote.
+func readHash(r *compact.Reader, realm string) digest.Hash {
+	kind := r.Byte()
 	h := digest.Hash{Algorithm: algorithms[kind&kindOfHash], Realm: realm}
 	if kind&hasOwnRealm != 0 {
-		h.Realm = r.text()
+		h.Realm = r.Text()
 	}
 	if kind&isText != 0 {
-		h.HA1 = account.Secret(r.text())
+		h.HA1 = account.Secret(r.Text())
 		return h
 	}
-	h.Bytes = account.Secret(r.take(h.Algorithm.Size() / 2))
+	h.Bytes = account.Secret(r.Take(h.Algorithm.Size() / 2))
 	return h
 }
 
@@ -156,13 +157,13 @@ func (w *wallet) remove(aor telephony.AoR) {
 }
 
 func (w *wallet) drop(n uint32) {
-	w.homes.release(w.slab.at(n).value.house)
-	w.slab.remove(n)
+	w.homes.Release(w.slab.At(n).house)
+	w.slab.Remove(n)
 }
 
 // makeRoom drops any one of so many.
 func (w *wallet) makeRoom(limit int) {
-	if w.slab.used >= limit {
-		w.drop(w.slab.any())
+	if w.slab.Len() >= limit {
+		w.drop(w.slab.Any())
 	}
 }

@@ -19,7 +19,7 @@ var floors = []struct {
 	packages []string
 }{
 	{0, []string{"docs/examples", "internal/account", "internal/bounded", "internal/timeline", "internal/lease", "cloudlink", "telephony",
-		"telephony/digest", "telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
+		"telephony/digest", "telephony/registrar/compact", "telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
 	{1, []string{"connector", "cloudlink/oauth", "provisioning", "pushrelay", "internal/access", "internal/audit", "telephony/registrar", "telephony/events",
 		"telephony/directory", "telephony/callswitch", "telephony/features", "telephony/trunk", "telephony/zone"}},
 	{2, []string{"telephony/sip", "telephony/rtp", "telephony/exchange", "internal/pki", "internal/seal", "internal/config",
