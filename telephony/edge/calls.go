@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 
+	"demarc/internal/wheel"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
@@ -35,7 +36,7 @@ type Signalling struct {
 	edge   *Edge
 	serves chan struct{} // closed once there is who takes calls
 	calls  Calls
-	wheel  *sip.Wheel
+	wheel  *wheel.Wheel
 	uas    *sip.UAS
 	uac    *sip.UAC
 	asking *asking
@@ -57,7 +58,7 @@ type Signalling struct {
 const maxTransactions = 1 << 17
 
 func newSignalling(e *Edge) *Signalling {
-	s := &Signalling{edge: e, wheel: sip.NewWheel(e.cfg.Timers), links: make(map[string]*link), serves: make(chan struct{})}
+	s := &Signalling{edge: e, wheel: wheel.New(e.cfg.Timers.Shortest()), links: make(map[string]*link), serves: make(chan struct{})}
 	s.relay = newRelay(s)
 	s.wheel.Fault = func(value any) { e.panicked("timer", value) }
 	s.uas = sip.NewUAS(sip.UASConfig{Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Missing: s.missing})

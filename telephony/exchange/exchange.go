@@ -13,10 +13,10 @@ import (
 	"golang.org/x/time/rate"
 
 	"demarc/internal/account"
+	"demarc/internal/wheel"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
 	"demarc/telephony/signal"
-	"demarc/telephony/sip"
 )
 
 // Exchange runs the calls of one node.
@@ -31,7 +31,7 @@ type Exchange struct {
 	tables  tables
 	history *history
 	habits  habits
-	wheel   *sip.Wheel
+	wheel   *wheel.Wheel
 	count   counters
 	serial  atomic.Uint64
 	closed  atomic.Bool // no new calls
@@ -65,7 +65,7 @@ type running struct {
 	over   bool
 	lasts  bool // it counts against the limit of the node
 	known  bool // and of its account
-	timer  sip.Timer
+	timer  wheel.Timer
 	at     time.Time // when the timer ends; zero: not set
 	// what is in the tables for it
 	account account.ID
@@ -103,7 +103,7 @@ func New(cfg Config) *Exchange {
 		account: newIndex[account.ID, int](sum[account.ID]),
 	}
 	x.gathers, _ = cfg.Ports.Signalling.(Gathering)
-	x.history, x.wheel = newHistory(x), sip.NewWheel(sip.Timers{})
+	x.history, x.wheel = newHistory(x), wheel.New(time.Second)
 	for range cmp.Or(cfg.Workers, max(1, runtime.GOMAXPROCS(0)/2)) {
 		x.workers = append(x.workers, newWorker(x))
 	}

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"testing"
 
+	"demarc/internal/wheel"
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -14,7 +15,7 @@ import (
 func TestManyFlowsEndAtOnce(t *testing.T) {
 	const flows = 2000
 	r := &roads{open: make(map[uint64]*road)}
-	w := sip.NewWheel(sip.Timers{})
+	w := wheel.New(sip.Timers{}.Shortest())
 	defer w.Close()
 	var mu sync.Mutex
 	told := make(map[signal.TxID]int)
@@ -61,7 +62,7 @@ func TestManyFlowsEndAtOnce(t *testing.T) {
 // BenchmarkFlowsEnd ends connections from many places while 20,000 calls wait on others.
 func BenchmarkFlowsEnd(b *testing.B) {
 	r := &roads{open: map[uint64]*road{1: {flow: telephony.Flow{ID: 1, Transport: telephony.TLS}}}}
-	w := sip.NewWheel(sip.Timers{})
+	w := wheel.New(sip.Timers{}.Shortest())
 	defer w.Close()
 	u := sip.NewUAC(sip.UACConfig{Wheel: w, Limit: 20_000, Ways: r, Failed: func(sip.Failure) {}})
 	defer u.Close()

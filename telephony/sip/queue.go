@@ -1,12 +1,16 @@
 package sip
 
-import "time"
+import (
+	"time"
+
+	"demarc/internal/wheel"
+)
 
 // queue holds what lasts equally long, so that it ends in the order in which it began, with texts beside. All have one timer together,
 // and are numbered on; a number says where in which page something stands. The lock of whoever has the queue guards it.
 type queue[E any] struct {
-	wheel *Wheel
-	timer Timer // for the oldest
+	wheel *wheel.Wheel
+	timer wheel.Timer // for the oldest
 	keep  time.Duration
 
 	pages       []*page[E]
@@ -31,7 +35,7 @@ const (
 	together = 50 * time.Millisecond
 )
 
-func (q *queue[E]) init(w *Wheel, keep time.Duration, owner Owner) {
+func (q *queue[E]) init(w *wheel.Wheel, keep time.Duration, owner wheel.Owner) {
 	q.wheel, q.keep, q.timer.Owner = w, keep, owner
 }
 

@@ -1,6 +1,10 @@
 package sip
 
-import "time"
+import (
+	"time"
+
+	"demarc/internal/wheel"
+)
 
 // schedule is when a transaction sends again and when it ends; one timer on the wheel serves both. Times are the wheel's,
 // zero is never. Its transaction's lock guards it.
@@ -8,8 +12,8 @@ import "time"
 // The wheel is left alone where the timer fires early enough as it is: whoever is fired too early sets it again. Most of what is waited
 // for does not come true, and a transaction that is over is used again at once, so that there is little to set.
 type schedule struct {
-	wheel    *Wheel
-	timer    Timer
+	wheel    *wheel.Wheel
+	timer    wheel.Timer
 	fires    time.Duration // when the timer does
 	interval time.Duration // until the next time it sends
 	resend   time.Duration

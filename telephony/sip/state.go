@@ -82,6 +82,9 @@ type Timers struct {
 	T4 time.Duration // longest life of a message in the network; 5 s
 }
 
+// Shortest returns the shortest time that anything is waited for: T1.
+func (t Timers) Shortest() time.Duration { return t.withDefaults().T1 }
+
 func (t Timers) withDefaults() Timers {
 	if t.T1 <= 0 {
 		t.T1 = 500 * time.Millisecond

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"demarc/internal/wheel"
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/wire"
@@ -26,7 +27,7 @@ type UAC struct {
 // UACConfig configures a UAC. Failed is called without a lock held, and must not block.
 type UACConfig struct {
 	Timers Timers
-	Wheel  *Wheel
+	Wheel  *wheel.Wheel
 	Limit  int
 	Ways   Ways
 	Failed func(Failure)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"demarc/internal/wheel"
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -88,7 +89,7 @@ type asked struct {
 	*sip.UAC
 	*roads
 	roads3 []*road
-	wheel  *sip.Wheel
+	wheel  *wheel.Wheel
 
 	mu   sync.Mutex
 	told []string
@@ -104,7 +105,7 @@ func newAsked(t *testing.T, limit int) *asked {
 		}}
 	}
 	a.roads3 = []*road{nil, a.open[1], a.open[2], a.open[3]}
-	w := sip.NewWheel(sip.Timers{})
+	w := wheel.New(sip.Timers{}.Shortest())
 	a.wheel = w
 	a.UAC = sip.NewUAC(sip.UACConfig{Wheel: w, Limit: limit, Ways: a.roads, Failed: func(f sip.Failure) {
 		a.mu.Lock()
@@ -461,7 +462,7 @@ func FuzzBranch(f *testing.F) {
 	f.Add("z9hG4bK1-2")
 	f.Add("z9hG4bK-")
 	f.Fuzz(func(t *testing.T, branch string) {
-		u := sip.NewUAC(sip.UACConfig{Wheel: sip.NewWheel(sip.Timers{}), Limit: 1})
+		u := sip.NewUAC(sip.UACConfig{Wheel: wheel.New(sip.Timers{}.Shortest()), Limit: 1})
 		m := &wire.Message{}
 		if m.Scan([]byte("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch="+branch+"\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n"+
 			"Call-ID: x\r\nCSeq: 1 INVITE\r\n\r\n"), wire.Limits{}) != nil {

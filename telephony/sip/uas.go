@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"demarc/internal/wheel"
 	"demarc/telephony/signal"
 	"demarc/telephony/wire"
 )
@@ -26,7 +27,7 @@ type UAS struct {
 // UASConfig configures a UAS. Missing is called without a lock held, and must not block.
 type UASConfig struct {
 	Timers Timers
-	Wheel  *Wheel
+	Wheel  *wheel.Wheel
 	Limit  int
 	// Missing says that no ACK to a 2xx came within 64*T1, and that the transaction is over; or, with rseq, that no PRACK came.
 	Missing func(tx signal.TxID, rseq uint32)

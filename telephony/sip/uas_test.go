@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"demarc/internal/wheel"
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -58,7 +59,7 @@ type served struct {
 	*sip.UAS
 	peer  wirePeer
 	tx    signal.TxID
-	wheel *sip.Wheel
+	wheel *wheel.Wheel
 	spent int // for an echo, when it was asked for last
 
 	mu   sync.Mutex
@@ -73,7 +74,7 @@ func (s *served) heard() string {
 
 func newServed(t *testing.T, limit int) *served {
 	s := &served{T: t}
-	w := sip.NewWheel(sip.Timers{})
+	w := wheel.New(sip.Timers{}.Shortest())
 	s.wheel = w
 	s.UAS = sip.NewUAS(sip.UASConfig{Wheel: w, Limit: limit, Missing: func(tx signal.TxID, rseq uint32) {
 		s.mu.Lock()
@@ -452,7 +453,7 @@ func TestTimersOfATransactionEndWithIt(t *testing.T) {
 }
 
 func BenchmarkServerCall(b *testing.B) {
-	w := sip.NewWheel(sip.Timers{})
+	w := wheel.New(sip.Timers{}.Shortest())
 	u := sip.NewUAS(sip.UASConfig{Wheel: w, Limit: 1 << 16, Missing: func(signal.TxID, uint32) {}})
 	defer w.Close()
 	defer u.Close()

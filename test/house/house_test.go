@@ -18,7 +18,7 @@ var floors = []struct {
 	floor    int
 	packages []string
 }{
-	{0, []string{"docs/examples", "internal/account", "internal/bounded", "internal/timeline", "internal/lease", "cloudlink", "telephony",
+	{0, []string{"docs/examples", "internal/account", "internal/bounded", "internal/timeline", "internal/lease", "internal/wheel", "cloudlink", "telephony",
 		"telephony/digest", "telephony/registrar/compact", "telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
 	{1, []string{"connector", "cloudlink/oauth", "provisioning", "pushrelay", "internal/access", "internal/audit", "telephony/registrar", "telephony/events",
 		"telephony/directory", "telephony/callswitch", "telephony/features", "telephony/trunk", "telephony/zone"}},

@@ -1,11 +1,12 @@
-package sip
+// Package wheel fires the timers of many things by one clock. No compatibility promise.
+package wheel
 
 import (
 	"sync"
 	"time"
 )
 
-// Wheel runs the timers of many transactions by one clock: setting and stopping one costs a few list operations, and
+// Wheel runs the timers of many transactions or calls by one clock: setting and stopping one costs a few list operations, and
 // nothing runs while there is none. A timer fires up to one tick late, never early.
 type Wheel struct {
 	// Fault is told of a panic in what a timer fires; nil: it is the process's end. It is set before the first timer.
@@ -44,10 +45,9 @@ const (
 	maxTick    = 10 * time.Millisecond
 )
 
-// NewWheel returns a wheel that is fine enough for the timers.
-func NewWheel(t Timers) *Wheel {
-	tick := min(maxTick, max(minTick, t.withDefaults().T1/50))
-	return &Wheel{tick: tick, start: time.Now()}
+// New returns a wheel whose tick is a fiftieth of the shortest time that its timers are set to, but at least 1 ms and at most 10.
+func New(shortest time.Duration) *Wheel {
+	return &Wheel{tick: min(maxTick, max(minTick, shortest/50)), start: time.Now()}
 }
 
 // Set lets the timer fire after d, instead of when it was set to before.

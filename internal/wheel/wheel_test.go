@@ -1,21 +1,21 @@
-package sip_test
+package wheel_test
 
 import (
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"demarc/telephony/sip"
+	"demarc/internal/wheel"
 )
 
 func TestWheelFiresInTimeAndNeverEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := sip.NewWheel(sip.Timers{})
+		w := wheel.New(500 * time.Millisecond)
 		defer w.Close()
 		fired := make(map[time.Duration]time.Duration)
 		for _, d := range []time.Duration{0, time.Millisecond, 9 * time.Millisecond, 500 * time.Millisecond, 4 * time.Second,
 			10239 * time.Millisecond, 10240 * time.Millisecond, 32 * time.Second, 3 * time.Minute} {
-			w.Set(&sip.Timer{Owner: firing(func() { fired[d] = w.Now() })}, d)
+			w.Set(&wheel.Timer{Owner: firing(func() { fired[d] = w.Now() })}, d)
 		}
 		time.Sleep(4 * time.Minute)
 		synctest.Wait()
@@ -35,10 +35,10 @@ func TestWheelFiresInTimeAndNeverEarly(t *testing.T) {
 
 func TestWheelForgetsWhatWasStoppedAndMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := sip.NewWheel(sip.Timers{})
+		w := wheel.New(500 * time.Millisecond)
 		defer w.Close()
 		fired := make(chan string, 9) // looked at while others may still fire
-		named := func(name string) *sip.Timer { return &sip.Timer{Owner: firing(func() { fired <- name })} }
+		named := func(name string) *wheel.Timer { return &wheel.Timer{Owner: firing(func() { fired <- name })} }
 		one, two, three := named("one"), named("two"), named("three")
 		w.Set(one, time.Second)
 		w.Set(two, time.Second)
@@ -63,14 +63,14 @@ func TestWheelForgetsWhatWasStoppedAndMoved(t *testing.T) {
 
 func TestWheelOutlivesAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := sip.NewWheel(sip.Timers{})
+		w := wheel.New(500 * time.Millisecond)
 		defer w.Close()
 		var faults []any
 		fired := false
 		w.Fault = func(v any) { faults = append(faults, v) }
-		w.Set(&sip.Timer{Owner: firing(func() { panic("injected") })}, time.Second)
-		w.Set(&sip.Timer{Owner: firing(func() { fired = true })}, time.Second)
-		w.Set(&sip.Timer{Owner: firing(func() { fired = fired && true })}, 2*time.Second)
+		w.Set(&wheel.Timer{Owner: firing(func() { panic("injected") })}, time.Second)
+		w.Set(&wheel.Timer{Owner: firing(func() { fired = true })}, time.Second)
+		w.Set(&wheel.Timer{Owner: firing(func() { fired = fired && true })}, 2*time.Second)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if len(faults) != 1 || !fired || w.Armed() != 0 {
@@ -82,9 +82,9 @@ func TestWheelOutlivesAPanic(t *testing.T) {
 // Nothing fires after Close.
 func TestWheelCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := sip.NewWheel(sip.Timers{})
+		w := wheel.New(500 * time.Millisecond)
 		fired := false
-		timer := &sip.Timer{Owner: firing(func() { fired = true })}
+		timer := &wheel.Timer{Owner: firing(func() { fired = true })}
 		w.Set(timer, time.Second)
 		w.Close()
 		w.Set(timer, time.Second)
@@ -97,9 +97,9 @@ func TestWheelCloses(t *testing.T) {
 }
 
 func BenchmarkWheel(b *testing.B) {
-	w := sip.NewWheel(sip.Timers{})
+	w := wheel.New(500 * time.Millisecond)
 	defer w.Close()
-	timer := &sip.Timer{Owner: firing(func() {})}
+	timer := &wheel.Timer{Owner: firing(func() {})}
 	for b.Loop() {
 		w.Set(timer, 500*time.Millisecond)
 		w.Set(timer, 32*time.Second)
