@@ -15,7 +15,7 @@ import (
 	"demarc/internal/config"
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/sip"
+	"demarc/telephony/resolver"
 )
 
 // lookupTimeout bounds how long the start waits for a name service.
@@ -105,7 +105,7 @@ func nextHop() edge.NextHop {
 			servers = append(servers, net.JoinHostPort(s, c.Port))
 		}
 	}
-	return sip.NewResolver(sip.ResolverConfig{Servers: servers})
+	return resolver.New(resolver.Config{Servers: servers})
 }
 
 // proxyRoots is whom we believe a proxy's certificate: the system's authorities, our own, and tls.ca_file's.

@@ -13,6 +13,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
+	"demarc/telephony/resolver"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
@@ -34,7 +35,7 @@ func (b *behind) FlowFailed(f registrar.Binding) {
 // gate resolves names once it is opened.
 type gate struct{ open chan struct{} }
 
-func (g gate) Resolve(ctx context.Context, uri wire.URI) ([]sip.Hop, error) {
+func (g gate) Resolve(ctx context.Context, uri wire.URI) ([]resolver.Hop, error) {
 	select {
 	case <-g.open:
 		return names{}.Resolve(ctx, uri)

@@ -13,13 +13,13 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
-	"demarc/telephony/sip"
+	"demarc/telephony/resolver"
 	"demarc/telephony/wire"
 )
 
 // NextHop finds servers as RFC 3263 says.
 type NextHop interface {
-	Resolve(ctx context.Context, uri wire.URI) ([]sip.Hop, error)
+	Resolve(ctx context.Context, uri wire.URI) ([]resolver.Hop, error)
 }
 
 // errNoProxy says that a Route leads to nobody that we open connections to.
@@ -93,7 +93,7 @@ func (e *Edge) another(gone registrar.Flow) (found *flow) {
 }
 
 // reach returns a flow to a hop, over a socket of ours or a new connection.
-func (e *Edge) reach(ctx context.Context, gone registrar.Flow, hop sip.Hop) (*flow, error) {
+func (e *Edge) reach(ctx context.Context, gone registrar.Flow, hop resolver.Hop) (*flow, error) {
 	if hop.Transport == telephony.UDP {
 		for _, s := range e.sockets {
 			local := s.conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
@@ -134,7 +134,7 @@ func (e *Edge) openTo(a netip.AddrPort) (found *flow) {
 }
 
 // dial opens a connection to a proxy and serves it like one that the proxy opened.
-func (e *Edge) dial(ctx context.Context, l Listener, hop sip.Hop) (*flow, error) {
+func (e *Edge) dial(ctx context.Context, l Listener, hop resolver.Hop) (*flow, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.Limits.Handshake)
 	defer cancel()
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", hop.Address.String())

@@ -13,6 +13,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
+	"demarc/telephony/resolver"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
@@ -119,13 +120,13 @@ func TestProxiesAreFoundAgain(t *testing.T) {
 // names resolves the names of these tests.
 type names struct{}
 
-func (names) Resolve(_ context.Context, uri wire.URI) ([]sip.Hop, error) {
+func (names) Resolve(_ context.Context, uri wire.URI) ([]resolver.Hop, error) {
 	address, ok := map[string]string{"localhost": "127.0.0.1", "elsewhere": "127.0.0.2"}[string(uri.Host)]
 	if !ok {
-		return nil, sip.ErrNoHop
+		return nil, resolver.ErrNoHop
 	}
 	transport, _ := wire.Param(uri.Params, "transport")
-	return []sip.Hop{{
+	return []resolver.Hop{{
 		Transport: telephony.Transport(transport), Address: netip.AddrPortFrom(netip.MustParseAddr(address), uint16(uri.Port)),
 		Host: string(uri.Host), Domain: string(uri.Host),
 	}}, nil

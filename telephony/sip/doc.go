@@ -2,8 +2,7 @@
 // the client side of one flow with its client transactions (§17.1.2), keep-alives (RFC 5626 §4.4.1) and answers to
 // incoming requests.
 //
-// Clients are client transactions over flows that others own, and Resolver finds servers by DNS (RFC 3263). No phone is
-// ever looked up: that is for peers outside.
+// Clients are client transactions over flows that others own.
 //
 // It reads messages by telephony/wire. github.com/emiago/sipgo/sip, of which this package is the only importer, is the
 // second reader that the scan is held against; it reads REGISTER worse (differential_test.go says where), and comes in

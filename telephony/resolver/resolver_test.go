@@ -1,4 +1,4 @@
-package sip_test
+package resolver_test
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"demarc/telephony"
-	"demarc/telephony/sip"
+	"demarc/telephony/resolver"
 	"demarc/telephony/wire"
 )
 
@@ -117,7 +117,7 @@ func uri(t *testing.T, text string) wire.URI {
 }
 
 func TestResolve(t *testing.T) {
-	r := sip.NewResolver(sip.ResolverConfig{Servers: []string{nameServer(t)}})
+	r := resolver.New(resolver.Config{Servers: []string{nameServer(t)}})
 	const main6, main4 = "[2001:db8::1]", "192.0.2.1"
 	for _, c := range []struct{ uri, want string }{
 		{"sip:a@192.0.2.7", "udp 192.0.2.7:5060"},
@@ -153,7 +153,7 @@ func TestResolve(t *testing.T) {
 
 // The certificate has to be for what was asked, not for what DNS led to.
 func TestResolveKeepsTheDomain(t *testing.T) {
-	r := sip.NewResolver(sip.ResolverConfig{Servers: []string{nameServer(t)}})
+	r := resolver.New(resolver.Config{Servers: []string{nameServer(t)}})
 	hops, err := r.Resolve(t.Context(), uri(t, "sips:a@EXAMPLE.org"))
 	if err != nil || hops[0].Domain != "example.org" || hops[0].Host != "main.example.org" {
 		t.Errorf("%+v %v", hops, err)
@@ -167,16 +167,16 @@ func TestResolveFailures(t *testing.T) {
 	}
 	defer silent.Close()
 	good := nameServer(t)
-	r := sip.NewResolver(sip.ResolverConfig{Servers: []string{good}, Transports: []telephony.Transport{telephony.UDP}})
+	r := resolver.New(resolver.Config{Servers: []string{good}, Transports: []telephony.Transport{telephony.UDP}})
 	for text, want := range map[string]error{
-		"sip:a@nowhere.test": sip.ErrNoHop, "sips:a@plain.test;transport=udp": sip.ErrNoHop,
-		"sip:a@plain.test;transport=tls": sip.ErrNoHop, "sip:a@broken.test": nil,
+		"sip:a@nowhere.test": resolver.ErrNoHop, "sips:a@plain.test;transport=udp": resolver.ErrNoHop,
+		"sip:a@plain.test;transport=tls": resolver.ErrNoHop, "sip:a@broken.test": nil,
 	} {
 		if hops, err := r.Resolve(t.Context(), uri(t, text)); err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: %v %v", text, hops, err)
 		}
 	}
-	slow := sip.NewResolver(sip.ResolverConfig{
+	slow := resolver.New(resolver.Config{
 		Servers: []string{silent.LocalAddr().String(), good}, Timeout: 500 * time.Millisecond,
 		Transports: []telephony.Transport{telephony.UDP},
 	})
@@ -190,7 +190,7 @@ func TestResolveFailures(t *testing.T) {
 
 // Two servers of one priority share by their weights, and the spare one is always last.
 func TestResolveByWeight(t *testing.T) {
-	r := sip.NewResolver(sip.ResolverConfig{Servers: []string{nameServer(t)}})
+	r := resolver.New(resolver.Config{Servers: []string{nameServer(t)}})
 	first := make(map[string]int)
 	for range 300 {
 		hops, err := r.Resolve(t.Context(), uri(t, "sip:a@fair.test;transport=udp"))

@@ -1,4 +1,6 @@
-package sip
+// Package resolver finds SIP servers by DNS (RFC 3263). No phone is ever looked up: that is for peers outside, such as proxies. No
+// compatibility promise.
+package resolver
 
 import (
 	"cmp"
@@ -27,10 +29,10 @@ type Hop struct {
 }
 
 // ErrNoHop says that DNS knows no way to a URI.
-var ErrNoHop = errors.New("sip: DNS knows no server for this URI")
+var ErrNoHop = errors.New("resolver: DNS knows no server for this URI")
 
-// ResolverConfig configures a Resolver.
-type ResolverConfig struct {
+// Config configures a Resolver.
+type Config struct {
 	Servers []string      // host:port of DNS servers, asked in turn; needed
 	Timeout time.Duration // of one question to one server; 2 s when 0
 	// Transports in order of preference; TLS, TCP, UDP when empty.
@@ -38,10 +40,10 @@ type ResolverConfig struct {
 }
 
 // Resolver finds servers as RFC 3263 §4 says: NAPTR, then SRV, then addresses. It keeps nothing.
-type Resolver struct{ cfg ResolverConfig }
+type Resolver struct{ cfg Config }
 
-// NewResolver returns a Resolver.
-func NewResolver(c ResolverConfig) *Resolver {
+// New returns a Resolver.
+func New(c Config) *Resolver {
 	c.Timeout = cmp.Or(c.Timeout, 2*time.Second)
 	if len(c.Transports) == 0 {
 		c.Transports = []telephony.Transport{telephony.TLS, telephony.TCP, telephony.UDP}
@@ -267,7 +269,7 @@ func (q *resolution) ask(name string, kind uint16) ([]dns.RR, error) {
 			failure = fmt.Errorf("the server answers %s", dns.RcodeToString[answer.Rcode])
 		}
 	}
-	return nil, fmt.Errorf("sip: DNS: %s %s: %w", dns.TypeToString[kind], name, failure)
+	return nil, fmt.Errorf("resolver: DNS: %s %s: %w", dns.TypeToString[kind], name, failure)
 }
 
 func (q *resolution) exchange(m *dns.Msg, server string) (*dns.Msg, error) {
