@@ -11,6 +11,7 @@ import (
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 	"demarc/telephony/wire"
 )
 
@@ -21,9 +22,9 @@ const callMethods = "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE, INFO, REFER, NOTIF
 func (e *Edge) request(ctx context.Context, f *flow, m *wire.Message, method string) {
 	s := e.signalling
 	switch _, what := s.match(f, m); what {
-	case sip.Absorbed:
+	case transaction.Absorbed:
 		return
-	case sip.Merged: // RFC 3261 §8.2.2.2
+	case transaction.Merged: // RFC 3261 §8.2.2.2
 		e.answer(f, m, 482, "")
 		return
 	}
@@ -90,8 +91,8 @@ func hasToTag(m *wire.Message) bool {
 }
 
 // match finds what a request is. A retransmission of one that is done with is answered over the flow that it came over.
-func (s *Signalling) match(f *flow, m *wire.Message) (signal.TxID, sip.Match) {
-	return s.uas.Match(m, f.ID, func(spent int) sip.Peer {
+func (s *Signalling) match(f *flow, m *wire.Message) (signal.TxID, transaction.Match) {
+	return s.uas.Match(m, f.ID, func(spent int) transaction.Peer {
 		user, _ := m.FromAoR()
 		return &back{signalling: s, flow: f, whose: whose{aor: f.own(user)}, budget: budget(m) - spent}
 	})
@@ -141,7 +142,7 @@ func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who
 // begin begins the transaction of a request.
 func (s *Signalling) begin(f *flow, m *wire.Message, req *signal.Request, way signal.Way) bool {
 	req.Way = way
-	tx, err := s.uas.Begin(sip.Incoming{
+	tx, err := s.uas.Begin(transaction.Incoming{
 		Message: m, Method: req.Method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(),
 		Peer: &back{signalling: s, flow: f, whose: whose{way.AoR, way.Instance, way.Contact}, budget: budget(m)},
 	})
@@ -202,7 +203,7 @@ func (e *Edge) cancel(f *flow, m *wire.Message) {
 // prack answers a PRACK and tells of it (RFC 3262 §3). One with a body, an offer or an answer, is the exchange's to answer.
 func (e *Edge) prack(f *flow, m *wire.Message) {
 	s := e.signalling
-	if _, what := s.match(f, m); what == sip.Absorbed {
+	if _, what := s.match(f, m); what == transaction.Absorbed {
 		return
 	}
 	if node, ok := s.relay.home(m); ok && f.node == "" {
@@ -268,7 +269,7 @@ func (e *Edge) ack(f *flow, m *wire.Message) {
 		return
 	}
 	tx, what := s.match(f, m)
-	if what != sip.Acked {
+	if what != transaction.Acked {
 		return
 	}
 	if isRelayed(tx) {

@@ -3,6 +3,7 @@ package edge
 import (
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 	"demarc/telephony/wire"
 )
 
@@ -15,8 +16,8 @@ func (s *Signalling) response(f *flow, m *wire.Message) bool {
 	if m.Status == 430 && way.Path != "" {
 		s.flowFailed(way)
 	}
-	if what != sip.Told {
-		return what == sip.Old
+	if what != transaction.Told {
+		return what == transaction.Old
 	}
 	method := methodNamed(m.CSeqMethod)
 	if m.Status >= 200 {
@@ -24,7 +25,7 @@ func (s *Signalling) response(f *flow, m *wire.Message) bool {
 	}
 	r := &signal.Response{Tx: tx, Method: method, Status: m.Status, Reason: reasonOf(m), Way: way}
 	if m.Status < 200 && wire.HasToken(m.Require, "100rel") {
-		r.RSeq = sip.RSeq(m)
+		r.RSeq = transaction.RSeq(m)
 	}
 	if _, bad := readMessage(&r.Message, m, nil); bad != "" {
 		r.Status, r.Reason, r.Local = 502, "the phone's response cannot be read: "+bad, true

@@ -9,7 +9,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
-	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 )
 
 // Calls is what a Handler may be too: then calls are served.
@@ -37,8 +37,8 @@ type Signalling struct {
 	serves chan struct{} // closed once there is who takes calls
 	calls  Calls
 	wheel  *wheel.Wheel
-	uas    *sip.UAS
-	uac    *sip.UAC
+	uas    *transaction.UAS
+	uac    *transaction.UAC
 	asking *asking
 	opens  *openers
 	relay  *relay
@@ -58,11 +58,11 @@ type Signalling struct {
 const maxTransactions = 1 << 17
 
 func newSignalling(e *Edge) *Signalling {
-	s := &Signalling{edge: e, wheel: wheel.New(e.cfg.Timers.Shortest()), links: make(map[string]*link), serves: make(chan struct{})}
+	s := &Signalling{edge: e, wheel: wheel.New(e.cfg.Timers.WithDefaults().T1), links: make(map[string]*link), serves: make(chan struct{})}
 	s.relay = newRelay(s)
 	s.wheel.Fault = func(value any) { e.panicked("timer", value) }
-	s.uas = sip.NewUAS(sip.UASConfig{Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Missing: s.missing})
-	s.uac = sip.NewUAC(sip.UACConfig{
+	s.uas = transaction.NewUAS(transaction.UASConfig{Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Missing: s.missing})
+	s.uac = transaction.NewUAC(transaction.UACConfig{
 		Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Ways: ways{s}, Failed: s.failed,
 	})
 	s.asking, s.opens = newAsking(s), newOpeners(s)
@@ -162,7 +162,7 @@ func (s *Signalling) Send(out signal.Outgoing) {
 // launch sends a request over the ways that are open.
 func (s *Signalling) launch(out *signal.Outgoing) {
 	if err := s.uac.Send(out); err != nil {
-		s.failed(sip.Failure{Tx: out.Tx, Method: out.Method, Status: 503, Reason: err.Error()})
+		s.failed(transaction.Failure{Tx: out.Tx, Method: out.Method, Status: 503, Reason: err.Error()})
 	}
 }
 
@@ -273,7 +273,7 @@ func (s *Signalling) missing(tx signal.TxID, rseq uint32) {
 }
 
 // failed tells of a request that no far end answered.
-func (s *Signalling) failed(f sip.Failure) {
+func (s *Signalling) failed(f transaction.Failure) {
 	s.edge.count.sent.add(Message{f.Way.Flow.Listener, f.Method, 0}, 1)
 	s.hand(&signal.Response{Tx: f.Tx, Method: f.Method, Status: f.Status, Reason: f.Reason, Local: true, Way: f.Way})
 }

@@ -153,7 +153,7 @@ func (l *link) Request(m *wire.Message, r sip.Routed) {
 	l.s.edge.call(context.Background(), f, m)
 }
 
-// linked is the flow of a phone at another node. sip.Carrier.
+// linked is the flow of a phone at another node. transaction.Carrier.
 type linked struct {
 	link  *link
 	route string

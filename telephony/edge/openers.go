@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"demarc/telephony/signal"
-	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 )
 
 // openers open connections to proxies for requests of calls that find none open (ADR 13). Requests for one proxy wait in one
@@ -165,14 +165,14 @@ func (o *openers) failed(op *opening, err error) {
 	if o.done(op) {
 		status, reason = 487, "the call was given up"
 	}
-	o.s.failed(sip.Failure{Tx: op.out.Tx, Method: op.out.Method, Status: status, Reason: reason, Way: op.way})
+	o.s.failed(transaction.Failure{Tx: op.out.Tx, Method: op.out.Method, Status: status, Reason: reason, Way: op.way})
 }
 
 // launch sends a request that has waited.
 func (o *openers) launch(op *opening) {
 	if o.given(op) {
 		o.done(op)
-		o.s.failed(sip.Failure{Tx: op.out.Tx, Method: op.out.Method, Status: 487, Reason: "the call was given up", Way: op.way})
+		o.s.failed(transaction.Failure{Tx: op.out.Tx, Method: op.out.Method, Status: 487, Reason: "the call was given up", Way: op.way})
 		return
 	}
 	o.s.launch(op.out)

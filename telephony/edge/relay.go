@@ -9,6 +9,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 	"demarc/telephony/wire"
 )
 
@@ -58,10 +59,10 @@ func (r *relay) home(m *wire.Message) (node string, ok bool) {
 // request takes a request and sends it on over a way.
 func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way) {
 	switch tx, what := r.s.match(f, m); {
-	case what == sip.Acked:
+	case what == transaction.Acked:
 		r.ack(tx, m)
 		return
-	case what == sip.Absorbed || what == sip.Stray:
+	case what == transaction.Absorbed || what == transaction.Stray:
 		return
 	case method == "CANCEL":
 		r.s.edge.cancel(f, m)
@@ -73,7 +74,7 @@ func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way)
 		return
 	}
 	user, _ := aorOf(m.FromAddr())
-	tx, err := r.s.uas.Begin(sip.Incoming{
+	tx, err := r.s.uas.Begin(transaction.Incoming{
 		Message: m, Method: method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(), Mark: relayMark,
 		Peer: &back{signalling: r.s, flow: f, whose: whose{aor: user}, budget: budget(m)},
 	})

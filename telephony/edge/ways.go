@@ -9,7 +9,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
-	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 )
 
 // ways finds open flows for the client transactions of calls.
@@ -56,7 +56,7 @@ func (c *carrier) Send(to telephony.AoR, b []byte) {
 
 // Open finds the flow: the way's own while it is open, else the newest one of the same phone. What shows no end here, an address or a
 // connection of another node, is left when the phone has registered over another way since.
-func (w ways) Open(way signal.Way, size int) (sip.Carrier, error) {
+func (w ways) Open(way signal.Way, size int) (transaction.Carrier, error) {
 	way = w.s.follow(way)
 	if way.Node != "" && way.Node != w.s.edge.cfg.Node {
 		return w.s.elsewhere(way)
@@ -126,7 +126,7 @@ func samePhone(way signal.Way, b registrar.Binding) bool {
 
 // elsewhere returns the way to a phone's flow at another node; or, when no phone is named, from a phone's flow here to its call
 // there.
-func (s *Signalling) elsewhere(way signal.Way) (sip.Carrier, error) {
+func (s *Signalling) elsewhere(way signal.Way) (transaction.Carrier, error) {
 	if !s.served() {
 		return nil, errNotServed
 	}

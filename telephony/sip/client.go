@@ -35,11 +35,11 @@ type Way struct {
 
 // NewClients returns an empty table of at most limit transactions.
 func NewClients(t Timers, limit int) *Clients {
-	return &Clients{timers: t.withDefaults(), limit: limit, pending: make(map[clientKey]chan *Response)}
+	return &Clients{timers: t.WithDefaults(), limit: limit, pending: make(map[clientKey]chan *Response)}
 }
 
 // NewBranch returns a branch for a request's Via.
-func NewBranch() string { return magicCookie + NewToken() }
+func NewBranch() string { return MagicCookie + NewToken() }
 
 // Do sends a request that was rendered with the branch, and waits for its final response. It is the Trying and
 // Proceeding state: timer E resends over UDP with doubling waits up to T2, timer F gives up. Completed needs no state

@@ -121,7 +121,7 @@ func NewConn(nc net.Conn, cfg Config) *Conn {
 	if cfg.Waiting <= 0 {
 		cfg.Waiting = defaultWaiting
 	}
-	cfg.Timers = cfg.Timers.withDefaults()
+	cfg.Timers = cfg.Timers.WithDefaults()
 	c := &Conn{
 		cfg: cfg, nc: nc, reliable: cfg.Transport.Stream(),
 		transport: strings.ToUpper(string(cfg.Transport)), sentBy: nc.LocalAddr().String(),

@@ -35,7 +35,7 @@ func Forwarded(m *wire.Message) (r Request, ok bool) {
 	}
 	hops := m.MaxForwards - 1
 	if m.MaxForwards < 0 {
-		hops = maxForwards
+		hops = MaxForwards
 	}
 	r = Request{Method: string(m.Method), URI: string(m.RequestURI), Body: bytes.Clone(m.Body), Hops: hops}
 	first := true
@@ -74,8 +74,8 @@ func copied(name string) bool {
 	return false
 }
 
-// appendHops writes Max-Forwards.
-func appendHops(dst []byte, hops int) []byte {
+// AppendMaxForwards appends the header line.
+func AppendMaxForwards(dst []byte, hops int) []byte {
 	dst = append(dst, "Max-Forwards: "...)
 	dst = strconv.AppendInt(dst, int64(hops), 10)
 	return append(dst, "\r\n"...)

@@ -123,11 +123,12 @@ func AppendRequest(dst []byte, r Request, transport, sentBy, branch string) []by
 	dst = append(dst, ";branch="...)
 	dst = append(dst, branch...)
 	dst = append(dst, ";rport\r\n"...)
-	dst = appendHops(dst, cmp.Or(r.Hops, maxForwards))
+	dst = AppendMaxForwards(dst, cmp.Or(r.Hops, MaxForwards))
 	for _, h := range r.Headers {
 		dst = AppendHeader(dst, h.Name, h.Value)
 	}
 	return AppendEnd(dst, r.Body)
 }
 
-const maxForwards = 70 // RFC 3261 §8.1.1.6
+// MaxForwards is what a request begins with that nobody has sent on yet (RFC 3261 §8.1.1.6).
+const MaxForwards = 70

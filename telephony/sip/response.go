@@ -31,16 +31,16 @@ func AppendStatus(dst []byte, status int, reason string) []byte {
 // (RFC 3261 §18.2.1, RFC 3581 §4), From, To with tag when it has none and tag is not empty, Call-ID and CSeq. What the
 // request lacks is left out.
 func AppendFrame[T string | []byte](dst []byte, req *wire.Message, src netip.AddrPort, tag T) []byte {
-	dst = appendParties(dst, req, src)
-	if len(tag) > 0 && len(req.To) > 0 && !hasTag(req) {
+	dst = AppendParties(dst, req, src)
+	if len(tag) > 0 && len(req.To) > 0 && !HasTag(req) {
 		dst = append(dst, ";tag="...)
 		dst = append(dst, tag...)
 	}
-	return appendOrigin(dst, req)
+	return AppendOrigin(dst, req)
 }
 
-// appendParties appends Via, From and To up to where a tag may follow.
-func appendParties(dst []byte, req *wire.Message, src netip.AddrPort) []byte {
+// AppendParties appends Via, From and To up to where a tag may follow.
+func AppendParties(dst []byte, req *wire.Message, src netip.AddrPort) []byte {
 	dst = append(dst, "Via: "...)
 	dst = appendTopVia(dst, req, src)
 	for _, via := range req.Vias[1:] {
@@ -50,7 +50,7 @@ func appendParties(dst []byte, req *wire.Message, src netip.AddrPort) []byte {
 	return appendPresent(dst, "To", req.To)
 }
 
-func appendOrigin(dst []byte, req *wire.Message) []byte {
+func AppendOrigin(dst []byte, req *wire.Message) []byte {
 	dst = appendPresent(dst, "Call-ID", req.CallID)
 	dst = append(dst, "\r\nCSeq: "...)
 	dst = strconv.AppendUint(dst, uint64(req.CSeq), 10)
@@ -143,8 +143,8 @@ func appendField(dst []byte, name string, value []byte) []byte {
 	return append(dst, value...)
 }
 
-// hasTag reports whether To has a tag. It looks without judging: the value may be malformed and the answer to it a 400.
-func hasTag(req *wire.Message) bool {
+// HasTag reports whether To has a tag. It looks without judging: the value may be malformed and the answer to it a 400.
+func HasTag(req *wire.Message) bool {
 	addr, ok := req.ToAddr()
 	if !ok {
 		return bytes.Contains(req.To, []byte(";tag="))

@@ -41,7 +41,7 @@ type ServerTx struct {
 
 // NewTransactions returns an empty table of at most limit transactions.
 func NewTransactions(t Timers, limit int) *Transactions {
-	return &Transactions{timers: t.withDefaults(), limit: limit, table: make(map[string]*ServerTx)}
+	return &Transactions{timers: t.WithDefaults(), limit: limit, table: make(map[string]*ServerTx)}
 }
 
 // Receive matches a request that came over the flow. fresh is true when it starts a transaction: the caller then
@@ -84,7 +84,7 @@ func (tx *ServerTx) Respond(status int, raw []byte) {
 	}
 	tx.send(raw)
 	tx.response = raw
-	state, keep := answered(status, tx.invite, tx.reliable, t.timers)
+	state, keep := Answered(status, tx.invite, tx.reliable, t.timers)
 	if tx.state = state; state == Proceeding {
 		return
 	}
@@ -130,7 +130,7 @@ func (t *Transactions) Close() {
 }
 
 func (tx *ServerTx) acknowledge() {
-	state, keep := acknowledged(tx.state, tx.reliable, tx.of.timers)
+	state, keep := Acknowledged(tx.state, tx.reliable, tx.of.timers)
 	if state == tx.state {
 		return
 	}
@@ -188,18 +188,18 @@ func transactionKey(req *wire.Message, flow uint64) string {
 	if req.Is("ACK") {
 		method = invite
 	}
-	return string(appendKey(make([]byte, 0, 128), req, flow, method))
+	return string(AppendKey(make([]byte, 0, 128), req, flow, method))
 }
 
 var invite = []byte("INVITE")
 
-// appendKey appends what a transaction is found by: flow, branch, sent-by and method; for a branch without the magic cookie
+// AppendKey appends what a transaction is found by: flow, branch, sent-by and method; for a branch without the magic cookie
 // (RFC 2543) From, Call-ID and CSeq instead.
-func appendKey(key []byte, req *wire.Message, flow uint64, method []byte) []byte {
+func AppendKey(key []byte, req *wire.Message, flow uint64, method []byte) []byte {
 	key = binary.LittleEndian.AppendUint64(key, flow)
 	key = append(append(key, method...), 0)
 	v, _, ok := req.TopVia()
-	if branch := v.Branch(); ok && len(branch) > len(magicCookie) && wire.EqualFold(branch[:7], magicCookie) {
+	if branch := v.Branch(); ok && len(branch) > len(MagicCookie) && wire.EqualFold(branch[:7], MagicCookie) {
 		key = append(append(key, branch...), 0)
 		return append(key, v.SentBy...)
 	}
@@ -208,5 +208,5 @@ func appendKey(key []byte, req *wire.Message, flow uint64, method []byte) []byte
 	return binary.BigEndian.AppendUint32(key, req.CSeq)
 }
 
-// magicCookie starts every branch of RFC 3261 (§8.1.1.7).
-const magicCookie = "z9hG4bK"
+// MagicCookie starts every branch of RFC 3261 (§8.1.1.7).
+const MagicCookie = "z9hG4bK"

@@ -34,9 +34,9 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// answered returns the state after an answer, and how long it is kept: timer J of a non-INVITE transaction, H and L of
+// Answered returns the state after an answer, and how long it is kept: timer J of a non-INVITE transaction, H and L of
 // an INVITE. Timers J and I are zero on a reliable transport (§17.2.2, §17.2.1).
-func answered(status int, invite, reliable bool, t Timers) (State, time.Duration) {
+func Answered(status int, invite, reliable bool, t Timers) (State, time.Duration) {
 	switch {
 	case status < 200:
 		return Proceeding, 0
@@ -50,8 +50,8 @@ func answered(status int, invite, reliable bool, t Timers) (State, time.Duration
 	return Completed, 64 * t.T1
 }
 
-// acknowledged returns the state after the ACK of an INVITE, and how long it is kept: timer I.
-func acknowledged(s State, reliable bool, t Timers) (State, time.Duration) {
+// Acknowledged returns the state after the ACK of an INVITE, and how long it is kept: timer I.
+func Acknowledged(s State, reliable bool, t Timers) (State, time.Duration) {
 	switch {
 	case s != Completed:
 		return s, 0
@@ -61,20 +61,6 @@ func acknowledged(s State, reliable bool, t Timers) (State, time.Duration) {
 	return Confirmed, t.T4
 }
 
-// responded returns the state of a client transaction after a response, and how long it is kept: timers D and M of an INVITE.
-// Any other request needs no state once it is answered: a late response matches nothing and is dropped (timer K).
-func responded(status int, invite, reliable bool, t Timers) (State, time.Duration) {
-	switch {
-	case status < 200:
-		return Proceeding, 0
-	case invite && status < 300:
-		return Accepted, 64 * t.T1
-	case invite && !reliable:
-		return Completed, 64 * t.T1
-	}
-	return Terminated, 0
-}
-
 // Timers are the base values of all SIP timers (RFC 3261 §17.1.1.1). A zero field means its default.
 type Timers struct {
 	T1 time.Duration // round-trip estimate; 500 ms
@@ -82,10 +68,8 @@ type Timers struct {
 	T4 time.Duration // longest life of a message in the network; 5 s
 }
 
-// Shortest returns the shortest time that anything is waited for: T1.
-func (t Timers) Shortest() time.Duration { return t.withDefaults().T1 }
-
-func (t Timers) withDefaults() Timers {
+// WithDefaults returns the timers with what is left open filled in.
+func (t Timers) WithDefaults() Timers {
 	if t.T1 <= 0 {
 		t.T1 = 500 * time.Millisecond
 	}

@@ -22,7 +22,7 @@ var floors = []struct {
 		"telephony/digest", "telephony/registrar/compact", "telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
 	{1, []string{"connector", "cloudlink/oauth", "provisioning", "pushrelay", "internal/access", "internal/audit", "telephony/registrar", "telephony/events",
 		"telephony/directory", "telephony/callswitch", "telephony/features", "telephony/trunk", "telephony/zone"}},
-	{2, []string{"telephony/sip", "telephony/resolver", "telephony/rtp", "telephony/exchange", "internal/pki", "internal/seal", "internal/config",
+	{2, []string{"telephony/sip", "telephony/sip/transaction", "telephony/resolver", "telephony/rtp", "telephony/exchange", "internal/pki", "internal/seal", "internal/config",
 		"internal/qrcode", "internal/requestlog",
 		"internal/notify", "store"}},
 	{3, []string{"telephony/edge", "telephony/edge/*", "telephony/nodes", "telephony/media", "cloudlink/client", "cloudlink/server", "cloudlink/pbx/*",

@@ -1,6 +1,7 @@
-package sip
+package transaction
 
 import (
+	"errors"
 	"hash/maphash"
 	"net/netip"
 	"sync/atomic"
@@ -8,15 +9,16 @@ import (
 
 	"demarc/internal/wheel"
 	"demarc/telephony/signal"
+	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
-// UAS is the bounded table of the server transactions of calls (RFC 3261 §17.2, RFC 6026, RFC 3262). Unlike Transactions it
+// UAS is the bounded table of the server transactions of calls (RFC 3261 §17.2, RFC 6026, RFC 3262). Unlike sip.Transactions it
 // sends a 2xx to INVITE until its ACK too, and reliable provisional responses until their PRACK. It is safe for concurrent
 // use. What a Peer is given is valid during the call alone.
 type UAS struct {
 	cfg    UASConfig
-	timers Timers
+	timers sip.Timers
 	seed   maphash.Seed
 	other  maphash.Seed // of the second half of a sum
 	ids    atomic.Uint64
@@ -24,9 +26,14 @@ type UAS struct {
 	shards [txShards]uasShard
 }
 
+// ErrFull is returned by Begin when there are as many transactions as there may be: answer 503.
+var ErrFull = errors.New("sip: too many server transactions")
+
+var invite = []byte("INVITE") // the method of the request that an ACK, a CANCEL or a PRACK is about
+
 // UASConfig configures a UAS. Missing is called without a lock held, and must not block.
 type UASConfig struct {
-	Timers Timers
+	Timers sip.Timers
 	Wheel  *wheel.Wheel
 	Limit  int
 	// Missing says that no ACK to a 2xx came within 64*T1, and that the transaction is over; or, with rseq, that no PRACK came.
@@ -67,7 +74,7 @@ const (
 
 // NewUAS returns an empty table.
 func NewUAS(c UASConfig) *UAS {
-	u := &UAS{cfg: c, timers: c.Timers.withDefaults(), seed: maphash.MakeSeed(), other: maphash.MakeSeed()}
+	u := &UAS{cfg: c, timers: c.Timers.WithDefaults(), seed: maphash.MakeSeed(), other: maphash.MakeSeed()}
 	for i := range u.shards {
 		s := &u.shards[i]
 		s.of, s.number, s.byKey, s.origins = u, uint64(i), make(map[sum]*serverTx), make(map[sum]*serverTx)
@@ -102,12 +109,12 @@ func (u *UAS) Match(m *wire.Message, flow uint64, back func(spent int) Peer) (tx
 		e.answer(response, back)
 		return e.id, Absorbed
 	}
-	if hasTag(m) {
+	if sip.HasTag(m) {
 		return 0, Fresh
 	}
 	// An old phone may answer a challenge with the same CSeq, so what was refused is no longer ongoing.
 	origin := u.sum(appendSource(room[:0], m, m.CSeq, m.Method))
-	if t := s.origins[origin]; t != nil && (t.state == Proceeding || t.state == Accepted) {
+	if t := s.origins[origin]; t != nil && (t.state == sip.Proceeding || t.state == sip.Accepted) {
 		return t.id, Merged
 	}
 	if e, _ := s.accepted(origin); e != nil {
@@ -158,7 +165,7 @@ func (u *UAS) Canceled(m *wire.Message, flow uint64) (tx signal.TxID, tag string
 		}
 		return 0, "", false
 	}
-	pending = t.state == Proceeding && !t.canceled
+	pending = t.state == sip.Proceeding && !t.canceled
 	t.canceled = true
 	return t.id, t.localTag, pending
 }
@@ -184,7 +191,7 @@ func (u *UAS) Respond(r signal.Reply) (p Peer, method string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.places.find(r.Tx)
-	if t == nil || t.state != Proceeding {
+	if t == nil || t.state != sip.Proceeding {
 		return nil, "", false
 	}
 	p, method = t.peer, t.method // it may be over with this

@@ -1,4 +1,4 @@
-package sip_test
+package transaction_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 	"demarc/telephony/wire"
 )
 
@@ -56,7 +57,7 @@ func (p *wirePeer) last() string { return p.sent[len(p.sent)-1] }
 // served is a table with one clock, and what it told.
 type served struct {
 	*testing.T
-	*sip.UAS
+	*transaction.UAS
 	peer  wirePeer
 	tx    signal.TxID
 	wheel *wheel.Wheel
@@ -74,9 +75,9 @@ func (s *served) heard() string {
 
 func newServed(t *testing.T, limit int) *served {
 	s := &served{T: t}
-	w := wheel.New(sip.Timers{}.Shortest())
+	w := wheel.New(sip.Timers{}.WithDefaults().T1)
 	s.wheel = w
-	s.UAS = sip.NewUAS(sip.UASConfig{Wheel: w, Limit: limit, Missing: func(tx signal.TxID, rseq uint32) {
+	s.UAS = transaction.NewUAS(transaction.UASConfig{Wheel: w, Limit: limit, Missing: func(tx signal.TxID, rseq uint32) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.told = append(s.told, fmt.Sprintf("missing %d %d", tx>>4, rseq))
@@ -103,21 +104,21 @@ func scan(t *testing.T, method, branch, toTag string, cseq int, more ...string) 
 
 func (s *served) receive(reliable bool, m *wire.Message) string {
 	s.Helper()
-	tx, what := s.Match(m, 7, func(spent int) sip.Peer {
+	tx, what := s.Match(m, 7, func(spent int) transaction.Peer {
 		s.spent = spent
 		return &s.peer
 	})
 	switch what {
-	case sip.Absorbed:
+	case transaction.Absorbed:
 		return "absorbed"
-	case sip.Acked:
+	case transaction.Acked:
 		return fmt.Sprintf("acked %v", tx == s.tx)
-	case sip.Merged:
+	case transaction.Merged:
 		return "merged"
-	case sip.Stray:
+	case transaction.Stray:
 		return "stray"
 	}
-	tx, err := s.Begin(sip.Incoming{
+	tx, err := s.Begin(transaction.Incoming{
 		Message: m, Method: string(m.Method), Flow: 7, Source: netip.MustParseAddrPort("192.0.2.1:5060"), Reliable: reliable, Peer: &s.peer,
 	})
 	if err != nil {
@@ -374,7 +375,7 @@ func TestServerTransactionsAreBounded(t *testing.T) {
 				t.Fatal(got)
 			}
 		}
-		if got := s.receive(false, scan(t, "BYE", "5", "tag", 1)); got != sip.ErrFull.Error() || s.Len() != 4 {
+		if got := s.receive(false, scan(t, "BYE", "5", "tag", 1)); got != transaction.ErrFull.Error() || s.Len() != 4 {
 			t.Errorf("%s, %d", got, s.Len())
 		}
 		s.Respond(signal.Reply{Tx: s.tx, Status: 200}) // crowded: it is kept for T4 alone
@@ -390,7 +391,7 @@ func TestServerTransactionsAreBounded(t *testing.T) {
 		if s.Len() != 0 {
 			t.Errorf("%d after Close", s.Len())
 		}
-		if _, err := s.Begin(sip.Incoming{Message: scan(t, "BYE", "6", "tag", 1), Peer: &s.peer}); !errors.Is(err, sip.ErrFull) {
+		if _, err := s.Begin(transaction.Incoming{Message: scan(t, "BYE", "6", "tag", 1), Peer: &s.peer}); !errors.Is(err, transaction.ErrFull) {
 			t.Error(err)
 		}
 	})
@@ -453,8 +454,8 @@ func TestTimersOfATransactionEndWithIt(t *testing.T) {
 }
 
 func BenchmarkServerCall(b *testing.B) {
-	w := wheel.New(sip.Timers{}.Shortest())
-	u := sip.NewUAS(sip.UASConfig{Wheel: w, Limit: 1 << 16, Missing: func(signal.TxID, uint32) {}})
+	w := wheel.New(sip.Timers{}.WithDefaults().T1)
+	u := transaction.NewUAS(transaction.UASConfig{Wheel: w, Limit: 1 << 16, Missing: func(signal.TxID, uint32) {}})
 	defer w.Close()
 	defer u.Close()
 	raw := []byte("INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n" +
@@ -468,7 +469,7 @@ func BenchmarkServerCall(b *testing.B) {
 		raw = bytes.Replace(raw, raw[bytes.Index(raw, []byte("Call-ID: "))+9:][:7], id, 1)
 		_ = m.Scan(raw, wire.Limits{})
 		u.Match(&m, 1, nil)
-		tx, _ := u.Begin(sip.Incoming{Message: &m, Method: "INVITE", Flow: 1, Reliable: true, Peer: p})
+		tx, _ := u.Begin(transaction.Incoming{Message: &m, Method: "INVITE", Flow: 1, Reliable: true, Peer: p})
 		u.Respond(signal.Reply{Tx: tx, Status: 486, ToTag: "t"})
 		copy(ack[bytes.Index(ack, []byte("Call-ID: "))+9:], id)
 		_ = n.Scan(ack, wire.Limits{})

@@ -1,4 +1,4 @@
-package sip
+package transaction
 
 // numbers finds the numbers of echoes by their sums. It is a table of open addressing without pointers: what is looked for is mostly
 // not there, and that is seen in one line of the processor's cache. A sum may have several numbers.

@@ -1,4 +1,4 @@
-package sip
+package transaction
 
 import (
 	"encoding/binary"
@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"demarc/telephony/signal"
+	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
@@ -33,7 +34,7 @@ func (u *UAS) sum(text []byte) sum {
 
 // callKey is what a transaction is found by, and the Call-ID: whoever uses one branch for many calls must not make us search.
 func callKey(key []byte, m *wire.Message, flow uint64, method []byte) []byte {
-	return append(append(appendKey(key, m, flow, method), 0), m.CallID...)
+	return append(append(sip.AppendKey(key, m, flow, method), 0), m.CallID...)
 }
 
 // appendSource is what a request shares with its ACK, its PRACKs and its copies.
@@ -48,7 +49,7 @@ func appendSource(dst []byte, m *wire.Message, cseq uint32, method []byte) []byt
 func (s *uasShard) acknowledged(m *wire.Message, flow uint64) (signal.TxID, Match) {
 	var room [192]byte
 	origin := s.of.sum(appendSource(room[:0], m, m.CSeq, invite))
-	if t := s.origins[origin]; t != nil && t.state == Accepted && string(toTag(m)) == t.localTag {
+	if t := s.origins[origin]; t != nil && t.state == sip.Accepted && string(toTag(m)) == t.localTag {
 		return s.accept(t)
 	}
 	key := s.of.sum(callKey(room[:0], m, flow, invite))
@@ -73,11 +74,11 @@ func (s *uasShard) accept(t *serverTx) (signal.TxID, Match) {
 
 // confirm takes an ACK with the branch of its INVITE.
 func (s *uasShard) confirm(t *serverTx) (signal.TxID, Match) {
-	if t.state == Accepted {
+	if t.state == sip.Accepted {
 		return s.accept(t)
 	}
 	id := t.id
-	if state, keep := acknowledged(t.state, t.reliable, s.of.timers); state != t.state {
+	if state, keep := sip.Acknowledged(t.state, t.reliable, s.of.timers); state != t.state {
 		t.state = state
 		t.finish(keep)
 	}

@@ -1,10 +1,11 @@
-package sip
+package transaction
 
 import (
 	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/signal"
+	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
@@ -123,7 +124,7 @@ func (s *uacShard) echoed(id clientID, secret uint64, m *wire.Message, flow tele
 func (s *uacShard) wake(e *clientEchoes, number uint32) *clientTx {
 	one, texts := e.at(number)
 	t := s.take(clientID{tx: one.tx})
-	t.secret, t.method, t.way, t.carrier, t.invite, t.state = one.secret, "INVITE", one.way, one.carrier, true, Accepted
+	t.secret, t.method, t.way, t.carrier, t.invite, t.state = one.secret, "INVITE", one.way, one.carrier, true, sip.Accepted
 	a := t.answer(texts[one.tag:one.ack])
 	a.final, a.carrier, a.ack = true, one.acks, append(s.spare.take(), texts[one.ack:one.to]...)
 	t.endAfter(max(e.left(number), time.Millisecond))

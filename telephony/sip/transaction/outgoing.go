@@ -1,4 +1,4 @@
-package sip
+package transaction
 
 import (
 	"strings"
@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/signal"
+	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
@@ -13,16 +14,16 @@ import (
 func appendOutgoing(dst []byte, out *signal.Outgoing, c Carrier, id clientID, secret uint64) []byte {
 	hops := out.Hops
 	if hops == 0 {
-		hops = maxForwards
+		hops = sip.MaxForwards
 	}
 	dst = appendTop(dst, out.Method, out.URI, c, id, secret, hops)
 	for _, h := range out.Headers {
-		dst = AppendHeader(dst, h.Name, h.Value)
+		dst = sip.AppendHeader(dst, h.Name, h.Value)
 	}
 	if out.ContentType != "" && len(out.Body) > 0 {
-		dst = AppendHeader(dst, "Content-Type", out.ContentType)
+		dst = sip.AppendHeader(dst, "Content-Type", out.ContentType)
 	}
-	return AppendEnd(dst, out.Body)
+	return sip.AppendEnd(dst, out.Body)
 }
 
 // appendTop renders what comes before the headers that the sender gave.
@@ -33,9 +34,9 @@ func appendTop(dst []byte, method, uri string, c Carrier, id clientID, secret ui
 	dst = append(append(dst, ' '), c.SentBy()...)
 	dst = appendBranch(append(dst, ";branch="...), id, secret)
 	dst = append(dst, ";rport\r\n"...)
-	dst = appendHops(dst, hops)
+	dst = sip.AppendMaxForwards(dst, hops)
 	if route := c.Route(); route != "" {
-		dst = AppendHeader(dst, "Route", route)
+		dst = sip.AppendHeader(dst, "Route", route)
 	}
 	return dst
 }

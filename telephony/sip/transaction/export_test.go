@@ -1,9 +1,13 @@
-package sip
+package transaction
 
-import "demarc/telephony/signal"
+import (
+	"demarc/telephony/signal"
+
+	"demarc/telephony/sip"
+)
 
 // State returns where a transaction stands. It looks through all that rest in its shard.
-func (u *UAS) State(tx signal.TxID) State {
+func (u *UAS) State(tx signal.TxID) sip.State {
 	s := &u.shards[tx%txShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -13,7 +17,7 @@ func (u *UAS) State(tx signal.TxID) State {
 	if e := s.echoOf(tx); e != nil {
 		return e.state
 	}
-	return Terminated
+	return sip.Terminated
 }
 
 // echoOf finds by number, which nobody else needs.
@@ -30,7 +34,7 @@ func (s *uasShard) echoOf(tx signal.TxID) *echo {
 }
 
 // State returns where a transaction stands.
-func (u *UAC) State(tx signal.TxID) State {
+func (u *UAC) State(tx signal.TxID) sip.State {
 	s := u.shard(tx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,7 +42,7 @@ func (u *UAC) State(tx signal.TxID) State {
 		return t.state
 	}
 	if e, _ := s.echo(tx); e != nil {
-		return Accepted
+		return sip.Accepted
 	}
-	return Terminated
+	return sip.Terminated
 }

@@ -1,17 +1,19 @@
-package sip
+package transaction
 
 import (
 	"math"
 	"time"
+
+	"demarc/telephony/sip"
 )
 
 // echo is what is left of a server transaction that has only to know retransmissions: timers I, J and L last far longer than
 // what comes before them. It holds no pointer, so that the garbage collector passes over all that there are.
 type echo struct {
-	identity          // how it is found
-	begin, end uint32 // its text in the page: of an INVITE the tag of To, else the response, which is to be sent again
-	spent      uint32 // bytes of final responses that went out, copies included
-	state      State  // Completed, Accepted with its ACK, or Confirmed
+	identity             // how it is found
+	begin, end uint32    // its text in the page: of an INVITE the tag of To, else the response, which is to be sent again
+	spent      uint32    // bytes of final responses that went out, copies included
+	state      sip.State // sip.Completed, Accepted with its ACK, or Confirmed
 }
 
 // echoes are those of a shard that last equally long.
@@ -26,14 +28,14 @@ type echoes struct {
 func (e *echoes) put(t *serverTx) {
 	one, texts, number := e.push()
 	begin := len(*texts)
-	if t.state == Completed {
+	if t.state == sip.Completed {
 		*texts = append(*texts, t.response...)
 	} else {
 		*texts = append(*texts, t.localTag...)
 	}
 	*one = echo{identity: t.identity, begin: uint32(begin), end: uint32(len(*texts)), spent: uint32(len(t.response)), state: t.state}
 	e.byKey.add(one.key, number)
-	if one.state == Accepted {
+	if one.state == sip.Accepted {
 		e.origins.add(one.origin, number)
 	}
 }
@@ -65,7 +67,7 @@ func (e *echoes) accepted(origin sum) (*echo, []byte) {
 
 // answer sends the response once more.
 func (one *echo) answer(response []byte, back func(spent int) Peer) {
-	if one.state != Completed {
+	if one.state != sip.Completed {
 		return
 	}
 	back(int(one.spent)).Send(response)
@@ -78,7 +80,7 @@ func (e *echoes) Fire() {
 	defer e.shard.mu.Unlock()
 	e.sweep(func(one *echo, number uint32) {
 		e.byKey.remove(one.key, number)
-		if one.state == Accepted {
+		if one.state == sip.Accepted {
 			e.origins.remove(one.origin, number)
 		}
 		e.shard.of.size.Add(-1)

@@ -1,4 +1,4 @@
-package sip_test
+package transaction_test
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 	"demarc/telephony/wire"
 )
 
@@ -82,7 +83,7 @@ func TestClientEchoesHaveTheirOwnACK(t *testing.T) {
 		const many = 3000 // several pages of each shard
 		a := newAsked(t, 100_000)
 		var answers [many]*wire.Message
-		receive := func(n int) sip.News {
+		receive := func(n int) transaction.News {
 			_, _, news := a.Receive(answers[n], a.roads3[1].flow)
 			return news
 		}
@@ -90,14 +91,14 @@ func TestClientEchoesHaveTheirOwnACK(t *testing.T) {
 			answers[n] = a.askAs(n)
 			ack := ackTo(ownTag(n), 1)
 			ack.Tx = asker + signal.TxID(n+1)
-			if news, err := receive(n), a.Ack(ack); news != sip.Told || err != nil {
+			if news, err := receive(n), a.Ack(ack); news != transaction.Told || err != nil {
 				t.Fatal(news, err)
 			}
 			time.Sleep(time.Millisecond)
 		}
 		for n := range many {
 			a.roads3[1].sent = a.roads3[1].sent[:0]
-			if got := receive(n); got != sip.Old || len(a.roads3[1].sent) != 1 || !strings.Contains(a.roads3[1].sent[0], ownTag(n)) {
+			if got := receive(n); got != transaction.Old || len(a.roads3[1].sent) != 1 || !strings.Contains(a.roads3[1].sent[0], ownTag(n)) {
 				t.Fatalf("%d: %v %q", n, got, a.roads3[1].sent)
 			}
 		}
@@ -106,7 +107,7 @@ func TestClientEchoesHaveTheirOwnACK(t *testing.T) {
 		}
 		time.Sleep(32*time.Second + 100*time.Millisecond)
 		synctest.Wait()
-		if got := receive(many - 1); got != sip.Unasked || a.Len() != 0 || a.wheel.Armed() != 0 {
+		if got := receive(many - 1); got != transaction.Unasked || a.Len() != 0 || a.wheel.Armed() != 0 {
 			t.Errorf("%v, %d are left, %d timers", got, a.Len(), a.wheel.Armed())
 		}
 	})

@@ -1,4 +1,4 @@
-package sip
+package transaction
 
 import (
 	"hash/maphash"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"demarc/telephony/signal"
+	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
@@ -19,7 +20,7 @@ type serverTx struct {
 	method   string
 	invite   bool
 	reliable bool
-	state    State
+	state    sip.State
 	canceled bool      // a CANCEL came
 	response []byte    // the last one
 	rel      *reliable // nil: nothing was sent reliably, as nearly always
@@ -50,12 +51,12 @@ type reliable struct {
 
 func (t *serverTx) begin(in Incoming) {
 	m := in.Message
-	t.peer, t.method, t.reliable, t.state = in.Peer, in.Method, in.Reliable, Proceeding
+	t.peer, t.method, t.reliable, t.state = in.Peer, in.Method, in.Reliable, sip.Proceeding
 	t.invite = m.Is("INVITE")
 	var room [192]byte
 	t.key = t.shard.of.sum(callKey(room[:0], m, in.Flow, m.Method))
-	t.copied = appendParties(t.shard.spare.take(), m, in.Source)
-	if t.tagAt = len(t.copied); hasTag(m) {
+	t.copied = sip.AppendParties(t.shard.spare.take(), m, in.Source)
+	if t.tagAt = len(t.copied); sip.HasTag(m) {
 		t.tagAt = -1
 		if t.invite { // nobody asks for that of another request
 			t.localTag = string(toTag(m))
@@ -65,7 +66,7 @@ func (t *serverTx) begin(in Incoming) {
 		t.origin = t.shard.of.sum(appendSource(room[:0], m, m.CSeq, m.Method))
 	}
 	t.ownTag = maphash.Bytes(t.shard.of.seed, t.copied)
-	t.copied = appendOrigin(t.copied, m)
+	t.copied = sip.AppendOrigin(t.copied, m)
 }
 
 // sought reports whether anything may be looked for by what it shares with the request: ACKs and PRACKs of an INVITE, and copies of
@@ -87,13 +88,15 @@ func (t *serverTx) answer() {
 		t.respond(signal.Reply{Status: 100})
 		return
 	}
-	if len(t.response) > 0 && t.state != Confirmed && t.state != Accepted {
+	if len(t.response) > 0 && t.state != sip.Confirmed && t.state != sip.Accepted {
 		t.peer.Send(t.response)
 	}
 }
 
 // trying reports whether the INVITE has got no response yet.
-func (t *serverTx) trying() bool { return t.invite && t.state == Proceeding && len(t.response) == 0 }
+func (t *serverTx) trying() bool {
+	return t.invite && t.state == sip.Proceeding && len(t.response) == 0
+}
 
 // respond sends a response, or keeps it until an earlier one is acknowledged: a further reliable one, and a 2xx, which must
 // not overtake (RFC 3262 §3).
@@ -135,16 +138,16 @@ func (t *serverTx) respond(r signal.Reply) {
 // sent moves on after a response went out.
 func (t *serverTx) sent(r signal.Reply) {
 	timers := t.shard.of.timers
-	state, keep := answered(r.Status, t.invite, t.reliable, timers)
-	if t.state = state; state != Proceeding {
+	state, keep := sip.Answered(r.Status, t.invite, t.reliable, timers)
+	if t.state = state; state != sip.Proceeding {
 		t.shard.spare.give(&t.copied)
 	}
 	switch {
 	case r.Reliable:
 		t.end = t.wheel.Now() + 64*timers.T1
 		t.repeat(timers.T1)
-	case state == Proceeding:
-	case state == Accepted, state == Completed && t.invite && !t.reliable:
+	case state == sip.Proceeding:
+	case state == sip.Accepted, state == sip.Completed && t.invite && !t.reliable:
 		t.end = t.wheel.Now() + keep
 		t.repeat(timers.T1)
 	default:
@@ -154,7 +157,7 @@ func (t *serverTx) sent(r signal.Reply) {
 
 // render appends a response.
 func (t *serverTx) render(dst []byte, r signal.Reply) []byte {
-	dst = AppendStatus(dst, r.Status, r.Reason)
+	dst = sip.AppendStatus(dst, r.Status, r.Reason)
 	if t.tagAt < 0 || r.Status == 100 {
 		dst = append(dst, t.copied...)
 	} else {
@@ -163,16 +166,16 @@ func (t *serverTx) render(dst []byte, r signal.Reply) []byte {
 		dst = append(dst, t.copied[t.tagAt:]...)
 	}
 	for _, h := range r.Headers {
-		dst = AppendHeader(dst, h.Name, h.Value)
+		dst = sip.AppendHeader(dst, h.Name, h.Value)
 	}
 	if r.Reliable {
 		dst = append(dst, "Require: 100rel\r\nRSeq: "...)
 		dst = append(strconv.AppendUint(dst, uint64(t.rel.seq), 10), "\r\n"...)
 	}
 	if r.ContentType != "" && len(r.Body) > 0 {
-		dst = AppendHeader(dst, "Content-Type", r.ContentType)
+		dst = sip.AppendHeader(dst, "Content-Type", r.ContentType)
 	}
-	return AppendEnd(dst, r.Body)
+	return sip.AppendEnd(dst, r.Body)
 }
 
 // waits reports whether the last reliable response waits for its PRACK.
@@ -180,7 +183,7 @@ func (r *reliable) waits() bool { return r != nil && r.waiting }
 
 // pracked reports whether the last reliable response waited for its PRACK; what waited for that goes out.
 func (t *serverTx) pracked(m *wire.Message, rseq uint32) bool {
-	if !t.rel.waits() || t.rel.seq != rseq || t.state != Proceeding || string(toTag(m)) != t.rel.tag {
+	if !t.rel.waits() || t.rel.seq != rseq || t.state != sip.Proceeding || string(toTag(m)) != t.rel.tag {
 		return false
 	}
 	t.rel.waiting = false
@@ -188,7 +191,7 @@ func (t *serverTx) pracked(m *wire.Message, rseq uint32) bool {
 	held := t.rel.held
 	t.rel.held = nil
 	for _, r := range held {
-		if t.state == Proceeding {
+		if t.state == sip.Proceeding {
 			t.respond(r) // holds back again what must wait for another one
 		}
 	}
@@ -208,13 +211,13 @@ func (t *serverTx) due() (id signal.TxID, rseq uint32, missing bool) {
 	defer t.shard.mu.Unlock()
 	now := t.fired()
 	switch {
-	case t.state == Terminated:
-	case t.ended(now) && t.state == Proceeding: // no PRACK came: the INVITE is still to be answered
+	case t.state == sip.Terminated:
+	case t.ended(now) && t.state == sip.Proceeding: // no PRACK came: the INVITE is still to be answered
 		t.rel.waiting, t.rel.held = false, nil
 		t.clear()
 		return t.id, t.rel.seq, true
 	case t.ended(now):
-		id, missing = t.id, t.state == Accepted
+		id, missing = t.id, t.state == sip.Accepted
 		t.terminate()
 		return id, 0, missing
 	case t.trying() && t.mustSend(now):
@@ -230,7 +233,7 @@ func (t *serverTx) due() (id signal.TxID, rseq uint32, missing bool) {
 
 // again is what is sent by the clock.
 func (t *serverTx) again() []byte {
-	if t.state == Proceeding {
+	if t.state == sip.Proceeding {
 		return t.rel.raw
 	}
 	return t.response
@@ -238,7 +241,7 @@ func (t *serverTx) again() []byte {
 
 // next is how long until the response is sent once more: reliable provisional ones double without bound (RFC 3262 §3).
 func (t *serverTx) next() time.Duration {
-	if t.state == Proceeding {
+	if t.state == sip.Proceeding {
 		return 2 * t.interval
 	}
 	return min(2*t.interval, t.shard.of.timers.T2)
@@ -247,9 +250,9 @@ func (t *serverTx) next() time.Duration {
 // finish lets an echo of the transaction stay for a while, or ends it. One that may still be acknowledged stays as it is.
 func (t *serverTx) finish(keep time.Duration) {
 	switch {
-	case keep == 0 || t.state == Terminated:
+	case keep == 0 || t.state == sip.Terminated:
 		t.terminate()
-	case t.invite && t.state == Completed:
+	case t.invite && t.state == sip.Completed:
 		t.endAfter(keep)
 	default:
 		t.shard.rest(t, keep)
@@ -264,7 +267,7 @@ func (t *serverTx) terminate() {
 
 // retire gives the transaction back to its shard.
 func (t *serverTx) retire() {
-	t.state = Terminated
+	t.state = sip.Terminated
 	t.shard.remove(t)
 }
 

@@ -1,24 +1,25 @@
-package sip
+package transaction
 
 import (
 	"strconv"
 
 	"demarc/telephony/signal"
+	"demarc/telephony/sip"
 )
 
 // appendBranch writes which transaction a branch is of, and a number that nobody can guess.
 func appendBranch(b []byte, id clientID, secret uint64) []byte {
-	b = append(b, magicCookie...)
+	b = append(b, sip.MagicCookie...)
 	b = strconv.AppendUint(b, uint64(id.tx), 36)
 	b = append(b, '-')
 	return strconv.AppendUint(b, secret, 36)
 }
 
 func readBranch(b []byte) (id clientID, secret uint64, ok bool) {
-	if len(b) < len(magicCookie) || string(b[:len(magicCookie)]) != magicCookie {
+	if len(b) < len(sip.MagicCookie) || string(b[:len(sip.MagicCookie)]) != sip.MagicCookie {
 		return id, 0, false
 	}
-	b = b[len(magicCookie):]
+	b = b[len(sip.MagicCookie):]
 	for i, c := range b {
 		if c == '-' {
 			tx, fine := number36(b[:i])

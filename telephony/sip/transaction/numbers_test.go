@@ -1,4 +1,4 @@
-package sip
+package transaction
 
 import (
 	"math/rand/v2"

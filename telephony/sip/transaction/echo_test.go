@@ -1,4 +1,4 @@
-package sip_test
+package transaction_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package sip_test
+package transaction_test
 
 import (
 	"errors"
@@ -15,6 +15,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 	"demarc/telephony/wire"
 )
 
@@ -62,7 +63,7 @@ type roads struct {
 
 var errShut = errors.New("that flow is gone")
 
-func (r *roads) Open(w signal.Way, _ int) (sip.Carrier, error) {
+func (r *roads) Open(w signal.Way, _ int) (transaction.Carrier, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c, ok := r.open[w.Flow.ID]; ok {
@@ -86,7 +87,7 @@ func (r *roads) shut(flow uint64) {
 // asked is a table of client transactions with its flows 1 (UDP), 2 (TCP) and 3 (TCP, the same phone as 2).
 type asked struct {
 	*testing.T
-	*sip.UAC
+	*transaction.UAC
 	*roads
 	roads3 []*road
 	wheel  *wheel.Wheel
@@ -105,9 +106,9 @@ func newAsked(t *testing.T, limit int) *asked {
 		}}
 	}
 	a.roads3 = []*road{nil, a.open[1], a.open[2], a.open[3]}
-	w := wheel.New(sip.Timers{}.Shortest())
+	w := wheel.New(sip.Timers{}.WithDefaults().T1)
 	a.wheel = w
-	a.UAC = sip.NewUAC(sip.UACConfig{Wheel: w, Limit: limit, Ways: a.roads, Failed: func(f sip.Failure) {
+	a.UAC = transaction.NewUAC(transaction.UACConfig{Wheel: w, Limit: limit, Ways: a.roads, Failed: func(f transaction.Failure) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.told = append(a.told, fmt.Sprint(f.Method, " ", f.Status))
@@ -163,7 +164,7 @@ func (a *asked) answer(over, by uint64, status int, method, tag string, more ...
 		a.Fatal(err)
 	}
 	tx, way, what := a.Receive(response, a.roads3[by].flow)
-	if what == sip.Told && (tx != asker || way.Flow.ID != by) {
+	if what == transaction.Told && (tx != asker || way.Flow.ID != by) {
 		a.Errorf("told to %d, way %+v", tx, way)
 	}
 	return [...]string{"unasked", "old", "told"}[what]
@@ -442,10 +443,10 @@ func TestClientTransactionsAreBounded(t *testing.T) {
 	a := newAsked(t, 1)
 	a.ask("INVITE", 2)
 	other := signal.Outgoing{Tx: asker + 16, Method: "BYE", Ways: []signal.Way{{Flow: telephony.Flow{ID: 2}}}}
-	if err := a.Send(&other); !errors.Is(err, sip.ErrTx) {
+	if err := a.Send(&other); !errors.Is(err, transaction.ErrTx) {
 		t.Error(err)
 	}
-	if err := a.Send(&signal.Outgoing{Tx: asker, Method: "INVITE"}); !errors.Is(err, sip.ErrTx) {
+	if err := a.Send(&signal.Outgoing{Tx: asker, Method: "INVITE"}); !errors.Is(err, transaction.ErrTx) {
 		t.Error(err)
 	}
 	a.answer(2, 2, 486, "INVITE", "t")
@@ -462,13 +463,13 @@ func FuzzBranch(f *testing.F) {
 	f.Add("z9hG4bK1-2")
 	f.Add("z9hG4bK-")
 	f.Fuzz(func(t *testing.T, branch string) {
-		u := sip.NewUAC(sip.UACConfig{Wheel: wheel.New(sip.Timers{}.Shortest()), Limit: 1})
+		u := transaction.NewUAC(transaction.UACConfig{Wheel: wheel.New(sip.Timers{}.WithDefaults().T1), Limit: 1})
 		m := &wire.Message{}
 		if m.Scan([]byte("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch="+branch+"\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n"+
 			"Call-ID: x\r\nCSeq: 1 INVITE\r\n\r\n"), wire.Limits{}) != nil {
 			return
 		}
-		if _, _, what := u.Receive(m, telephony.Flow{}); what != sip.Unasked {
+		if _, _, what := u.Receive(m, telephony.Flow{}); what != transaction.Unasked {
 			t.Errorf("%q is %d", branch, what)
 		}
 	})

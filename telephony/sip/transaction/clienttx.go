@@ -1,4 +1,4 @@
-package sip
+package transaction
 
 import (
 	"math/rand/v2"
@@ -8,6 +8,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/signal"
+	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
@@ -27,7 +28,7 @@ type clientState struct {
 	way      signal.Way // the one under way
 	carrier  Carrier
 	invite   bool
-	state    State
+	state    sip.State
 	rang     bool // more than a 100 came
 	canceled bool
 	raw      []byte // the request; once it is refused, the ACK
@@ -70,7 +71,7 @@ func (t *clientTx) ask(out *signal.Outgoing) {
 	} else {
 		t.asks = new(asks)
 	}
-	t.asks.out, t.method, t.invite, t.state = *out, out.Method, out.Method == "INVITE", Calling
+	t.asks.out, t.method, t.invite, t.state = *out, out.Method, out.Method == "INVITE", sip.Calling
 }
 
 // settle forgets the request: it has been answered, or nobody waits for that.
@@ -101,7 +102,7 @@ func (t *clientTx) try() (Failure, bool) {
 			why = err.Error()
 			continue
 		}
-		t.carrier, t.state = c, Calling
+		t.carrier, t.state = c, sip.Calling
 		t.secret = rand.Uint64()
 		t.raw = appendOutgoing(t.room(), &a.out, c, t.id, t.secret)
 		t.launch()
@@ -167,12 +168,12 @@ func (t *clientTx) receive(m *wire.Message) (News, Failure, bool) {
 	case m.Status == 430 && t.untouched() && t.hasMore(): // RFC 5626 §7: that flow is gone
 		failure, failed := t.try()
 		return Old, failure, failed
-	case t.state == Completed:
+	case t.state == sip.Completed:
 		if m.Status >= 200 {
 			t.carrier.Send(t.way.AoR, t.raw) // the ACK
 		}
 		return Old, Failure{}, false
-	case t.state == Accepted:
+	case t.state == sip.Accepted:
 		return t.accepted(m), Failure{}, false
 	case m.Status < 200:
 		return t.provisional(m), Failure{}, false
@@ -182,13 +183,13 @@ func (t *clientTx) receive(m *wire.Message) (News, Failure, bool) {
 
 // untouched reports whether the phone has not answered in any way: another node's 100 is not the phone's.
 func (t *clientTx) untouched() bool {
-	return t.state == Calling || t.state == Proceeding && !t.rang && t.carrier.Route() != ""
+	return t.state == sip.Calling || t.state == sip.Proceeding && !t.rang && t.carrier.Route() != ""
 }
 
 // provisional stops timers A and B; what is not an INVITE is still sent, every T2 (§17.1.2.2).
 func (t *clientTx) provisional(m *wire.Message) News {
-	first := t.state == Calling
-	t.state, t.rang = Proceeding, t.rang || m.Status > 100
+	first := t.state == sip.Calling
+	t.state, t.rang = sip.Proceeding, t.rang || m.Status > 100
 	switch {
 	case !t.invite:
 		if first && !t.reliable() {
@@ -261,13 +262,13 @@ func (t *clientTx) final(m *wire.Message) News {
 		t.raw = t.appendRelated(t.room(), "ACK", string(m.To))
 		t.carrier.Send(t.way.AoR, t.raw)
 	}
-	if state == Accepted {
+	if state == sip.Accepted {
 		t.answers = t.answers[:0] // nothing provisional is told any more
 		t.answer(toTag(m)).final = true
 		t.shard.spare.give(&t.raw)
 	}
 	t.settle()
-	if state == Terminated {
+	if state == sip.Terminated {
 		t.terminate()
 		return told
 	}
@@ -315,7 +316,7 @@ func (t *clientTx) cancel() {
 	if err != nil {
 		return // then the far end rings until it gives up by itself
 	}
-	c.method, c.secret, c.state, c.carrier, c.way = "CANCEL", t.secret, Calling, t.carrier, t.way
+	c.method, c.secret, c.state, c.carrier, c.way = "CANCEL", t.secret, sip.Calling, t.carrier, t.way
 	c.raw = t.appendRelated(c.room(), "CANCEL", "")
 	c.launch()
 }
@@ -323,22 +324,22 @@ func (t *clientTx) cancel() {
 // appendRelated renders the ACK to a final response that is not a 2xx, or a CANCEL (§17.1.1.3, §9.1): both repeat the
 // INVITE's Request-URI, branch, Route, From, Call-ID and CSeq; an ACK has the To of the response.
 func (t *clientTx) appendRelated(dst []byte, method, to string) []byte {
-	dst = appendTop(dst, method, t.asks.out.URI, t.carrier, t.id, t.secret, maxForwards)
+	dst = appendTop(dst, method, t.asks.out.URI, t.carrier, t.id, t.secret, sip.MaxForwards)
 	for _, h := range t.asks.out.Headers {
 		switch {
 		case strings.EqualFold(h.Name, "To") && to != "":
-			dst = AppendHeader(dst, "To", to)
+			dst = sip.AppendHeader(dst, "To", to)
 		case strings.EqualFold(h.Name, "CSeq"):
 			n, _, _ := strings.Cut(h.Value, " ")
-			dst = AppendHeader(dst, "CSeq", n+" "+method)
+			dst = sip.AppendHeader(dst, "CSeq", n+" "+method)
 		case repeated(h.Name):
-			dst = AppendHeader(dst, h.Name, h.Value)
+			dst = sip.AppendHeader(dst, h.Name, h.Value)
 		}
 	}
 	if method == "CANCEL" && t.asks.reason != "" {
-		dst = AppendHeader(dst, "Reason", t.asks.reason)
+		dst = sip.AppendHeader(dst, "Reason", t.asks.reason)
 	}
-	return AppendEnd(dst, nil)
+	return sip.AppendEnd(dst, nil)
 }
 
 func repeated(name string) bool {
@@ -361,11 +362,11 @@ func (t *clientTx) gone() (Failure, bool) {
 		return t.fail(487, "the call was given up"), true
 	case t.untouched():
 		return t.try()
-	case t.state == Proceeding && t.way.Instance != "":
+	case t.state == sip.Proceeding && t.way.Instance != "":
 		t.end = t.wheel.Now() + 16*t.shard.of.timers.T1
 		t.set()
 		return Failure{}, false
-	case t.state == Proceeding:
+	case t.state == sip.Proceeding:
 		return t.fail(503, "the connection to the phone was lost"), true
 	}
 	return Failure{}, false
@@ -390,7 +391,7 @@ func (t *clientTx) due() (Failure, bool) {
 	defer t.shard.mu.Unlock()
 	now := t.fired()
 	switch {
-	case t.id.tx == 0, t.state == Terminated: // nobody uses it now
+	case t.id.tx == 0, t.state == sip.Terminated: // nobody uses it now
 	case t.ended(now):
 		return t.timedOut()
 	case t.mustSend(now):
@@ -405,14 +406,14 @@ func (t *clientTx) due() (Failure, bool) {
 // timedOut is timers B, D, F, M and what gives a lost phone up.
 func (t *clientTx) timedOut() (Failure, bool) {
 	switch {
-	case t.id.cancel, t.state == Completed, t.state == Accepted:
+	case t.id.cancel, t.state == sip.Completed, t.state == sip.Accepted:
 		t.terminate()
 		return Failure{}, false
 	case t.canceled:
 		return t.fail(487, "the call was given up, and the phone did not say so"), true
-	case t.state == Calling && t.hasMore():
+	case t.state == sip.Calling && t.hasMore():
 		return t.try()
-	case t.state == Proceeding && t.invite:
+	case t.state == sip.Proceeding && t.invite:
 		return t.fail(503, "the connection to the phone was lost while it rang"), true
 	}
 	seconds := strconv.Itoa(int(64 * t.shard.of.timers.T1 / time.Second))
@@ -424,7 +425,7 @@ func (t *clientTx) next() time.Duration {
 	switch {
 	case t.invite:
 		return 2 * t.interval
-	case t.state == Proceeding:
+	case t.state == sip.Proceeding:
 		return t.shard.of.timers.T2
 	}
 	return min(2*t.interval, t.shard.of.timers.T2)
@@ -438,7 +439,7 @@ func (t *clientTx) terminate() {
 
 // retire gives the transaction back to its shard.
 func (t *clientTx) retire() {
-	t.state = Terminated
+	t.state = sip.Terminated
 	t.shard.remove(t)
 }
 
@@ -448,4 +449,18 @@ func (u *UAC) keep(d time.Duration) time.Duration {
 		return min(d, u.timers.T4)
 	}
 	return d
+}
+
+// responded returns the state of a client transaction after a response, and how long it is kept: timers D and M of an INVITE.
+// Any other request needs no state once it is answered: a late response matches nothing and is dropped (timer K).
+func responded(status int, invite, reliable bool, t sip.Timers) (sip.State, time.Duration) {
+	switch {
+	case status < 200:
+		return sip.Proceeding, 0
+	case invite && status < 300:
+		return sip.Accepted, 64 * t.T1
+	case invite && !reliable:
+		return sip.Completed, 64 * t.T1
+	}
+	return sip.Terminated, 0
 }

@@ -1,4 +1,4 @@
-package sip
+package transaction
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"demarc/internal/wheel"
 	"demarc/telephony"
 	"demarc/telephony/signal"
+	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
@@ -17,7 +18,7 @@ import (
 // after the other until something comes back. It is safe for concurrent use.
 type UAC struct {
 	cfg    UACConfig
-	timers Timers
+	timers sip.Timers
 	size   atomic.Int64
 	shards [txShards]uacShard
 
@@ -26,7 +27,7 @@ type UAC struct {
 
 // UACConfig configures a UAC. Failed is called without a lock held, and must not block.
 type UACConfig struct {
-	Timers Timers
+	Timers sip.Timers
 	Wheel  *wheel.Wheel
 	Limit  int
 	Ways   Ways
@@ -92,7 +93,7 @@ type clientID struct {
 
 // NewUAC returns an empty table.
 func NewUAC(c UACConfig) *UAC {
-	u := &UAC{cfg: c, timers: c.Timers.withDefaults()}
+	u := &UAC{cfg: c, timers: c.Timers.WithDefaults()}
 	for i := range u.shards {
 		s := &u.shards[i]
 		s.of, s.table, s.cancel = u, make(map[signal.TxID]*clientTx), make(map[signal.TxID]*clientTx)
@@ -142,7 +143,7 @@ func (u *UAC) Ack(out *signal.Outgoing) error {
 		}
 		raw := appendOutgoing(s.spare.take(), out, c, clientID{tx: out.Tx}, rand.Uint64())
 		c.Send(way.AoR, raw)
-		if t := s.table[out.Tx]; t != nil && t.state == Accepted {
+		if t := s.table[out.Tx]; t != nil && t.state == sip.Accepted {
 			t.acked(tagOf(out.Headers), c, raw)
 			return nil
 		}
@@ -162,7 +163,7 @@ func (u *UAC) Cancel(tx signal.TxID, reason string) {
 		return
 	}
 	t.canceled, t.asks.reason = true, reason
-	if t.state == Proceeding {
+	if t.state == sip.Proceeding {
 		t.cancel()
 	}
 }

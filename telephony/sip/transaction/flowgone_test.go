@@ -1,4 +1,4 @@
-package sip_test
+package transaction_test
 
 import (
 	"sync"
@@ -8,6 +8,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
+	"demarc/telephony/sip/transaction"
 )
 
 // Many phones lose their connections at once: each call over one of them is told before its connection's end is done with,
@@ -15,11 +16,11 @@ import (
 func TestManyFlowsEndAtOnce(t *testing.T) {
 	const flows = 2000
 	r := &roads{open: make(map[uint64]*road)}
-	w := wheel.New(sip.Timers{}.Shortest())
+	w := wheel.New(sip.Timers{}.WithDefaults().T1)
 	defer w.Close()
 	var mu sync.Mutex
 	told := make(map[signal.TxID]int)
-	u := sip.NewUAC(sip.UACConfig{Wheel: w, Limit: flows, Ways: r, Failed: func(f sip.Failure) {
+	u := transaction.NewUAC(transaction.UACConfig{Wheel: w, Limit: flows, Ways: r, Failed: func(f transaction.Failure) {
 		mu.Lock()
 		defer mu.Unlock()
 		if f.Status != 503 {
@@ -62,9 +63,9 @@ func TestManyFlowsEndAtOnce(t *testing.T) {
 // BenchmarkFlowsEnd ends connections from many places while 20,000 calls wait on others.
 func BenchmarkFlowsEnd(b *testing.B) {
 	r := &roads{open: map[uint64]*road{1: {flow: telephony.Flow{ID: 1, Transport: telephony.TLS}}}}
-	w := wheel.New(sip.Timers{}.Shortest())
+	w := wheel.New(sip.Timers{}.WithDefaults().T1)
 	defer w.Close()
-	u := sip.NewUAC(sip.UACConfig{Wheel: w, Limit: 20_000, Ways: r, Failed: func(sip.Failure) {}})
+	u := transaction.NewUAC(transaction.UACConfig{Wheel: w, Limit: 20_000, Ways: r, Failed: func(transaction.Failure) {}})
 	defer u.Close()
 	for n := range 20_000 {
 		if err := u.Send(&signal.Outgoing{Tx: 1<<63 | signal.TxID(n), Method: "INVITE", URI: "sip:c@phone",

@@ -1,4 +1,4 @@
-package sip
+package transaction
 
 // spare is memory of messages to be used again.
 type spare [][]byte
