@@ -114,9 +114,9 @@ func (g *leg) key(a *sdp.Agreed) error {
 		if err != nil {
 			return err
 		}
-		g.video.keys = video
+		g.video.take(video)
 	}
-	g.audio.keys = audio
+	g.audio.take(audio)
 	return nil
 }
 

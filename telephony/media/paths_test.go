@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtp"
+
 	"demarc/telephony"
 	"demarc/telephony/audio"
 	"demarc/telephony/media"
@@ -242,5 +244,37 @@ func TestDigitsAreNoJitter(t *testing.T) {
 	}
 	if r := f.media.Close(p.id); r.Jitter != 0 || r.Lost != 0 {
 		t.Errorf("report %+v", r)
+	}
+}
+
+// A phone may go from one protection to another and back. Our key stays that of the leg, and begins to count anew: what it protects then
+// must come from another source, or who listens gets two packets under one key stream.
+func TestAKeyThatComesBackProtectsNothingTwice(t *testing.T) {
+	t.Parallel()
+	const suite = "AES_CM_128_HMAC_SHA1_80"
+	for name, other := range map[string]string{"after plain": "", "after another suite": "AEAD_AES_256_GCM"} {
+		f := start(t, nil)
+		a, b := f.call(setting{}), f.call(setting{suite: suite})
+		f.media.Relay(a.id, b.id)
+		hear := func(as string) *rtp.Packet {
+			b.seal, b.open = nil, nil
+			f.agree(b, setting{suite: as})
+			a.say(0, []byte("sound"))
+			heard := b.hear()
+			if string(heard.Payload) != "sound" {
+				t.Fatalf("%s: hears %q by %q", name, heard.Payload, as)
+			}
+			return heard
+		}
+		first, again := hear(suite), hear(suite)
+		hear(other)
+		back := hear(suite)
+		if first.SSRC != again.SSRC || back.SSRC == first.SSRC || back.SequenceNumber >= 1<<15 {
+			t.Errorf("%s: source %x number %d, the same key again %x, and later %x number %d", name, first.SSRC, first.SequenceNumber, again.SSRC,
+				back.SSRC, back.SequenceNumber)
+		}
+		if r := f.media.Close(b.id); r.Sent != 4 {
+			t.Errorf("%s: %+v", name, r)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"demarc/internal/account"
 	"demarc/telephony/rtp"
 	"demarc/telephony/sdp"
 )
@@ -18,6 +19,7 @@ type stream struct {
 	heard   time.Duration // when the last packet was accepted, RTCP included
 	path    path
 	keys    keys
+	former  protected
 	in      rtp.Source
 	out     rtp.Sender
 	leg     *leg
@@ -74,6 +76,15 @@ type keys struct {
 	of        [2]sdp.Key // SDES: ours and the phone's, of which they were made
 }
 
+// protected is the keys of SDES that have protected what is sent, and do not any more.
+type protected []account.Secret
+
+func (p *protected) add(k *keys) {
+	if k.of[0].Key != "" {
+		*p = append(*p, k.of[0].Key)
+	}
+}
+
 // there is what the phone reports of what we send.
 type there struct {
 	lost              uint64
@@ -86,7 +97,7 @@ func (s *stream) agree(as *sdp.Stream, sameSecurity bool, signalled netip.Addr) 
 	switch {
 	case security == sdp.DTLS && (!sameSecurity || !sameFingerprints(as.Fingerprints, s.as.Fingerprints)), security == sdp.Plain:
 		s.end()
-		s.keys = keys{}
+		s.take(keys{})
 	case security == sdp.SDES:
 		s.end()
 	}
@@ -123,6 +134,19 @@ func (s *stream) key(as *sdp.Stream, fresh bool) (keys, error) {
 	}
 	made.of = [2]sdp.Key{as.LocalKey, as.RemoteKey}
 	return made, nil
+}
+
+// take has other keys from now on. One that has been in use before would number the packets that it protects from the beginning again.
+func (s *stream) take(k keys) {
+	if k.protect == s.keys.protect {
+		s.keys = k
+		return
+	}
+	s.former.add(&s.keys)
+	if slices.Contains(s.former, k.of[0].Key) {
+		s.out.Renew()
+	}
+	s.keys = k
 }
 
 func sameKey(a, b sdp.Key) bool { return a.Suite == b.Suite && a.Key == b.Key }

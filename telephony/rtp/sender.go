@@ -72,6 +72,14 @@ func (s *Sender) Next(p Packet, samples uint32, now time.Duration, rate int) {
 	s.count(p)
 }
 
+// Renew goes on as another source, numbered anew: a key that protected this one begins to count its packets again, and must protect none of
+// the same number twice (RFC 3711 §9.1). What was sent stays counted.
+func (s *Sender) Renew() {
+	s.Break()
+	again := NewSender(s.Spurts)
+	s.SSRC, s.last = again.SSRC, again.last
+}
+
 // Break lets whatever is sent next follow without a gap, the same source too: it was not heard for a while.
 func (s *Sender) Break() { s.source, s.own = nil, false }
 
