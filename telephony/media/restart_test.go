@@ -54,6 +54,33 @@ func TestChecksBeforeTheAnswer(t *testing.T) {
 	}
 }
 
+// A phone that does not multiplex checks the pair of its RTCP too, while the handshake of its RTP is under way: that goes on where it was.
+func TestChecksOfRTCPLeaveTheHandshakeAlone(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	defer cancel()
+	b := f.browser(false)
+	b.passive, b.theirs, b.ours = true, "theirs", names{b.local.Audio.Ufrag, b.local.Audio.Pwd}
+	b.agree(f, b.certificate.Certificate[0], netip.MustParseAddrPort("192.0.2.1:9"))
+	b.move()
+	if !b.check(b.ours, true) {
+		t.Fatal("the first check has got no answer")
+	}
+	control := *b
+	control.local.Audio.RTP = b.local.Audio.RTCP
+	control.move()
+	if !control.check(b.ours, true) {
+		t.Fatal("the check of RTCP has got no answer")
+	}
+	if err := b.secure(ctx, f); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(control.dtls); n != 0 {
+		t.Errorf("%d datagrams of the handshake went to the port of RTCP", n)
+	}
+}
+
 // names are credentials of ICE.
 type names struct {
 	ufrag string
