@@ -145,8 +145,9 @@ func (l *loop) packet(s *stream, p rtp.Packet) {
 	if digit {
 		ended, ok := s.digits.Read(p.Payload(), p.Timestamp(), l.clock.now)
 		l.digit(s, ended, ok)
-	} else if p.PayloadType() != s.terms.receive {
-		return // not agreed on: the other side could not know what it is
+	} else if p.PayloadType() != s.terms.receive { // not agreed on: the other side could not know what it is
+		s.skip(number)
+		return
 	}
 	switch {
 	case s.path.to != nil:
@@ -163,12 +164,24 @@ func (l *loop) relay(s *stream, p rtp.Packet, number uint64, digit bool) {
 	if digit {
 		payload = to.terms.digitsSend
 	}
-	if !to.terms.sends || digit && payload == 0 || !to.out.Forward(p, &s.in, number, l.clock.now, s.terms.rate) {
+	if digit && payload == 0 {
+		s.skip(number)
+		return
+	}
+	if !to.terms.sends || !to.out.Forward(p, &s.in, number, l.clock.now, s.terms.rate) {
 		return
 	}
 	p.SetPayloadType(payload)
 	l.tally.relayed++
 	l.transmit(to, p)
+}
+
+// skip lets who hears the stream not miss a packet that is not for him, such as a digit or comfort noise: it would count as lost. Of a
+// picture there is none, and who asks for its packets again names them by number.
+func (s *stream) skip(number uint64) {
+	if s.path.to != nil && s == s.leg.audio {
+		s.path.to.out.Skip(&s.in, number)
+	}
 }
 
 // transmit protects a numbered packet and sends it.

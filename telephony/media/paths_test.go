@@ -230,6 +230,27 @@ func TestDigitsCrossAndAreTold(t *testing.T) {
 	}
 }
 
+// What a phone is not sent it must not miss: its reports would tell of loss where there is none.
+func TestWhatIsForNobodyIsNotLost(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	a, deaf := f.call(setting{digits: 101}), f.call(setting{})
+	f.media.Relay(a.id, deaf.id)
+	var last uint16
+	for n := range 5 {
+		a.say(0, []byte("sound"))
+		heard := deaf.hear()
+		if n > 0 && heard.SequenceNumber != last+1 {
+			t.Errorf("sound %d has the number %d after %d", n, heard.SequenceNumber, last)
+		}
+		last = heard.SequenceNumber
+		for part := range n {
+			a.say(101, []byte{5, 10, byte(part), 0}) // a digit
+			a.say(13, []byte{40})                    // comfort noise
+		}
+	}
+}
+
 // Who presses a key and hangs up must not look as if his network were bad.
 func TestDigitsAreNoJitter(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -180,6 +181,38 @@ func TestASenderNeverNumbersTwice(t *testing.T) {
 	if own.Timestamp() != first+160 {
 		t.Error("our own packets are not 160 samples apart")
 	}
+}
+
+// A packet that is left out leaves no gap, and nothing that comes late takes a number that something else has had.
+func TestWhatIsLeftOutLeavesNoGap(t *testing.T) {
+	var from rtp.Source
+	to := rtp.NewSender(true)
+	var sent []uint16
+	for _, step := range []struct {
+		sequence uint16
+		left     bool // out
+	}{{65530, false}, {65532, false}, {65533, true}, {65534, true}, {65531, false}, {65535, false}, {1, true}, {0, true}, {2, false}, {3, true}, {3, true}, {4, false}} {
+		p := packet(step.sequence, 160*uint32(step.sequence), 5)
+		number, verdict := from.Count(p, time.Second, 8000)
+		switch {
+		case verdict == rtp.Repeated:
+		case step.left:
+			to.Skip(&from, number)
+		case to.Forward(p, &from, number, time.Second, 8000):
+			sent = append(sent, p.Sequence()-sent0(sent))
+		}
+	}
+	if want := []uint16{sent[0], 2, 3, 5, 6}; !slices.Equal(sent, want) { // 65531 came too late, and 1 too early to be left out
+		t.Errorf("sent as %d, not %d", sent, want)
+	}
+}
+
+// sent0 is the first number that was sent, from which the others are told.
+func sent0(sent []uint16) uint16 {
+	if len(sent) == 0 {
+		return 0
+	}
+	return sent[0]
 }
 
 func TestReportsReadAsTheyWereWritten(t *testing.T) {

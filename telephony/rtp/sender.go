@@ -57,6 +57,15 @@ func (s *Sender) Forward(p Packet, from *Source, number uint64, now time.Duratio
 	return true
 }
 
+// Skip leaves out a packet of the source that is for nobody here: what comes after it follows what was sent last, so that the listener
+// misses nothing. Late ones from before it can have no number any more.
+func (s *Sender) Skip(from *Source, number uint64) {
+	if s.source == from && s.epoch == from.epoch && number+s.shift == s.last+1 {
+		s.shift--
+		s.floor = s.last + 1
+	}
+}
+
 // Next numbers a packet of our own, which is samples later than the one before.
 func (s *Sender) Next(p Packet, samples uint32, now time.Duration, rate int) {
 	if !s.own {
