@@ -220,7 +220,15 @@ func noSuchCall(err error, ids ...string) error {
 	if refused := (*problem)(nil); !errors.As(err, &refused) || refused.Code != "not_found" {
 		return err
 	}
-	return fmt.Errorf("no call has the id %q: see \"demarc calls\"", strings.Join(ids, " or "))
+	return fmt.Errorf("no call has the id %s: see \"demarc calls\"", strings.Join(quoted(ids), " or "))
+}
+
+func quoted(all []string) []string {
+	quotes := make([]string, len(all))
+	for i, one := range all {
+		quotes[i] = strconv.Quote(one)
+	}
+	return quotes
 }
 
 func printCall(out io.Writer, c toldCall, now time.Time) error {

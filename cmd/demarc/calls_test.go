@@ -54,6 +54,9 @@ func (h *history) Transfer(_ context.Context, _ account.ID, id telephony.CallID,
 }
 
 func (h *history) Conference(_ context.Context, _ account.ID, id telephony.CallID, leg int, with telephony.CallID) error {
+	if with == "call_9" {
+		return telephony.ErrNoCall
+	}
 	h.joined = fmt.Sprint(id, " ", leg, " ", with)
 	return nil
 }
@@ -127,6 +130,7 @@ func TestCallsThatAreNotThere(t *testing.T) {
 	}{
 		{(&callCmd{ID: "call_9"}).Run, `no call has the id "call_9": see "demarc calls"`},
 		{(&hangupCmd{ID: "call_9"}).Run, `no call has the id "call_9": see "demarc calls"`},
+		{(&conferenceCmd{ID: "call_8", Leg: 1, With: "call_9"}).Run, `no call has the id "call_8" or "call_9": see "demarc calls"`},
 		{(&hangupCmd{ID: "call_1"}).Run, "the call has ended already"},
 	} {
 		if err := c.run(t.Context(), r, io.Discard); err == nil || err.Error() != c.want {
