@@ -139,3 +139,14 @@ func encode(in any) (io.Reader, string, error) {
 	encoded, err := json.Marshal(in)
 	return bytes.NewReader(encoded), "application/json", err
 }
+
+// outage is a gateway that is away while a command follows what it tells. It is said once, and waited for.
+type outage bool
+
+// note takes how it went to ask the gateway.
+func (o *outage) note(err error, w io.Writer) {
+	if err != nil && !*o {
+		fmt.Fprintf(w, "demarc: %s\n", plain(err.Error()))
+	}
+	*o = err != nil
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +11,17 @@ import (
 
 type reachCmd struct {
 	onAccount
-	Of string `arg:"" name:"AOR" help:"Extension or user@domain."`
+	Of   string `arg:"" name:"AOR" help:"Extension or user@domain."`
+	JSON bool   `name:"json" help:"Print JSON for scripts."`
+}
+
+// toldPhone is one phone as the API tells it.
+type toldPhone struct {
+	Contact string `json:"contact"`
+	Node    string `json:"node"`
+	Status  int    `json:"status"`
+	Reason  string `json:"reason"`
+	Millis  int64  `json:"millis"`
 }
 
 func (reachCmd) Help() string {
@@ -23,25 +34,29 @@ func (c *reachCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var told struct {
-		Phones []struct {
-			Contact, Node, Reason string
-			Status                int
-			Millis                int64
-		}
-	}
-	if err := op.call(ctx, http.MethodPost, "/v1/reach?"+url.Values{"of": {c.Of}}.Encode(), nil, &told); err != nil {
+	var raw json.RawMessage
+	if err := op.call(ctx, http.MethodPost, "/v1/reach?"+url.Values{"of": {c.Of}}.Encode(), nil, &raw); err != nil {
 		return err
+	}
+	var told struct {
+		Phones []toldPhone `json:"phones"`
+	}
+	if err := json.Unmarshal(raw, &told); err != nil {
+		return err
+	}
+	if c.JSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(raw); err != nil {
+			return err
+		}
 	}
 	answered := false
 	for _, p := range told.Phones {
-		if p.Status == 0 {
-			fmt.Fprintf(out, "%s at node %s did not answer: %s\n", plain(p.Contact), plain(p.Node), plain(p.Reason))
-			continue
+		answered = answered || p.Status != 0
+		if !c.JSON {
+			p.print(out)
 		}
-		answered = true
-		fmt.Fprintf(out, "%s at node %s answered %d %s after %d ms\n", plain(p.Contact), plain(p.Node), p.Status,
-			plain(p.Reason), p.Millis)
 	}
 	switch {
 	case len(told.Phones) == 0:
@@ -50,4 +65,12 @@ func (c *reachCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 		return fmt.Errorf("no phone of %s answered", c.Of)
 	}
 	return nil
+}
+
+func (p toldPhone) print(out io.Writer) {
+	if p.Status == 0 {
+		fmt.Fprintf(out, "%s at node %s did not answer: %s\n", plain(p.Contact), plain(p.Node), plain(p.Reason))
+		return
+	}
+	fmt.Fprintf(out, "%s at node %s answered %d %s after %d ms\n", plain(p.Contact), plain(p.Node), p.Status, plain(p.Reason), p.Millis)
 }

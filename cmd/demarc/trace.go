@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,9 @@ type traceCmd struct {
 	onAccount
 	Of     string `arg:"" name:"AOR|CALL-ID" help:"Extension, user@domain, or a Call-ID."`
 	Follow bool   `short:"f" help:"Wait for more messages until interrupted."`
-	Full   bool   `help:"Print whole messages below the ladder's lines."`
-	Pcap   string `type:"path" placeholder:"FILE" help:"Write the messages to a capture file instead, for Wireshark or sngrep."`
+	Full   bool   `xor:"form" help:"Print whole messages below the ladder's lines."`
+	JSON   bool   `name:"json" xor:"form" help:"Print JSON for scripts, one message a line."`
+	Pcap   string `type:"path" xor:"form" placeholder:"FILE" help:"Write the messages to a capture file instead, for Wireshark or sngrep."`
 }
 
 func (traceCmd) Help() string {
@@ -38,10 +40,11 @@ type tracedMessage struct {
 	Seq       uint64    `json:"seq"`
 	At        time.Time `json:"at"`
 	AoR       string    `json:"aor"`
+	CallID    string    `json:"callId"`
 	Inbound   bool      `json:"inbound"`
 	Transport string    `json:"transport"`
-	Local     string    `json:"local"`
-	Remote    string    `json:"remote"`
+	Local     string    `json:"local,omitempty"`
+	Remote    string    `json:"remote,omitempty"`
 	Text      string    `json:"text"`
 }
 
@@ -53,10 +56,13 @@ func (c *traceCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	var show func(tracedMessage) error
 	told, done := traced{missing: map[string]bool{}}, func() error { return nil }
 	defer func() { _ = done() }() // the second time it does nothing
+	var away outage
 	for first := true; ; first = false {
-		if err := told.read(ctx, op, c.Of); err != nil {
+		err := told.read(ctx, op, c.Of)
+		if err != nil && (first || ctx.Err() != nil) {
 			return interrupted(ctx, err)
 		}
+		away.note(err, os.Stderr)
 		told.nameMissing(os.Stderr)
 		if first && len(told.Messages) == 0 && !c.Follow {
 			return fmt.Errorf("no messages of %s are remembered: it said nothing since the gateway started, or long ago%s", c.Of,
@@ -128,7 +134,12 @@ func interrupted(ctx context.Context, err error) error {
 
 // shower returns what shows one message, and what ends the showing.
 func (c *traceCmd) shower(out io.Writer) (show func(tracedMessage) error, done func() error, err error) {
-	if c.Pcap == "" {
+	switch {
+	case c.JSON:
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false) // messages are full of <
+		return func(m tracedMessage) error { return encoder.Encode(m) }, func() error { return nil }, nil
+	case c.Pcap == "":
 		return c.ladder(out), func() error { return nil }, nil
 	}
 	file, err := os.OpenFile(c.Pcap, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)

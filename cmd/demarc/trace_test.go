@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,7 +58,7 @@ func tracing(t *testing.T, s traces) *root {
 }
 
 // serving serves the operator's API for one account.
-func serving(t *testing.T, s api.Tracer, calls api.Calls) *root {
+func serving(t *testing.T, s api.Tracer, calls api.Calls, changes ...func(*api.Config)) *root {
 	t.Helper()
 	dir := t.TempDir()
 	db, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(dir, "demarc.db")})
@@ -76,6 +79,9 @@ func serving(t *testing.T, s api.Tracer, calls api.Calls) *root {
 		t.Fatal(err)
 	}
 	c := api.Config{Access: service, Trace: s, Calls: calls, Log: slog.New(slog.DiscardHandler), Now: time.Now}
+	for _, change := range changes {
+		change(&c)
+	}
 	server := &http.Server{Handler: api.NewOperator(c)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
@@ -137,6 +143,131 @@ func TestTraceToFile(t *testing.T) {
 }
 
 // locked is written by a command while the test reads it.
+func TestTraceForScripts(t *testing.T) {
+	s := traces{trace.NewRecorder(1 << 20)}
+	r := tracing(t, s)
+	s.add(true, "OPTIONS sip:pbx.test SIP/2.0\r\nCall-ID: c1\r\nTo: <sip:1001@pbx.test>\r\n\r\n")
+	s.add(false, "SIP/2.0 200 OK\x1b[2J\r\nCall-ID: c1\r\n\r\n")
+	var out bytes.Buffer
+	if err := (&traceCmd{Of: "1001", JSON: true}).Run(t.Context(), r, &out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], "To: <sip:1001@pbx.test>") || strings.Contains(out.String(), "\x1b") {
+		t.Fatalf("%s", out.String())
+	}
+	var m tracedMessage
+	if err := json.Unmarshal([]byte(lines[1]), &m); err != nil || m.CallID != "c1" || m.Inbound || m.Node != "n1" || m.Remote != "192.0.2.1:40000" {
+		t.Errorf("%v: %+v", err, m)
+	}
+}
+
+// outages is a gateway that fails while somebody says so.
+type outages struct {
+	traces
+	away *atomic.Bool
+	seen chan struct{} // that it was asked meanwhile
+}
+
+func (s outages) Trace(ctx context.Context, id account.ID, of string, after trace.Cursor) (api.Traced, error) {
+	if s.away.Load() {
+		select {
+		case s.seen <- struct{}{}:
+		default:
+		}
+		return api.Traced{}, errors.New("away")
+	}
+	return s.traces.Trace(ctx, id, of, after)
+}
+
+// Whoever follows for hours must not have to begin anew because the gateway did.
+func TestTraceFollowsBeyondAnOutage(t *testing.T) {
+	s := outages{traces{trace.NewRecorder(1 << 20)}, new(atomic.Bool), make(chan struct{}, 1)}
+	r := serving(t, s, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var out locked
+	ended := make(chan error, 1)
+	go func() { ended <- (&traceCmd{Of: "1001", Follow: true}).Run(ctx, r, &out) }()
+	shows := func(text string) {
+		for end := time.Now().Add(20 * time.Second); !strings.Contains(out.String(), text); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s is not shown in:\n%s", text, out.String())
+			}
+		}
+	}
+	s.add(true, "REGISTER sip:pbx.test SIP/2.0\r\n\r\n")
+	shows("REGISTER")
+	s.away.Store(true)
+	<-s.seen
+	<-s.seen // it asks again
+	s.away.Store(false)
+	s.add(true, "SUBSCRIBE sip:pbx.test SIP/2.0\r\n\r\n")
+	shows("SUBSCRIBE")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(out.String(), "REGISTER"); n != 1 {
+		t.Errorf("%d times:\n%s", n, out.String())
+	}
+}
+
+func TestOutagesAreToldOnce(t *testing.T) {
+	var out bytes.Buffer
+	var away outage
+	for _, err := range []error{nil, errors.New("gone\x1b"), errors.New("gone"), nil, nil, errors.New("again")} {
+		away.note(err, &out)
+	}
+	if got := out.String(); got != "demarc: gone\ndemarc: again\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// phones answer, or do not.
+type phones []api.Reached
+
+func (p phones) Reach(context.Context, account.ID, telephony.AoR) ([]api.Reached, error) {
+	return p, nil
+}
+
+func TestReach(t *testing.T) {
+	silent := api.Reached{Contact: "sip:2", Node: "n2", Reason: "nothing came back\x1b"}
+	answers := api.Reached{Contact: "sip:1", Node: "n1", Status: 200, Reason: "OK", Millis: 7}
+	for name, c := range map[string]struct {
+		phones phones
+		fails  string
+		shows  []string
+	}{
+		"one of two": {phones{silent, answers}, "", []string{"sip:2 at node n2 did not answer: nothing came back\n", "sip:1 at node n1 answered 200 OK after 7 ms\n"}},
+		"silent":     {phones{silent}, "no phone of 1001 answered", []string{"did not answer"}},
+		"nobody":     {nil, "no phone of 1001 is connected", nil},
+	} {
+		r := serving(t, nil, nil, func(a *api.Config) { a.Reach = c.phones })
+		var text, out bytes.Buffer
+		for _, err := range []error{
+			(&reachCmd{Of: "1001"}).Run(t.Context(), r, &text), (&reachCmd{Of: "1001", JSON: true}).Run(t.Context(), r, &out),
+		} {
+			if (err != nil) != (c.fails != "") || err != nil && !strings.HasPrefix(err.Error(), c.fails) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for _, want := range c.shows {
+			if !strings.Contains(text.String(), want) {
+				t.Errorf("%s shows\n%s", name, text.String())
+			}
+		}
+		var told struct{ Phones []toldPhone }
+		if err := json.Unmarshal(out.Bytes(), &told); err != nil || told.Phones == nil || len(told.Phones) != len(c.phones) {
+			t.Errorf("%s: %v\n%s", name, err, out.String())
+		}
+		for i, p := range told.Phones {
+			if p.Contact != c.phones[i].Contact || p.Status != c.phones[i].Status || p.Millis != c.phones[i].Millis {
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+	}
+}
+
 type locked struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

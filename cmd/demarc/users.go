@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -84,6 +85,7 @@ func (c *UsersCmd) watch(ctx context.Context, op *operator, out io.Writer) error
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	last, drawn := "", time.Time{}
+	var away outage
 	for {
 		all, err := c.list(ctx, op)
 		switch {
@@ -92,10 +94,13 @@ func (c *UsersCmd) watch(ctx context.Context, op *operator, out io.Writer) error
 		case err != nil && last == "":
 			return err
 		case err != nil:
-			if !c.JSON {
+			if c.JSON {
+				away.note(err, os.Stderr)
+			} else {
 				fmt.Fprintf(out, "\r\x1b[Kdemarc: %s", plain(err.Error()))
 			}
 		default:
+			away = false
 			now, err := all.fingerprint()
 			if err != nil {
 				return err
