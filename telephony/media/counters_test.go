@@ -10,7 +10,7 @@ import (
 
 func TestCountersTellWhatBecameOfPackets(t *testing.T) {
 	t.Parallel()
-	f := start(t, func(c *media.Config) { c.Ports = media.PortRange{First: 7500, Last: 7599} })
+	f := start(t, func(c *media.Config) { c.Ports = ownPorts(t, 50) })
 	a, b := f.call(setting{suite: "AES_CM_128_HMAC_SHA1_80"}), f.call(setting{})
 	f.media.Relay(a.id, b.id)
 	if c := f.media.Counters(); c.Legs != 2 || c.Ports != 50 || c.PortsFree != 48 || c.Relayed != 0 {

@@ -31,7 +31,7 @@ type fixture struct {
 }
 
 // start serves media at ports below those that the kernel gives to anybody who asks for none (32768 and on): no phone of a test that
-// runs beside can have one of them. Tests that need ports of their own have them from 7300 on.
+// runs beside can have one of them. Tests that count on every port have ownPorts.
 func start(t *testing.T, change func(*media.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t}
@@ -401,12 +401,13 @@ func TestNumbersGoOnWhoeverIsHeard(t *testing.T) {
 }
 
 func TestPortsAreBoundedAndComeBack(t *testing.T) {
-	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7302})
+	ports := ownPorts(t, 4)
+	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(ports.First) + 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	f := start(t, func(c *media.Config) { c.Ports = media.PortRange{First: 7300, Last: 7307} })
+	f := start(t, func(c *media.Config) { c.Ports = ports })
 	open := func() error {
 		f.next++
 		_, err := f.media.Open(telephony.MediaOpening{ID: f.next, Peer: netip.MustParseAddr("127.0.0.1")})

@@ -21,11 +21,11 @@ func TestNothingOfAnEarlierCallIsHeardAtItsPorts(t *testing.T) {
 	t.Parallel()
 	t.Run("while the loop waits", func(t *testing.T) {
 		t.Parallel()
-		nothingLateIsHeard(t, media.PortRange{First: 7400, Last: 7403}, func(*fixture) {})
+		nothingLateIsHeard(t, ownPorts(t, 2), func(*fixture) {})
 	})
 	t.Run("while others talk", func(t *testing.T) {
 		t.Parallel()
-		nothingLateIsHeard(t, media.PortRange{First: 7420, Last: 7427}, others)
+		nothingLateIsHeard(t, ownPorts(t, 4), others)
 	})
 }
 
@@ -108,14 +108,14 @@ func others(f *fixture) {
 func TestKeptPortsMakeRoom(t *testing.T) {
 	for _, c := range []struct {
 		what  string
-		ports media.PortRange
+		pairs int
 		short func(*testing.T)
 	}{
-		{"no port is free", media.PortRange{First: 7430, Last: 7437}, func(*testing.T) {}},
-		{"no file is free", media.PortRange{First: 7450, Last: 7499}, exhaust},
+		{"no port is free", 4, func(*testing.T) {}},
+		{"no file is free", 25, exhaust},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			f := start(t, func(m *media.Config) { m.Ports, m.Loops = c.ports, 1 })
+			f := start(t, func(m *media.Config) { m.Ports, m.Loops = ownPorts(t, c.pairs), 1 })
 			for range 4 {
 				f.open()
 			}
@@ -145,7 +145,7 @@ func (f *fixture) open() {
 // Half of the files that the process may open are never those of ports that are kept.
 func TestKeptPortsLeaveFilesToOthers(t *testing.T) {
 	t.Parallel()
-	f := start(t, func(c *media.Config) { c.Ports, c.Loops = media.PortRange{First: 7440, Last: 7447}, 1 })
+	f := start(t, func(c *media.Config) { c.Ports, c.Loops = ownPorts(t, 4), 1 })
 	one, other := f.call(setting{}), f.call(setting{})
 	f.media.KeepFilesBelow(3) // those of the standard streams
 	f.media.Close(one.id)
@@ -165,7 +165,7 @@ func TestKeptPortsLeaveFilesToOthers(t *testing.T) {
 // Ports that are kept are given up when nobody takes them, and when others need the room.
 func TestKeptPortsAreFree(t *testing.T) {
 	t.Parallel()
-	f := start(t, func(c *media.Config) { c.Ports, c.Loops = media.PortRange{First: 7410, Last: 7417}, 2 })
+	f := start(t, func(c *media.Config) { c.Ports, c.Loops = ownPorts(t, 4), 2 })
 	for range 5 {
 		var all []*phone
 		for range 4 {
