@@ -113,7 +113,7 @@ func applyEnded(ch telephony.RegistrationChange, r *Record) {
 	if d == nil {
 		return // never seen registered: nothing ended
 	}
-	if d.Instance != deviceKey(ch) && d.State == Registered && d.Remote != clip(ch.Remote, 80) {
+	if !strings.EqualFold(d.Instance, deviceKey(ch)) && d.State == Registered && d.Remote != clip(ch.Remote, 80) {
 		return // an older registration of a phone that has changed its instance since
 	}
 	e := Event{Kind: Lapsed, At: ch.At}

@@ -189,7 +189,7 @@ func (t *turn) woken(w Woken) {
 // knows reports whether a phone was rung already, or is to be later.
 func (t *turn) knows(target *signal.Target) bool {
 	is := func(w *signal.Way) bool {
-		return w.AoR == t.Attempt.Callee && (w.Instance != "" && w.Instance == target.Ways[0].Instance || w.Contact != "" && w.Contact == target.Ways[0].Contact)
+		return w.AoR == t.Attempt.Callee && (w.Instance != "" && telephony.SameInstance(w.Instance, target.Ways[0].Instance) || w.Contact != "" && w.Contact == target.Ways[0].Contact)
 	}
 	return slices.ContainsFunc(t.Legs, func(l *Leg) bool { return l.Ours && is(&l.Way) }) ||
 		slices.ContainsFunc(t.Attempt.Waiting, func(s signal.Target) bool { return is(&s.Ways[0]) })

@@ -119,7 +119,7 @@ func (w ways) SamePhone(way signal.Way, flow uint64) bool {
 // samePhone compares by instance (RFC 5626 §4.1), and by Contact for phones that have none.
 func samePhone(way signal.Way, b registrar.Binding) bool {
 	if way.Instance != "" {
-		return b.Instance == way.Instance
+		return telephony.SameInstance(b.Instance, way.Instance)
 	}
 	return way.Contact != "" && b.Instance == "" && b.Contact == way.Contact
 }

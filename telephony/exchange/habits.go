@@ -46,7 +46,7 @@ const (
 
 // deviceOf is false for a far end that cannot be known again.
 func deviceOf(id account.ID, w signal.Way) (device, bool) {
-	d := device{id, w.AoR, cmp.Or(w.Instance, w.Contact)}
+	d := device{id, w.AoR, cmp.Or(telephony.CanonicalInstance(w.Instance), w.Contact)}
 	return d, !d.aor.IsZero() && d.name != ""
 }
 

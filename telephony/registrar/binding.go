@@ -111,7 +111,7 @@ func contactKey(c Contact, outbound bool) string {
 		return c.key
 	}
 	if outbound && c.Instance != "" && c.RegID > 0 {
-		return "instance:" + c.Instance + ";reg-id=" + itoa(c.RegID)
+		return instanceKey + telephony.CanonicalInstance(c.Instance) + regIDKey + itoa(c.RegID)
 	}
 	var room [256]byte
 	return string(appendURIKey(room[:0], c.URI))

@@ -214,14 +214,14 @@ func (t *turn) replace(i int, c Contact, expires time.Duration) {
 	if old.Contact != b.Contact {
 		t.tellPush(b)
 	}
-	if old.Key == b.Key && old.Instance == b.Instance && old.Reachable && old.Node == b.Node {
+	if old.Key == b.Key && telephony.SameInstance(old.Instance, b.Instance) && old.Reachable && old.Node == b.Node {
 		t.bindings[i].RegisteredAt, t.bindings[i].Row = old.RegisteredAt, old.Row
 		if b.moved(&old) {
 			t.tell(b, telephony.BindingRegistered) // it has no gap, but other nodes read again only what they are told of
 		}
 		return
 	}
-	if old.Instance != "" && old.Instance != b.Instance {
+	if old.Instance != "" && !telephony.SameInstance(old.Instance, b.Instance) {
 		t.tell(old, telephony.BindingDisplaced) // another phone came to the same contact
 	}
 	t.tell(b, telephony.BindingRegistered)

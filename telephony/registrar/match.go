@@ -1,6 +1,10 @@
 package registrar
 
-import "slices"
+import (
+	"slices"
+
+	"demarc/telephony"
+)
 
 // match finds the binding that a contact is about, or -1. An instance without reg-id has one binding: when the phone
 // comes back from another port, the URI differs but the phone is the same.
@@ -8,11 +12,16 @@ func match(bindings []Binding, c Contact, req *Request) int {
 	if i := indexKey(bindings, contactKey(c, req.Outbound)); i >= 0 {
 		return i
 	}
-	if c.Instance == "" || req.Outbound && c.RegID > 0 {
+	if c.flow(req) > 0 { // its key may be of an earlier version, that kept the instance as the phone wrote it
+		return slices.IndexFunc(bindings, func(b Binding) bool {
+			return b.RegID == c.RegID && telephony.SameInstance(b.Instance, c.Instance)
+		})
+	}
+	if c.Instance == "" {
 		return -1
 	}
 	return slices.IndexFunc(bindings, func(b Binding) bool {
-		return b.Instance == c.Instance && !named(req, b.Key) && b.Key == contactKey(Contact{URI: b.Contact}, false)
+		return telephony.SameInstance(b.Instance, c.Instance) && !named(req, b.Key) && b.Key == contactKey(Contact{URI: b.Contact}, false)
 	})
 }
 

@@ -59,7 +59,7 @@ func targets(bindings []Binding) []Target {
 		}
 		i := -1
 		if b.Instance != "" {
-			i = slices.IndexFunc(all, func(t Target) bool { return t.Instance == b.Instance })
+			i = slices.IndexFunc(all, func(t Target) bool { return telephony.SameInstance(t.Instance, b.Instance) })
 		}
 		if i < 0 {
 			all = append(all, Target{Instance: b.Instance, Q: b.Q})

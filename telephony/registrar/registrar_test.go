@@ -538,3 +538,38 @@ func TestProofOfABindingEndsWithTheCredential(t *testing.T) {
 		eventually(t, "he is back", func() bool { return calls().OK })
 	}
 }
+
+// A binding that was stored under its instance as the phone wrote it gives way to the same phone's, and is kept as it is until then.
+func TestInstanceOfAnEarlierVersion(t *testing.T) {
+	m := newMemory()
+	const written, canonical = "urn:uuid:0A-0B", "urn:uuid:0a-0b"
+	old := registrar.Binding{Account: "acc_1", Node: "n1", AoR: telephony.NewAoR("1001", alice.Domain), Key: "instance:" + written + ";reg-id=1",
+		Contact: "sip:1001@10.0.0.1", Instance: written, RegID: 1, Q: 1000, CallID: "old", CSeq: 1, Flow: registrar.Flow{ID: 77, Listener: "udp",
+			Transport: telephony.UDP, Remote: flow(1).Remote}, Reachable: true, RegisteredAt: start, RefreshedAt: start, Expires: start.Add(time.Hour), Row: 1}
+	m.bindings[old.ID()] = old
+	f := newFixture(t, m, nil)
+	stands := func(want string) {
+		t.Helper()
+		if all := f.Lookup(t.Context(), old.AoR); len(all) != 1 || all[0].Instance != want || len(all[0].Flows) != 1 {
+			t.Errorf("%+v", all)
+		}
+	}
+	stands(written)
+	p := f.phone("1001", "one", 1)
+	for i, instance := range []string{written, canonical, strings.ToUpper(canonical)} {
+		p.instance = instance
+		reply := p.must(200, func(r *registrar.Request) { r.Outbound, r.Contacts[0].RegID = true, 1 })
+		if len(reply.Bindings) != 1 || reply.Bindings[0].Instance != instance {
+			t.Errorf("%d: %+v", i, reply.Bindings)
+		}
+		stands(instance)
+		m.mu.Lock()
+		if len(m.bindings) != 1 {
+			t.Errorf("%d are stored: %+v", len(m.bindings), m.bindings)
+		}
+		m.mu.Unlock()
+	}
+	if strings.Contains(m.told(), "displaced") {
+		t.Error(m.told())
+	}
+}

@@ -96,7 +96,7 @@ func (s *Standing) Own(c Caller) Caller {
 // its registrations (RFC 3261 §10.2), from the same source.
 func (s *Standing) Device(c *Caller) uint64 {
 	if c.dev == 0 {
-		text, at := c.Instance, c.Name
+		text, at := telephony.CanonicalInstance(c.Instance), c.Name
 		if text == "" {
 			text, at = c.CallID, s.pair(c)
 		}
