@@ -58,6 +58,9 @@ func (h handler) FlowClosed(f telephony.Flow) {
 var (
 	_ edge.Calls = handler{}
 	_ edge.Nodes = handler{}
+
+	_ edge.Handshakes = handler{}
+	_ edge.Guesses    = handler{}
 )
 
 // startTelephony opens the sockets first, because the directory names their ports, and takes messages last.

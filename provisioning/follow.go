@@ -83,9 +83,7 @@ func applyChange(ch telephony.RegistrationChange, r *Record) {
 		applyRegistered(ch, r)
 	case telephony.RegisterRefused:
 		applyRefused(ch, r)
-	case telephony.PushMalformed:
-		applyWarning(ch, r)
-	case telephony.HandshakeFailed:
+	case telephony.PushMalformed, telephony.GuessesSpent, telephony.HandshakeFailed:
 		applyWarning(ch, r)
 	default:
 		applyEnded(ch, r)
@@ -141,7 +139,8 @@ func applyEnded(ch telephony.RegistrationChange, r *Record) {
 	r.happen(d, e, byRegistrar, timeline.Unregistered, told)
 }
 
-// applyWarning changes no state: a phone whose push parameters are bad is registered, and whose handshake failed is a guess.
+// applyWarning changes no state: a phone whose push parameters are bad is registered, and whose handshake failed, or who
+// guesses, is not known.
 func applyWarning(ch telephony.RegistrationChange, r *Record) {
 	id, name := "", "A phone"
 	if d := r.find(ch); d != nil {

@@ -20,11 +20,14 @@ const (
 	BindingUnreachable  RegistrationChangeKind = "unreachable"    // it stopped to answer keep-alives
 	PushMalformed       RegistrationChangeKind = "push_malformed" // its push parameters cannot be used: Text says why
 	RegisterRefused     RegistrationChangeKind = "refused"        // a REGISTER with credentials was refused: Code and Text say why
+	GuessesSpent        RegistrationChangeKind = "silenced"       // an address answered wrongly so often that it is not heard for a while: Text says more
 	HandshakeFailed     RegistrationChangeKind = "tls_failed"     // a TLS handshake failed that was most likely this user's phone's: Text says why
 )
 
 // OfBinding reports whether bindings are other ones after the change; else it only tells of something.
-func (k RegistrationChangeKind) OfBinding() bool { return k != RegisterRefused && k != HandshakeFailed }
+func (k RegistrationChangeKind) OfBinding() bool {
+	return k != RegisterRefused && k != GuessesSpent && k != HandshakeFailed
+}
 
 // RegistrationChange is one row of the registrar's change feed. (Node, N) numbers the rows of one node without gaps;
 // the order across nodes is not defined. Refreshes are not changes, unless the phone is reached another way since.

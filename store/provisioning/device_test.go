@@ -396,8 +396,14 @@ func TestFollow(t *testing.T) {
 		malformed.Text = "A push cannot wake this phone."
 		f.add(b.change(telephony.BindingRegistered, e.Device.Instance))
 		f.add(malformed)
+		guessed := b.change(telephony.GuessesSpent, "")
+		guessed.Text = "requests from 192.0.2.66 get no answer for a while."
+		f.add(guessed) // and changes nothing of the phone
 		f.add(b.change(telephony.BindingAsleep, e.Device.Instance))
 		st = b.eventually("user0@", func(st rules.Status) bool { return strings.HasPrefix(st.Text, "Asleep since") })
+		if told := b.told(st.User.ID); !strings.Contains(told, "A phone: "+guessed.Text) {
+			t.Error(told)
+		}
 		if st.State != rules.Inactive || !strings.Contains(b.told(st.User.ID), "A push cannot wake this phone.") {
 			t.Fatalf("asleep: %+v", st)
 		}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -59,7 +60,18 @@ func (e *Edge) learned(f *flow, c *guard.Caller, s registrar.Sender, now time.Ti
 			e.standing.Proven(c, now)
 		}
 	case registrar.Wrong:
-		e.standing.Wrong(c)
+		if e.standing.Wrong(c) {
+			e.silence(f, c)
+		}
+	}
+}
+
+// silence tells of who is not heard from now on, for he may be a phone that somebody has to mend.
+func (e *Edge) silence(f *flow, c *guard.Caller) {
+	if h, ok := e.handler.(Guesses); ok && e.faultRate.Allow() {
+		limits := e.cfg.Limits
+		h.GuessesSpent(f.Flow, c.AoR, fmt.Sprintf("after %d wrong passwords for this extension from there, further requests are left unanswered, but one "+
+			"every %v", limits.Guesses, limits.GuessRefill))
 	}
 }
 

@@ -49,12 +49,19 @@ type Handshakes interface {
 	HandshakeFailed(f registrar.Flow, fault string)
 }
 
+// Guesses is what a Handler may be too: then it hears of sources that have guessed so often that they are met with silence.
+type Guesses interface {
+	// GuessesSpent tells of one, once until it has kept quiet for long enough; fault says what came and what is done. The AoR's texts are
+	// borrowed. It must not block for long.
+	GuessesSpent(f registrar.Flow, aor telephony.AoR, fault string)
+}
+
 // Edge serves SIP on its listeners. New, Listen, Serve, in this order, each once.
 type Edge struct {
 	cfg       Config
 	log       *slog.Logger
 	logRate   *rate.Limiter // for lines that strangers can cause
-	faultRate *rate.Limiter // for failed handshakes that are told on
+	faultRate *rate.Limiter // for faults of strangers that are told on
 	handler   Handler
 	atOnce    AtOnce // the handler, when it is one
 	tagSeed   maphash.Seed

@@ -302,7 +302,7 @@ func TestPhoneThatDoesNotTrustUsIsCounted(t *testing.T) {
 	})
 }
 
-// hears is a handler that is told of failed handshakes too.
+// hears is a handler that is told of failed handshakes, and of who guesses too often.
 type hears struct {
 	*fake
 	mu   sync.Mutex
@@ -313,6 +313,12 @@ func (h *hears) HandshakeFailed(f registrar.Flow, fault string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.told = append(h.told, f.Listener+" "+fault)
+}
+
+func (h *hears) GuessesSpent(f registrar.Flow, aor telephony.AoR, fault string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = append(h.told, f.Listener+" "+aor.String()+" "+fault)
 }
 
 // Faults that somebody can mend are told on; those of scanners are not.

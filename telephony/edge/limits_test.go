@@ -60,7 +60,8 @@ func (c *clock) advance(by time.Duration) { c.ahead.Add(int64(by)) }
 
 func TestWhoGuessesIsNotHeard(t *testing.T) {
 	var c clock
-	r := startAt(t, judge(), edge.Limits{Guesses: 3}, c.now)
+	h := &hears{fake: judge()}
+	r := startAt(t, h, edge.Limits{Guesses: 3}, c.now)
 	request := func(user, callID, password string) string {
 		lines := []string{"Contact: <sip:1@a>", "X-Padding: " + strings.Repeat("x", 200)}
 		if password != "" {
@@ -98,6 +99,12 @@ func TestWhoGuessesIsNotHeard(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	h.mu.Lock()
+	if told := strings.Join(h.told, "; "); told != "udp 1@example.com after 3 wrong passwords for this extension from there, further requests "+
+		"are left unanswered, but one every 30s" {
+		t.Errorf("told %q", told)
+	}
+	h.mu.Unlock()
 	if got := ask(guesser, "1", "guess", ""); got != "401" {
 		t.Errorf("a question without an answer: %q", got)
 	}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"demarc/internal/bounded"
 	"demarc/telephony"
 	"demarc/telephony/digest"
 )
@@ -92,6 +93,7 @@ type Registrar struct {
 	probing     atomic.Int64
 	departed    departures
 	oldNonces   repeats
+	guessed     *bounded.Map[telephony.AoR, time.Time]
 	failedAt    atomic.Int64 // when the store last failed, in Unix nanoseconds; 0 while it works
 
 	stop    context.CancelFunc
@@ -107,7 +109,7 @@ func New(c Config) *Registrar {
 		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
 		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, elapsed: c.Elapsed, began: c.Now().Round(0).Add(-c.Elapsed()), log: c.Log, seed: maphash.MakeSeed(),
 		volatile: c.Volatile, feed: c.Feed, leases: c.Leases, changed: c.Changed, gathers: c.Gathers, prober: c.Prober, probeEvery: c.ProbeEvery,
-		departed: newDepartures(),
+		departed: newDepartures(), guessed: bounded.NewMap[telephony.AoR, time.Time](maxGuessed),
 		verifier: digest.NewVerifier(digest.Config{
 			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
 		}),

@@ -182,7 +182,9 @@ func TestGuesses(t *testing.T) {
 		if !s.MayGuess(guesses()) {
 			t.Fatalf("silence after %d wrong answers", i)
 		}
-		s.Wrong(guesses())
+		if spent := s.Wrong(guesses()); spent != (i == 2) {
+			t.Errorf("wrong answer %d: spent %v", i, spent)
+		}
 	}
 	s.Proven(caller(s, "alice", "her own phone", here), time.Now())
 	switch {
@@ -198,6 +200,15 @@ func TestGuesses(t *testing.T) {
 	wait(time.Minute)
 	if !s.MayGuess(guesses()) {
 		t.Error("the budget does not refill")
+	}
+	if s.Wrong(guesses()) {
+		t.Error("it is told again while the guessing goes on")
+	}
+	wait(4 * time.Minute)
+	for i := range 3 {
+		if spent := s.Wrong(guesses()); spent != (i == 2) {
+			t.Errorf("wrong answer %d after a pause: spent %v", i, spent)
+		}
 	}
 }
 

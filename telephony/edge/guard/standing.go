@@ -45,6 +45,7 @@ const (
 // bucket holds what is left of a budget that refills with time.
 type bucket struct {
 	left float32
+	told bool  // that it is spent; until it is full again
 	at   int64 // Unix nanoseconds
 }
 
@@ -154,21 +155,26 @@ func (s *Standing) refilled(b bucket) bucket {
 	if now < b.at-int64(s.limits.GuessRefill) { // the clock was set back: who waits for it to catch up would wait for long
 		return bucket{left: float32(s.limits.Guesses), at: now}
 	}
-	b.left += float32(now-b.at) / float32(s.limits.GuessRefill)
-	return bucket{left: min(b.left, float32(s.limits.Guesses)), at: now}
+	full := float32(s.limits.Guesses)
+	left := min(b.left+float32(now-b.at)/float32(s.limits.GuessRefill), full)
+	return bucket{left: left, told: b.told && left < full, at: now}
 }
 
-// Wrong notes a wrong answer.
-func (s *Standing) Wrong(c *Caller) {
+// Wrong notes a wrong answer, and reports whether it is the one after which the pair of AoR and source is not heard any more: true
+// once until that has kept quiet for long enough.
+func (s *Standing) Wrong(c *Caller) (spent bool) {
 	s.guesses.Update(s.pair(c), func(b bucket, found bool) bucket {
 		if !found {
 			b = bucket{left: float32(s.limits.Guesses), at: s.now().UnixNano()}
 		}
 		b = s.refilled(b)
 		b.left = max(0, b.left-1)
+		spent = b.left < 1 && !b.told
+		b.told = b.told || spent
 		return b
 	})
 	s.watch(c.source, 0, 1)
+	return spent
 }
 
 // Asked notes a request from an address on a flow where nobody proved anything.
