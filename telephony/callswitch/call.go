@@ -113,6 +113,7 @@ type Invite struct {
 	Ours     signal.TxID // a client transaction without a final response
 	Seq      uint32      // CSeq of Ours
 	Expires  time.Time   // when the first one of theirs is over unless it was answered (§13.3.1); zero: it does not say
+	Away     time.Time   // since when the phone has had no way that a re-INVITE of ours could take; zero: it has one
 	Retry    time.Time   // when a re-INVITE that met another one is sent again (§14.1)
 	Reliable bool        // provisional responses are to be reliable (RFC 3262)
 	Insists  bool        // the phone wants 100rel (421): we require it
@@ -172,7 +173,8 @@ type SessionTimer struct {
 	MinSE  int  // what the phone asked for with 422
 	We     bool // we refresh
 	Due    time.Time
-	Update bool // a refresh by UPDATE is under way
+	Ends   time.Time // when the session is over unless it is refreshed; zero: it is not known
+	Update bool      // a refresh by UPDATE is under way
 }
 
 // Part is a leg's part in its call.

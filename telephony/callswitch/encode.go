@@ -5,7 +5,6 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
-	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -14,7 +13,8 @@ import (
 //	2  how often re-INVITEs were put off, in the place of the number of the last reliable response; ICE credentials by line, what later
 //	   ones are made of, and ours in what was agreed
 //	3  to which of our addresses a way leads
-//	4  what further phones behind one target have answered; when an INVITE expires
+//	4  what further phones behind one target have answered; when an INVITE expires, and a session; since when a phone has
+//	   had no way
 const version = 4
 
 // Encode returns the call's state: all of it but what belongs to one process (transaction numbers). It holds SRTP keys.
@@ -183,6 +183,7 @@ func codeInvite(c *coder, v *Invite) {
 	integer(c, &v.Seq)
 	if c.since(4) {
 		when(c, &v.Expires)
+		when(c, &v.Away)
 	}
 	when(c, &v.Retry)
 	flag(c, &v.Reliable)
@@ -200,6 +201,9 @@ func codeTimer(c *coder, v *SessionTimer) {
 	integer(c, &v.MinSE)
 	flag(c, &v.We)
 	when(c, &v.Due)
+	if c.since(4) {
+		when(c, &v.Ends)
+	}
 	flag(c, &v.Update)
 }
 
@@ -232,124 +236,4 @@ func codeReport(c *coder, v *telephony.MediaReport) {
 	text(c, &v.Security)
 	text(c, &v.Suite)
 	text(c, &v.Codec)
-}
-
-func codeSession(c *coder, v *Session) {
-	integer(c, &v.Media)
-	integer(c, &v.State)
-	text(c, &v.Terms.Policy)
-	flag(c, &v.Terms.Secure)
-	flag(c, &v.Terms.Browser)
-	text(c, &v.Terms.Setting)
-	codeLocal(c, &v.Side.Local)
-	integer(c, &v.Side.Session)
-	text(c, &v.Side.Last)
-	if agreed := v.Side.Agreed.Stands(); also(c, &agreed) {
-		codeAgreed(c, &v.Side.Agreed)
-	}
-	text(c, &v.Wrote[0])
-	text(c, &v.Wrote[1])
-	if c.reading {
-		v.Side.Theirs, v.Offer = described(c, v.Wrote[0]), described(c, v.Wrote[1])
-	}
-	flag(c, &v.Holds)
-	flag(c, &v.Borrows)
-	flag(c, &v.Deaf)
-	flag(c, &v.Early)
-	integer(c, &v.Hears.Kind)
-	integer(c, &v.Hears.With)
-	codeAim(c, &v.Aim)
-	codeAim(c, &v.Was)
-	text(c, &v.Refused)
-	text(c, &v.Security)
-	if c.reading && v.State > ReofferReceived {
-		c.fail("the state of offer and answer")
-	}
-}
-
-func codeAim(c *coder, v *Aim) {
-	text(c, &v.Direction)
-	text(c, &v.Codec)
-	flag(c, &v.Music)
-}
-
-func described(c *coder, body []byte) *sdp.Description {
-	if len(body) == 0 {
-		return nil
-	}
-	d, err := sdp.Parse(body)
-	if err != nil {
-		c.fail(err.Error())
-	}
-	return d
-}
-
-func codeLocal(c *coder, v *sdp.Local) {
-	addr(c, &v.Addr)
-	codeLine(c, &v.Audio)
-	codeLine(c, &v.Video)
-	codeFingerprint(c, &v.Fingerprint)
-	if c.since(2) {
-		text(c, &v.Seed)
-		return
-	}
-	text(c, &v.Audio.Ufrag)
-	text(c, &v.Audio.Pwd)
-	v.Video.Ufrag, v.Video.Pwd = v.Audio.Ufrag, v.Audio.Pwd
-}
-
-func codeLine(c *coder, v *sdp.Line) {
-	integer(c, &v.RTP)
-	integer(c, &v.RTCP)
-	list(c, &v.Keys, codeKey)
-	if c.since(2) {
-		text(c, &v.Ufrag)
-		text(c, &v.Pwd)
-	}
-}
-
-func codeKey(c *coder, v *sdp.Key) {
-	integer(c, &v.Tag)
-	text(c, &v.Suite)
-	text(c, &v.Key)
-}
-
-func codeFingerprint(c *coder, v *sdp.Fingerprint) {
-	text(c, &v.Hash)
-	text(c, &v.Value)
-}
-
-func codeAgreed(c *coder, v *sdp.Agreed) {
-	text(c, &v.Security)
-	codeStream(c, &v.Audio)
-	codeStream(c, &v.Video)
-	addr(c, &v.Signalled)
-}
-
-func codeStream(c *coder, v *sdp.Stream) {
-	addrPort(c, &v.Remote)
-	addrPort(c, &v.RemoteRTCP)
-	flag(c, &v.Mux)
-	text(c, &v.Direction)
-	text(c, &v.Codec.Name)
-	integer(c, &v.Codec.Payload)
-	integer(c, &v.Codec.Rate)
-	integer(c, &v.Codec.Channels)
-	text(c, &v.Codec.Params)
-	list(c, &v.Codec.Feedback, text[string])
-	integer(c, &v.Send)
-	integer(c, &v.Receive)
-	integer(c, &v.DTMFSend)
-	integer(c, &v.DTMFRecv)
-	integer(c, &v.Ptime)
-	codeKey(c, &v.LocalKey)
-	codeKey(c, &v.RemoteKey)
-	list(c, &v.Fingerprints, codeFingerprint)
-	flag(c, &v.Active)
-	if c.since(2) {
-		text(c, &v.LocalUfrag)
-		text(c, &v.LocalPwd)
-	}
-	text(c, &v.RemoteUfrag)
-	text(c, &v.RemotePwd)
 }

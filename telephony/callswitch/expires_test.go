@@ -28,18 +28,10 @@ func expiring(t *testing.T, expires string) (w *world, tx, out signal.TxID) {
 	return w, tx, out
 }
 
-// lapse lets the time go on to the call's next deadline.
-func (w *world) lapse() {
-	w.now = w.call.Deadline()
-	w.fact(callswitch.Tick{})
-}
-
 // An INVITE that nobody has answered within its Expires gets 487 (RFC 3261 §13.3.1), and the phones that ring are cancelled.
 func TestAnINVITEExpires(t *testing.T) {
 	w, tx, out := expiring(t, "20")
-	begun := w.now
-	w.lapse()
-	if after := w.now.Sub(begun); after != 20*time.Second || w.servers[tx].final != 487 {
+	if after := w.later(); after != 20*time.Second || w.servers[tx].final != 487 {
 		t.Errorf("after %v the INVITE had %d", after, w.servers[tx].final)
 	}
 	if c := w.call.Cause; c.Who != telephony.Caller || c.Code != 487 || !w.clients[out].cancelled {
@@ -59,7 +51,7 @@ func TestAnExpiresThatDoesNotCount(t *testing.T) {
 	w.finish()
 	for _, expires := range []string{"600", "4294967295", "99999999999999999999", "soon", ""} {
 		w, tx, _ := expiring(t, expires)
-		w.lapse()
+		w.later()
 		if w.servers[tx].final != 480 {
 			t.Errorf("Expires %q: the INVITE had %d after two minutes", expires, w.servers[tx].final)
 		}

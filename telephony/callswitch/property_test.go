@@ -124,11 +124,11 @@ func (w *world) someResponse(r *rapid.T) {
 		return
 	}
 	if k.out.Method != "INVITE" {
-		w.respond(tx, rapid.SampledFrom([]int{200, 200, 481, 500, 408}).Draw(r, "status"), nil)
+		w.respond(tx, rapid.SampledFrom([]int{200, 200, 481, 500, 408, 430}).Draw(r, "status"), nil)
 		return
 	}
 	status := rapid.SampledFrom([]int{100, 180, 183, 200, 200, 200, 302, 404, 407, 421, 422, 486, 487, 488, 491, 503, 603}).Draw(r, "status")
-	early := rapid.Bool().Draw(r, "early")
+	early, gone := rapid.Bool().Draw(r, "early"), rapid.Bool().Draw(r, "gone")
 	w.respond(tx, status, func(p *signal.Response) {
 		if status == 183 && early && !w.fars[k.leg].answered {
 			p.ContentType, p.Body = "application/sdp", w.fars[k.leg].answerTo(k.out.Body)
@@ -137,6 +137,7 @@ func (w *world) someResponse(r *rapid.T) {
 				p.ToTag = rapid.SampledFrom([]string{"beside", "another"}).Draw(r, "tag")
 			}
 		}
+		p.Local = status == 503 && gone
 		if status == 302 {
 			p.Contact = "sip:1003@acme.example"
 		}

@@ -102,6 +102,7 @@ func (t *turn) adjust(l *Leg, aim Aim) {
 	needsCodec := aim.Codec != "" && aim.Codec != l.codec()
 	needsMusic := aim.Music && !l.writable() && !l.Session.Deaf
 	if aim.Direction == l.Session.Aim.Direction && !needsCodec && !needsMusic {
+		l.heard()
 		return
 	}
 	codecs := []sdp.Codec{l.Session.Side.Agreed.Audio.Codec}

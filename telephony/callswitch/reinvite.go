@@ -40,6 +40,8 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 		t.putOff(l, r, t.glare(l))
 	case r.Status == 500 && r.Header("Retry-After") != "": // §14.2: it has one of its own under way
 		t.putOff(l, r, max(time.Duration(retryAfter(r))*time.Second, t.glare(l)))
+	case wayless(r):
+		t.away(l, r)
 	case r.Status == 408 || r.Status == 481 || r.Local: // RFC 3261 §12.2.1.2
 		cause := l.causeOf(r)
 		t.finish(l, cause, Hang)

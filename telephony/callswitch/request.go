@@ -15,6 +15,7 @@ func (t *turn) request(l *Leg, r *signal.Request) {
 	}
 	l.Dialog.RemoteSeq = r.CSeq
 	l.Ways = nil
+	l.heard()
 	if r.Way.Flow.Same(l.Way.Flow) {
 		l.Way.Flow = r.Way.Flow
 	} else {

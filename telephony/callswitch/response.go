@@ -11,6 +11,9 @@ import (
 
 // response takes a response to a request of ours.
 func (t *turn) response(l *Leg, r *signal.Response) {
+	if !r.Local && r.Status != 430 {
+		l.heard()
+	}
 	switch r.Method {
 	case "INVITE":
 		t.inviteResponse(l, r)

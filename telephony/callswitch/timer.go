@@ -65,6 +65,7 @@ func refresher(value string) string {
 func (t *turn) timer(l *Leg, every int, byUs bool) {
 	l.Timer.Every, l.Timer.We = every, byUs
 	wait := time.Duration(every) * time.Second
+	l.Timer.Ends = t.at.Add(wait)
 	if byUs {
 		l.Timer.Due = t.at.Add(wait / 2)
 	} else {
@@ -160,6 +161,10 @@ func (t *turn) updated(l *Leg, r *signal.Response) {
 	case !l.open():
 	case r.Status < 300:
 		t.timerAgreed(l, &r.Message)
+	case wayless(r):
+		if l.Timer.over(t.at) { // else it is asked again when the next refresh is due
+			t.unreachable(l, r)
+		}
 	case r.Status == 408 || r.Status == 481 || r.Local:
 		cause := l.causeOf(r)
 		t.finish(l, cause, Hang)
