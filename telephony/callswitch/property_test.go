@@ -138,6 +138,9 @@ func (w *world) someResponse(r *rapid.T) {
 			}
 		}
 		p.Local = status == 503 && gone
+		if status == 200 && rapid.IntRange(0, 9).Draw(r, "broken") == 0 {
+			p.Fault = "Bad Contact"
+		}
 		if status == 302 {
 			p.Contact = "sip:1003@acme.example"
 		}

@@ -27,7 +27,12 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 			l.Dialog.Target = r.Contact
 		}
 		t.ack(l)
-		if l.open() {
+		switch {
+		case !l.open():
+		case r.Fault != "":
+			t.finish(l, broken(r), Hang)
+			t.without(l, broken(r))
+		default:
 			t.reagreed(l, r)
 		}
 		return

@@ -143,6 +143,10 @@ func (t *turn) answeredBy(l *Leg, r *signal.Response) {
 	if !wanted {
 		return
 	}
+	if r.Fault != "" {
+		t.dropped(l, Refusal{Cause: broken(r)}, Hang)
+		return
+	}
 	l.Since.Answered = t.at
 	if l.Session.State == OfferSent {
 		body := r.Body
@@ -160,6 +164,11 @@ func (t *turn) answeredBy(l *Leg, r *signal.Response) {
 	l.Forks = nil
 	t.timerAgreed(l, &r.Message)
 	t.connect(l)
+}
+
+// broken says of a 2xx that it cannot be read: its dialog is confirmed, and ended at once.
+func broken(r *signal.Response) telephony.Cause {
+	return telephony.Cause{Who: telephony.Network, Code: 502, Text: r.Fault}
 }
 
 // unwanted ends a dialog that a further phone behind the same target has made (RFC 3261 §13.2.2.4).

@@ -52,3 +52,34 @@ func TestWhatCannotBeReadIsRefusedAsThat(t *testing.T) {
 	}
 	w.finish()
 }
+
+// A phone whose 2xx cannot be read has taken the call: it gets its ACK, and a BYE at once (RFC 3261 §13.2.2.4).
+func TestAnAnswerThatCannotBeReadIsTakenBack(t *testing.T) {
+	broken := func(r *signal.Response) { r.Contact, r.Fault = "", "Bad Contact" }
+	w := newWorld(t.Fatalf)
+	w.route = func(q callswitch.Question) callswitch.Routed {
+		if q.Why == callswitch.Failed {
+			return callswitch.Routed{Refused: &callswitch.Refusal{}}
+		}
+		return callswitch.Routed{Callee: bob, Targets: targets(1)}
+	}
+	tx := w.invite(true)
+	out, _ := w.sentTo(2, "INVITE")
+	w.respond(out, 200, broken)
+	_, bye := w.sentTo(2, "BYE")
+	if bye.out.URI != targets(1)[0].URI || w.acks[out] != 0 {
+		t.Errorf("BYE goes to %s; ACKs that are missing: %d", bye.out.URI, w.acks[out])
+	}
+	if w.servers[tx].final != 502 || w.call.Cause.Code != 502 || len(w.notes) == 0 {
+		t.Errorf("the caller gets %d, history says %v, told are %v", w.servers[tx].final, w.call.Cause, w.notes)
+	}
+	w.finish()
+
+	w, music := held(t)
+	w.respond(music, 200, broken)
+	w.sentTo(2, "BYE")
+	if w.acks[music] != 0 || w.call.Cause.Code != 502 {
+		t.Errorf("after a re-INVITE the call ended by %v; ACKs that are missing: %d", w.call.Cause, w.acks[music])
+	}
+	w.finish()
+}

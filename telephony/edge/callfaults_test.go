@@ -330,6 +330,36 @@ func TestFlowEndsBeforeAnAnswer(t *testing.T) {
 	eventually(t, "without a way", func() bool { return s.names() == "180 503 503" })
 }
 
+// A 2xx that cannot be read is told with what names its dialog, and a provisional response not at all: the phone may still answer.
+func TestAnAnswerThatCannotBeRead(t *testing.T) {
+	for name, broken := range map[string]string{
+		"a Contact":      "Contact: <sip:1002@192.0.2.1\r\n",
+		"a Record-Route": "Record-Route: nonsense <\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, s, book := startKeeping(t)
+			p := r.party("tcp")
+			p.register("1002", "phone")
+			aor := telephony.NewAoR("1002", "example.com")
+			b := book.of(aor)[0]
+			out := invitation(s.tx(), aor, "sip:1002@192.0.2.1;ob")
+			out.Ways = []signal.Way{{Flow: b.Flow, AoR: aor, Instance: b.Instance}}
+			r.Signalling().Send(out)
+			invite := p.next()
+			for _, status := range []int{180, 200} {
+				p.say(responseTo(invite, status, "tag", broken))
+			}
+			eventually(t, "the answer is told", func() bool { return s.names() != "" })
+			if got := s.events()[0].(*signal.Response); s.names() != "200" || got.Fault == "" || got.Local || got.ToTag != "tag" || got.CallID == "" {
+				t.Errorf("told %s: %+v", s.names(), got)
+			}
+			if n := r.Counters().Rejects[edge.Reject{Listener: "tcp", Reason: "response"}]; n != 2 {
+				t.Errorf("%d responses are counted as unreadable", n)
+			}
+		})
+	}
+}
+
 func invitation(tx signal.TxID, to telephony.AoR, uri string) signal.Outgoing {
 	return signal.Outgoing{Tx: tx, Method: "INVITE", URI: uri, Headers: []telephony.Header{
 		{Name: "From", Value: "<sip:1001@example.com>;tag=f"}, {Name: "To", Value: "<sip:" + to.String() + ">"},

@@ -27,10 +27,26 @@ func (s *Signalling) response(f *flow, m *wire.Message) bool {
 	if m.Status < 200 && wire.HasToken(m.Require, "100rel") {
 		r.RSeq = transaction.RSeq(m)
 	}
-	if _, bad := readMessage(&r.Message, m, nil); bad != "" {
-		r.Status, r.Reason, r.Local = 502, "the phone's response cannot be read: "+bad, true
+	if _, bad := readMessage(&r.Message, m, nil); bad != "" && !s.unreadable(r, bad) {
+		return true
 	}
 	s.hand(r)
+	return true
+}
+
+// unreadable decides what is told of a response that cannot be read, if anything. A phone that rings may still answer as it should; one whose
+// 2xx cannot be read is in a dialog, which needs an ACK and a BYE (RFC 3261 §13.2.2.4), unless not even its tag is known.
+func (s *Signalling) unreadable(r *signal.Response, bad string) (told bool) {
+	s.edge.count.rejects.add(Reject{r.Way.Flow.Listener, "response"}, 1)
+	why := "the phone's response cannot be read: " + bad
+	switch {
+	case r.Status < 200:
+		return false
+	case r.Method == "INVITE" && r.Status < 300 && r.ToTag != "":
+		r.Fault = why
+	default:
+		r.Status, r.Reason, r.Local = 502, why, true
+	}
 	return true
 }
 

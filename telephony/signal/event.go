@@ -27,13 +27,15 @@ type Request struct {
 }
 
 // Response is a response to an Outgoing request. One with Local was made here: nobody answered, the way is gone, or what
-// came cannot be read; Reason then says so for people.
+// came cannot be read; Reason then says so for people. A 2xx to INVITE has made a dialog all the same: where that can be named it is
+// told with its Fault.
 type Response struct {
 	Tx     TxID
 	Method string
 	Status int
 	Reason string
 	Local  bool
+	Fault  string // what of a 2xx to INVITE cannot be read, for people: its dialog is to be ended; or empty
 	RSeq   uint32 // of a reliable provisional response (RFC 3262), or 0
 	Way    Way    // the way it came
 	Message
