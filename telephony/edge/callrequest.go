@@ -8,6 +8,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge/guard"
+	"demarc/telephony/edge/read"
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -77,7 +78,7 @@ func readRequest(f *flow, m *wire.Message, method string) (*signal.Request, stri
 		req.Hops = 70
 	}
 	var bad string
-	req.URI, bad = readMessage(&req.Message, m, m.RequestURI)
+	req.URI, bad = read.Message(&req.Message, m, m.RequestURI)
 	return req, bad
 }
 
@@ -193,7 +194,7 @@ func (e *Edge) cancel(f *flow, m *wire.Message) {
 	}
 	ev := &signal.Cancel{Tx: tx}
 	if lines := m.Values("Reason"); len(lines) > 0 {
-		ev.Reason = text(lines[0], 256)
+		ev.Reason = read.Text(lines[0], 256)
 	}
 	if !s.asking.wait(tx, ev) {
 		s.hand(ev)
@@ -219,7 +220,7 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 		e.answer(f, m, 400, bad)
 		return
 	}
-	rseq, cseq, ok := readRAck(m)
+	rseq, cseq, ok := read.RAck(m)
 	if !ok {
 		e.answer(f, m, 400, "Bad RAck")
 		return
@@ -246,21 +247,6 @@ func (e *Edge) prack(f *flow, m *wire.Message) {
 	s.hand(ev)
 }
 
-// readRAck reads "rseq cseq INVITE" (RFC 3262 §7.2).
-func readRAck(m *wire.Message) (rseq, cseq uint32, ok bool) {
-	lines := m.Values("RAck")
-	if len(lines) != 1 {
-		return 0, 0, false
-	}
-	fields := splitSpace(lines[0])
-	if len(fields) != 3 || string(fields[2]) != "INVITE" {
-		return 0, 0, false
-	}
-	rseq, one := wire.Number(fields[0])
-	cseq, two := wire.Number(fields[1])
-	return rseq, cseq, one && two
-}
-
 // ack takes an ACK. It never gets an answer.
 func (e *Edge) ack(f *flow, m *wire.Message) {
 	e.count.messages.add(Message{f.Listener, "ACK", 0}, 1)
@@ -281,7 +267,7 @@ func (e *Edge) ack(f *flow, m *wire.Message) {
 		s.hand(ev) // it says nothing more
 		return
 	}
-	if _, bad := readMessage(&ev.Message, m, nil); bad != "" {
+	if _, bad := read.Message(&ev.Message, m, nil); bad != "" {
 		ev.Message = signal.Message{} // it is an ACK all the same
 	}
 	s.hand(ev)

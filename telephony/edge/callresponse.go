@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"demarc/telephony/edge/read"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/sip/transaction"
@@ -27,7 +28,7 @@ func (s *Signalling) response(f *flow, m *wire.Message) bool {
 	if m.Status < 200 && wire.HasToken(m.Require, "100rel") {
 		r.RSeq = transaction.RSeq(m)
 	}
-	if _, bad := readMessage(&r.Message, m, nil); bad != "" && !s.unreadable(r, bad) {
+	if _, bad := read.Message(&r.Message, m, nil); bad != "" && !s.unreadable(r, bad) {
 		return true
 	}
 	s.hand(r)
@@ -58,7 +59,7 @@ func reasonOf(m *wire.Message) string {
 	if usual := sip.Reason(m.Status); usual == string(m.Reason) {
 		return usual
 	}
-	return text(m.Reason, maxReason)
+	return read.Text(m.Reason, maxReason)
 }
 
 // flowFailed tells that a proxy knows no way to a phone any more.

@@ -11,6 +11,7 @@ import (
 
 	"demarc/internal/bounded"
 	"demarc/telephony/edge/guard"
+	"demarc/telephony/edge/read"
 	"demarc/telephony/edge/stun"
 	"demarc/telephony/edge/transport"
 	"demarc/telephony/registrar"
@@ -145,7 +146,7 @@ func (s *socket) recognises(remote netip.AddrPort, m *wire.Message) bool {
 	}
 	r := s.edge.registering()
 	defer s.edge.registers.Put(r)
-	if readRegister(&r.req, registrar.Flow{Remote: remote}, m) != "" {
+	if read.Register(&r.req, registrar.Flow{Remote: remote}, m) != "" {
 		return false
 	}
 	who := s.edge.callerOf(&r.req)

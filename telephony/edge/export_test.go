@@ -11,16 +11,8 @@ import (
 
 	"demarc/internal/bounded"
 	"demarc/telephony/edge/transport"
-	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
-
-// ReadRegister lets the tests reach the reader without a socket.
-func ReadRegister(f registrar.Flow, m *wire.Message) (*registrar.Request, string) {
-	var req registrar.Request
-	bad := readRegister(&req, f, m)
-	return &req, bad
-}
 
 // FailAt lets the edge panic at a point of its work, once.
 func (e *Edge) FailAt(point string) {
@@ -32,9 +24,6 @@ func (e *Edge) FailAt(point string) {
 	}
 	e.failpoint.Store(&fail)
 }
-
-// ReadSubscribe lets the tests reach the reader without a socket.
-var ReadSubscribe = readSubscribe
 
 // Transactions returns how many server transactions there are.
 func (e *Edge) Transactions() int { return e.servers.Len() }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"demarc/telephony"
+	"demarc/telephony/edge/read"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
@@ -135,7 +136,7 @@ func (l *link) Request(m *wire.Message, r sip.Routed) {
 		if m.Is("INVITE") {
 			l.s.relay.carries(m, r.Node)
 		}
-		phone, _ := aorOf(m.ToAddr())
+		phone, _ := read.AoR(m.ToAddr())
 		l.s.relay.request(l.flow, m, methodNamed(m.Method), signal.Way{Node: l.s.edge.cfg.Node, Flow: r.Flow, AoR: phone})
 		return
 	}

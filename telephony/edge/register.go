@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"demarc/telephony/edge/guard"
+	"demarc/telephony/edge/read"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
@@ -28,7 +29,7 @@ func (e *Edge) registering() *registering {
 func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
 	r := e.registering()
 	defer e.registers.Put(r)
-	bad := readRegister(&r.req, f.Flow, m)
+	bad := read.Register(&r.req, f.Flow, m)
 	if r.req.Came = f.heard; bad != "" {
 		e.answer(f, m, 400, bad)
 		return

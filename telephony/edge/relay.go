@@ -7,6 +7,7 @@ import (
 
 	"demarc/internal/bounded"
 	"demarc/telephony"
+	"demarc/telephony/edge/read"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/sip/transaction"
@@ -73,7 +74,7 @@ func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way)
 		r.s.edge.answer(f, m, 483, "")
 		return
 	}
-	user, _ := aorOf(m.FromAddr())
+	user, _ := read.AoR(m.FromAddr())
 	tx, err := r.s.uas.Begin(transaction.Incoming{
 		Message: m, Method: method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(), Mark: relayMark,
 		Peer: &back{signalling: r.s, flow: f, whose: whose{aor: user}, budget: budget(m)},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"demarc/telephony"
+	"demarc/telephony/edge/read"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
@@ -62,7 +63,7 @@ func routeOf(r sip.Request) string {
 func asked(r sip.Request) telephony.AoR {
 	for _, h := range r.Headers {
 		if h.Name == "To" {
-			aor, _ := aorOf(wire.ParseNameAddr([]byte(h.Value)))
+			aor, _ := read.AoR(wire.ParseNameAddr([]byte(h.Value)))
 			return aor
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony/edge/guard"
+	"demarc/telephony/edge/read"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
@@ -23,7 +24,7 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 		e.answer(f, m, 405, "", header{"Allow", e.allow})
 		return
 	}
-	req, bad := readSubscribe(f.Flow, m)
+	req, bad := read.Subscribe(f.Flow, m)
 	if bad != "" {
 		e.answer(f, m, 400, bad)
 		return

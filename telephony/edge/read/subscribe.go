@@ -1,4 +1,4 @@
-package edge
+package read
 
 import (
 	"demarc/telephony"
@@ -7,14 +7,14 @@ import (
 	"demarc/telephony/wire"
 )
 
-// readSubscribe fills a Request from the scan, or says what is bad as a reason phrase. Every string is printable, and
+// Subscribe fills a Request from the scan, or says what is bad as a reason phrase. Every string is printable, and
 // none aliases the receive buffer.
-func readSubscribe(f registrar.Flow, m *wire.Message) (*events.Request, string) {
+func Subscribe(f registrar.Flow, m *wire.Message) (*events.Request, string) {
 	req := &events.Request{Flow: f, CSeq: m.CSeq, Expires: m.Expires}
 	uri, _ := wire.ParseURI(m.RequestURI)
 	req.Target = telephony.NewAoR(wire.CanonicalUser(uri.User), string(uri.Host))
 	var ok bool
-	if req.User, ok = aorOf(m.FromAddr()); !ok {
+	if req.User, ok = AoR(m.FromAddr()); !ok {
 		return nil, "Bad From"
 	}
 	if req.From, req.RemoteTag, ok = party(m.From); !ok || req.RemoteTag == "" {
@@ -58,10 +58,7 @@ func party(value []byte) (text, tag string, ok bool) {
 	return text, string(t), true
 }
 
-const (
-	maxParty = 1024
-	maxRoute = 2048
-)
+const maxRoute = 2048
 
 // event reads the one Event header (RFC 6665 §8.2.1), by its name or as "o".
 func event(req *events.Request, m *wire.Message) (bad string) {

@@ -1,17 +1,16 @@
-package edge
+package read
 
 import (
 	"bytes"
-	"unicode/utf8"
 
 	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/wire"
 )
 
-// readMessage fills a Message from the scan, or says what is bad as a reason phrase. All its text is one copy of what is kept of the
+// Message fills a Message from the scan, or says what is bad as a reason phrase. All its text is one copy of what is kept of the
 // message, so that nothing aliases the receive buffer and little is allocated; own is the text in it of a part of the start line.
-func readMessage(to *signal.Message, m *wire.Message, start []byte) (own, bad string) {
+func Message(to *signal.Message, m *wire.Message, start []byte) (own, bad string) {
 	switch {
 	case !plain(m.From):
 		return "", "Bad From"
@@ -223,21 +222,17 @@ func shortName(c byte) (string, bool) {
 	return "", false
 }
 
-// plain reports whether b is text without control characters.
-func plain(b []byte) bool {
-	if printable(b) {
-		return len(b) <= maxParty
+// RAck reads "rseq cseq INVITE" (RFC 3262 §7.2).
+func RAck(m *wire.Message) (rseq, cseq uint32, ok bool) {
+	lines := m.Values("RAck")
+	if len(lines) != 1 {
+		return 0, 0, false
 	}
-	if len(b) > maxParty || !utf8.Valid(b) {
-		return false
+	fields := bytes.Fields(lines[0])
+	if len(fields) != 3 || string(fields[2]) != "INVITE" {
+		return 0, 0, false
 	}
-	for _, c := range b {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
+	rseq, one := wire.Number(fields[0])
+	cseq, two := wire.Number(fields[1])
+	return rseq, cseq, one && two
 }
-
-// splitSpace cuts at white space.
-func splitSpace(b []byte) [][]byte { return bytes.Fields(b) }

@@ -1,17 +1,16 @@
-package edge
+package read
 
 import (
 	"bytes"
-	"strings"
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
 
-// readRegister fills a Request from the scan, or says what is bad as a reason phrase. Every text is valid and without control
+// Register fills a Request from the scan, or says what is bad as a reason phrase. Every text is valid and without control
 // characters, and most are borrowed from the message.
-func readRegister(req *registrar.Request, f registrar.Flow, m *wire.Message) (bad string) {
+func Register(req *registrar.Request, f registrar.Flow, m *wire.Message) (bad string) {
 	req.Reset()
 	req.Flow, req.CSeq, req.Expires, req.UserAgent = f, m.CSeq, m.Expires, borrowedText(m.UserAgent, 128)
 	req.Outbound, req.PathKnown = wire.HasToken(m.Supported, "outbound"), wire.HasToken(m.Supported, "path")
@@ -71,7 +70,7 @@ func readAoRs(req *registrar.Request, m *wire.Message) (ok bool) {
 	if from, ok := m.FromAddr(); ok && bytes.Equal(from.URI, to.URI) {
 		req.From = req.To
 	} else {
-		req.From, _ = aorOf(from, ok)
+		req.From, _ = AoR(from, ok)
 	}
 	if uri, _ := m.URI(); string(uri.Host) == req.To.Domain {
 		req.Domain = req.To.Domain
@@ -79,14 +78,6 @@ func readAoRs(req *registrar.Request, m *wire.Message) (ok bool) {
 		req.Domain = telephony.NewAoR("", string(uri.Host)).Domain
 	}
 	return true
-}
-
-// aorOf turns a parsed From or To into an address of record.
-func aorOf(n wire.NameAddr, ok bool) (telephony.AoR, bool) {
-	if !ok {
-		return telephony.AoR{}, false
-	}
-	return n.AoR()
 }
 
 func contacts(req *registrar.Request, lines [][]byte) (bad string) {
@@ -168,38 +159,4 @@ func thousandths(v []byte) (int, bool) {
 		q += int(c-'0') * [...]int{100, 10, 1}[i]
 	}
 	return q, q <= 1000
-}
-
-func printable(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' || c > '~' {
-			return false
-		}
-	}
-	return true
-}
-
-// borrowedText is text that may be borrowed.
-func borrowedText(b []byte, limit int) string {
-	if printable(b) && len(b) <= limit { // nearly always
-		return wire.Borrowed(b)
-	}
-	return text(b, limit)
-}
-
-// text makes something that may be stored and shown out of what a phone says about itself.
-func text(b []byte, limit int) string {
-	if printable(b) && len(b) <= limit {
-		return string(b)
-	}
-	s := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(string(b), ""))
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "")
-	}
-	return s
 }
