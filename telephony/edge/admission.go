@@ -20,6 +20,7 @@ func (e *Edge) admitted(f *flow, m *wire.Message, c *guard.Caller) bool {
 		return false
 	}
 	if int(f.inHand.n.Load()) >= e.cfg.Limits.FlowReplies {
+		e.seen(f)
 		e.later(f, m)
 		return false
 	}
@@ -29,6 +30,7 @@ func (e *Edge) admitted(f *flow, m *wire.Message, c *guard.Caller) bool {
 		return true
 	}
 	e.count.rejects.add(Reject{f.Listener, "overload"}, 1)
+	e.seen(f)
 	e.later(f, m)
 	return false
 }

@@ -41,17 +41,22 @@ func (e *Edge) refuse(f *flow, m *wire.Message, err error) {
 	}
 }
 
-// dispatch handles one message. A panic ends that message alone.
+// dispatch handles one message. A panic ends that message alone. A REGISTER may be shown to the tracer together with its answer.
 func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
+	f.unseen = m
 	defer func() {
-		if r := recover(); r != nil {
+		r := recover()
+		e.seen(f)
+		if r != nil {
 			e.panicked("dispatch", r)
 			if m.Answerable() {
 				e.answer(f, m, 500, "")
 			}
 		}
 	}()
-	e.tapped(f, m, f.heard)
+	if !m.Is("REGISTER") {
+		e.seen(f)
+	}
 	if !m.IsRequest() {
 		e.passing("response")
 		if !e.signalling.response(f, m) && !e.clients.Receive(m, f.ID) {
@@ -67,6 +72,7 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 		return
 	}
 	if status, reason, headers := e.examine(m); status != 0 {
+		e.seen(f)
 		e.answer(f, m, status, reason, headers...)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/wire"
 )
 
 // flow is one connection, or the two addresses that datagrams go between at one UDP listener: what answers to its requests go back over.
@@ -30,6 +31,7 @@ type flow struct {
 	carried atomic.Bool             // a request of a call went out over it
 	heard   time.Time               // when its last message came; its reader's own
 	handed  bool                    // the handler has heard of it; its reader's own
+	unseen  *wire.Message           // what came last, until the tracer has seen it; its reader's own
 	gone    chan struct{}           // closed when a stream takes nothing more; nil for UDP
 }
 

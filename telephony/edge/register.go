@@ -31,6 +31,7 @@ func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
 	defer e.registers.Put(r)
 	bad := read.Register(&r.req, f.Flow, m)
 	if r.req.Came = f.heard; bad != "" {
+		e.seen(f)
 		e.answer(f, m, 400, bad)
 		return
 	}
@@ -70,7 +71,14 @@ func (e *Edge) replied(f *flow, m *wire.Message, who *guard.Caller, r *registrar
 		b := sip.AppendStatus((*out)[:0], r.Status, r.Reason)
 		b = sip.AppendFrame(b, m, f.Remote, sip.AppendTag(tag[:0], e.tagSeed, m))
 		*out = appendReply(b, r)
-		e.dispatchReply(f, who, len(m.Head)+len(m.Body), *out, r.Status, f.heard)
+		e.dispatchReply(f, len(m.Head)+len(m.Body), *out, r.Status, func() {
+			if r.AsksForPush() { // some other phone, perhaps: its token is no secret of this message
+				e.seen(f)
+				e.tapAnswer(f, who.AoR, *out, f.heard)
+			} else {
+				e.seenWith(f, who.AoR, *out)
+			}
+		})
 	}
 }
 
@@ -88,10 +96,10 @@ func (e *Edge) concluded(f *flow, who *guard.Caller, r *registrar.Reply, now tim
 	return true
 }
 
-// dispatchReply sends an answer to a request of a size.
-func (e *Edge) dispatchReply(f *flow, who *guard.Caller, size int, answer []byte, status int, now time.Time) {
+// dispatchReply sends an answer to a request of a size, and shows it before.
+func (e *Edge) dispatchReply(f *flow, size int, answer []byte, status int, show func()) {
 	if e.fits(f, size, len(answer)) {
-		e.tapAnswer(f, who.AoR, answer, now)
+		show()
 		f.writer.send(answer)
 	} else {
 		e.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
@@ -101,6 +109,7 @@ func (e *Edge) dispatchReply(f *flow, who *guard.Caller, size int, answer []byte
 
 // registerLater lets ask find out the reply, which is written when it comes.
 func (e *Edge) registerLater(f *flow, m *wire.Message, who guard.Caller, ask func(func(registrar.Reply))) {
+	e.seen(f)
 	p := e.newPending(f, m, e.standing.Own(who))
 	defer func() {
 		if r := recover(); r != nil {
@@ -149,6 +158,6 @@ func (p *pending) reply(r registrar.Reply) {
 func (p *pending) write(r *registrar.Reply) {
 	out := p.edge.buffers.get()
 	*out = appendReply(append(sip.AppendStatus((*out)[:0], r.Status, r.Reason), *p.frame...), r)
-	p.edge.dispatchReply(p.flow, &p.who, p.size, *out, r.Status, p.edge.cfg.Now())
+	p.edge.dispatchReply(p.flow, p.size, *out, r.Status, func() { p.edge.tapAnswer(p.flow, p.who.AoR, *out, p.edge.cfg.Now()) })
 	p.edge.buffers.put(out)
 }

@@ -85,6 +85,16 @@ func (p Push) Wakes() bool { return p.PRID != "" }
 // shown reports whether a text is valid and free of control characters.
 func shown(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
 
+// AsksForPush reports whether a contact in the reply may hold a push token.
+func (r *Reply) AsksForPush() bool {
+	for i := range r.Bindings {
+		if asksForPush(r.Bindings[i].URI) {
+			return true
+		}
+	}
+	return false
+}
+
 // asksForPush reports whether a contact speaks of push at all: most do not, and are not looked at further.
 func asksForPush(uri string) bool {
 	for {

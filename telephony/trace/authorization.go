@@ -62,23 +62,18 @@ func appendUsual(out, b []byte) (done []byte, ok bool) {
 
 // isPublic reports whether a digest parameter tells nothing that helps a thief.
 func isPublic(key []byte) bool {
-	name := ""
-	switch len(key) {
-	case 2:
-		name = "nc"
-	case 3:
-		name = "uri"
-		if key[0]|0x20 == 'q' {
-			name = "qop"
-		}
-	case 5:
-		name = "realm"
-	case 8:
-		name = "username"
-	case 9:
-		name = "algorithm"
+	switch string(key) { // as nearly everybody writes them
+	case "nc", "uri", "qop", "realm", "username", "algorithm":
+		return true
+	case "nonce", "cnonce", "response":
+		return false
 	}
-	return name != "" && (string(key) == name || bytes.EqualFold(key, []byte(name)))
+	for _, name := range [...]string{"nc", "uri", "qop", "realm", "username", "algorithm"} {
+		if len(key) == len(name) && bytes.EqualFold(key, []byte(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // nextParameter cuts at the first comma outside of quotes. What has no value has nothing to show.

@@ -18,16 +18,40 @@ const (
 	recordNumbers = recordSize + 8 + 8 + 1
 )
 
-// appendRecord appends the record of a message, without what is secret.
-func appendRecord(dst []byte, m *Message, seq uint64) []byte {
+// appendRecord appends the record of a message, without what is secret. It reports whether push tokens may have been in it.
+func appendRecord(dst []byte, m *Message, seq uint64) (record []byte, tokens bool) {
+	start := len(dst)
+	dst = appendNames(dst, m, m.Inbound, seq)
+	if m.Plain {
+		dst, tokens = appendPlain(dst, m.Text, m.Credentials)
+	} else {
+		dst, tokens = appendRedacted(dst, m.Text)
+	}
+	return finish(dst, start), tokens
+}
+
+// appendAnswer appends the record of a message's answer, which goes the other way. Tokens are looked for if the message may hold some.
+func appendAnswer(dst []byte, m *Message, seq uint64, tokens bool) []byte {
+	start := len(dst)
+	dst = appendNames(dst, m, !m.Inbound, seq)
+	return finish(appendWithoutTokens(dst, m.Answer, tokens), start)
+}
+
+// finish writes the size of the record that begins at a place.
+func finish(dst []byte, start int) []byte {
+	binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start))
+	return dst
+}
+
+// appendNames appends what stands in front of the text.
+func appendNames(dst []byte, m *Message, inbound bool, seq uint64) []byte {
 	var flags byte
-	if m.Inbound {
+	if inbound {
 		flags |= isInbound
 	}
 	if m.Known {
 		flags |= isKnown
 	}
-	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
 	dst = binary.LittleEndian.AppendUint64(dst, seq)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(m.At.UnixNano()))
@@ -36,15 +60,7 @@ func appendRecord(dst []byte, m *Message, seq uint64) []byte {
 	dst = appendName(dst, m.AoR.Domain)
 	dst = appendName(dst, string(m.Transport))
 	dst = appendAddress(dst, m.Local)
-	dst = appendAddress(dst, m.Remote)
-	if m.Plain {
-		tokens, _ := mayHold(m.Text)
-		dst = appendWithoutTokens(dst, m.Text, tokens)
-	} else {
-		dst = appendRedacted(dst, m.Text)
-	}
-	binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start))
-	return dst
+	return appendAddress(dst, m.Remote)
 }
 
 func appendName(dst []byte, name string) []byte {

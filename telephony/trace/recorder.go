@@ -23,8 +23,13 @@ type Message struct {
 	Remote    netip.AddrPort
 	Text      []byte // as on the wire; it is copied
 
-	// Plain says that it is known to hold neither credentials nor a body: only push tokens are looked for then.
-	Plain bool `json:"-"`
+	// Plain says that it is known to have no body, and no credentials but Credentials: only push tokens are looked for then.
+	Plain       bool   `json:"-"`
+	Credentials []byte `json:"-"` // the value of a header field, a part of Text
+
+	// Answer is what it was answered with at once: it has no body and holds no secret but those of Text that are no credentials. It is
+	// remembered right behind it.
+	Answer []byte `json:"-"`
 }
 
 // Entry is a remembered message, without its secrets.
@@ -58,9 +63,9 @@ func NewRecorder(bytes int) *Recorder {
 	return r
 }
 
-// Record remembers a message.
+// Record remembers a message, and its answer if there is one.
 func (r *Recorder) Record(m Message) {
-	m.Text = m.Text[:min(len(m.Text), maxText)]
+	m.Text, m.Answer = m.Text[:min(len(m.Text), maxText)], m.Answer[:min(len(m.Answer), maxText)]
 	hash := r.hash(m.AoR)
 	if !m.Known {
 		hash = ofStrangers(hash)
@@ -68,7 +73,7 @@ func (r *Recorder) Record(m Message) {
 	s := &r.shards[hash%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keep(hash, &m, r.seq.Add(1))
+	s.keep(hash, &m, r.seq.Add(2)-1)
 }
 
 // Of returns the messages of an AoR after the sequence number, oldest first: what its phones said and were told, and what was said in

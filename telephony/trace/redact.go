@@ -10,20 +10,50 @@ const hidden = "***"
 // Redact returns a copy of a SIP message without what is secret: what answers a digest challenge (name and realm stay,
 // for they say what is wrong), keys and passwords in SDP (RFC 4567, RFC 4568, RFC 4566 §5.12, RFC 8839 §5.4; RFC 5939 §3.4.1 may hold any of them), and push
 // tokens (RFC 8599).
-func Redact(text []byte) []byte { return appendRedacted(make([]byte, 0, len(text)), text) }
+func Redact(text []byte) []byte {
+	redacted, _ := appendRedacted(make([]byte, 0, len(text)), text)
+	return redacted
+}
+
+// appendPlain is appendRedacted for a message without a body, of which is known where its credentials stand, if it has some.
+func appendPlain(out, text, credentials []byte) (redacted []byte, tokens bool) {
+	rest := text
+	if credentials != nil {
+		at := placeOf(text, credentials)
+		if at < 0 {
+			return appendRedacted(out, text)
+		}
+		start := bytes.LastIndexByte(text[:at], '\n') + 1
+		line := lineAt(text, start)
+		tokens, _ = mayHold(text[:start])
+		out = appendAuthorization(appendWithoutTokens(out, text[:start], tokens), line)
+		rest = text[start+len(line):]
+	}
+	more, _ := mayHold(rest)
+	return appendWithoutTokens(out, rest, more), tokens || more
+}
+
+// placeOf returns where a part of a text stands, or −1 when it is none or empty.
+func placeOf(text, part []byte) int {
+	at := cap(text) - cap(part)
+	if len(part) == 0 || at < 0 || at+len(part) > len(text) || &text[at] != &part[0] {
+		return -1
+	}
+	return at
+}
 
 // appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece, or two around their
-// credentials, and are not read line by line.
-func appendRedacted(out, text []byte) []byte {
+// credentials, and are not read line by line. It reports whether push tokens may have been in it.
+func appendRedacted(out, text []byte) (redacted []byte, tokens bool) {
 	tokens, keys := mayHold(text)
 	if keys || namesAuthorization(text, 'Z') >= 0 {
-		return appendLines(out, text, tokens)
+		return appendLines(out, text, tokens), tokens
 	}
 	kept := 0 // text[:kept] is dealt with
 	for at := 0; ; {
 		i := namesAuthorization(text[at:], 'z')
 		if i < 0 {
-			return appendWithoutTokens(out, text[kept:], tokens)
+			return appendWithoutTokens(out, text[kept:], tokens), tokens
 		}
 		at += i + 1
 		start := bytes.LastIndexByte(text[kept:at], '\n') + 1 + kept

@@ -65,10 +65,15 @@ func (s *shard) keep(hash uint64, m *Message, seq uint64) {
 		k.class = 1
 	}
 	s.link(n)
-	s.memory.approach(&k.records, len(m.Text)+usualNames)
-	s.text = appendRecord(s.text[:0], m, seq)
+	s.memory.approach(&k.records, len(m.Text)+len(m.Answer)+2*usualNames)
+	var tokens bool
+	s.text, tokens = appendRecord(s.text[:0], m, seq)
 	s.push(k, s.text)
-	if k.count > maxPerAoR {
+	if len(m.Answer) > 0 {
+		s.text = appendAnswer(s.text[:0], m, seq+1, tokens)
+		s.push(k, s.text)
+	}
+	for k.count > maxPerAoR {
 		s.forgetOldest(k)
 	}
 	if cap(s.text) > largestText {

@@ -88,9 +88,13 @@ func FuzzPlain(f *testing.F) {
 		{"REGISTER sip:a;pn-prid=1 SIP/2.0", "Contact: <sip:a;PN-TOK=2>\r\n"},
 		{"REGISTER sip:a;pn-tok=1 SIP/2.0", ""},
 		{"SIP/2.0 401 Unauthorized", "WWW-Authenticate: Digest nonce=\"1\"\r\n"},
+		{"REGISTER sip:a SIP/2.0", "Authorization: Digest username=\"1\", nonce=\"2\", response=\"3\"\r\nContact: <sip:a;pn-tok=4>\r\n"},
+		{"REGISTER sip:a;pn-prid=1 SIP/2.0", "authorization :\tDigest Nonce=1,\r\n  response=\"2\" \r\n"},
+		{"REGISTER sip:a SIP/2.0", "Authorization: Basic zZ==\r\n"},
+		{"REGISTER sip:a SIP/2.0", "Authorization:\r\n"},
 	}
 	scan := func(m *wire.Message, first, fields string) bool {
-		return m.Scan([]byte(first+needed+fields+"\r\n"), wire.Limits{}) == nil && len(m.Authorization)+len(m.ProxyAuthorization)+len(m.Body) == 0
+		return m.Scan([]byte(first+needed+fields+"\r\n"), wire.Limits{}) == nil && len(m.Authorization) <= 1 && len(m.ProxyAuthorization)+len(m.Body) == 0
 	}
 	for _, s := range seeds {
 		if !scan(new(wire.Message), s[0], s[1]) {
@@ -105,7 +109,11 @@ func FuzzPlain(f *testing.F) {
 		}
 		kept := func(plain bool) []byte { // apart, for two long messages have no room at one phone
 			r := trace.NewRecorder(1 << 20)
-			r.Record(trace.Message{AoR: alice, Text: m.Head, Plain: plain})
+			message := trace.Message{AoR: alice, Text: m.Head, Plain: plain}
+			if len(m.Authorization) > 0 {
+				message.Credentials = m.Authorization[0]
+			}
+			r.Record(message)
 			got := r.Of(alice, 0)
 			if len(got) != 1 {
 				t.Fatalf("of %q %d messages are kept", m.Head, len(got))
@@ -139,6 +147,31 @@ func TestRecordsComeBack(t *testing.T) {
 		if want := all[i]; !e.At.Equal(want.At) || !bytes.Equal(e.Text, want.Text) || e.AoR != want.AoR || e.Inbound != want.Inbound ||
 			e.Known != want.Known || e.Transport != want.Transport || e.Local != want.Local || e.Remote != want.Remote {
 			t.Errorf("%d: %+v", i, e)
+		}
+	}
+}
+
+// An answer is a message of its own, right behind what it answers, and hides the tokens that it repeats.
+func TestAnswersFollow(t *testing.T) {
+	r := trace.NewRecorder(8 << 20)
+	at := time.Unix(1_700_000_000, 0)
+	for n := range 70 {
+		r.Record(trace.Message{
+			At: at, AoR: alice, Inbound: true, Known: true, Transport: telephony.UDP, Remote: netip.MustParseAddrPort("192.0.2.7:5060"),
+			Text: []byte(fmt.Sprint("REGISTER sip:a SIP/2.0\r\nCall-ID: ", n, "\r\nContact: <sip:a;pn-tok=1>\r\n\r\n")), Plain: true,
+			Answer: []byte(fmt.Sprint("SIP/2.0 200 OK\r\nCall-ID: ", n, "\r\nContact: <sip:a;pn-tok=1>\r\n\r\n")),
+		})
+	}
+	got := r.Of(alice, 0)
+	if len(got) != 64 {
+		t.Fatalf("%d messages", len(got))
+	}
+	for i, e := range got {
+		first := [...]string{"REGISTER sip:a SIP/2.0", "SIP/2.0 200 OK"}[i%2]
+		text := fmt.Sprint(first, "\r\nCall-ID: ", 38+i/2, "\r\nContact: <sip:a;pn-tok=***>\r\n\r\n")
+		if string(e.Text) != text || e.Inbound != (i%2 == 0) || !e.Known || !e.At.Equal(at) || e.Transport != telephony.UDP ||
+			e.Remote.Port() != 5060 || e.Answer != nil || i > 0 && e.Seq <= got[i-1].Seq {
+			t.Errorf("%d: %q %+v", i, e.Text, e)
 		}
 	}
 }
