@@ -16,17 +16,19 @@ const (
 	collectorAge = 2 * time.Second
 	quiet        = 4 << 20          // bytes allocated in that time by a process that has nothing to do,
 	quietFor     = collectorAge / 8 // and what it uses of a processor: registrations hardly allocate, and phones cost something by being there
+	restful      = 5                // times in a row that it had nothing to do: what is given back comes back page by page with the next burst
 	worthGiving  = 16 << 20         // unused bytes that are worth being given back to the system
 )
 
 // collector lets a small process collect its garbage less often: with 10 MB in use it would be collected after every
 // 10 MB, many times in a second under load. At least 64 MB may pile up, and more on a machine that has much memory. What a burst has left behind,
-// like thousands of handshakes after a cut line, goes back to the system when it is quiet again.
+// like thousands of handshakes after a cut line, goes back to the system once it has been quiet for a while.
 type collector struct {
 	garbage   uint64 // that may pile up
 	percent   int
 	allocated uint64
 	used      time.Duration // of processors
+	rests     int           // how often in a row there was nothing to do
 }
 
 // tuneCollector starts a collector. Whoever sets GOGC decides alone.
@@ -53,11 +55,14 @@ func (c *collector) look() {
 	}
 }
 
-// idle reports whether the process had nothing to do since the last look, from what it has allocated and used until now.
+// idle reports whether the process has had nothing to do for the last looks, from what it has allocated and used until now.
 func (c *collector) idle(allocated uint64, used time.Duration) bool {
-	idle := allocated-c.allocated < quiet && used-c.used < quietFor
+	c.rests++
+	if allocated-c.allocated >= quiet || used-c.used >= quietFor {
+		c.rests = 0
+	}
 	c.allocated, c.used = allocated, used
-	return idle
+	return c.rests >= restful
 }
 
 // garbagePercent is GOGC for so many bytes in use and of garbage, in steps so that it rarely changes.

@@ -29,8 +29,10 @@ func TestMemoryIsGivenBackWhenNothingIsDone(t *testing.T) {
 		used      time.Duration
 		want      bool
 	}{
-		{0, 0, true}, {100 << 20, time.Second, false}, {101 << 20, 2 * time.Second, false}, {200 << 20, 2 * time.Second, false},
-		{201 << 20, 2*time.Second + time.Millisecond, true},
+		{100 << 20, time.Second, false}, {101 << 20, 2 * time.Second, false}, {200 << 20, 2 * time.Second, false},
+		{201 << 20, 2*time.Second + time.Millisecond, false}, {201 << 20, 2 * time.Second, false}, {201 << 20, 2 * time.Second, false},
+		{201 << 20, 2 * time.Second, false}, {202 << 20, 2 * time.Second, true}, {202 << 20, 2 * time.Second, true},
+		{300 << 20, 2 * time.Second, false}, {300 << 20, 2 * time.Second, false},
 	} {
 		if got := idle(c.allocated, c.used); got != c.want {
 			t.Errorf("at %d MB and %v: idle is %t", c.allocated>>20, c.used, got)

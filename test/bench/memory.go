@@ -70,7 +70,7 @@ func holdIdle(ctx context.Context, server *process, address string, trusted func
 			return "", err
 		}
 	}
-	if err := pause(ctx, 10*time.Second, nil); err != nil {
+	if err := pause(ctx, 15*time.Second, nil); err != nil { // what the handshakes have left is gone then
 		return "", err
 	}
 	after, err := server.proportional()
