@@ -35,6 +35,8 @@ type pbx struct {
 	version int
 }
 
+func (p *pbx) Name() string { return "pbx" }
+
 func (p *pbx) PBXs(context.Context) ([]cloudlink.PBX, error) {
 	return []cloudlink.PBX{{
 		PBXID: "pbx", Type: "generic", Realm: "one.example", Domain: "one.example", SRTP: "required",

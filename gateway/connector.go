@@ -162,13 +162,10 @@ func (g *Gateway) SyncNow(ctx context.Context, id account.ID, opts ...provisioni
 }
 
 // toSync returns the linked connectors, one of each service: the oldest first, for who is known to several services is at the first.
-// While one of the account has lost its authorisation there is none: its users are unknown at the other services, and would lose
-// the credentials that their phones work with.
+// One that has lost its authorisation is among them, and is away to the sync: its users keep the credentials that their phones work with.
 func toSync(all []connector.Connector) (linked []connector.Connector, err error) {
 	all = slices.Clone(all)
-	slices.SortStableFunc(all, func(a, b connector.Connector) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortStableFunc(all, older)
 	at := func(url string) bool {
 		return slices.ContainsFunc(linked, func(c connector.Connector) bool { return c.BaseURL == url })
 	}
@@ -182,11 +179,15 @@ func toSync(all []connector.Connector) (linked []connector.Connector, err error)
 	}
 	for _, lost := range all {
 		if lost.State == connector.NeedsAuth && !at(lost.BaseURL) {
-			return nil, fmt.Errorf("%w: connect %q again, or disconnect it if %q takes its place",
-				connector.ErrReauthorize, lost.Name, linked[0].Name)
+			linked = append(linked, lost)
 		}
 	}
+	slices.SortStableFunc(linked, older)
 	return linked, nil
+}
+
+func older(a, b connector.Connector) int {
+	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 }
 
 // syncAll runs the sync of every account that has linked connectors.

@@ -27,8 +27,8 @@ func TestLostLinkDoesNotSwitchTheSync(t *testing.T) {
 		"linked":         {[]connector.Connector{at("a", connector.Unlinked, two), at("b", connector.Linked, one)}, "b"},
 		"two services":   {[]connector.Connector{at("b", connector.Linked, two), at("a", connector.Linked, one)}, "a b"},
 		"one twice":      {[]connector.Connector{at("a", connector.Linked, one), at("b", connector.Linked, one), at("c", connector.Linked, two)}, "a c"},
-		"lost beside":    {[]connector.Connector{at("a", connector.NeedsAuth, one), at("b", connector.Linked, two)}, `connect "a" again`},
-		"lost behind":    {[]connector.Connector{at("a", connector.Linked, one), at("b", connector.NeedsAuth, two)}, `connect "b" again`},
+		"lost beside":    {[]connector.Connector{at("a", connector.NeedsAuth, one), at("b", connector.Linked, two)}, "a b"},
+		"lost behind":    {[]connector.Connector{at("a", connector.Linked, one), at("b", connector.NeedsAuth, two)}, "a b"},
 		"lost, replaced": {[]connector.Connector{at("a", connector.NeedsAuth, one), at("b", connector.Linked, one)}, "b"},
 	} {
 		got, err := gateway.ToSync(test.all)

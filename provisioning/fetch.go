@@ -17,22 +17,23 @@ type answer struct {
 	refusal    *cloudlink.Error
 }
 
-// fetch asks for the credentials of some users, a few at a time. Answers are kept by Fetch.key; the error is the
-// first that concerns the service as a whole, and then later ones are not asked for.
-func (y *syncing) fetch(ctx context.Context, users []UserPlan) (map[string]answer, error) {
+// fetch asks for the credentials of some users, a few at a time. Answers are kept by Fetch.key. A service that fails as a whole is away from
+// then on.
+func (y *syncing) fetch(ctx context.Context, users []UserPlan) map[string]answer {
 	var mu sync.Mutex
 	answers := map[string]answer{}
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(fetchers)
 	for _, u := range users {
 		for _, f := range u.Fetch {
 			group.Go(func() error {
-				if ctx.Err() != nil {
+				if ctx.Err() != nil || y.isAway(f.Service) {
 					return nil // another one has told why
 				}
 				a, err := y.ask(ctx, f)
 				if err != nil {
-					return err
+					y.fails(f.Service, err)
+					return nil
 				}
 				mu.Lock()
 				defer mu.Unlock()
@@ -41,8 +42,8 @@ func (y *syncing) fetch(ctx context.Context, users []UserPlan) (map[string]answe
 			})
 		}
 	}
-	err := group.Wait()
-	return answers, err
+	_ = group.Wait() // each has told what failed
+	return answers
 }
 
 // ask tells a refusal of this one credential from a failure of the service.

@@ -8,16 +8,17 @@ import (
 	"demarc/cloudlink"
 )
 
-// Plan is what a run of the sync would do. It is made from complete listings of all services, never from a part of them,
-// so that nobody loses a credential because a page did not arrive.
+// Plan is what a run of the sync would do. It is made from complete listings, never from a part of one, so that nobody loses a credential
+// because a page did not arrive; who may be at a service that is away is left as he is.
 type Plan struct {
-	Users  []UserPlan // one for each integrated user, in the order given
-	Having int        // users who have a credential now
+	Users  []UserPlan // one for each integrated user, in the order given, but for those who are left as they are
+	Having int        // users of these who have a credential now
 	Losing int        // of these, users who would lose one
 }
 
 // Listing is everything that one service tells.
 type Listing struct {
+	Away  bool // it told nothing
 	PBXs  []cloudlink.PBX
 	Users []cloudlink.UserWithEndpoints
 }
@@ -51,13 +52,18 @@ func (f Fetch) key() string {
 // NewPlan compares the integrated users and their credentials with the services' listings. It reads nothing else and
 // changes nothing.
 func NewPlan(users []Record, listings ...Listing) Plan {
-	services := make([]*matcher, len(listings))
+	services := make([]*matcher, len(listings)) // nil: it is away
 	for i, l := range listings {
-		services[i] = newMatcher(users, l)
+		if !l.Away {
+			services[i] = newMatcher(users, l)
+		}
 	}
 	plan := Plan{Users: make([]UserPlan, 0, len(users))}
 	for _, r := range users {
-		u := planUser(r, services)
+		u, sure := planUser(r, services)
+		if !sure {
+			continue
+		}
 		plan.Users = append(plan.Users, u)
 		if len(r.Credentials) > 0 {
 			plan.Having++
@@ -78,34 +84,67 @@ func (u UserPlan) loses(kind cloudlink.DeviceKind) bool {
 	return slices.ContainsFunc(u.Gaps, func(g Gap) bool { return g.Kind == wholeUser || g.Kind == kind })
 }
 
-func planUser(r Record, services []*matcher) UserPlan {
-	u := UserPlan{User: r.User.ID}
+// planUser returns what to do for a user, unless a service that is away may know better.
+func planUser(r Record, services []*matcher) (u UserPlan, sure bool) {
+	u = UserPlan{User: r.User.ID}
 	service, found, gap, warning := serviceOf(r.User, services)
+	if !certain(r, services, service, found) {
+		return u, false
+	}
 	if found == nil {
 		u.Gaps = []Gap{gap}
-		return u
+		return u, true
 	}
 	u.CloudLinkUser, u.Name, u.Extension, u.Warning = found.UserID, found.Name, found.Extension, warning
 	if len(found.SIPEndpoints) == 0 {
 		u.Gaps = []Gap{{Cause: NoEndpoint, Text: "The PBX side has no SIP endpoint for this user."}}
-		return u
+		return u, true
 	}
 	for _, kind := range []cloudlink.DeviceKind{cloudlink.Desktop, cloudlink.Mobile} {
 		u.planKind(r, found, kind, service, services[service].pbxs)
 	}
-	return u
+	return u, true
+}
+
+// certain reports whether the services that are away have no say in where a user is: there is none, or he has his credential from the one
+// that was found; or that knows his email, and those that go before it have answered, or there is nothing to lose.
+func certain(r Record, services []*matcher, at int, found *cloudlink.UserWithEndpoints) bool {
+	away := slices.Index(services, nil)
+	if away < 0 {
+		return true
+	}
+	if found == nil {
+		return false
+	}
+	if services[at].cameFrom(r, found) {
+		return true
+	}
+	return canonicalEmail(found.Email) == r.User.Email && (at < away || len(r.Credentials) == 0)
+}
+
+// cameFrom reports whether a credential of the user is the service's.
+func (m *matcher) cameFrom(r Record, found *cloudlink.UserWithEndpoints) bool {
+	return r.User.CloudLinkUser == found.UserID && slices.ContainsFunc(r.Credentials, func(c Credential) bool {
+		return slices.ContainsFunc(found.SIPEndpoints, func(ep cloudlink.SIPEndpoint) bool {
+			return ep.EndpointID == c.EndpointID && ep.SIPUsername == c.SIPUsername &&
+				strings.ToLower(first(ep.Domain, m.pbxs[ep.PBXID].Domain)) == c.Domain
+		})
+	})
 }
 
 // serviceOf returns the service that a user is at: the first that knows his email, or else the first that knows the extension which was given
 // for him. When none does it is the gap that says most.
 func serviceOf(u IntegratedUser, services []*matcher) (service int, found *cloudlink.UserWithEndpoints, gap Gap, warning string) {
 	for i, m := range services {
-		if len(m.byEmail[u.Email]) > 0 {
+		if m != nil && len(m.byEmail[u.Email]) > 0 {
 			found, gap, warning = m.match(u)
 			return i, found, gap, warning
 		}
 	}
 	for i, m := range services {
+		if m == nil {
+			continue
+		}
 		at, why, told := m.match(u)
 		if at != nil {
 			return i, at, Gap{}, told

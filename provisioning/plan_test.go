@@ -60,7 +60,7 @@ func TestMatching(t *testing.T) {
 			false},
 	}
 	for _, c := range cases {
-		u := NewPlan(c.users, Listing{pbx(), c.listing}).Users[0]
+		u := NewPlan(c.users, Listing{PBXs: pbx(), Users: c.listing}).Users[0]
 		var cause Cause
 		if len(u.Gaps) > 0 {
 			cause = u.Gaps[0].Cause
@@ -78,7 +78,7 @@ func TestMatching(t *testing.T) {
 func TestSyncedExtensionDoesNotMatch(t *testing.T) {
 	leaver := member("ann@x", "")
 	leaver.User.Extension = "100"
-	u := NewPlan([]Record{leaver}, Listing{pbx(), []cloudlink.UserWithEndpoints{served("7", "new@x", "100")}}).Users[0]
+	u := NewPlan([]Record{leaver}, Listing{PBXs: pbx(), Users: []cloudlink.UserWithEndpoints{served("7", "new@x", "100")}}).Users[0]
 	if u.CloudLinkUser != "" || u.Gaps[0].Cause != UnknownUser {
 		t.Fatalf("matched %+v", u)
 	}
@@ -107,7 +107,7 @@ func TestPlanProperties(t *testing.T) {
 			u.SIPEndpoints = u.SIPEndpoints[:rapid.IntRange(0, 2).Draw(t, "endpoints")]
 			listing = append(listing, u)
 		}
-		plan := NewPlan(users, Listing{pbx(), listing})
+		plan := NewPlan(users, Listing{PBXs: pbx(), Users: listing})
 		if len(plan.Users) != len(users) || plan.Losing > plan.Having {
 			t.Fatalf("%d plans for %d users, losing %d of %d", len(plan.Users), len(users), plan.Losing, plan.Having)
 		}
@@ -117,7 +117,7 @@ func TestPlanProperties(t *testing.T) {
 		}
 		turned := slices.Clone(listing)
 		slices.Reverse(turned)
-		if again := NewPlan(users, Listing{pbx(), turned}); fmt.Sprint(again) != fmt.Sprint(plan) {
+		if again := NewPlan(users, Listing{PBXs: pbx(), Users: turned}); fmt.Sprint(again) != fmt.Sprint(plan) {
 			t.Fatalf("the order of the listing matters:\n%v\n%v", plan, again)
 		}
 	})
@@ -167,9 +167,9 @@ func TestBrake(t *testing.T) {
 // Users of several services: each is at the first that knows his email, or else his extension; the same id at two services is
 // two users.
 func TestServices(t *testing.T) {
-	one := Listing{pbx(), []cloudlink.UserWithEndpoints{served("1", "ann@x", "100"), served("2", "old@x", "200"), served("3", "dee@x", "400")}}
-	two := Listing{[]cloudlink.PBX{{PBXID: "p", Realm: "second", Domain: "second"}},
-		[]cloudlink.UserWithEndpoints{served("1", "bob@x", "200"), served("2", "ann@x", "900"), served("4", "", "300")}}
+	one := Listing{PBXs: pbx(), Users: []cloudlink.UserWithEndpoints{served("1", "ann@x", "100"), served("2", "old@x", "200"), served("3", "dee@x", "400")}}
+	two := Listing{PBXs: []cloudlink.PBX{{PBXID: "p", Realm: "second", Domain: "second"}},
+		Users: []cloudlink.UserWithEndpoints{served("1", "bob@x", "200"), served("2", "ann@x", "900"), served("4", "", "300")}}
 	moved := member("bob@x", "200") // whose extension somebody else has at the first service
 	moved.User.CloudLinkUser = "2"
 	twice := member("eve@x", "400")
@@ -196,5 +196,41 @@ func TestServices(t *testing.T) {
 	}
 	if none := NewPlan([]Record{member("ann@x", "")}); len(none.Users) != 1 || len(none.Users[0].Fetch) != 0 {
 		t.Errorf("%+v", none)
+	}
+}
+
+// While a service is away, whoever it may know better is left as he is: who has his credential from there, who it may know by email where
+// another one knows his extension alone, and who nobody else knows.
+func TestServiceIsAway(t *testing.T) {
+	here := Listing{PBXs: pbx(), Users: []cloudlink.UserWithEndpoints{served("1", "ann@x", "100"), served("2", "bob@x", "200"), served("3", "", "300")}}
+	having := func(email, user string) Record {
+		r := member(email, "")
+		r.User.CloudLinkUser = user
+		ep := served("1", email, "100").SIPEndpoints[0]
+		r.Credentials = []Credential{{Kind: ep.DeviceKind, EndpointID: ep.EndpointID, SIPUsername: ep.SIPUsername, Domain: pbx()[0].Domain}}
+		return r
+	}
+	for name, c := range map[string]struct {
+		user         Record
+		first, after bool // whether something is planned for him while the one that is away goes before the other one, or comes after it
+	}{
+		"new, by email":                  {member("ann@x", ""), true, true},
+		"new, by extension":              {member("cy@x", "300"), false, false},
+		"new, unknown":                   {member("dee@x", ""), false, false},
+		"has his credential from here":   {having("ann@x", "1"), true, true},
+		"has it from elsewhere":          {having("bob@x", "1"), false, true},
+		"has another one's id from here": {having("ann@x", "9"), false, true},
+		"is not here any more":           {having("eve@x", "1"), false, false},
+	} {
+		for _, before := range []bool{true, false} {
+			listings, want := []Listing{here, {Away: true}}, c.after
+			if before {
+				listings, want = []Listing{{Away: true}, here}, c.first
+			}
+			plan := NewPlan([]Record{c.user}, listings...)
+			if got := len(plan.Users) == 1; got != want || plan.Losing != 0 || !got && plan.Having != 0 {
+				t.Errorf("%s, away before it %v: %+v", name, before, plan)
+			}
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 // Source is one connector's service as the sync sees it. A refusal of the service is a *cloudlink.Error.
 type Source interface {
+	Name() string // for people
 	PBXs(ctx context.Context) ([]cloudlink.PBX, error)
 	// Users returns one page; next is "" for the first page and on the last one.
 	Users(ctx context.Context, next string) (users []cloudlink.UserWithEndpoints, nextPage string, err error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"demarc/cloudlink"
@@ -29,8 +30,8 @@ type syncRules struct{ allowLoss bool }
 func AllowLoss() SyncOption { return func(r *syncRules) { r.allowLoss = true } }
 
 // Sync pulls every integrated user's endpoints and credentials from the services. Who is known to several is at the first of them. The
-// listings are read whole first, of all services or of none;
-// then users are applied page by page. A run that is interrupted leaves whole pages behind, and the next one starts
+// listings are read whole first. While a service is away the run goes on with the others, leaves as they are whoever may be at that one, and
+// ends with an error that names it. Then users are applied page by page. A run that is interrupted leaves whole pages behind, and the next one starts
 // over: what is unchanged is not fetched again. One run at a time per account, ErrBusy otherwise; ErrMassLoss when
 // the brake held.
 //
@@ -96,6 +97,38 @@ type syncing struct {
 	services []Source
 	lease    SyncLease
 	run      SyncRun
+
+	mu   sync.Mutex
+	away map[int]error // services that failed, and the first reason of each
+}
+
+// fails notes that a service is away: it is not asked again in this run.
+func (y *syncing) fails(service int, err error) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.away == nil {
+		y.away = make(map[int]error)
+	}
+	if y.away[service] == nil {
+		y.away[service] = fmt.Errorf("%s: %w", y.services[service].Name(), err)
+	}
+}
+
+func (y *syncing) isAway(service int) bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.away[service] != nil
+}
+
+// failures tells of all services that are away.
+func (y *syncing) failures() error {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	var all []error
+	for i := range y.services {
+		all = append(all, y.away[i])
+	}
+	return errors.Join(all...)
 }
 
 func (y *syncing) all(ctx context.Context, rules syncRules) error {
@@ -103,6 +136,10 @@ func (y *syncing) all(ctx context.Context, rules syncRules) error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(y.apply(ctx, plan, rules), y.failures())
+}
+
+func (y *syncing) apply(ctx context.Context, plan Plan, rules syncRules) error {
 	if plan.Brake() && !rules.allowLoss {
 		return fmt.Errorf("%w: %d of %d. Nothing was changed. Look at the PBX side; if it is meant, start the sync again "+
 			"and allow the loss", ErrMassLoss, plan.Losing, plan.Having)
@@ -124,25 +161,33 @@ func (y *syncing) plan(ctx context.Context) (Plan, error) {
 	}
 	listings := make([]Listing, len(y.services))
 	for i, src := range y.services {
-		if listings[i].PBXs, err = src.PBXs(ctx); err != nil {
-			return Plan{}, fmt.Errorf("the service's PBXs cannot be read: %w", err)
+		pbxs, err := src.PBXs(ctx)
+		if err != nil {
+			err = fmt.Errorf("the service's PBXs cannot be read: %w", err)
+		} else if listings[i].Users, err = listing(ctx, src); err == nil {
+			listings[i].PBXs = pbxs
+			continue
 		}
-		if listings[i].Users, err = listing(ctx, src); err != nil {
-			return Plan{}, err
-		}
+		y.fails(i, err)
+		listings[i] = Listing{Away: true}
 	}
 	plan := NewPlan(users, listings...)
 	if plan.Losing == 0 {
-		return plan, nil
+		return plan, ctx.Err()
 	}
 	for i, src := range y.services {
+		if listings[i].Away {
+			continue
+		}
 		again, err := listing(ctx, src)
 		if err != nil {
-			return Plan{}, err
+			y.fails(i, err)
+			listings[i] = Listing{Away: true}
+			continue
 		}
 		listings[i].Users = append(again, listings[i].Users...) // of a repeated user the first, newer, one counts
 	}
-	return NewPlan(users, listings...), nil
+	return NewPlan(users, listings...), ctx.Err()
 }
 
 func listing(ctx context.Context, src Source) ([]cloudlink.UserWithEndpoints, error) {
@@ -169,7 +214,7 @@ func listing(ctx context.Context, src Source) ([]cloudlink.UserWithEndpoints, er
 // page fetches the credentials of some users and applies everything of them in one transaction. When the service fails
 // on the way, those who have their answers are applied still.
 func (y *syncing) page(ctx context.Context, users []UserPlan) error {
-	answers, broken := y.fetch(ctx, users)
+	answers := y.fetch(ctx, users)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -193,7 +238,7 @@ func (y *syncing) page(ctx context.Context, users []UserPlan) error {
 		return err
 	}
 	y.run = after
-	return broken
+	return nil
 }
 
 func (run *SyncRun) count(r *Record, failed int) {

@@ -31,6 +31,9 @@ func (c *Client) Source(base string, token Token) *Source {
 	return &Source{client: c, base: base, token: token}
 }
 
+// Name returns the address of the service.
+func (s *Source) Name() string { return s.base }
+
 var errLink = errors.New("the service's link to the next page leads elsewhere or in a circle: it was not followed")
 
 // PBXs returns the account's phone systems.

@@ -58,6 +58,8 @@ func (s *source) add(extension int, email string) {
 	s.users = append(s.users, u)
 }
 
+func (s *source) Name() string { return "first" }
+
 func (s *source) PBXs(context.Context) ([]cloudlink.PBX, error) {
 	return []cloudlink.PBX{{
 		PBXID: "pbx", Type: "generic", Realm: "corp.test", Domain: "corp.test", SRTP: "required",

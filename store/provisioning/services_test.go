@@ -3,6 +3,7 @@ package provisioning_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -16,6 +17,8 @@ import (
 type elsewhere struct {
 	*source
 }
+
+func (e *elsewhere) Name() string { return "second" }
 
 func (e *elsewhere) Users(ctx context.Context, next string) ([]cloudlink.UserWithEndpoints, string, error) {
 	users, next, err := e.source.Users(ctx, next)
@@ -58,7 +61,39 @@ func TestTwoServicesAreSynced(t *testing.T) {
 		if run, err = sync(b.src, second); err == nil || run.Changed != 0 || pending() != 0 {
 			t.Errorf("with a service away: %+v %v, %d without", run, err, pending())
 		}
-		if run, err = sync(b.src); err != nil || run.Pending != 2 || pending() != 2 {
+		// The others go on meanwhile, in both orders: one user more, another one's password, an endpoint that is gone.
+		for i, order := range [][]rules.Source{{b.src, second}, {second, b.src}} {
+			email := fmt.Sprintf("user%d@corp.test", 3+i)
+			b.src.add(1003+i, email)
+			_, err := b.svc.Import(t.Context(), b.actor, strings.NewReader("email,name\n"+email+",New\n"), "more.csv", false)
+			b.must(err)
+			b.src.users[0].SIPEndpoints[0].ETag += "+"
+			fetched := b.src.fetched.Load()
+			run, err = sync(order...)
+			if err == nil || !strings.Contains(run.Error, "second: ") || strings.Contains(run.Error, "first: ") || run.Looked != 4+i || run.Pending != 0 {
+				t.Errorf("order %d: %+v %v", i, run, err)
+			}
+			if n := b.src.fetched.Load() - fetched; n != 3 || pending() != 0 {
+				t.Errorf("order %d: %d fetched, %d without", i, n, pending())
+			}
+		}
+		b.src.users[1].SIPEndpoints = nil
+		if run, err = sync(b.src, second); err == nil || run.Pending != 1 || pending() != 1 {
+			t.Errorf("without endpoints: %+v %v, %d without", run, err, pending())
+		}
+		// One that fails while credentials are fetched stops nobody else's either.
+		second.page, second.broken = 50, nil
+		second.down = errors.New("gone")
+		second.users[0].SIPEndpoints[0].ETag, b.src.users[0].SIPEndpoints[0].ETag = "new", "new"
+		fetched := b.src.fetched.Load()
+		if run, err = sync(second, b.src); err == nil || !strings.Contains(run.Error, "second: ") || b.src.fetched.Load() != fetched+1 || run.Looked != 6 {
+			t.Errorf("gone amid: %+v %v", run, err)
+		}
+		second.down = nil
+		if run, err = sync(b.src, second); err != nil || run.Looked != 7 || run.Pending != 1 {
+			t.Errorf("back: %+v %v", run, err)
+		}
+		if run, err = sync(b.src); err != nil || run.Pending != 3 || pending() != 3 {
 			t.Errorf("disconnected: %+v %v", run, err)
 		}
 	})
