@@ -6,8 +6,8 @@ import "net/netip"
 //
 // Plain RTP proves nothing, so that whoever sends first from elsewhere would get the call: it is taken from the address of the
 // SDP alone. A phone behind NAT tells an address that means nothing here; its packets come from where its SIP comes from, by a
-// port that nobody can know, and the first one that does decides; so do those of one that tells an address of the other version of IP, which
-// our ports may not reach. Authentic packets decide by themselves, again whenever they
+// port that nobody can know, and the first one that does decides; so do those of one that tells a name, which is not looked up, or an address
+// of the other version of IP, which our ports may not reach. Authentic packets decide by themselves, again whenever they
 // come from elsewhere: a phone moves between networks.
 type place struct {
 	told  netip.AddrPort // by SDP

@@ -265,9 +265,17 @@ func heap() uint64 {
 
 func TestAPhoneBehindNATIsFoundAtItsSignallingAddress(t *testing.T) {
 	t.Parallel()
+	for name, told := range map[string]netip.Addr{
+		"a private address": netip.MustParseAddr("192.168.7.7"),
+		"a name":            netip.IPv4Unspecified(), // is told so by the SDP
+	} {
+		t.Run(name, func(t *testing.T) { isFoundAtItsSignallingAddress(t, told) })
+	}
+}
+
+func isFoundAtItsSignallingAddress(t *testing.T, told netip.Addr) {
 	f := start(t, nil)
-	private := netip.MustParseAddr("192.168.7.7")
-	a, b := f.call(setting{told: private}), f.call(setting{})
+	a, b := f.call(setting{told: told}), f.call(setting{})
 	f.media.Relay(a.id, b.id)
 	b.say(0, []byte("before anybody knows where to"))
 	a.say(0, []byte("here"))

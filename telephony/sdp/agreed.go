@@ -69,7 +69,7 @@ func (a *Agreed) Stands() bool { return a.Security != "" }
 
 // Stream is one agreed media line.
 type Stream struct {
-	Remote     netip.AddrPort // RTP goes there, before a source is learnt; not valid: the phone wants none (old hold)
+	Remote     netip.AddrPort // RTP goes there, before a source is learnt; not valid: the phone wants none (old hold); 0.0.0.0: it told a name
 	RemoteRTCP netip.AddrPort // the same as Remote when multiplexed
 	Mux        bool
 	Direction  Direction // as we see it

@@ -35,7 +35,7 @@ type Media struct {
 	Kind      string         // audio, video, …
 	Profile   string         // RTP/AVP …
 	Format    string         // the first one, as written
-	Remote    netip.AddrPort // port 0: refused or removed; address not valid: 0.0.0.0, the hold of RFC 2543
+	Remote    netip.AddrPort // port 0: refused or removed; address not valid: 0.0.0.0, the hold of RFC 2543; 0.0.0.0: a name was told
 	RTCP      netip.AddrPort
 	Mux       bool
 	Direction Direction // as who wrote it sees it; an old hold sends only

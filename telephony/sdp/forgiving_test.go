@@ -11,7 +11,7 @@ const plainOffer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1
 
 // A line with port 0 is refused or gone, and what stands in it says nothing (RFC 3264 §8.2): it breaks no call.
 func TestWhatStandsInARefusedLineSaysNothing(t *testing.T) {
-	for _, rest := range []string{"c=IN IP4 233.0.0.1/127", "c=IN IP4 gone.example", "a=ice-pwd:x", "a=setup:whatever", "a=rtpmap:x", "a=rtcp:70000", "a=fmtp:96 \xff"} {
+	for _, rest := range []string{"c=IN IP4 233.0.0.1/127", "c=IN IP4 gone..example", "a=ice-pwd:x", "a=setup:whatever", "a=rtpmap:x", "a=rtcp:70000", "a=fmtp:96 \xff"} {
 		d, err := sdp.Parse([]byte(plainOffer + "m=video 0 RTP/AVP 96\r\na=mid:v\r\n" + rest + "\r\nm=audio 5002 RTP/AVP 8\r\n"))
 		if err != nil {
 			t.Errorf("%s: %v", rest, err)

@@ -157,20 +157,6 @@ func (s *section) connect(value string) (err error) {
 	return err
 }
 
-// hostAddress reads an address; 0.0.0.0 and :: are none (RFC 3264 §8.4).
-func hostAddress(s string) (netip.Addr, error) {
-	addr, err := netip.ParseAddr(s)
-	switch {
-	case err != nil:
-		return netip.Addr{}, fmt.Errorf("%q is not an IP address (names are not looked up)", shorten(s))
-	case addr.Unmap().IsUnspecified():
-		return netip.Addr{}, nil
-	case addr.IsMulticast() || addr.Zone() != "":
-		return netip.Addr{}, fmt.Errorf("%s is not an address of one host", addr)
-	}
-	return addr.Unmap(), nil
-}
-
 func (r *reader) beginMedia(value string) error {
 	if err := r.endMedia(); err != nil {
 		return err

@@ -152,7 +152,10 @@ func TestBrokenDescriptions(t *testing.T) {
 		"two origins":            head + "o=- 1 1 IN IP4 192.0.2.1\r\n",
 		"no type":                head + "audio\r\n",
 		"no connection":          "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 0\r\n",
-		"a name to look up":      head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 phone.example\r\n",
+		"a number too much":      head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 192.0.2.1.1\r\n",
+		"an odd name":            head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 phone..example\r\n",
+		"no name of a host":      head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 a_phone.example\r\n",
+		"a long name":            head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 " + strings.Repeat("phone.", 50) + "example\r\n",
 		"multicast":              head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 224.2.1.1\r\n",
 		"an address with a TTL":  head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 192.0.2.1/127\r\n",
 		"a zone":                 head + "m=audio 4000 RTP/AVP 0\r\nc=IN IP6 fe80::1%eth0\r\n",
@@ -174,6 +177,24 @@ func TestBrokenDescriptions(t *testing.T) {
 	} {
 		if d, err := sdp.Parse([]byte(text)); !errors.Is(err, sdp.ErrMalformed) {
 			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+}
+
+// A name (RFC 8866 §5.7) is not looked up, and is no hold: where the phone is, its packets tell.
+func TestNamesAreNotLookedUp(t *testing.T) {
+	for name, lines := range map[string]string{
+		"of the phone":    "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 phone-7.example\r\n",
+		"with a dot":      "m=audio 4000 RTP/AVP 0\r\nc=IN IP6 Phone.Example.\r\n",
+		"of its RTCP too": "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 phone\r\na=rtcp:4001 IN IP4 phone\r\n",
+	} {
+		d, err := sdp.Parse([]byte(head + lines))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if m := d.Audio(); m.Remote.String() != "0.0.0.0:4000" || m.RTCP.String() != "0.0.0.0:4001" || d.Holds() {
+			t.Errorf("%s: RTP goes to %v, RTCP to %v, it holds: %t", name, m.Remote, m.RTCP, d.Holds())
 		}
 	}
 }
