@@ -173,6 +173,10 @@ func (t *turn) stepIn(l *Leg) {
 	into := l.Part.Into
 	l.Part.Into = Into{}
 	old := t.Leg(into.Leg)
+	if old != nil && !old.open() && old.is(into) { // it is known to have ended: RFC 3891 §3, RFC 3911 §4
+		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 603, Text: "The call that was to be taken over has ended before."})
+		return
+	}
 	if old == nil || !old.open() || old.Part.Moving || t.State >= Closing || !into.Place && !old.talks() || !old.is(into) {
 		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 481, Text: "The call that was to be taken over has ended."})
 		return

@@ -135,6 +135,14 @@ func TestReplacesFromAPhone(t *testing.T) {
 	third.answered()
 	callee.bye()
 	s.until("alice hears carol", func() bool { return s.paths[len(s.paths)-1] == "relay" })
+	for header, status := range map[telephony.Header]int{ // RFC 3891 §3: it is known that bob has left
+		{Name: "Replaces", Value: named}:       603,
+		{Name: "Join", Value: named}:           603,
+		{Name: "Replaces", Value: named + "x"}: 481,
+	} {
+		c.dial("sip:"+alice.String(), header)
+		c.reply(status)
+	}
 	third.hangUp()
 	caller.bye()
 	s.ended()
