@@ -1,8 +1,10 @@
 package interop_test
 
 import (
+	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -12,12 +14,18 @@ import (
 // gets a part of its own. A gateway's pool is 20000 to 29999, lasting's are 20000 to 30999, the kernel's begin at 32768.
 type ports struct{ first, last int }
 
-// parts deals out ports in parts of a size, and begins again when all were given.
+// parts deals out ports in parts of a size, from a place of chance on, and begins again when all were given. Parts of several ports are
+// this process's until its end: another run of these tests beside it listens on the last port of its own over TCP, where no media is.
 type parts struct {
 	ports
 	size  int
 	given atomic.Int32
 }
+
+var (
+	startAt = rand.IntN(1 << 16)
+	held    sync.Map // net.Listener by address
+)
 
 var (
 	sipPorts      = parts{ports: ports{5100, 6999}, size: 1}
@@ -27,8 +35,29 @@ var (
 )
 
 func (p *parts) next() ports {
-	n := int(p.given.Add(1)-1) % ((p.last + 1 - p.first) / p.size)
-	return ports{p.first + n*p.size, p.first + (n+1)*p.size - 1}
+	all := (p.last + 1 - p.first) / p.size
+	part := ports{}
+	for range all {
+		n := (startAt + int(p.given.Add(1))) % all
+		part = ports{p.first + n*p.size, p.first + (n+1)*p.size - 1}
+		if p.size == 1 || part.hold() {
+			break
+		}
+	}
+	return part
+}
+
+// hold reports whether a part is this process's now.
+func (p ports) hold() bool {
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(p.last))
+	if _, ours := held.Load(address); ours {
+		return true
+	}
+	l, err := net.Listen("tcp4", address)
+	if err == nil {
+		held.Store(address, l)
+	}
+	return err == nil
 }
 
 // freePort returns a port for a program that cannot be asked which one it took.
