@@ -41,7 +41,7 @@ func (b *back) Send(raw []byte) bool {
 		return true
 	}
 	b.signalling.edge.tap(f, b.whose.aor, false, raw)
-	f.writer.send(raw)
+	f.writer.Send(raw)
 	return true
 }
 

@@ -140,7 +140,7 @@ func (s *socket) stun(p pair, b []byte, known bool) {
 		return
 	}
 	s.edge.count.keepAlives.Add(1)
-	datagramSender{s, p}.send(reply)
+	datagramSender{s, p}.Send(reply)
 }
 
 // recognises finds a device that proved who it is before, at another port: a flood from its address is not its fault.
@@ -186,4 +186,4 @@ type datagramSender struct {
 	pair
 }
 
-func (d datagramSender) send(b []byte) { d.socket.outgoing.Send(b, d.remote, d.local) }
+func (d datagramSender) Send(b []byte) { d.socket.outgoing.Send(b, d.remote, d.local) }

@@ -17,6 +17,7 @@ import (
 	"demarc/internal/bounded"
 	"demarc/telephony"
 	"demarc/telephony/edge/guard"
+	"demarc/telephony/edge/transport"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
@@ -68,7 +69,7 @@ type Edge struct {
 	guard     *guard.Connections
 	standing  *guard.Standing
 	count     counters
-	buffers   buffers
+	buffers   transport.Buffers
 	messages  sync.Pool // of *wire.Message, for streams
 	registers sync.Pool // of *registering
 	flowIDs   atomic.Uint64

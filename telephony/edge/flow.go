@@ -110,7 +110,7 @@ func (f *flow) ended() bool {
 }
 
 // sender sends bytes, or copies them to be sent soon; it never blocks for long.
-type sender interface{ send(b []byte) }
+type sender interface{ Send(b []byte) }
 
 // inHand counts requests without their reply. Unlike a WaitGroup it can be waited for until a deadline. Nothing may
 // begin once somebody waits.

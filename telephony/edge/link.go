@@ -7,6 +7,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge/read"
+	"demarc/telephony/edge/transport"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
@@ -26,7 +27,7 @@ type link struct {
 	s    *Signalling
 	node string // that it was dialled to; empty for one that another node opened
 	flow *flow
-	out  outbox
+	out  transport.Outbox
 	end  sync.Once
 
 	mu     sync.Mutex
@@ -45,11 +46,12 @@ func (s *Signalling) newLink(node string, remote netip.AddrPort) *link {
 	l.flow = s.edge.newFlow(Listener{Name: nodeListener, Transport: telephony.TLS}, remote, &l.out)
 	l.flow.gone = make(chan struct{})
 	l.flow.known.Store(true)
-	l.out.limit, l.out.buffers = maxLinkQueue, &s.edge.buffers
-	l.out.cut = l.cut
-	l.out.slow = func() { s.edge.count.rejects.add(Reject{nodeListener, "slow_reader"}, 1) }
-	l.out.fault = func(value any) { s.edge.panicked("link", value) }
-	l.out.cork()
+	l.out.OutboxConfig = transport.OutboxConfig{
+		Limit: maxLinkQueue, Cut: l.cut, Buffers: &s.edge.buffers,
+		Slow:  func() { s.edge.count.rejects.add(Reject{nodeListener, "slow_reader"}, 1) },
+		Fault: func(value any) { s.edge.panicked("link", value) },
+	}
+	l.out.Cork()
 	return l
 }
 
@@ -84,7 +86,7 @@ func (l *link) Ready(write func([]byte) error, cut func()) {
 		cut()
 		return
 	}
-	l.out.flush = func(b []byte, ends []int) error {
+	l.out.Flush = func(b []byte, ends []int) error {
 		begin := 0
 		for _, end := range ends {
 			if err := write(b[begin:end]); err != nil {
@@ -94,7 +96,7 @@ func (l *link) Ready(write func([]byte) error, cut func()) {
 		}
 		return nil
 	}
-	l.out.uncork()
+	l.out.Uncork()
 }
 
 // cut ends the connection: the other node does not read. Gone follows.
@@ -108,7 +110,7 @@ func (l *link) cut() {
 
 // Gone implements sip.Link.
 func (l *link) Gone() {
-	defer l.out.finish()
+	defer l.out.Finish()
 	l.end.Do(func() {
 		l.s.linking.Lock()
 		if l.s.links[l.node] == l {
@@ -168,5 +170,5 @@ func (c *linked) SentBy() string { return unspecifiedSentBy }
 
 func (c *linked) Send(to telephony.AoR, b []byte) {
 	c.link.s.edge.tap(c.link.flow, to, false, b)
-	c.link.out.send(b)
+	c.link.out.Send(b)
 }

@@ -67,7 +67,7 @@ func (s *stream) hold(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			s.out.send([]byte("\r\n\r\n"))
+			s.out.Send([]byte("\r\n\r\n"))
 		case <-s.flow.gone:
 			return
 		case <-ctx.Done():

@@ -64,8 +64,8 @@ func (e *Edge) registerAtOnce(ctx context.Context, r *registering) (later func(f
 
 // replied answers a REGISTER at once.
 func (e *Edge) replied(f *flow, m *wire.Message, who *guard.Caller, r *registrar.Reply) {
-	out := e.buffers.get()
-	defer e.buffers.put(out)
+	out := e.buffers.Get()
+	defer e.buffers.Put(out)
 	if e.concluded(f, who, r, f.heard) {
 		var tag [16]byte
 		b := sip.AppendStatus((*out)[:0], r.Status, r.Reason)
@@ -100,7 +100,7 @@ func (e *Edge) concluded(f *flow, who *guard.Caller, r *registrar.Reply, now tim
 func (e *Edge) dispatchReply(f *flow, size int, answer []byte, status int, show func()) {
 	if e.fits(f, size, len(answer)) {
 		show()
-		f.writer.send(answer)
+		f.writer.Send(answer)
 	} else {
 		e.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
 	}
@@ -148,7 +148,7 @@ func (p *pending) reply(r registrar.Reply) {
 	p.edge.refusing(r.Sender, p.came, func() {
 		defer p.edge.inHand.end()
 		defer p.flow.inHand.end()
-		defer p.edge.buffers.put(p.frame)
+		defer p.edge.buffers.Put(p.frame)
 		if send {
 			p.write(&r)
 		}
@@ -156,8 +156,8 @@ func (p *pending) reply(r registrar.Reply) {
 }
 
 func (p *pending) write(r *registrar.Reply) {
-	out := p.edge.buffers.get()
+	out := p.edge.buffers.Get()
 	*out = appendReply(append(sip.AppendStatus((*out)[:0], r.Status, r.Reason), *p.frame...), r)
 	p.edge.dispatchReply(p.flow, p.size, *out, r.Status, func() { p.edge.tapAnswer(p.flow, p.who.AoR, *out, p.edge.cfg.Now()) })
-	p.edge.buffers.put(out)
+	p.edge.buffers.Put(out)
 }

@@ -22,7 +22,7 @@ func (e *Edge) answer(f *flow, m *wire.Message, status int, reason string, heade
 
 // answerAs is answer with a To tag of the caller's choice.
 func (e *Edge) answerAs(f *flow, m *wire.Message, status int, reason, tag string, headers ...header) {
-	out := e.buffers.get()
+	out := e.buffers.Get()
 	b := sip.AppendStatus((*out)[:0], status, reason)
 	b = sip.AppendFrame(b, m, f.Remote, tag)
 	least, size := len(b), len(m.Head)+len(m.Body)
@@ -37,17 +37,17 @@ func (e *Edge) answerAs(f *flow, m *wire.Message, status int, reason, tag string
 		if e.cfg.Trace != nil {
 			e.tapAnswer(f, phoneOf(m), b, e.cfg.Now())
 		}
-		f.writer.send(b)
+		f.writer.Send(b)
 	} else {
 		e.count.rejects.add(Reject{f.Listener, "amplification"}, 1)
 	}
-	e.buffers.put(out)
+	e.buffers.Put(out)
 	e.count.messages.add(Message{f.Listener, method(m), status}, 1)
 }
 
 // frame renders what a response copies from its request, in a buffer that may be put back when it is used up.
 func (e *Edge) frame(f *flow, m *wire.Message) *[]byte {
-	b := e.buffers.get()
+	b := e.buffers.Get()
 	*b = sip.AppendFrame((*b)[:0], m, f.Remote, sip.Tag(e.tagSeed, m))
 	return b
 }

@@ -37,7 +37,7 @@ func (e *Edge) Send(ctx context.Context, f registrar.Flow, r sip.Request) (*sip.
 		Flow: to.ID, Reliable: f.Transport.Stream(), Gone: to.gone, Err: func() error { return ErrFlowGone },
 		Send: func(b []byte) error {
 			e.tap(to, aor, false, b)
-			to.writer.send(b)
+			to.writer.Send(b)
 			return nil
 		},
 	})

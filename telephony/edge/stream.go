@@ -3,9 +3,7 @@ package edge
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -14,67 +12,6 @@ import (
 	"demarc/telephony/edge/transport"
 	"demarc/telephony/wire"
 )
-
-// acceptor is one TCP, TLS, WS or WSS listener.
-type acceptor struct {
-	edge *Edge
-	cfg  Listener
-	web  *Listener // the WebSocket listener that shares the address; nil: none does
-	ln   net.Listener
-}
-
-func (a *acceptor) accept(ctx context.Context) {
-	pause := time.NewTimer(0)
-	defer pause.Stop()
-	for {
-		nc, err := a.ln.Accept()
-		if err == nil {
-			a.admit(ctx, nc)
-			continue
-		}
-		if a.edge.isStopping() {
-			return
-		}
-		// Most likely too many open files: connections that end will help.
-		a.edge.reject(a.cfg, "accept")
-		pause.Reset(50 * time.Millisecond)
-		select {
-		case <-pause.C:
-		case <-a.edge.stopping:
-			return
-		}
-	}
-}
-
-func (a *acceptor) admit(ctx context.Context, nc net.Conn) {
-	e := a.edge
-	remote := nc.RemoteAddr().(*net.TCPAddr).AddrPort()
-	if e.standing.Banned(remote.Addr()) {
-		e.reject(a.cfg, "banned")
-		_ = nc.Close()
-		return
-	}
-	ticket, full := e.guard.Admit(remote.Addr(), func() {
-		e.reject(a.cfg, "displaced")
-		_ = nc.Close()
-	})
-	if ticket == nil {
-		e.reject(a.cfg, full)
-		_ = nc.Close()
-		return
-	}
-	e.count.accepted.add(a.cfg.Name, 1)
-	e.count.open.add(a.cfg.Name, 1)
-	e.readers.Go(func() {
-		defer e.guard.Leave(ticket)
-		defer e.count.open.add(a.cfg.Name, -1)
-		s := newStream(e, a.cfg, nc, ticket)
-		s.flow = e.newFlow(a.cfg, remote, &s.out)
-		s.flow.local = unmapped(nc.LocalAddr().(*net.TCPAddr).AddrPort())
-		s.flow.rearm, s.beside = s.rearm, a.web
-		s.serve(ctx)
-	})
-}
 
 // stream is one connection of a phone: its one reader, and its outbox.
 type stream struct {
@@ -97,16 +34,16 @@ type stream struct {
 	since     time.Time  // since when it waits
 	resting   bool       // it has given up its memory; written by the reader alone
 	firstBy   time.Time  // when the first message must have come
-	out       outbox
+	out       transport.Outbox
 }
 
 func newStream(e *Edge, l Listener, nc net.Conn, t *guard.Ticket) *stream {
 	s := &stream{edge: e, cfg: l, raw: nc, nc: transport.Direct(nc), ticket: t}
-	s.out.buffers = &e.buffers
-	s.out.flush = s.flushStream
-	s.out.cut = s.abandon
-	s.out.slow = func() { e.reject(l, "slow_reader") }
-	s.out.fault = func(value any) { e.panicked("write", value) }
+	s.out.OutboxConfig = transport.OutboxConfig{
+		Flush: s.flushStream, Cut: s.abandon, Buffers: &e.buffers,
+		Slow:  func() { e.reject(l, "slow_reader") },
+		Fault: func(value any) { e.panicked("write", value) },
+	}
 	return s
 }
 
@@ -123,7 +60,7 @@ func (s *stream) serve(ctx context.Context) {
 	s.edge.live.Store(s.flow.ID, s.flow)
 	s.firstBy = time.Now().Add(s.edge.cfg.Limits.FirstMessage)
 	if s.web == nil && s.edge.isProxy(s.flow.Remote.Addr()) {
-		s.out.writers.Go(func() { s.hold(ctx) })
+		s.out.Beside(func() { s.hold(ctx) })
 	}
 	s.take(ctx)
 	s.finish(ctx)
@@ -191,9 +128,9 @@ func (s *stream) read(ctx context.Context) {
 		}
 		framer.Fill(n)
 		s.roused()
-		s.out.cork()
+		s.out.Cork()
 		whole, ok := s.drain(ctx, framer)
-		s.out.uncork()
+		s.out.Uncork()
 		if err != nil || !ok {
 			s.ended(err, pending)
 			return
@@ -221,7 +158,7 @@ func (s *stream) drain(ctx context.Context, framer *wire.Framer) (whole, ok bool
 			return whole, true
 		case wire.Ping: // RFC 5626 §4.4.1
 			s.edge.count.keepAlives.Add(1)
-			s.out.send([]byte("\r\n"))
+			s.out.Send([]byte("\r\n"))
 		case wire.Whole:
 			if s.edge.isStopping() {
 				return whole, false
@@ -249,128 +186,8 @@ func (s *stream) first() {
 	}
 }
 
-// idle is how long the peer may be silent between messages. Whoever was told a Flow-Timer keeps to it, or its flow is dead
-// (RFC 5626 §5.4); over a WebSocket our own pings ask for signs of life.
-func (s *stream) idle() time.Duration {
-	limits := s.edge.cfg.Limits
-	if timer := s.flow.timer.Load(); timer > 0 && s.web == nil {
-		return min(time.Duration(timer)*time.Second+limits.FlowGrace, limits.KnownIdle)
-	}
-	if s.flow.known.Load() {
-		return limits.KnownIdle
-	}
-	return limits.Idle
-}
-
-// early returns the time, or an earlier one by which the first message must have come.
-func (s *stream) early(t time.Time) time.Time {
-	if !s.begun && t.After(s.firstBy) {
-		return s.firstBy
-	}
-	return t
-}
-
-// await sets the read deadline of a peer that may be silent from now on; it reports false when the edge stops.
-func (s *stream) await() bool {
-	s.deadlines.Lock()
-	defer s.deadlines.Unlock()
-	s.waiting, s.since = true, time.Now()
-	return s.setIdle()
-}
-
-// rearm sets the deadline again after a reply, whose request may have changed how long the peer may be silent. Nothing
-// extends the time of a message under way. Who has proved something keeps the connection.
-func (s *stream) rearm() {
-	if s.flow.known.Load() {
-		s.edge.guard.Proven(s.ticket)
-	}
-	s.deadlines.Lock()
-	defer s.deadlines.Unlock()
-	if s.waiting {
-		s.setIdle()
-	}
-}
-
-// rest reports whether a peer that has said nothing for a moment may go on so: then its memory can go until it speaks.
-func (s *stream) rest(err error) bool {
-	if s.resting || !s.begun || !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
-	}
-	s.deadlines.Lock()
-	defer s.deadlines.Unlock()
-	s.resting = true
-	return time.Since(s.since) < s.idle() && s.setIdle()
-}
-
-// roused ends the rest.
-func (s *stream) roused() {
-	if s.resting {
-		s.deadlines.Lock()
-		defer s.deadlines.Unlock()
-		s.resting = false
-	}
-}
-
-// restAfter is how long a connection keeps the memory for its next message.
-const restAfter = 4 * time.Second
-
-// setIdle sets the deadline of a silent peer, a little late: so it need not be moved with every message.
-func (s *stream) setIdle() bool {
-	idle := s.idle()
-	if !s.resting && s.begun && s.web == nil {
-		idle = min(idle, restAfter)
-	}
-	due := s.early(s.since.Add(idle))
-	if late := s.readBy.Sub(due); late >= 0 && late <= idle/slack && s.begun {
-		return !s.edge.isStopping()
-	}
-	if s.begun {
-		due = due.Add(idle / slack)
-	}
-	return s.set(due)
-}
-
-// slack is the part of a deadline that it may come late.
-const slack = 16
-
-// readUntil sets the read deadline of a message; it reports false when the edge stops.
-func (s *stream) readUntil(t time.Time) bool {
-	s.deadlines.Lock()
-	defer s.deadlines.Unlock()
-	s.waiting = false
-	return s.set(t)
-}
-
-func (s *stream) set(deadline time.Time) bool {
-	s.readBy = deadline
-	return !s.edge.isStopping() && s.nc.SetReadDeadline(deadline) == nil
-}
-
-// wake ends a read under way: the edge stops. A handshake under way ends with it.
-func (s *stream) wake() {
-	s.deadlines.Lock()
-	defer s.deadlines.Unlock()
-	_ = s.raw.SetReadDeadline(past())
-}
-
 // abandon closes the connection without further words.
 func (s *stream) abandon() { _ = s.raw.Close() }
-
-func (s *stream) ended(err error, inMessage bool) {
-	if !errors.Is(err, os.ErrDeadlineExceeded) || s.edge.isStopping() {
-		return
-	}
-	switch {
-	case inMessage:
-		s.edge.reject(s.cfg, "slow_message")
-	case !s.begun:
-		s.edge.reject(s.cfg, "silent")
-	case s.flow.timer.Load() > 0 && s.web == nil:
-		s.edge.reject(s.cfg, "flow_timer")
-	default:
-		s.edge.reject(s.cfg, "idle")
-	}
-}
 
 // finish ends the flow: what is in hand is answered and written, and only then is the flow gone for the handler, so
 // that no registration can come after its end.
@@ -382,7 +199,7 @@ func (s *stream) finish(ctx context.Context) {
 	if s.web != nil {
 		s.web.stopPings()
 	}
-	s.out.finish()
+	s.out.Finish()
 	if s.web != nil {
 		s.web.goodbye()
 	}
@@ -401,4 +218,12 @@ func (s *stream) flushStream(b []byte, _ []int) error {
 	}
 	_, err := s.nc.Write(b)
 	return err
+}
+
+// message returns a message to scan into; it goes back to e.messages.
+func (e *Edge) message() *wire.Message {
+	if m, ok := e.messages.Get().(*wire.Message); ok {
+		return m
+	}
+	return new(wire.Message)
 }

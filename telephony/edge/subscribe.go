@@ -36,7 +36,7 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 	}
 	tx, fresh, err := e.servers.Receive(m, f.ID, f.Transport.Stream(), func(b []byte) {
 		e.tap(f, who.AoR, false, b)
-		f.writer.send(b)
+		f.writer.Send(b)
 	})
 	if err != nil {
 		e.later(f, m)

@@ -51,7 +51,7 @@ func (c *carrier) Send(to telephony.AoR, b []byte) {
 		c.flow.carried.Store(true)
 	}
 	c.s.edge.tap(c.flow, to, false, b)
-	c.flow.writer.send(b)
+	c.flow.writer.Send(b)
 }
 
 // Open finds the flow: the way's own while it is open, else the newest one of the same phone. What shows no end here, an address or a

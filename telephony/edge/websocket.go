@@ -36,10 +36,10 @@ func upgrade(ctx context.Context, s *stream) (*webSocket, string) {
 // read takes messages in order until the peer leaves, breaks a rule, or the edge stops.
 func (w *webSocket) read(ctx context.Context) {
 	s := w.stream
-	s.out.flush = w.conn.Write
+	s.out.Flush = w.conn.Write
 	pings, stop := context.WithCancel(ctx)
 	w.stopPings = stop
-	s.out.writers.Go(func() { w.pings(pings) })
+	s.out.Beside(func() { w.pings(pings) })
 	var m wire.Message
 	for s.await() {
 		if err := w.conn.Next(); err != nil {
@@ -66,7 +66,7 @@ func (w *webSocket) message(ctx context.Context, b []byte, m *wire.Message) bool
 	if len(bytes.Trim(b, "\r\n")) == 0 { // RFC 7118 §6 leaves this to those who want it
 		s.edge.count.keepAlives.Add(1)
 		if len(b) >= len("\r\n\r\n") {
-			s.out.send([]byte("\r\n"))
+			s.out.Send([]byte("\r\n"))
 		}
 		return true
 	}

@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"cmp"
@@ -7,16 +7,10 @@ import (
 	"sync"
 )
 
-// outbox is what waits to be written to one peer, and a writer while there is something. Nobody waits for the peer: one
+// Outbox is what waits to be written to one peer, and a writer while there is something. Nobody waits for the peer: one
 // that does not read is cut off.
-type outbox struct {
-	flush func(b []byte, ends []int) error // writes whole messages; ends says where each stops
-	cut   func()                           // ends the connection
-	slow  func()                           // told when the peer is cut off for not reading
-	fault func(value any)                  // told of a panic
-	limit int                              // bytes that may wait; maxQueue when 0
-
-	buffers *buffers // where queues come from while there is something to write
+type Outbox struct {
+	OutboxConfig
 
 	mu      sync.Mutex
 	queue   *[]byte // nil: empty
@@ -28,24 +22,35 @@ type outbox struct {
 	writers sync.WaitGroup
 }
 
+// OutboxConfig says how an Outbox writes. It is set before anything is sent; Flush may come later, before the first Uncork.
+type OutboxConfig struct {
+	Flush func(b []byte, ends []int) error // writes whole messages; ends says where each stops
+	Cut   func()                           // ends the connection
+	Slow  func()                           // told when the peer is cut off for not reading
+	Fault func(value any)                  // told of a panic
+	Limit int                              // bytes that may wait; 256 KB when 0
+
+	Buffers *Buffers // where queues come from while there is something to write
+}
+
 // maxQueue is what may wait for a slow peer; a phone's answers are far from it.
 const maxQueue = 256 << 10
 
-// send queues one message and starts a writer if there is none.
-func (o *outbox) send(b []byte) {
+// Send queues one message and starts a writer if there is none.
+func (o *Outbox) Send(b []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.broken || o.closing {
 		return
 	}
 	if o.queue == nil {
-		o.queue = o.buffers.get()
+		o.queue = o.Buffers.Get()
 		*o.queue = (*o.queue)[:0]
 	}
-	if len(*o.queue)+len(b) > cmp.Or(o.limit, maxQueue) {
+	if len(*o.queue)+len(b) > cmp.Or(o.Limit, maxQueue) {
 		o.broken = true
-		o.slow()
-		o.cut()
+		o.Slow()
+		o.Cut()
 		return
 	}
 	*o.queue = append(*o.queue, b...)
@@ -56,16 +61,16 @@ func (o *outbox) send(b []byte) {
 	}
 }
 
-// cork lets what is sent from now on wait for uncork. It is for the peer's own reader: most answers come while it still
+// Cork lets what is sent from now on wait for Uncork. It is for the peer's own reader: most answers come while it still
 // works on the request, and it may wait for its own peer.
-func (o *outbox) cork() {
+func (o *Outbox) Cork() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.corked = true
 }
 
-// uncork writes what has been sent since.
-func (o *outbox) uncork() {
+// Uncork writes what has been sent since.
+func (o *Outbox) Uncork() {
 	o.mu.Lock()
 	o.corked = false
 	if o.writing || o.queue == nil || o.broken {
@@ -80,7 +85,7 @@ func (o *outbox) uncork() {
 }
 
 // write is the writer: it ends when the queue is empty.
-func (o *outbox) write() {
+func (o *Outbox) write() {
 	var ends []int
 	for {
 		o.mu.Lock()
@@ -97,29 +102,32 @@ func (o *outbox) write() {
 			o.broken = true
 			o.mu.Unlock()
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				o.slow()
+				o.Slow()
 			}
-			o.cut()
+			o.Cut()
 		}
-		o.buffers.put(out)
+		o.Buffers.Put(out)
 	}
 }
 
 // flushed writes; a panic on the way ends this one connection, like any other failure to write.
-func (o *outbox) flushed(b []byte, ends []int) (err error) {
+func (o *Outbox) flushed(b []byte, ends []int) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			o.fault(r)
+			o.Fault(r)
 			err = errWrite
 		}
 	}()
-	return o.flush(b, ends)
+	return o.Flush(b, ends)
 }
 
-var errWrite = errors.New("edge: a fault while writing")
+var errWrite = errors.New("transport: a fault while writing")
 
-// finish takes nothing more and waits until what was taken is written or lost.
-func (o *outbox) finish() {
+// Beside runs something for the peer that Finish waits for.
+func (o *Outbox) Beside(do func()) { o.writers.Go(do) }
+
+// Finish takes nothing more and waits until what was taken is written or lost.
+func (o *Outbox) Finish() {
 	o.mu.Lock()
 	o.closing = true
 	o.mu.Unlock()
