@@ -1,7 +1,6 @@
 package registrar
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -267,41 +266,6 @@ func (t *turn) limit() *refusal {
 		t.bindings = slices.Delete(t.bindings, oldest, oldest+1)
 	}
 	return nil
-}
-
-func (t *turn) success() Reply {
-	r := Reply{Status: 200, Date: t.now, Push: t.pushServed()}
-	if t.path != "" && t.req.PathKnown {
-		r.Path = t.req.Path
-	}
-	r.Bindings = make([]ReplyBinding, 0, len(t.bindings))
-	r.show(t.bindings, t.now)
-	r.outbound(&t.rules, t.req)
-	return r
-}
-
-// show lists the bindings in a 200, those first that the user prefers.
-func (r *Reply) show(bindings []Binding, now time.Time) {
-	for i := range bindings {
-		b := &bindings[i]
-		r.Bindings = append(r.Bindings, ReplyBinding{
-			URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.remaining(now),
-		})
-	}
-	if len(bindings) > 1 {
-		slices.SortStableFunc(r.Bindings, func(a, b ReplyBinding) int { return cmp.Compare(b.Q, a.Q) })
-	}
-}
-
-// outbound adds what the outbound rules say about the request.
-func (r *Reply) outbound(rules *Rules, req *Request) {
-	for i := range req.Contacts {
-		// RFC 5626 §6: the option is required of the phone when the binding was made by the outbound rules.
-		r.Outbound = r.Outbound || req.Contacts[i].flow(req) > 0
-	}
-	if r.Outbound && !req.Proxied { // with a proxy between, the flow is the proxy's to time
-		r.FlowTimer = rules.flowTimer(req.Flow)
-	}
 }
 
 func (t *turn) tell(b Binding, kind telephony.RegistrationChangeKind) {
