@@ -34,38 +34,32 @@ var names = [unknown]string{"username", "realm", "nonce", "uri", "response", "al
 
 // nameOf finds a parameter by its name without regard to case.
 func nameOf(text string) name {
-	n := unknown
-	switch len(text) {
-	case 2:
-		n = nonceCount
-	case 3:
-		if n = uri; text[0]|0x20 == 'q' {
-			n = qop
-		}
-	case 5:
-		if n = realm; text[0]|0x20 == 'n' {
-			n = nonceName
-		}
-	case 6:
-		n = cnonce
-	case 8:
-		switch text[4] | 0x20 {
-		case 'n':
-			n = username
-		case 'h':
-			n = userhash
-		default:
-			n = response
-		}
-	case 9:
-		if n = algorithm; text[0]|0x20 == 'u' {
-			n = encodedUsername
+	switch text { // as nearly everybody writes them
+	case "username":
+		return username
+	case "realm":
+		return realm
+	case "nonce":
+		return nonceName
+	case "uri":
+		return uri
+	case "response":
+		return response
+	case "algorithm":
+		return algorithm
+	case "qop":
+		return qop
+	case "nc":
+		return nonceCount
+	case "cnonce":
+		return cnonce
+	}
+	for n, known := range names {
+		if len(text) == len(known) && strings.EqualFold(text, known) {
+			return name(n)
 		}
 	}
-	if n != unknown && text != names[n] && !strings.EqualFold(text, names[n]) {
-		return unknown
-	}
-	return n
+	return unknown
 }
 
 // parameters are those of one header.
