@@ -29,6 +29,30 @@ const (
 
 // fieldOf finds a header by its name without regard to case, or by its compact form (RFC 3261 §7.3.3).
 func fieldOf(name []byte) field {
+	switch string(name) { // as nearly everybody writes what every REGISTER has
+	case "Via":
+		return via
+	case "From":
+		return from
+	case "To":
+		return to
+	case "Call-ID":
+		return callID
+	case "CSeq":
+		return cseq
+	case "Contact":
+		return contact
+	case "Content-Length":
+		return contentLength
+	case "Max-Forwards":
+		return maxForwards
+	case "User-Agent":
+		return userAgent
+	case "Expires":
+		return expires
+	case "Authorization":
+		return authorization
+	}
 	if len(name) == 1 {
 		return compact(name[0] | 0x20)
 	}
