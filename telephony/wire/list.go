@@ -149,7 +149,7 @@ func quotedString(b []byte) bool {
 
 // Param finds a parameter by its name without regard to case. The value of a flag is empty.
 func Param(params []byte, name string) (value []byte, ok bool) {
-	for {
+	for len(params) > 0 {
 		n, v, rest, more := NextParam(params)
 		if !more {
 			return nil, false
@@ -159,6 +159,7 @@ func Param(params []byte, name string) (value []byte, ok bool) {
 		}
 		params = rest
 	}
+	return nil, false
 }
 
 // validParams reports whether b is a parameter list, or empty.
