@@ -24,13 +24,13 @@ func (s *shard) decideAtOnce(req *Request, who *identity) (Decision, bool) {
 	if !s.queue.idle() {
 		return Decision{}, false
 	}
-	s.before = s.locations.appendOf(s.before[:0], req.To)
+	s.before, s.slots = s.locations.appendPlaced(s.before[:0], s.slots[:0], req.To)
 	now := s.now()
 	state := State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Proof: who.proof, Bindings: s.before, Present: s.r.present}
 	if at, until, ok := refresh(&s.r.rules, &state, req, now); ok {
 		s.before[at].prolong(&state, req, now, until)
 		s.mu.Lock()
-		s.locations.prolong(req.To, s.before)
+		s.locations.slab.At(s.slots[at]).times(&s.before[at])
 		s.mu.Unlock()
 		return Decision{Reply: refreshed(&s.r.rules, req, s.before, now, who.reply), Outcome: Refreshed}, true
 	}

@@ -43,6 +43,15 @@ func (l *locations) appendOf(dst []Binding, aor telephony.AoR) []Binding {
 	return dst
 }
 
+// appendPlaced is appendOf, and appends the slots of the bindings to another list.
+func (l *locations) appendPlaced(dst []Binding, slots []uint32, aor telephony.AoR) ([]Binding, []uint32) {
+	for n := range l.slots(aor) {
+		dst, slots = append(dst, Binding{}), append(slots, n)
+		l.unpack(l.slab.At(n), &dst[len(dst)-1])
+	}
+	return dst, slots
+}
+
 // slots visits the slots of an AoR's bindings, in their order.
 func (l *locations) slots(aor telephony.AoR) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {

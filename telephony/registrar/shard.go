@@ -36,6 +36,7 @@ type shard struct {
 	probes    alarm    // who is to be kept reachable behind NAT
 	misses    map[Key]int
 	before    []Binding // of who is served at once
+	slots     []uint32  // of those
 	blind     bool      // the store was away when this turn began: what other nodes made of anything is not known, and nothing is saved
 
 	// What memory knows and the store does not: from when it was away, or since volatile bindings were saved.
