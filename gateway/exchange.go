@@ -113,10 +113,7 @@ const askPatience = 250 * time.Millisecond
 // still has a phone registered. When the directory does not answer in time everybody counts as known: nobody is told that somebody
 // does not exist who does.
 func (c contacts) Targets(ctx context.Context, id account.ID, aor telephony.AoR) ([]signal.Target, error) {
-	bounded, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	owner, err := c.g.telephony.registrar.Account(bounded, aor)
-	if errors.Is(err, registrar.ErrUnknown) || err == nil && owner != id {
+	if owner, sure := c.owner(ctx, aor); sure && owner != id {
 		return nil, exchange.ErrUnknown
 	}
 	var all []signal.Target
@@ -127,6 +124,17 @@ func (c contacts) Targets(ctx context.Context, id account.ID, aor telephony.AoR)
 		}
 	}
 	return all, nil
+}
+
+// owner returns whose an AoR is, nearly always from memory; it is not sure where the directory does not answer in time.
+func (c contacts) owner(ctx context.Context, aor telephony.AoR) (id account.ID, sure bool) {
+	if id, sure = c.g.telephony.registrar.AccountAtOnce(aor); sure {
+		return id, true
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	id, err := c.g.telephony.registrar.Account(ctx, aor)
+	return id, err == nil || errors.Is(err, registrar.ErrUnknown)
 }
 
 func belongsTo(t *registrar.Target, id account.ID) bool {

@@ -101,6 +101,12 @@ func (r *Registrar) Account(ctx context.Context, aor telephony.AoR) (account.ID,
 	return s.Account, err
 }
 
+// AccountAtOnce is Account from memory, empty for who is nobody; it is not sure of who has to be looked up first.
+func (r *Registrar) AccountAtOnce(aor telephony.AoR) (owner account.ID, sure bool) {
+	e, err := r.credentials.subscriber(context.Background(), aor, lookup{memory: true})
+	return e.subscriber.Account, err == nil
+}
+
 // SRTP returns whether media of a user's phones is to be encrypted, as the directory said: required, preferred, off, or
 // nothing where it leaves that open. It is ErrUnknown for nobody's AoR.
 func (r *Registrar) SRTP(ctx context.Context, aor telephony.AoR) (string, error) {
