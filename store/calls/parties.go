@@ -3,6 +3,7 @@ package calls
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"math"
 	"slices"
 
@@ -14,18 +15,27 @@ import (
 // Who took part in a call is found by two numbers in its row: nearly every call has one who called and one who was called. Whoever
 // else comes to be in it has a row of call_party, as all had before.
 
-// partyKey is a number for somebody of an account, 0 for nobody. Two may share one by chance, so that who reads asks the record too;
+// people makes numbers of people, in memory that it uses again.
+type people struct {
+	hash hash.Hash
+	room []byte
+}
+
+func newPeople() *people { return &people{hash: sha256.New()} }
+
+// key is a number for somebody of an account, 0 for nobody. Two may share one by chance, so that who reads asks the record too;
 // nobody can choose a name that shares another's.
-func partyKey(id account.ID, aor telephony.AoR) int64 {
+func (p *people) key(id account.ID, aor telephony.AoR) int64 {
 	if aor.IsZero() {
 		return 0
 	}
-	var room [128]byte
-	b := append(append(room[:0], id...), 0)
+	b := append(append(p.room[:0], id...), 0)
 	b = append(append(b, store.CleanText(aor.User)...), '@')
 	b = append(b, store.CleanText(aor.Domain)...)
-	sum := sha256.Sum256(b)
-	return int64(binary.BigEndian.Uint64(sum[:]) | 1) // never 0
+	p.hash.Reset()
+	_, _ = p.hash.Write(b) // never fails
+	p.room = p.hash.Sum(b[:0])
+	return int64(binary.BigEndian.Uint64(p.room) | 1) // never 0
 }
 
 // firstCalled is who has the first leg that is not the caller's; when nobody has, as where no phone was registered, who was dialled by

@@ -50,7 +50,7 @@ func (s *Store) list(ctx context.Context, id account.ID, f *telephony.CallFilter
 	first := telephony.FirstCallID(f.Since.Add(-idBefore))
 	args := []any{string(id), string(first), last, limit}
 	if !f.Party.IsZero() {
-		args = append(args, partyKey(id, f.Party), begun(first), begun(telephony.CallID(last)), f.Party.String())
+		args = append(args, newPeople().key(id, f.Party), begun(first), begun(telephony.CallID(last)), f.Party.String())
 	}
 	return s.read(ctx, listQuery(f), args...)
 }

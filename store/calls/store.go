@@ -58,14 +58,16 @@ type written struct{ calls, third [][]any }
 func (s *Store) rows(changes []telephony.CallChange) (w written, err error) {
 	last := fold(changes)
 	w.calls = make([][]any, 0, len(last))
+	values := make([]any, 0, len(last)*len(callTable.Columns)) // of all rows
+	people := newPeople()
 	var record []byte
 	for _, c := range last {
 		record = appendRecord(record[:0], &c.Record)
-		row, err := s.row(c, string(record))
-		if err != nil {
+		first := len(values)
+		if values, err = s.appendRow(values, c, string(record), people); err != nil {
 			return w, err
 		}
-		w.calls = append(w.calls, row)
+		w.calls = append(w.calls, values[first:len(values):len(values)])
 		w.third = appendThird(w.third, &c.Record)
 	}
 	return w, nil
@@ -116,8 +118,8 @@ func compare(a, b *telephony.CallChange) int {
 	return cmp.Or(cmp.Compare(a.Record.Account, b.Record.Account), cmp.Compare(a.Record.ID, b.Record.ID))
 }
 
-// row returns the values of a call's columns.
-func (s *Store) row(c *telephony.CallChange, record string) ([]any, error) {
+// appendRow appends the values of a call's columns.
+func (s *Store) appendRow(row []any, c *telephony.CallChange, record string, people *people) ([]any, error) {
 	r := &c.Record
 	held, err := []byte{}, error(nil)
 	if c.State != "" && r.State != telephony.CallEnded {
@@ -125,10 +127,10 @@ func (s *Store) row(c *telephony.CallChange, record string) ([]any, error) {
 			return nil, fmt.Errorf("calls: %w", err)
 		}
 	}
-	return []any{
+	return append(row,
 		string(r.Account), string(r.ID), r.Node, r.Epoch, string(r.State), begun(r.ID), store.Millis(r.EndedAt),
-		partyKey(r.Account, r.Caller), partyKey(r.Account, firstCalled(r)), record, held,
-	}, nil
+		people.key(r.Account, r.Caller), people.key(r.Account, firstCalled(r)), record, held,
+	), nil
 }
 
 func aad(id account.ID, call telephony.CallID) seal.AAD {
