@@ -133,9 +133,9 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// all does what was taken together, and has what that sends go out together.
+// all does what was taken together, and has what that sends go out together: the end of a call alone is two messages.
 func (w *worker) all(items []item) {
-	if len(items) > 1 && w.x.gathers != nil {
+	if w.x.gathers != nil {
 		w.x.gathers.Hold()
 		defer w.x.gathers.Release()
 	}
