@@ -182,7 +182,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // keep notes that a call has changed, until the history fetches it. When the store has been away for too long the oldest is
 // dropped, and counted.
 func (w *worker) keep(r *running, wait time.Duration) {
-	due := w.x.now().Add(wait)
+	due := w.now.Add(wait)
 	if r.kept {
 		if due.Before(r.due) {
 			r.due = due

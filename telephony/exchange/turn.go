@@ -15,7 +15,7 @@ import (
 
 // begin gives an INVITE its call.
 func (w *worker) begin(r *running, req *signal.Request) {
-	r.call = w.spare.Call(req.Account, w.dice.callID(w.x.now()), w.x.cfg.Node, r.serial)
+	r.call = w.spare.Call(req.Account, w.dice.callID(w.now), w.x.cfg.Node, r.serial)
 	r.call.Interval = int(w.x.cfg.Session.Seconds())
 	r.servers = append(r.servers, req.Tx)
 	w.x.register(r)
@@ -36,11 +36,10 @@ func (w *worker) turn(r *running, e callswitch.Event) {
 	if _, ticked := e.Fact.(callswitch.Tick); ticked {
 		r.at = time.Time{} // what the timer was set to has come
 	}
-	now := w.x.now()
 	w.events = append(w.events[:0], e)
 	for i := 0; i < len(w.events); i++ {
 		e := w.events[i]
-		e.At, e.Chance = now, rand.Uint32() // it spreads what is sent again, and guards nothing
+		e.At, e.Chance = w.now, rand.Uint32() // it spreads what is sent again, and guards nothing
 		w.note(r, e)
 		w.commands = callswitch.Step(r.call, e, w.commands[:0])
 		for _, c := range w.commands {
@@ -52,7 +51,7 @@ func (w *worker) turn(r *running, e callswitch.Event) {
 		w.x.forget(r)
 		return
 	}
-	w.x.set(r)
+	w.set(r)
 }
 
 // done forgets what a turn was about.
@@ -131,7 +130,7 @@ func (w *worker) executeRest(r *running, c callswitch.Command) {
 	x := w.x
 	switch c := c.(type) {
 	case *callswitch.Learn:
-		x.habits.learn(r.account, c.Way, c.Security, x.now())
+		x.habits.learn(r.account, c.Way, c.Security, w.now)
 	case callswitch.Wake:
 		w.wakeUp(r, c)
 	case callswitch.Record:
@@ -206,18 +205,18 @@ func (w *worker) write(r *running) {
 }
 
 // set has the worker look at the call again when its next deadline comes.
-func (x *Exchange) set(r *running) {
+func (w *worker) set(r *running) {
 	next := r.call.Deadline()
 	if next.Equal(r.at) {
 		return
 	}
 	r.at = next
 	if next.IsZero() {
-		x.wheel.Stop(&r.timer)
+		w.x.wheel.Stop(&r.timer)
 		return
 	}
 	r.timer.Owner = r
-	x.wheel.Set(&r.timer, next.Sub(x.now()))
+	w.x.wheel.Set(&r.timer, next.Sub(w.now))
 }
 
 // Fire lets the call look at its clock.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"demarc/telephony/callswitch"
 	"demarc/telephony/signal"
@@ -29,6 +30,7 @@ type worker struct {
 	fresh  []item // new calls
 
 	// used by run alone
+	now      time.Time // when what it does was begun
 	turning  []item
 	events   []callswitch.Event
 	commands []callswitch.Command
@@ -133,6 +135,9 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
+// atOneTime is how much a worker does before it looks at the clock again: less than a millisecond's work.
+const atOneTime = 16
+
 // all does what was taken together, and has what that sends go out together: the end of a call alone is two messages.
 func (w *worker) all(items []item) {
 	if w.x.gathers != nil {
@@ -140,6 +145,9 @@ func (w *worker) all(items []item) {
 		defer w.x.gathers.Release()
 	}
 	for i := range items {
+		if i%atOneTime == 0 {
+			w.now = w.x.now()
+		}
 		w.do(items[i])
 	}
 }
