@@ -153,9 +153,18 @@ func told(status int, body string) string {
 		status, check)
 }
 
-// pracks confirms the first reliable response to the INVITE of CSeq 2.
+// numbered has what waits for a response remember its RSeq, for pracks.
+func numbered(recv string) string {
+	const ereg = `<ereg regexp="[0-9]+" search_in="hdr" header="RSeq:" check_it="true" assign_to="4"/>`
+	if strings.Contains(recv, "<action>") {
+		return strings.Replace(recv, "<action>", "<action>"+ereg, 1)
+	}
+	return strings.Replace(recv, "/>", "><action>"+ereg+"</action></recv>", 1)
+}
+
+// pracks confirms a numbered response to the INVITE of CSeq 2.
 func pracks(cseq int, body string) string {
-	return request("PRACK", cseq, "[next_url]", body, "RAck: 1 2 INVITE", "[routes]")
+	return request("PRACK", cseq, "[next_url]", body, "RAck: [$4] 2 INVITE", "[routes]")
 }
 
 // sippRun starts sipp with a scenario on a port, for one call.

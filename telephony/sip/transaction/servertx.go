@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -42,7 +43,7 @@ type frame struct {
 
 // reliable is what RFC 3262 asks for.
 type reliable struct {
-	seq     uint32         // RSeq of the last one: they count from 1 within this transaction, each one more than the last (RFC 3262 §3)
+	seq     uint32         // RSeq of the last one: each is one more than the last (RFC 3262 §3)
 	raw     []byte         // the last one
 	tag     string         // its To tag
 	waiting bool           // for its PRACK
@@ -114,7 +115,7 @@ func (t *serverTx) respond(r signal.Reply) {
 	}
 	if r.Reliable = r.Reliable && t.invite && r.Status > 100 && r.Status < 200; r.Reliable {
 		if t.rel == nil {
-			t.rel = new(reliable)
+			t.rel = &reliable{seq: rand.Uint32N(1<<31 - 1)} // RFC 3262 §3: the first one is a random number from 1 to 2**31-1
 		}
 		t.rel.seq++
 		t.rel.waiting, t.rel.tag = true, t.localTag

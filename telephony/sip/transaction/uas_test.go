@@ -52,6 +52,24 @@ func (p *wirePeer) statuses() string {
 	return strings.Join(all, " ")
 }
 
+// first returns the RSeq of the first reliable response that was sent, or 0.
+func (p *wirePeer) first() uint32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.sent {
+		if n := rseqOf(s); n > 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+func rseqOf(response string) (n uint32) {
+	_, rest, _ := strings.Cut(response, "RSeq: ")
+	_, _ = fmt.Sscan(rest, &n)
+	return n
+}
+
 func (p *wirePeer) last() string { return p.sent[len(p.sent)-1] }
 
 // served is a table with one clock, and what it told.
@@ -80,6 +98,9 @@ func newServed(t *testing.T, limit int) *served {
 	s.UAS = transaction.NewUAS(transaction.UASConfig{Wheel: w, Limit: limit, Missing: func(tx signal.TxID, rseq uint32) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if rseq > 0 {
+			rseq -= s.peer.first() - 1 // counted from 1
+		}
 		s.told = append(s.told, fmt.Sprintf("missing %d %d", tx>>4, rseq))
 	}})
 	t.Cleanup(func() { w.Close(); s.UAS.Close() })
@@ -282,7 +303,7 @@ func (d does) check(t *testing.T, i int, s *served, stream bool) {
 	}
 	if d.prack > 0 {
 		is = "no"
-		if _, ok := s.Pracked(scan(t, "PRACK", "9", "tag", 2), d.prack, 1); ok {
+		if _, ok := s.Pracked(scan(t, "PRACK", "9", "tag", 2), s.peer.first()+d.prack-1, 1); ok {
 			is = "yes"
 		}
 	}
@@ -307,7 +328,7 @@ func TestResponsesOfCalls(t *testing.T) {
 		Headers: []telephony.Header{{Name: "Contact", Value: "<sip:x>\r\nEvil: yes"}},
 	})
 	got := s.peer.last()
-	for _, want := range []string{"To: <sip:c@d>;tag=b\r\n", "Require: 100rel\r\nRSeq: 1\r\n", "Content-Type: application/sdp\r\n",
+	for _, want := range []string{"To: <sip:c@d>;tag=b\r\n", "Require: 100rel\r\nRSeq: " + fmt.Sprint(s.peer.first()) + "\r\n", "Content-Type: application/sdp\r\n",
 		"Content-Length: 3\r\n\r\nv=0", "Via: SIP/2.0/UDP h;branch=z9hG4bK1;received=192.0.2.1\r\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
@@ -397,6 +418,33 @@ func TestServerTransactionsAreBounded(t *testing.T) {
 	})
 }
 
+// Reliable responses are numbered from a random start on (RFC 3262 §3).
+func TestReliableResponsesAreNumberedFromAnywhere(t *testing.T) {
+	s := newServed(t, 100)
+	starts := map[uint32]bool{}
+	for i := range 8 {
+		s.receive(true, scan(t, "INVITE", fmt.Sprint(i), "", i+1))
+		s.Respond(signal.Reply{Tx: s.tx, Status: 183, ToTag: "a", Reliable: true})
+		first := rseqOf(s.peer.last())
+		if first < 1 || first > 1<<31-1 {
+			t.Errorf("begins at %d", first)
+		}
+		starts[first] = true
+		if _, ok := s.Pracked(scan(t, "PRACK", "9", "a", i+2), first, uint32(i+1)); !ok {
+			t.Fatalf("%d is not confirmed", first)
+		}
+		s.Respond(signal.Reply{Tx: s.tx, Status: 183, ToTag: "a", Reliable: true})
+		if next := rseqOf(s.peer.last()); next != first+1 {
+			t.Errorf("%d after %d", next, first)
+		}
+		s.Respond(signal.Reply{Tx: s.tx, Status: 486, ToTag: "a"})
+		s.receive(true, scan(t, "ACK", fmt.Sprint(i), "a", i+1))
+	}
+	if len(starts) < 7 { // of eight out of two thousand millions
+		t.Errorf("they begin at %v", starts)
+	}
+}
+
 // A transaction is used again without anything of the one before.
 func TestServerTransactionsAreUsedAgain(t *testing.T) {
 	s := newServed(t, 100)
@@ -416,7 +464,7 @@ func TestServerTransactionsAreUsedAgain(t *testing.T) {
 		t.Error("a CANCEL of the transaction before counts")
 	}
 	s.Respond(signal.Reply{Tx: s.tx, Status: 183, ToTag: "b", Reliable: true})
-	if got := s.peer.last(); !strings.Contains(got, "RSeq: 1\r\n") || !strings.Contains(got, ";tag=b\r\n") {
+	if got := s.peer.last(); rseqOf(got) == 0 || !strings.Contains(got, ";tag=b\r\n") {
 		t.Error(got)
 	}
 }
