@@ -13,8 +13,8 @@ import (
 	storecalls "demarc/store/calls"
 	storeprovisioning "demarc/store/provisioning"
 	"demarc/telephony"
-	"demarc/telephony/events"
 	"demarc/telephony/exchange"
+	"demarc/telephony/lamps"
 	"demarc/telephony/media"
 	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
@@ -49,10 +49,11 @@ func (g *Gateway) startExchange(ctx context.Context) error {
 		Ports: exchange.Ports{
 			Signalling: g.telephony.edge.Signalling(), Media: m, Paths: m, Contacts: contacts{g}, Timeline: g.telephony.notes,
 			History: rows, Orphans: orphans, Habits: rows,
-			Watchers: func(aor telephony.AoR) { g.telephony.events.Changed("dialog", aor) },
+			Watchers: g.dialogsChanged,
 		},
 	})
 	g.telephony.rings.Store(g.telephony.exchange)
+	g.telephony.teller = lamps.NewTeller(g.telephony.exchange)
 	g.run("timeline of calls", g.telephony.notes.run)
 	g.run("media", func(ctx context.Context) error {
 		m.Serve(ctx)
@@ -166,14 +167,6 @@ func targetOf(t *registrar.Target) signal.Target {
 		target.URI, target.Name = t.Asleep[0].Contact, t.Asleep[0].UserAgent
 	}
 	return target
-}
-
-// dialogs tells watchers who is in a call.
-type dialogs struct{ g *Gateway }
-
-// Dialogs returns the dialogs of a user.
-func (d dialogs) Dialogs(ctx context.Context, id account.ID, aor telephony.AoR) ([]events.Dialog, error) {
-	return d.g.telephony.exchange.Dialogs(ctx, id, aor)
 }
 
 // wakened lets calls ring a phone that was asleep when they came.

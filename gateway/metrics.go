@@ -29,6 +29,7 @@ var (
 	bindings          = describe("registrar_bindings", "Bindings that stand now.")
 	subscriptions     = describe("sip_subscriptions", "Event subscriptions that stand now, by package.", "event")
 	notifies          = describe("sip_notifies_total", "NOTIFYs by outcome.", "outcome")
+	lampsLost         = describe("dialog_nodes_lost_total", "Times that another node did not tell for long who is in a call there, so that its lamps went out here.")
 	stranded          = describe("registrar_stranded_total", "Phones of other nodes that became unreachable because their node stopped or failed.")
 	pushFaults        = describe("registrar_push_faults_total", "Phones that registered with push parameters that cannot be used.")
 	lostChanges       = describe("registrar_dropped_changes_total", "Feed rows given up because the store was away for long.")
@@ -50,7 +51,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipHalfOpen, sipRemotes, sipKeepAlives, sipTwice, sipBans, sipPanics, registers,
-		bindings, stranded, pushFaults, subscriptions, notifies, lostChanges, storeAway, certificate, certificateFaults,
+		bindings, stranded, pushFaults, subscriptions, lampsLost, notifies, lostChanges, storeAway, certificate, certificateFaults,
 		callsLive, callsBegun, callHistory, callOrphans, httpRefused, stepFaults} {
 		ch <- d
 	}
@@ -143,6 +144,9 @@ func (m metrics) events(s samples) {
 	s.counter(notifies, c.Notified, "taken")
 	s.counter(notifies, c.Failed, "failed")
 	s.counter(sipPanics, c.Panics, "events")
+	if f := m.g.telephony.follower; f != nil {
+		s.counter(lampsLost, f.Losses())
+	}
 }
 
 func (m metrics) registrar(s samples) {

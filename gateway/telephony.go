@@ -19,6 +19,7 @@ import (
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
 	"demarc/telephony/exchange"
+	"demarc/telephony/lamps"
 	"demarc/telephony/media"
 	"demarc/telephony/registrar"
 	"demarc/telephony/trace"
@@ -35,6 +36,8 @@ type telephonyRole struct {
 	exchange  *exchange.Exchange
 	rings     atomic.Pointer[exchange.Exchange] // the same, for the registrar, which is at work before it is there
 	media     *media.Media
+	teller    *lamps.Teller   // of this node's dialogs
+	follower  *lamps.Follower // of other nodes' dialogs; nil: there are none
 	between   between         // the way of calls to other nodes
 	carried   chan struct{}   // closed once what calls send is carried everywhere
 	notes     *notes          // what calls write into timelines
@@ -85,6 +88,9 @@ func (g *Gateway) startTelephony(ctx context.Context) error {
 	g.run("SIP edge", func(ctx context.Context) error { return g.telephony.edge.Serve(ctx, handler) })
 	if err = g.startNodes(ctx); err == nil {
 		g.run("calls of an earlier life", g.carryCalls)
+		if f := g.telephony.follower; f != nil {
+			g.run("dialogs of other nodes", f.Run)
+		}
 	}
 	g.onStop("calls", g.telephony.exchange.Stop)             // while edge and other nodes still carry its BYEs
 	g.onStop("event subscriptions", g.telephony.events.Stop) // while the edge still carries its goodbyes
@@ -190,9 +196,14 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	}
 	r := registrar.New(c)
 	g.telephony.registrar = r
-	g.telephony.events = events.New(events.Config{
+	watching := events.Config{
 		Auth: r, Directory: rows, Registrations: r, Sender: phones{g}, Dialogs: dialogs{g}, Timeline: timelines{g}, Now: g.now, Log: g.log,
-	})
+	}
+	if c.Leases != nil {
+		g.telephony.follower = g.newFollower()
+		watching.Elsewhere = g.telephony.follower
+	}
+	g.telephony.events = events.New(watching)
 	if err := g.loadDirectory(ctx); err != nil {
 		return r, err
 	}

@@ -109,7 +109,10 @@ func (m messages) ask(ctx context.Context, node string, q trace.Question) (trace
 }
 
 // answer answers what another node asks. Who asks is a node of ours, and has looked whose the domain is.
-func (g *Gateway) answer(_ context.Context, subject string, question []byte) ([]byte, error) {
+func (g *Gateway) answer(ctx context.Context, subject string, question []byte) ([]byte, error) {
+	if subject == lampsSubject && g.telephony.teller != nil {
+		return g.tellDialogs(ctx, question)
+	}
 	if subject != traceSubject {
 		return nil, nodes.ErrSubject
 	}

@@ -27,12 +27,14 @@ type eventPackage struct {
 	render   func(s *Service, ctx context.Context, w watched, version int) ([]byte, error)
 }
 
+const dialogPackage = "dialog"
+
 // packages returns the event packages in the order of Allow-Events.
 func packages() []eventPackage {
 	return []eventPackage{
 		{"reg", "application/reginfo+xml", true, (*Service).reginfo},
 		{"message-summary", "application/simple-message-summary", true, (*Service).summary},
-		{"dialog", "application/dialog-info+xml", false, (*Service).dialoginfo},
+		{dialogPackage, "application/dialog-info+xml", false, (*Service).dialoginfo},
 	}
 }
 

@@ -21,9 +21,10 @@ type Config struct {
 	Directory     Directory
 	Registrations Registrations
 	Sender        Sender
-	Messages      Messages // nil: nobody has any
-	Dialogs       Dialogs  // nil: everybody is idle
-	Timeline      Timeline // nil: nobody is told
+	Messages      Messages  // nil: nobody has any
+	Dialogs       Dialogs   // nil: everybody is idle
+	Timeline      Timeline  // nil: nobody is told
+	Elsewhere     Elsewhere // nil: there is no other node
 
 	MinExpires     time.Duration // 1 min when 0
 	DefaultExpires time.Duration // 1 h when 0
@@ -100,7 +101,7 @@ func New(c Config) *Service {
 	}
 	s := &Service{
 		Config: c, registrations: c.Registrations, messages: c.Messages, dialogs: c.Dialogs, now: c.Now,
-		table: newTable(), told: bounded.NewMap[telephony.AoR, time.Time](mostTold),
+		table: newTable(c.Elsewhere), told: bounded.NewMap[telephony.AoR, time.Time](mostTold),
 	}
 	s.life, s.stop = context.WithCancel(context.Background())
 	for i := range s.queues {

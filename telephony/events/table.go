@@ -50,11 +50,14 @@ type table struct {
 	streams  map[uint64][]*subscription // by the number of the connection that is their only way
 	leaving  bool                       // nothing new is taken
 	closed   bool                       // nothing new is sent
+
+	elsewhere Elsewhere
 }
 
-func newTable() table {
+func newTable(e Elsewhere) table {
 	return table{
-		all: make(map[dialogID]*subscription), watchers: make(map[watchKey][]*subscription),
+		elsewhere: e,
+		all:       make(map[dialogID]*subscription), watchers: make(map[watchKey][]*subscription),
 		users: make(map[telephony.AoR]int), streams: make(map[uint64][]*subscription),
 	}
 }
@@ -77,6 +80,9 @@ func (t *table) add(s *subscription, perUser, total int) (user, full bool) {
 		t.all[s.id] = s
 		key := watchKey{s.pkg.name, s.of.aor}
 		t.watchers[key] = append(t.watchers[key], s)
+		if s.pkg.name == dialogPackage && len(t.watchers[key]) == 1 && t.elsewhere != nil {
+			t.elsewhere.Watch(s.of.account, s.of.aor)
+		}
 		t.enter(s)
 	}
 	return false, false
@@ -142,7 +148,11 @@ func (t *table) remove(s *subscription) bool {
 		return false
 	}
 	delete(t.all, s.id)
-	drop(t.watchers, watchKey{s.pkg.name, s.of.aor}, s)
+	key := watchKey{s.pkg.name, s.of.aor}
+	drop(t.watchers, key, s)
+	if s.pkg.name == dialogPackage && len(t.watchers[key]) == 0 && t.elsewhere != nil {
+		t.elsewhere.Unwatch(s.of.aor)
+	}
 	t.leave(s)
 	return true
 }

@@ -93,6 +93,12 @@ type Messages interface {
 	Messages(ctx context.Context, acc account.ID, aor telephony.AoR) (Waiting, error)
 }
 
+// Elsewhere is told whose dialogs are watched here, for they may be at another node. It does not block.
+type Elsewhere interface {
+	Watch(acc account.ID, aor telephony.AoR)
+	Unwatch(aor telephony.AoR)
+}
+
 // Dialog is one dialog of a user as a watcher sees it (RFC 4235 §4.1).
 type Dialog struct {
 	ID        string // unique within the user

@@ -98,6 +98,18 @@ func (r *Registrar) isPresent(node string) bool {
 	return there == nil || (*there)[node]
 }
 
+// Others returns the other nodes that are there, as far as this one has looked.
+func (r *Registrar) Others() (nodes []string) {
+	if there := r.there.Load(); there != nil {
+		for node, is := range *there {
+			if is {
+				nodes = append(nodes, node)
+			}
+		}
+	}
+	return nodes
+}
+
 // end ends the connections of a node, in transactions of bounded size. All nodes that are left do so at the same time: none of
 // them is needed.
 func (l *leases) end(ctx context.Context, node string) error {

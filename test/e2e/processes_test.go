@@ -272,7 +272,12 @@ func (w *watcher) fetch() string { return fmt.Sprint(w.request("REGISTER").Value
 // expects waits until the phone is asked something that holds the words.
 func (w *watcher) expects(words ...string) {
 	w.t.Helper()
-	late := time.After(patience)
+	w.expectsWithin(patience, words...)
+}
+
+func (w *watcher) expectsWithin(limit time.Duration, words ...string) {
+	w.t.Helper()
+	late := time.After(limit)
 	var last string
 	for {
 		select {
