@@ -32,20 +32,22 @@ func sign(ctx context.Context, q store.Tx, node string) (at int64, err error) {
 	return at, err
 }
 
-// End ends up to limit calls of a node that has said nothing since its last sign, in one transaction, and returns them. They go into the
-// next epoch, so that the node cannot write them any more. What another one is just ending is left to that.
+// End ends up to limit calls of a node that has said nothing since its last sign, in one transaction, and returns them with the state that
+// was kept of them, where it opens. They go into the next epoch, so that the node cannot write them any more. What another one is just
+// ending is left to that.
 func (s *Store) End(ctx context.Context, node string, last int64, limit int, end func(telephony.CallRecord) telephony.CallRecord) (
-	ended []telephony.CallRecord, err error) {
+	ended []telephony.CallChange, err error) {
 	query := `SELECT ` + columns + ` FROM call c WHERE c.node = $1 AND c.state <> 'ended' ORDER BY c.account_id, c.call_id LIMIT $2`
 	if s.db.Dialect() == store.PostgreSQL {
 		query += ` FOR UPDATE SKIP LOCKED`
 	}
-	err = s.db.Write(ctx, func(tx store.Tx) error {
+	var found []row
+	err = s.db.Write(ctx, func(tx store.Tx) (err error) {
 		ended = nil
 		if at, err := sign(ctx, tx, node); err != nil || at != last {
 			return err
 		}
-		found, err := readRows(ctx, tx, query, node, limit)
+		found, err = readRows(ctx, tx, query, node, limit)
 		if err != nil || len(found) == 0 {
 			return err
 		}
@@ -53,18 +55,21 @@ func (s *Store) End(ctx context.Context, node string, last int64, limit int, end
 		for i := range found {
 			r := end(found[i].record)
 			r.Epoch++
-			ended = append(ended, r)
 			changes[i].Record = r
 		}
 		w, err := s.rows(changes)
 		if err != nil {
 			return err
 		}
+		ended = changes
 		_, err = w.write(ctx, tx, s.db.Dialect())
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	for i := range ended {
+		ended[i].State = s.state(&found[i])
 	}
 	return ended, nil
 }

@@ -62,9 +62,9 @@ func TestOrphansEndOnce(t *testing.T) {
 			if err != nil || len(got) != want {
 				t.Fatalf("%d calls, want %d: %v", len(got), want, err)
 			}
-			for _, r := range got {
-				if r.Node != "one" || r.Epoch != 2 || r.Cause != nodeLost {
-					t.Errorf("%+v", r)
+			for _, c := range got {
+				if r := c.Record; r.Node != "one" || r.Epoch != 2 || r.Cause != nodeLost || c.State != "state with keys" {
+					t.Errorf("%+v, with a state of %d bytes", r, len(c.State))
 				}
 			}
 		}
@@ -146,8 +146,8 @@ func TestNodesEndOrphansTogether(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				for _, r := range got {
-					by[r.ID]++
+				for _, c := range got {
+					by[c.Record.ID]++
 				}
 				mu.Unlock()
 			}

@@ -107,12 +107,18 @@ func (s *Store) Open(ctx context.Context, node string) ([]telephony.CallChange, 
 	}
 	all := make([]telephony.CallChange, len(found))
 	for i, c := range found {
-		all[i].Record = c.record
-		if len(c.held) > 0 {
-			all[i].State, _ = s.sealer.Open(aad(c.record.Account, c.record.ID), c.held)
-		}
+		all[i].Record, all[i].State = c.record, s.state(&c)
 	}
 	return all, nil
+}
+
+// state is what was kept of a call; nothing where that does not open.
+func (s *Store) state(r *row) account.Secret {
+	if len(r.held) == 0 {
+		return ""
+	}
+	state, _ := s.sealer.Open(aad(r.record.Account, r.record.ID), r.held)
+	return state
 }
 
 // row is one call as it was read.

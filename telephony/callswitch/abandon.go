@@ -57,6 +57,20 @@ func TakeBack(r *signal.Response, serial uint64) []Command {
 	return t.out
 }
 
+// TakeLeave sends BYE in each dialog of a call that stood when its state was written, for a node that does not go on with it. Nobody waits
+// for the responses.
+func TakeLeave(call *Call, cause telephony.Cause) []Command {
+	call.borrowed()
+	t := turn{Call: call}
+	for _, l := range call.Legs {
+		if l.State == Confirmed {
+			l.Cause, l.State = cause, Terminated
+			t.bye(l)
+		}
+	}
+	return t.out
+}
+
 // Ignores reports whether no leg of the call knows of an INVITE that came in.
 func (c *Call) Ignores(tx signal.TxID) bool {
 	for _, l := range c.Legs {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch"
 )
 
 // A node that comes back ends the calls that it had. One that never does would leave them open in history for ever: those who are
@@ -18,6 +19,9 @@ const (
 	lostAtOnce  = 500
 	lostPatient = 10 * time.Second // for one transaction
 )
+
+// leave is what phones are told, who need not know the names of nodes.
+var leave = telephony.Cause{Who: telephony.Network, Code: 500, Text: "node lost: the server that had the call has not come back"}
 
 // holder is a node with calls that have not ended, as it was seen last.
 type holder struct {
@@ -73,8 +77,9 @@ func (x *Exchange) endOrphans(ctx context.Context, node string, sign int64) erro
 		bounded, cancel := context.WithTimeout(ctx, lostPatient)
 		calls, err := x.ports.Orphans.End(bounded, node, sign, lostAtOnce, end)
 		cancel()
-		for _, r := range calls {
-			x.noteLost(r)
+		for _, c := range calls {
+			x.noteLost(c.Record)
+			x.takeLeave(c)
 		}
 		ended += len(calls)
 		x.count.orphans.Add(uint64(len(calls)))
@@ -101,4 +106,23 @@ func (x *Exchange) lastSeen(r *telephony.CallRecord, sign int64) time.Time {
 		}
 	}
 	return at
+}
+
+// takeLeave sends BYE to the phones of a call that was ended in history, as far as they have a way that is not the lost node's: their
+// connection is at a node that is there, or they have registered there since. The call does not come to be here.
+func (x *Exchange) takeLeave(c telephony.CallChange) {
+	if c.State == "" { // it rang: who called has given up by now
+		return
+	}
+	call, err := callswitch.Decode(c.State)
+	if err != nil {
+		x.log.Warn("the phones of a call whose node is lost get no BYE", "call", string(c.Record.ID), "err", err)
+		return
+	}
+	call.Bind(x.cfg.Node, x.serial.Add(1))
+	for _, command := range callswitch.TakeLeave(call, leave) {
+		if s, ok := command.(*callswitch.Send); ok {
+			x.ports.Signalling.Send(s.Outgoing)
+		}
+	}
 }

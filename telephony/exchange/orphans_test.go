@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/exchange"
 )
@@ -21,6 +22,7 @@ type others struct {
 	looks int
 	open  map[string][]telephony.CallRecord
 	ended []telephony.CallRecord
+	kept  map[telephony.CallID]account.Secret // states of calls
 }
 
 func (o *others) Holders(context.Context) (map[string]int64, error) {
@@ -43,14 +45,14 @@ func (o *others) Holders(context.Context) (map[string]int64, error) {
 }
 
 func (o *others) End(_ context.Context, node string, sign int64, limit int, end func(telephony.CallRecord) telephony.CallRecord) (
-	ended []telephony.CallRecord, err error) {
+	ended []telephony.CallChange, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.open[node]) > 0 && len(ended) < limit && o.signs[node] == sign {
-		ended = append(ended, end(o.open[node][0]))
-		o.open[node] = o.open[node][1:]
+		r := end(o.open[node][0])
+		ended = append(ended, telephony.CallChange{Record: r, State: o.kept[r.ID]})
+		o.open[node], o.ended = o.open[node][1:], append(o.ended, r)
 	}
-	o.ended = append(o.ended, ended...)
 	return ended, nil
 }
 
@@ -112,6 +114,41 @@ func TestCallsOfANodeThatIsGoneEnd(t *testing.T) {
 	}
 	s.tells(alice, 500, "node lost")
 	s.tells(bob, 500, "node lost")
+}
+
+// Phones of such a call that are at this node by now get a BYE, which tells them nothing of nodes; history is written by nobody else, and a
+// state that cannot be read costs the others nothing.
+func TestPhonesOfANodeThatIsGoneGetBYE(t *testing.T) {
+	gone := newSite(t, func(c *exchange.Config) { c.Node = "gone" })
+	a, b := gone.phone(alice), gone.phone(bob)
+	gone.talk(a, b)
+	o := &others{signs: map[string]int64{}, open: map[string][]telephony.CallRecord{}, kept: map[telephony.CallID]account.Secret{"gone1": "?"}}
+	gone.until("the answered call in history", func() bool {
+		for _, c := range gone.written {
+			if c.Record.State == telephony.CallTalking && c.State != "" {
+				o.open["gone"], o.kept[c.Record.ID] = []telephony.CallRecord{openCall("gone", 1), openCall("gone", 2), c.Record}, c.State
+			}
+		}
+		return len(o.open) > 0
+	})
+	s := newSite(t, func(c *exchange.Config) {
+		c.Ports.Orphans, c.Lost = o, 60*time.Millisecond
+		h := c.Ports.History.(history)
+		h.phones[a.flow.ID], h.phones[b.flow.ID] = a, b
+	})
+	a.site, b.site = s, s
+	for _, p := range []*phone{a, b} {
+		why := header(p.newDialog("").bye().Headers, "Reason")
+		if !strings.Contains(why, "node lost") || strings.Contains(why, "gone") {
+			t.Errorf("BYE says %q", why)
+		}
+	}
+	s.untilFree("the end of all three calls", func() bool { return s.x.Counters().Orphans == 3 })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.written) != 0 || s.x.Counters().Live != 0 {
+		t.Errorf("history gets %+v of calls that were ended, and %d are here", s.written, s.x.Counters().Live)
+	}
 }
 
 // While the store cannot be asked nobody's time runs: a node is not gone for what nobody could have seen.

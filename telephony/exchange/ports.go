@@ -85,9 +85,9 @@ type Orphans interface {
 	// Holders returns the nodes that have calls which have not ended, and of each the time by its own clock when it last said that it is
 	// there, in milliseconds since 1970: 0 when it has stopped, or never did.
 	Holders(context.Context) (map[string]int64, error)
-	// End ends up to limit calls of a node that has not said anything since its last sign, and returns them. What another node is
-	// just ending is left to that; none when the node has said that it is there.
-	End(ctx context.Context, node string, sign int64, limit int, end func(telephony.CallRecord) telephony.CallRecord) ([]telephony.CallRecord, error)
+	// End ends up to limit calls of a node that has not said anything since its last sign, and returns them with the state that was kept of
+	// them. What another node is just ending is left to that; none when the node has said that it is there.
+	End(ctx context.Context, node string, sign int64, limit int, end func(telephony.CallRecord) telephony.CallRecord) ([]telephony.CallChange, error)
 }
 
 // Habits keeps how phones protect the media of the calls that they begin, for all nodes.
