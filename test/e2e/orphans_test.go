@@ -13,7 +13,8 @@ import (
 	"demarc/store/storetest"
 )
 
-// A node is killed and never comes back: another one ends its call in history, once, and says why on each leg. A third node, which only
+// A node is killed and never comes back: another one ends its call in history, once, says why on each leg, and sends BYE to the phone that has
+// come to it. A third node, which only
 // stood still, is taken for lost too; when it goes on, the end that it writes comes too late, and it says so.
 func TestCallsOfANodeThatNeverReturnsEnd(t *testing.T) {
 	t.Parallel()
@@ -29,6 +30,8 @@ func TestCallsOfANodeThatNeverReturnsEnd(t *testing.T) {
 	c.talks("1002", "1001")
 	a.awaitCalls(2, "talking", "")
 	b.end(syscall.SIGKILL)
+	back := newWatcher(t, "tcp", a.tcp, "1002", "there-1002") // a phone of the call at node-b
+	back.register()
 	pause := func(by syscall.Signal) {
 		if err := c.cmd.Process.Signal(by); err != nil {
 			t.Fatal(err)
@@ -38,6 +41,7 @@ func TestCallsOfANodeThatNeverReturnsEnd(t *testing.T) {
 	defer pause(syscall.SIGCONT)
 
 	a.awaitCalls(2, "ended", `node lost: the server node-[bc], which had the call, has not come back`)
+	back.expects("BYE")
 	pause(syscall.SIGCONT)
 	eventually(t, "node-c says that it was taken for lost", func() (bool, any) {
 		return strings.Contains(c.said.String(), "has taken this one for lost"), c.said
