@@ -41,7 +41,8 @@ type browser struct {
 	dtls, media chan []byte
 	seal, open  *srtp.Context
 	sequence    uint16
-	passive     bool // we are to begin the handshake
+	apart       netip.AddrPort // of its RTCP, where it does not multiplex
+	passive     bool           // we are to begin the handshake
 
 	node    *media.Media
 	answers chan []byte // to its checks, where the test sends those
@@ -97,6 +98,9 @@ func (b *browser) agree(f *fixture, certificate []byte, remote netip.AddrPort) {
 		Remote: remote, RemoteRTCP: remote, Mux: true, Direction: sdp.SendRecv,
 		Codec: sdp.Codec{Payload: 111, Name: "opus", Rate: 48000, Channels: 2}, Send: 111, Receive: 111, DTMFSend: 126, DTMFRecv: 126,
 		Protection: sdp.Protection{Fingerprints: []sdp.Fingerprint{fingerprintOf(certificate)}, Active: b.passive},
+	}
+	if b.apart.IsValid() {
+		s.Mux, s.RemoteRTCP = false, b.apart
 	}
 	if b.agent != nil {
 		ufrag, pwd, err := b.agent.GetLocalUserCredentials()

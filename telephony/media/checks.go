@@ -53,9 +53,7 @@ func (l *loop) check(k *socket, b []byte, from netip.AddrPort) {
 	if (nominates || !check.Conflict && !k.place.found.IsValid()) && k.place.found != from {
 		k.place.found = from
 		k.settle(s.exclusive())
-		if s.session != nil && !k.control {
-			s.session.aim(from)
-		}
+		k.aim(from)
 		l.initiate(s)
 	}
 	k.sendTo(answer, from)

@@ -23,12 +23,13 @@ func (l *loop) reports(k *socket, b []byte, from netip.AddrPort) {
 			return
 		}
 	} else {
-		if s.keys.unprotect == nil {
+		keys := s.ofReports()
+		if keys.unprotect == nil {
 			s.refuse(keyless, from)
 			return
 		}
 		var err error
-		if b, err = s.keys.unprotect.RTCP(b); err != nil {
+		if b, err = keys.unprotect.RTCP(b); err != nil {
 			s.refuse(forged, from)
 			return
 		}
@@ -37,6 +38,14 @@ func (l *loop) reports(k *socket, b []byte, from netip.AddrPort) {
 	if l.afford(s) && rtp.ReadRTCP(b, (*listener)(s)) {
 		s.heard = l.clock.now
 	}
+}
+
+// ofReports returns what protects RTCP: what its own handshake gave, if it has had one, else what protects RTP.
+func (s *stream) ofReports() *keys {
+	if s.apart != nil && s.apart.keys.protect != nil {
+		return &s.apart.keys
+	}
+	return &s.keys
 }
 
 // listener is a stream as the reader of the phone's reports.
@@ -106,10 +115,11 @@ func (l *loop) transmitControl(s *stream, b []byte) {
 		k.send(b)
 		return
 	}
-	if s.keys.protect == nil {
+	keys := s.ofReports()
+	if keys.protect == nil {
 		return
 	}
-	if sealed, err := s.keys.protect.RTCP(l.scratch.out[:0], b); err == nil {
+	if sealed, err := keys.protect.RTCP(l.scratch.out[:0], b); err == nil {
 		k.send(sealed)
 	}
 }

@@ -20,54 +20,89 @@ const (
 	maxHandshakes = 5 // that may fail
 )
 
-// session is one DTLS association of a media line.
+// session is the DTLS of a port of a media line.
 type session struct {
 	*tunnel
 	id       telephony.MediaID
 	stream   *stream
+	of       *association
 	client   bool // we have begun it
 	expected []sdp.Fingerprint
 	suite    string // once it is there
 	cancel   context.CancelFunc
 }
 
-// handshake hands a datagram of DTLS to the line's session, which the first one begins unless that is for us to do. With ICE it
+// handshake hands a datagram of DTLS to the session of its port, which the first one begins unless that is for us to do. With ICE it
 // must come from where a check has come from; without it from where plain RTP would have to.
 func (l *loop) handshake(k *socket, b []byte, from netip.AddrPort) {
 	s := k.stream
-	if k.control || !s.terms.open || s.leg.security != sdp.DTLS || !l.reached(k, from) {
+	if k.control && s.as.Mux || !s.terms.open || s.leg.security != sdp.DTLS || !l.reached(k, from) {
 		s.refuse(unprompted, from)
 		return
 	}
-	if s.session == nil {
-		l.associate(s, from)
+	a := k.association()
+	if a.session == nil {
+		l.associate(k, from)
 	}
-	s.session.deliver(b)
+	a.session.deliver(b)
+}
+
+// association returns whose handshake a port's is.
+func (k *socket) association() *association {
+	s := k.stream
+	if !k.control {
+		return &s.association
+	}
+	if s.apart == nil {
+		s.apart = &association{}
+	}
+	return s.apart
+}
+
+// aim says where the phone is that a port's handshake is with.
+func (k *socket) aim(at netip.AddrPort) {
+	if k.control && k.stream.apart == nil {
+		return
+	}
+	if a := k.association(); a.session != nil {
+		a.session.aim(at)
+	}
 }
 
 // associate begins a session with a phone, in the role that was agreed on.
-func (l *loop) associate(s *stream, at netip.AddrPort) {
+func (l *loop) associate(k *socket, at netip.AddrPort) {
 	ctx, cancel := context.WithTimeout(l.serving, handshakeTime)
-	s.session = &session{
-		tunnel: newTunnel(s.media.fd, at), id: s.leg.id, stream: s, client: s.as.Active,
+	s, a := k.stream, k.association()
+	a.session = &session{
+		tunnel: newTunnel(k.fd, at), id: s.leg.id, stream: s, of: a, client: s.as.Active,
 		expected: slices.Clone(s.as.Fingerprints), cancel: cancel,
 	}
-	l.shake(ctx, s.session)
+	l.shake(ctx, a.session)
 }
 
-// initiate begins the handshake with a phone that waits for it (a=setup:passive), as soon as it is known where that is: with ICE
-// after its first check, else where its SDP says. One that has failed is begun again a second later.
+// initiate begins the handshakes with a phone that waits for them (a=setup:passive).
 func (l *loop) initiate(s *stream) {
-	if !s.as.Active || !s.terms.open || s.session != nil || s.leg.security != sdp.DTLS || l.serving == nil ||
-		s.terms.failures >= maxHandshakes {
+	if !s.as.Active || !s.terms.open || s.leg.security != sdp.DTLS || l.serving == nil {
 		return
 	}
-	at := s.media.place.target()
-	if s.as.RemoteUfrag != "" {
-		at = s.media.place.found
+	l.initiateAt(s.media)
+	if !s.as.Mux {
+		l.initiateAt(s.control)
+	}
+}
+
+// initiateAt begins the handshake of a port, as soon as it is known where the phone's is: with ICE after its first check, else where its SDP
+// says. One that has failed is begun again a second later.
+func (l *loop) initiateAt(k *socket) {
+	if a := k.association(); a.session != nil || a.failures >= maxHandshakes {
+		return
+	}
+	at := k.place.target()
+	if k.stream.as.RemoteUfrag != "" {
+		at = k.place.found
 	}
 	if at.IsValid() {
-		l.associate(s, at)
+		l.associate(k, at)
 	}
 }
 
@@ -83,22 +118,37 @@ func (l *loop) reached(k *socket, from netip.AddrPort) bool {
 }
 
 // failed lets another handshake begin. It is told when that is of no use: an alert without protection, which anybody can
-// send who forges an address, must not end a call.
-func (s *stream) failed(err error) {
-	s.session = nil
-	s.terms.failures++
-	if errors.Is(err, rtp.ErrFingerprint) || errors.Is(err, context.DeadlineExceeded) || s.terms.failures == maxHandshakes {
+// send who forges an address, must not end a call. One of RTCP alone costs reports, and no sound.
+func (s *stream) failed(a *association, err error) {
+	a.session = nil
+	a.failures++
+	if a == s.apart {
+		return
+	}
+	if errors.Is(err, rtp.ErrFingerprint) || errors.Is(err, context.DeadlineExceeded) || a.failures == maxHandshakes {
 		s.leg.loop.tally.unsecured++
 		s.leg.loop.tell(telephony.MediaEvent{ID: s.leg.id, Kind: telephony.SecurityFailed, Text: err.Error()})
 	}
 }
 
-// end forgets a session; the handshake's goroutine ends by itself.
+// end forgets the sessions; the handshakes' goroutines end by themselves.
 func (s *stream) end() {
-	if s.session != nil {
-		s.session.mute()
-		s.session.cancel()
-		s.session = nil
+	s.association.end()
+	s.endApart()
+}
+
+func (s *stream) endApart() {
+	if s.apart != nil {
+		s.apart.end()
+		s.apart = nil
+	}
+}
+
+func (a *association) end() {
+	if a.session != nil {
+		a.session.mute()
+		a.session.cancel()
+		a.session = nil
 	}
 }
 
@@ -135,15 +185,15 @@ func (m *Media) secured(s *session, a *rtp.Association, err error) {
 	l := g.loop
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.stream.session != s {
+	if s.of.session != s {
 		return
 	}
 	defer l.poller.rouse()
 	if err != nil {
-		s.stream.failed(err)
+		s.stream.failed(s.of, err)
 		return
 	}
 	s.suite = a.Suite
-	s.stream.keys = keys{protect: a.Protection, unprotect: a.Unprotection}
+	s.of.keys = keys{protect: a.Protection, unprotect: a.Unprotection}
 	s.stream.heard = l.clock.now
 }

@@ -14,33 +14,32 @@ import (
 
 // stream is one media line of a leg. What every packet needs stands first, close together.
 type stream struct {
-	terms   terms
-	media   *socket
-	heard   time.Duration // when the last packet was accepted, RTCP included
-	path    path
-	keys    keys
-	former  protected
-	in      rtp.Source
-	out     rtp.Sender
-	leg     *leg
-	control *socket
-	digits  rtp.Events
-	left    int      // of the packets that are let in this second
-	session *session // DTLS: begun or ended well; nil before
-	checks  checks
-	refused refused
-	there   there
-	as      sdp.Stream
+	terms       terms
+	media       *socket
+	heard       time.Duration // when the last packet was accepted, RTCP included
+	path        path
+	association // of RTP, and of RTCP where that has none apart
+	former      protected
+	in          rtp.Source
+	out         rtp.Sender
+	leg         *leg
+	control     *socket
+	digits      rtp.Events
+	left        int          // of the packets that are let in this second
+	apart       *association // of RTCP at a port of its own, with DTLS (RFC 5764 §3); nil: none has begun
+	checks      checks
+	refused     refused
+	there       there
+	as          sdp.Stream
 }
 
 // terms is what was agreed, as each packet asks for it.
 type terms struct {
-	open                      bool  // the line was agreed on
-	plain                     bool  // packets prove nothing
-	sends, receives           bool  // we to the phone, and from it
-	flows                     bool  // something was accepted: it was told
-	reported                  bool  // the phone got a report on what it sent
-	failures                  uint8 // of DTLS handshakes
+	open                      bool // the line was agreed on
+	plain                     bool // packets prove nothing
+	sends, receives           bool // we to the phone, and from it
+	flows                     bool // something was accepted: it was told
+	reported                  bool // the phone got a report on what it sent
 	send, receive             uint8
 	digitsSend, digitsReceive uint8
 	rate                      int // of the codec's clock, in Hz
@@ -76,6 +75,13 @@ type keys struct {
 	of        [2]sdp.Key // SDES: ours and the phone's, of which they were made
 }
 
+// association is what protects a port.
+type association struct {
+	keys     keys
+	session  *session // DTLS: begun or ended well; nil before
+	failures uint8    // of DTLS handshakes
+}
+
 // protected is the keys of SDES that have protected what is sent, and do not any more.
 type protected []account.Secret
 
@@ -100,6 +106,8 @@ func (s *stream) agree(as *sdp.Stream, sameSecurity bool, signalled netip.Addr) 
 		s.take(keys{})
 	case security == sdp.SDES:
 		s.end()
+	case as.Mux:
+		s.endApart()
 	}
 	checked := s.as.RemoteUfrag != "" && as.RemoteUfrag != ""
 	s.as = *as
