@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -490,6 +492,35 @@ func TestOneWayAudioIsNamed(t *testing.T) {
 	e := f.told(telephony.MediaOneWay)[0]
 	if e.ID != mute.id || !bytes.Contains([]byte(e.Text), []byte(addrOf(stranger).String())) {
 		t.Errorf("told %+v", e)
+	}
+}
+
+// A phone that only keeps its firewall open, as some do with STUN, is silent all the same: its media is neither forged nor from elsewhere.
+func TestWhatIsNoMediaIsNoReason(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	for _, suite := range []string{"", "AEAD_AES_256_GCM"} {
+		silent, other := f.call(setting{suite: suite}), f.call(setting{})
+		f.media.Relay(silent.id, other.id)
+		forged := silent.packet(0, []byte("by another key, and from elsewhere"))
+		forged[len(forged)-1] ^= 1
+		silent.send(listenUDP(t), forged)
+		wait(t, "it is refused", func() bool { return f.media.Report(silent.id).Refused == 1 })
+		silent.say(0, []byte("the last word"))
+		other.hear()
+		var told []telephony.MediaEvent
+		wait(t, "it is told", func() bool {
+			other.say(0, []byte("anybody there?"))
+			silent.send(silent.media, []byte("\x00\x01\x00\x00\x21\x12\xa4\x42twelve bytes"))
+			told = slices.DeleteFunc(f.told(telephony.MediaOneWay), func(e telephony.MediaEvent) bool { return e.ID != silent.id })
+			return len(told) > 0
+		})
+		if !strings.HasPrefix(told[0].Text, "nothing comes from the phone") {
+			t.Errorf("%q: told %+v", suite, told)
+		}
+	}
+	if c := f.media.Counters(); c.OneWay["silent"] != 2 || c.Refused["ice"] == 0 {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -85,7 +85,11 @@ func (l *loop) learn(k *socket, from netip.AddrPort) {
 func (s *stream) refuse(w why, from netip.AddrPort) {
 	s.leg.loop.tally.refused[w]++
 	s.refused.count++
-	s.refused.from = from
+	switch w {
+	case elsewhere, keyless, forged:
+		s.refused.media++
+		s.refused.from = from
+	}
 }
 
 // mostAudio and mostVideo are how many packets a second are let in of a line: more than twice what the shortest frames take (2.5 ms, Opus), and a

@@ -65,7 +65,8 @@ type path struct {
 // refused is the packets that were not let in.
 type refused struct {
 	count uint64
-	from  netip.AddrPort // the last one
+	media uint64         // of them, media that came from elsewhere, or was not protected as agreed
+	from  netip.AddrPort // the last of those
 }
 
 // keys protect what is sent and unprotect what comes; nil while there are none.

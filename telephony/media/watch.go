@@ -59,6 +59,9 @@ func (l *loop) watch(g *leg) {
 		l.tally.stopped++
 		l.tell(telephony.MediaEvent{ID: g.id, Kind: telephony.MediaStopped, After: l.timeout, Text: fmt.Sprintf("Nothing for %s.", silent.Round(time.Second))})
 	}
+	if silent < oneWayAfter { // what was refused before that is not why
+		g.audio.refused.media = 0
+	}
 	other := g.partner()
 	if silent >= oneWayAfter && !g.told.oneWay && other != nil && other.audio.talks() && l.clock.now-other.audio.heard < time.Second {
 		g.told.oneWay = true
@@ -73,11 +76,11 @@ func (s *stream) talks() bool { return s.terms.sends && s.terms.receives }
 // silence says why a phone is not heard.
 func (s *stream) silence() (mute, string) {
 	switch {
-	case s.refused.count == 0:
+	case s.refused.media == 0:
 		return silent, "nothing comes from the phone: look at its firewall and at the address that it is told"
 	case s.terms.plain:
 		return misplaced, fmt.Sprintf("%d packets were refused: they come from %s, and not from %s as its SDP says",
-			s.refused.count, s.refused.from, s.media.place.told)
+			s.refused.media, s.refused.from, s.media.place.told)
 	}
-	return undeciphered, fmt.Sprintf("%d packets were refused: they are not protected with the key of its SDP, the last from %s", s.refused.count, s.refused.from)
+	return undeciphered, fmt.Sprintf("%d packets were refused: they are not protected with the key of its SDP, the last from %s", s.refused.media, s.refused.from)
 }
