@@ -175,7 +175,10 @@ func toSync(all []connector.Connector) (linked []connector.Connector, err error)
 		}
 	}
 	if len(linked) == 0 {
-		return nil, fmt.Errorf("%w: connect the phone system first", connector.ErrReauthorize)
+		if slices.ContainsFunc(all, func(c connector.Connector) bool { return c.State == connector.NeedsAuth }) {
+			return nil, fmt.Errorf("%w: connect the phone system first", connector.ErrReauthorize)
+		}
+		return nil, errNotLinked{}
 	}
 	for _, lost := range all {
 		if lost.State == connector.NeedsAuth && !at(lost.BaseURL) {
@@ -185,6 +188,16 @@ func toSync(all []connector.Connector) (linked []connector.Connector, err error)
 	slices.SortStableFunc(linked, older)
 	return linked, nil
 }
+
+// errNotLinked is connector.ErrReauthorize of an account that never had an authorisation: nothing of it has ended.
+type errNotLinked struct{}
+
+func (errNotLinked) Error() string {
+	return "no phone system is connected yet: connect one in the portal, or with \"demarc link\""
+}
+
+// Is lets it be taken for what it is to those who only ask whether somebody has to connect.
+func (errNotLinked) Is(target error) bool { return target == connector.ErrReauthorize }
 
 func older(a, b connector.Connector) int {
 	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))

@@ -21,9 +21,9 @@ func TestLostLinkDoesNotSwitchTheSync(t *testing.T) {
 		all  []connector.Connector
 		want string // names of the connectors, or what the error says
 	}{
-		"none":           {nil, "connect the phone system first"},
-		"unlinked":       {[]connector.Connector{at("a", connector.Unlinked, one)}, "connect the phone system first"},
-		"lost":           {[]connector.Connector{at("a", connector.NeedsAuth, one)}, "connect the phone system first"},
+		"none":           {nil, "no phone system is connected yet: "},
+		"unlinked":       {[]connector.Connector{at("a", connector.Unlinked, one)}, "no phone system is connected yet: "},
+		"lost":           {[]connector.Connector{at("a", connector.NeedsAuth, one)}, "the authorisation has ended: an admin must connect again: "},
 		"linked":         {[]connector.Connector{at("a", connector.Unlinked, two), at("b", connector.Linked, one)}, "b"},
 		"two services":   {[]connector.Connector{at("b", connector.Linked, two), at("a", connector.Linked, one)}, "a b"},
 		"one twice":      {[]connector.Connector{at("a", connector.Linked, one), at("b", connector.Linked, one), at("c", connector.Linked, two)}, "a c"},
@@ -32,7 +32,7 @@ func TestLostLinkDoesNotSwitchTheSync(t *testing.T) {
 		"lost, replaced": {[]connector.Connector{at("a", connector.NeedsAuth, one), at("b", connector.Linked, one)}, "b"},
 	} {
 		got, err := gateway.ToSync(test.all)
-		if err != nil && (!errors.Is(err, connector.ErrReauthorize) || !strings.Contains(err.Error(), test.want)) ||
+		if err != nil && (!errors.Is(err, connector.ErrReauthorize) || !strings.HasPrefix(err.Error(), test.want)) ||
 			err == nil && names(got) != test.want {
 			t.Errorf("%s: %q, %v; want %s", name, names(got), err, test.want)
 		}
