@@ -43,10 +43,10 @@ func (s *shard) spread(chains int) {
 	}
 }
 
-// all visits every ring.
-func (s *shard) all(visit func(*ring)) {
+// since visits every ring that has been written to after a number: the last ones of each class.
+func (s *shard) since(after uint64, visit func(*ring)) {
 	for class := range s.classes {
-		for n := s.rings[class].next; n != int32(class); n = s.rings[n].next {
+		for n := s.rings[class].previous; n != int32(class) && s.rings[n].newest > after; n = s.rings[n].previous {
 			visit(&s.rings[n])
 		}
 	}

@@ -110,6 +110,14 @@ func (m *memory) read(dst []byte, at place, size int) (text []byte, next place) 
 	}
 }
 
+// skip returns what stands size bytes further.
+func (m *memory) skip(at place, size int) place {
+	for at.offset += int32(size); at.offset >= blockSize; at.offset -= blockSize {
+		at.block = m.next[at.block]
+	}
+	return at
+}
+
 // shorten forgets the first bytes of a chain, which has more than those.
 func (m *memory) shorten(c *chain, size int) {
 	for c.begin += int32(size); c.begin >= blockSize; c.begin -= blockSize {

@@ -12,6 +12,7 @@ import (
 // and between whom it went (a length and a text each), and its text up to the end.
 const (
 	recordSize    = 4
+	recordBegin   = recordSize + 8 // size and number
 	isInbound     = 1 << 0
 	isKnown       = 1 << 1
 	longestName   = 1<<16 - 1 // bytes; names are parts of messages, which are far shorter
@@ -79,9 +80,12 @@ func appendAddress(dst []byte, a netip.AddrPort) []byte {
 // sizeOf returns the size of the record that begins here.
 func sizeOf(b []byte) int { return int(binary.LittleEndian.Uint32(b)) }
 
+// seqOf returns the number of the record that begins here.
+func seqOf(b []byte) uint64 { return binary.LittleEndian.Uint64(b[recordSize:]) }
+
 // readRecord reads what appendRecord wrote. Its text is b's; the Call-ID is not read.
 func readRecord(b []byte) (e Entry) {
-	e.Seq = binary.LittleEndian.Uint64(b[recordSize:])
+	e.Seq = seqOf(b)
 	e.At = time.Unix(0, int64(binary.LittleEndian.Uint64(b[recordSize+8:])))
 	flags := b[recordNumbers-1]
 	e.Inbound, e.Known = flags&isInbound != 0, flags&isKnown != 0

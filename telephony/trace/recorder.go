@@ -93,15 +93,15 @@ func (r *Recorder) of(aor telephony.AoR, hash, after uint64) (found []Entry) {
 	if n == none {
 		return nil
 	}
-	s.each(&s.rings[n], func(e Entry) {
-		if e.AoR == aor && e.Seq > after {
+	s.each(&s.rings[n], after, func(e Entry) {
+		if e.AoR == aor {
 			found = append(found, e.told(callID(e.Text)))
 		}
 	})
 	return found
 }
 
-// Call returns the messages with the Call-ID of all AoRs of a domain, oldest first. It looks through everything.
+// Call returns the messages with the Call-ID of all AoRs of a domain, oldest first. It looks through everything after the number.
 func (r *Recorder) Call(domain, id string, after uint64) []Entry {
 	var found []Entry
 	if id == "" {
@@ -110,9 +110,9 @@ func (r *Recorder) Call(domain, id string, after uint64) []Entry {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		s.all(func(k *ring) {
-			s.each(k, func(e Entry) {
-				if e.AoR.Domain == domain && e.Seq > after && callID(e.Text) == id {
+		s.since(after, func(k *ring) {
+			s.each(k, after, func(e Entry) {
+				if e.AoR.Domain == domain && callID(e.Text) == id {
 					found = append(found, e.told(id))
 				}
 			})

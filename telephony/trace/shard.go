@@ -20,7 +20,8 @@ type shard struct {
 type ring struct {
 	hash           uint64
 	records        chain
-	count          int32 // of records
+	newest         uint64 // number of its last record
+	count          int32  // of records
 	class          int32
 	previous, next int32 // rings of the class: next was heard of later
 	after          int32 // ring in the same chain of the index, or none
@@ -69,9 +70,11 @@ func (s *shard) keep(hash uint64, m *Message, seq uint64) {
 	var tokens bool
 	s.text, tokens = appendRecord(s.text[:0], m, seq)
 	s.push(k, s.text)
+	k.newest = seq
 	if len(m.Answer) > 0 {
 		s.text = appendAnswer(s.text[:0], m, seq+1, tokens)
 		s.push(k, s.text)
+		k.newest = seq
 	}
 	for k.count > maxPerAoR {
 		s.forgetOldest(k)
@@ -162,12 +165,18 @@ func (s *shard) unlink(n int32) {
 	s.rings[k.previous].next, s.rings[k.next].previous = k.next, k.previous
 }
 
-// each visits the records of a ring, oldest first; their texts are good until the next one.
-func (s *shard) each(k *ring, visit func(Entry)) {
+// each visits the records of a ring after a number, oldest first; their texts are good until the next one.
+func (s *shard) each(k *ring, after uint64, visit func(Entry)) {
 	var room []byte
 	at := k.records.beginning()
 	for range k.count {
-		room, at = s.memory.read(room[:0], at, s.sizeAt(at))
+		room, _ = s.memory.read(room[:0], at, recordBegin)
+		size := sizeOf(room)
+		if seqOf(room) <= after {
+			at = s.memory.skip(at, size)
+			continue
+		}
+		room, at = s.memory.read(room[:0], at, size)
 		visit(readRecord(room))
 	}
 }
