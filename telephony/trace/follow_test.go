@@ -2,8 +2,11 @@ package trace_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"demarc/telephony"
@@ -16,7 +19,11 @@ func crowd(t *testing.T) (r *trace.Recorder, last uint64) {
 	r = trace.NewRecorder(4 << 20)
 	for i := range 5000 {
 		text := fmt.Sprintf("OPTIONS sip:pbx.test SIP/2.0\r\nCall-ID: c%d\r\n%s\r\n", i%7, strings.Repeat("X: y\r\n", i%400))
-		r.Record(trace.Message{AoR: telephony.NewAoR(fmt.Sprint(i%60), "pbx.test"), Known: i%3 != 0, Text: []byte(text)})
+		m := trace.Message{AoR: telephony.NewAoR(fmt.Sprint(i%60), "pbx.test"), Known: i%3 != 0, Text: []byte(text)}
+		if i%2 == 0 {
+			m.Answer = fmt.Appendf(nil, "SIP/2.0 200 OK\r\nCall-ID: c%d\r\n\r\n", i%7)
+		}
+		r.Record(m)
 	}
 	for i := range 60 {
 		for _, e := range r.Of(telephony.NewAoR(fmt.Sprint(i), "pbx.test"), 0) {
@@ -52,6 +59,42 @@ func TestReadingOnIsReadingTheRest(t *testing.T) {
 		}
 		if got, want := rest(r.Of(aor, after), 0), rest(own, after); !slices.Equal(got, want) {
 			t.Fatalf("of a phone, after %d of %d: %d, not %d", after, last, got, want)
+		}
+	}
+}
+
+// What is said while somebody reads must not be missed because it stood where he had looked already.
+func TestWhoFollowsMissesNothing(t *testing.T) {
+	r := trace.NewRecorder(8 << 20)
+	const all = 20_000
+	said := make(chan struct{})
+	var read atomic.Int64 // the last message that was heard
+	go func() {
+		defer close(said)
+		for i := range all {
+			for int64(i)-read.Load() > 1000 { // of each phone the last 64 are remembered
+				runtime.Gosched()
+			}
+			r.Record(trace.Message{AoR: telephony.NewAoR(fmt.Sprint(i%40), "pbx.test"), Known: true, Text: fmt.Appendf(nil, "X %d\r\nCall-ID: c\r\n\r\n", i)})
+		}
+	}()
+	heard, after := map[string]bool{}, uint64(0)
+	for over := false; !over; {
+		select {
+		case <-said:
+			over = true // and once more
+		default:
+		}
+		for _, e := range r.Call("pbx.test", "c", after) {
+			line, _, _ := strings.Cut(string(e.Text), "\r\n")
+			heard[line], after = true, e.Seq
+			n, _ := strconv.ParseInt(strings.TrimPrefix(line, "X "), 10, 64)
+			read.Store(n)
+		}
+	}
+	for i := range all {
+		if !heard[fmt.Sprintf("X %d", i)] {
+			t.Fatalf("message %d of %d was missed: %d were heard", i, all, len(heard))
 		}
 	}
 }

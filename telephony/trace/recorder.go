@@ -79,13 +79,15 @@ func (r *Recorder) Record(m Message) {
 // Of returns the messages of an AoR after the sequence number, oldest first: what its phones said and were told, and what was said in
 // its name by who proved nothing.
 func (r *Recorder) Of(aor telephony.AoR, after uint64) []Entry {
-	hash := r.hash(aor)
-	found := append(r.of(aor, hash, after), r.of(aor, ofStrangers(hash), after)...)
+	hash, last := r.hash(aor), r.seq.Load()
+	found := append(r.of(aor, hash, after, last), r.of(aor, ofStrangers(hash), after, last)...)
 	slices.SortFunc(found, func(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) })
 	return found
 }
 
-func (r *Recorder) of(aor telephony.AoR, hash, after uint64) (found []Entry) {
+// of leaves what is later than the last to another time: something from before it may come meanwhile where nobody looks any more, and
+// whoever reads on from there would miss that.
+func (r *Recorder) of(aor telephony.AoR, hash, after, last uint64) (found []Entry) {
 	s := &r.shards[hash%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +96,7 @@ func (r *Recorder) of(aor telephony.AoR, hash, after uint64) (found []Entry) {
 		return nil
 	}
 	s.each(&s.rings[n], after, func(e Entry) {
-		if e.AoR == aor {
+		if e.AoR == aor && e.Seq <= last {
 			found = append(found, e.told(callID(e.Text)))
 		}
 	})
@@ -107,12 +109,13 @@ func (r *Recorder) Call(domain, id string, after uint64) []Entry {
 	if id == "" {
 		return nil
 	}
+	last := r.seq.Load() // as in of
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
 		s.since(after, func(k *ring) {
 			s.each(k, after, func(e Entry) {
-				if e.AoR.Domain == domain && callID(e.Text) == id {
+				if e.AoR.Domain == domain && e.Seq <= last && callID(e.Text) == id {
 					found = append(found, e.told(id))
 				}
 			})

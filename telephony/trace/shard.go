@@ -74,7 +74,7 @@ func (s *shard) keep(hash uint64, m *Message, seq uint64) {
 	if len(m.Answer) > 0 {
 		s.text = appendAnswer(s.text[:0], m, seq+1, tokens)
 		s.push(k, s.text)
-		k.newest = seq
+		k.newest = seq + 1
 	}
 	for k.count > maxPerAoR {
 		s.forgetOldest(k)
