@@ -18,44 +18,9 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge/guard"
 	"demarc/telephony/edge/transport"
-	"demarc/telephony/events"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 )
-
-// Handler is who decides about registrations.
-type Handler interface {
-	// Register decides about one REGISTER. It must not block; it, or a goroutine of its own, calls reply exactly once.
-	Register(ctx context.Context, req *registrar.Request, reply func(registrar.Reply))
-	// FlowClosed says that a connection that brought a REGISTER is gone, after all its replies.
-	FlowClosed(f registrar.Flow)
-}
-
-// AtOnce is what a Handler may be too: then most REGISTERs are answered by the goroutine that has read them.
-type AtOnce interface {
-	// RegisterAtOnce decides about a REGISTER without waiting, if that can be, and fills the reply in. Otherwise it returns what is
-	// to be called, once, with a function that takes the reply later. The texts of req are borrowed: none may be kept.
-	RegisterAtOnce(ctx context.Context, req *registrar.Request, reply *registrar.Reply) (later func(func(registrar.Reply)))
-}
-
-// Subscriptions is what a Handler may be too: then SUBSCRIBE is served.
-type Subscriptions interface {
-	// Subscribe decides about one SUBSCRIBE, as Register does about a REGISTER.
-	Subscribe(ctx context.Context, req *events.Request, reply func(events.Reply))
-}
-
-// Handshakes is what a Handler may be too: then it hears of TLS handshakes that failed for a reason that somebody can mend.
-type Handshakes interface {
-	// HandshakeFailed tells of one; fault says what failed and what to do. It must not block for long.
-	HandshakeFailed(f registrar.Flow, fault string)
-}
-
-// Guesses is what a Handler may be too: then it hears of sources that have guessed so often that they are met with silence.
-type Guesses interface {
-	// GuessesSpent tells of one, once until it has kept quiet for long enough; fault says what came and what is done. The AoR's texts are
-	// borrowed. It must not block for long.
-	GuessesSpent(f registrar.Flow, aor telephony.AoR, fault string)
-}
 
 // Edge serves SIP on its listeners. New, Listen, Serve, in this order, each once.
 type Edge struct {
@@ -167,52 +132,6 @@ func (e *Edge) open(ctx context.Context, l Listener) error {
 	}
 	e.acceptors = append(e.acceptors, &acceptor{edge: e, cfg: l, ln: ln})
 	return nil
-}
-
-// Addr returns the address that a listener is bound to, zero before Listen or for an unknown name.
-func (e *Edge) Addr(listener string) netip.AddrPort {
-	for _, a := range e.acceptors {
-		if a.cfg.Name == listener || a.web != nil && a.web.Name == listener {
-			return unmapped(a.ln.Addr().(*net.TCPAddr).AddrPort())
-		}
-	}
-	for _, s := range e.sockets {
-		if s.cfg.Name == listener {
-			return unmapped(s.conn.LocalAddr().(*net.UDPAddr).AddrPort())
-		}
-	}
-	return netip.AddrPort{}
-}
-
-// Advertised returns host:port that phones are to use for a listener.
-func (e *Edge) Advertised(listener string) string {
-	for _, l := range e.cfg.Listeners {
-		if l.Name == listener && l.Advertise != "" {
-			return l.Advertise
-		}
-	}
-	return e.Addr(listener).String()
-}
-
-// MediaAddress returns where phones of a listener are to send media: what is configured, else the host that it advertises
-// when that is an address, else the address that it is bound to. Zero says that the listener is on all addresses: then it
-// is the one that the way to the phone leads from.
-func (e *Edge) MediaAddress(listener string) netip.Addr {
-	for _, l := range e.cfg.Listeners {
-		if l.Name != listener {
-			continue
-		}
-		if l.Media.IsValid() {
-			return l.Media.Unmap()
-		}
-		if advertised, err := netip.ParseAddrPort(l.Advertise); err == nil {
-			return advertised.Addr().Unmap()
-		}
-	}
-	if bound := e.Addr(listener).Addr(); !bound.IsUnspecified() {
-		return bound
-	}
-	return netip.Addr{}
 }
 
 // Serve takes messages until ctx ends. It then stops: no new connections and messages, work in hand finished for at
@@ -331,5 +250,3 @@ const socketBuffer = 2 << 20
 
 // past is a deadline that is over.
 func past() time.Time { return time.Unix(1, 0) }
-
-func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
