@@ -64,7 +64,7 @@ func (s *shard) scheduleProbe(slot uint32, b *Binding, now time.Time) {
 		return
 	}
 	every := s.r.probeEvery
-	s.probes.at(slot, now.Add(every/2+rand.N(every/2)))
+	s.probes.At(slot, now.Add(every/2+rand.N(every/2)))
 }
 
 // keeps reports whether this node has to hold the way to the phone open, or to see whether it still is.
@@ -78,10 +78,10 @@ func (s *shard) probe(ctx context.Context) {
 		return
 	}
 	now := s.now()
-	for _, slot := range s.probes.due(now, maxProbed) {
+	for _, slot := range s.probes.Due(now, maxProbed) {
 		if b, ok := s.locations.in(slot); ok && s.keeps(&b) {
 			s.probeOne(ctx, b)
-			s.probes.at(slot, now.Add(s.r.probeEvery))
+			s.probes.At(slot, now.Add(s.r.probeEvery))
 		}
 	}
 }

@@ -224,7 +224,7 @@ func asText(h digest.Hash) digest.Hash {
 func TestManyPhonesTakeLittleMemory(t *testing.T) {
 	const phones, most = 50_000, 240 // bytes for each
 	before := heapInUse()
-	l, w, a := newLocations(), newWallet(epoch, nil), newAlarm(epoch)
+	l, w, a := newLocations(), newWallet(epoch, nil), compact.NewAlarm(epoch)
 	for i := range phones {
 		user := fmt.Sprint(100_000 + i)
 		aor := telephony.AoR{User: user, Domain: "perf.example"}
@@ -237,7 +237,7 @@ func TestManyPhonesTakeLittleMemory(t *testing.T) {
 		}
 		l.put(aor, []Binding{b})
 		for slot := range l.slots(aor) {
-			a.at(slot, b.Expires)
+			a.At(slot, b.Expires)
 		}
 		w.keep(Subscriber{Account: "acc_1", AoR: aor, AuthUsername: user,
 			Hashes: []digest.Hash{digest.NewHash(digest.MD5, user, "perf.example", "pw")}}, epoch, "perf.example")

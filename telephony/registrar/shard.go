@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/registrar/compact"
 )
 
 const (
@@ -28,12 +29,12 @@ type shard struct {
 	mu        sync.RWMutex // held to write locations, and by readers of other goroutines
 	locations *locations
 	flows     flowUsers // who registered over a stream
-	alarm     alarm
-	closing   []uint64 // closed flows yet to be told of
-	serving   []*job   // of this turn
-	deciding  bool     // other shards wait for this one before they save
-	room      room     // of a turn
-	probes    alarm    // who is to be kept reachable behind NAT
+	alarm     compact.Alarm
+	closing   []uint64      // closed flows yet to be told of
+	serving   []*job        // of this turn
+	deciding  bool          // other shards wait for this one before they save
+	room      room          // of a turn
+	probes    compact.Alarm // who is to be kept reachable behind NAT
 	misses    map[Key]int
 	before    []Binding // of who is served at once
 	slots     []uint32  // of those
@@ -49,8 +50,8 @@ type shard struct {
 
 func newShard(r *Registrar, limit int, now time.Time) *shard {
 	return &shard{
-		r: r, queue: newQueue(limit), locations: newLocations(), flows: newFlowUsers(), alarm: newAlarm(now), unsaved: make(map[Key]struct{}),
-		probes: newAlarm(now), misses: make(map[Key]int),
+		r: r, queue: newQueue(limit), locations: newLocations(), flows: newFlowUsers(), alarm: compact.NewAlarm(now), unsaved: make(map[Key]struct{}),
+		probes: compact.NewAlarm(now), misses: make(map[Key]int),
 	}
 }
 

@@ -42,7 +42,7 @@ func (s *shard) schedule(aor telephony.AoR, bindings []Binding) {
 	now, i := s.now(), 0
 	for slot := range s.locations.slots(aor) {
 		b := &bindings[i]
-		s.alarm.at(slot, b.endsAt(s.r.node, now))
+		s.alarm.At(slot, b.endsAt(s.r.node, now))
 		s.scheduleProbe(slot, b, now)
 		i++
 	}
@@ -92,7 +92,7 @@ func (s *shard) closeFlow(d *draft, flow uint64, aor telephony.AoR, now time.Tim
 // sweep ends the bindings whose time has come.
 func (s *shard) sweep(d *draft) {
 	now := s.now()
-	for _, slot := range s.alarm.due(now, maxBackground) {
+	for _, slot := range s.alarm.Due(now, maxBackground) {
 		due, ok := s.locations.in(slot)
 		if !ok {
 			continue
@@ -104,7 +104,7 @@ func (s *shard) sweep(d *draft) {
 			s.queue.stale(aor) // another node's, that may have been refreshed
 		}
 		if len(changes) == 0 {
-			s.alarm.at(slot, due.endsAt(s.r.node, now)) // refreshed since the alarm was set, or another one's
+			s.alarm.At(slot, due.endsAt(s.r.node, now)) // refreshed since the alarm was set, or another one's
 			continue
 		}
 		d.set(aor, before, live)

@@ -1,29 +1,29 @@
-package registrar
+package compact
 
 import (
 	"math"
 	"time"
 )
 
-// alarmStep is how finely bindings end.
+// alarmStep is how finely an Alarm tells times apart.
 const alarmStep = 250 * time.Millisecond
 
-// alarm knows which slot to look at when. A slot stands in it once: at the earliest time that was set, so that a refresh costs
+// Alarm knows which slot to look at when. A slot stands in it once: at the earliest time that was set, so that a refresh costs
 // nothing here. Nothing is taken out: who is looked at too early, or is somebody else by then, is set again.
-type alarm struct {
+type Alarm struct {
 	began time.Time
 	last  int64 // steps that have been looked at
 	steps map[int64][]uint32
 	next  []uint32 // by slot: its step and 1, or 0
 }
 
-// newAlarm goes by the wall clock, as the bindings' times do.
-func newAlarm(now time.Time) alarm {
-	return alarm{began: now.Round(0), last: -1, steps: make(map[int64][]uint32)}
+// NewAlarm returns one that goes by the wall clock, as the times that it is set to do.
+func NewAlarm(now time.Time) Alarm {
+	return Alarm{began: now.Round(0), last: -1, steps: make(map[int64][]uint32)}
 }
 
-// at makes a slot due at a time, or leaves it due at an earlier one.
-func (a *alarm) at(slot uint32, t time.Time) {
+// At makes a slot due at a time, or leaves it due at an earlier one.
+func (a *Alarm) At(slot uint32, t time.Time) {
 	step := min(max(a.step(t)+1, a.last+1), math.MaxUint32-1)
 	for int(slot) >= len(a.next) {
 		a.next = append(a.next, 0)
@@ -35,8 +35,8 @@ func (a *alarm) at(slot uint32, t time.Time) {
 	a.steps[step] = append(a.steps[step], slot)
 }
 
-// due takes out up to limit slots whose time has come.
-func (a *alarm) due(now time.Time, limit int) []uint32 {
+// Due takes out up to limit slots whose time has come.
+func (a *Alarm) Due(now time.Time, limit int) []uint32 {
 	current := a.step(now)
 	switch {
 	case a.last-current > setBack, current-a.last > setAhead:
@@ -74,8 +74,8 @@ const (
 )
 
 // restart begins anew, because the clock was set: all slots are due. Whose time has not come is set again, to the right time.
-func (a *alarm) restart(now time.Time) {
-	*a = alarm{began: now.Round(0), last: -1, steps: make(map[int64][]uint32), next: a.next}
+func (a *Alarm) restart(now time.Time) {
+	*a = Alarm{began: now.Round(0), last: -1, steps: make(map[int64][]uint32), next: a.next}
 	for slot := range a.next {
 		if set := a.next[slot]; set != 0 {
 			a.next[slot] = 1
@@ -84,4 +84,4 @@ func (a *alarm) restart(now time.Time) {
 	}
 }
 
-func (a *alarm) step(t time.Time) int64 { return int64(t.Sub(a.began) / alarmStep) }
+func (a *Alarm) step(t time.Time) int64 { return int64(t.Sub(a.began) / alarmStep) }
