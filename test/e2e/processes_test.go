@@ -222,6 +222,12 @@ const offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt
 // call rings a user and returns the last status; nobody here speaks.
 func (w *watcher) call(user string) int {
 	w.t.Helper()
+	return w.invite(user).Status
+}
+
+// invite does that, and returns the response itself.
+func (w *watcher) invite(user string) *sip.Response {
+	w.t.Helper()
 	uri, proof := "sip:"+user+"@"+domain, ""
 	for {
 		w.cseq++
@@ -240,7 +246,7 @@ func (w *watcher) call(user string) int {
 			w.t.Fatal(err)
 		}
 		if response.Status != 407 || proof != "" {
-			return response.Status
+			return response
 		}
 		challenge, err := digest.ParseChallenge(response.Header("Proxy-Authenticate"))
 		if err != nil {
