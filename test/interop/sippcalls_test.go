@@ -1,6 +1,9 @@
 package interop_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // steps joins parts of a scenario.
 func steps(parts ...scenario) scenario {
@@ -81,6 +84,18 @@ func TestSippCalls(t *testing.T) {
 		"CANCEL while it rings": {
 			steps(invited(plainSDP), cancels),
 			[]scenario{stops},
+		},
+		"an INVITE that expires while it rings": {
+			steps(invited(plainSDP, "Expires: 2"), scenario{got(180), got(487), ackBack(2, 4)}),
+			[]scenario{stops},
+		},
+		"an answer whose Contact cannot be read": {
+			steps(invited(plainSDP), scenario{maybe(180), got(502), ackBack(2, 4)}),
+			[]scenario{steps(scenario{asked("INVITE"), strings.Replace(response("200 OK", plainSDP), ">\nContent", "\nContent", 1), asked("ACK")}, left)},
+		},
+		"a name for the media's address": {
+			steps(invited(strings.Replace(plainSDP, "[media_ip]", "phone.test", 1)), answered, scenario{pause(300)}, leaves(3)),
+			[]scenario{steps(answers, left)},
 		},
 		"CANCEL crosses with the answer": {
 			steps(invited(plainSDP), cancels),
