@@ -30,12 +30,6 @@ type Flows interface {
 	FlowFailed(b registrar.Binding)
 }
 
-// Batches is what Calls may be too: what it takes between Collect and Work, by whoever, it may begin with when Work is called.
-type Batches interface {
-	Collect()
-	Work()
-}
-
 // Signalling is how calls are signalled: what telephony/signal says that the edge does. Its methods never block, and may be
 // called once the edge listens.
 type Signalling struct {
@@ -50,7 +44,6 @@ type Signalling struct {
 	relay  *relay
 	nodes  Nodes // nil: there is no other node
 	flows  Flows // nil: nobody wants to know
-	batch  Batches
 
 	linking sync.Mutex
 	links   map[string]*link // by node
@@ -92,7 +85,6 @@ func (s *Signalling) start(c Calls) {
 	s.calls = c
 	s.nodes, _ = c.(Nodes)
 	s.flows, _ = c.(Flows)
-	s.batch, _ = c.(Batches)
 	s.asking.start()
 	s.opens.start()
 	s.linking.Lock()
@@ -138,14 +130,6 @@ func (s *Signalling) stop() {
 	s.wheel.Close()
 	s.uas.Close()
 	s.uac.Close()
-}
-
-// batched is who wants to know what comes together; nil when nobody does.
-func (s *Signalling) batched() Batches {
-	if !s.served() {
-		return nil
-	}
-	return s.batch
 }
 
 // Hold lets what goes out over UDP wait for Release, or for a few more to go with it: for who is about to send several.

@@ -73,10 +73,6 @@ func (s *socket) read(ctx context.Context) {
 func (s *socket) serve(ctx context.Context, n int, m *wire.Message) {
 	s.outgoing.Hold()
 	defer s.outgoing.Release()
-	if calls := s.edge.signalling.batched(); calls != nil {
-		calls.Collect()
-		defer calls.Work()
-	}
 	came := s.edge.cfg.Now() // all of them: they take less than a millisecond
 	for i := range n {
 		b, remote, local := s.incoming.At(i)

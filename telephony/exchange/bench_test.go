@@ -1,7 +1,6 @@
 package exchange_test
 
 import (
-	"context"
 	"log/slog"
 	"net/netip"
 	"strconv"
@@ -72,9 +71,8 @@ func (l *line) request(tx signal.TxID, method, uri string, seq uint32) *signal.R
 	return r
 }
 
-// shortest is an exchange of one worker that has started, with the shortest way around it.
-func shortest(tb testing.TB) *line {
-	tb.Helper()
+// BenchmarkCall is a call from INVITE to BYE through the exchange, with everything around it for nothing.
+func BenchmarkCall(b *testing.B) {
 	s := &site{contacts: map[telephony.AoR][]signal.Target{}, open: map[telephony.MediaID]telephony.MediaOpening{},
 		agreed: map[telephony.MediaID]sdp.Agreed{}}
 	flow := func(n uint64, addr string) telephony.Flow {
@@ -91,14 +89,8 @@ func shortest(tb testing.TB) *line {
 	l.x = exchange.New(exchange.Config{Node: "n1", Key: []byte("a key for tests only, 32 bytes.."), Workers: 1,
 		Host: func(telephony.Flow) (string, bool) { return "192.0.2.100:5060", true }, Logger: slog.New(slog.DiscardHandler),
 		Ports: exchange.Ports{Signalling: l, Media: s, Paths: quiet{}, Contacts: s, History: forgets{}}})
-	l.x.Start(tb.Context())
-	tb.Cleanup(func() { _ = l.x.Stop(context.Background()) })
-	return l
-}
-
-// BenchmarkCall is a call from INVITE to BYE through the exchange, with everything around it for nothing.
-func BenchmarkCall(b *testing.B) {
-	l := shortest(b)
+	l.x.Start(b.Context())
+	defer func() { _ = l.x.Stop(b.Context()) }()
 	b.ReportAllocs()
 	tx := signal.TxID(0)
 	for b.Loop() {

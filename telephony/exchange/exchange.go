@@ -35,11 +35,9 @@ type Exchange struct {
 	count   counters
 	serial  atomic.Uint64
 	closed  atomic.Bool // no new calls
-
-	collecting atomic.Int32 // by how many
-	told       *rate.Limiter
-	stop       context.CancelFunc
-	running    sync.WaitGroup
+	told    *rate.Limiter
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
 // tables find the call that something belongs to.
@@ -189,17 +187,6 @@ func (x *Exchange) Take(e signal.Event) bool {
 		x.server(e.Tx, e)
 	}
 	return true
-}
-
-// Collect lets workers that have nothing to do sleep until Work, so that what comes together wakes them once.
-func (x *Exchange) Collect() { x.collecting.Add(1) }
-
-// Work ends a Collect.
-func (x *Exchange) Work() {
-	x.collecting.Add(-1)
-	for _, w := range x.workers {
-		w.answerBell()
-	}
 }
 
 // takeResponse hands a response to its call. One that comes when that is over can make a dialog that nobody has.

@@ -22,7 +22,6 @@ type worker struct {
 	wake chan struct{}
 	dice dice
 
-	rung  atomic.Bool // there is something to do that it has not been woken for
 	fetch atomic.Bool // the history asks for what has changed
 
 	mu     sync.Mutex
@@ -75,19 +74,7 @@ func (w *worker) postNew(i item) bool {
 	return ok
 }
 
-// ring wakes the worker, or has it woken by Work when more is about to come.
 func (w *worker) ring() {
-	w.rung.Store(true)
-	if w.x.collecting.Load() == 0 {
-		w.answerBell()
-	}
-}
-
-// answerBell wakes a worker for whom there was a ring.
-func (w *worker) answerBell() {
-	if !w.rung.Swap(false) {
-		return
-	}
 	select {
 	case w.wake <- struct{}{}:
 	default:
