@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -25,11 +24,7 @@ func TestReportsMayHaveAHandshakeOfTheirOwn(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 			defer cancel()
 			b := f.browser(false)
-			c, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(b.local.Audio.RTCP)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = c.Close() })
+			c := b.dialReports()
 			b.passive, b.apart = passive, addrOf(c)
 			reports := *b
 			reports.conn, reports.dtls, reports.media = c, make(chan []byte, 100), make(chan []byte, 100)
@@ -99,6 +94,17 @@ func (b *browser) report(packets ...rtcp.Packet) {
 	}
 }
 
+// dialReports returns a socket of the phone for RTCP alone.
+func (b *browser) dialReports() *net.UDPConn {
+	b.t.Helper()
+	c, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(b.local.Audio.RTCP)})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
 // A handshake of RTCP that fails costs reports, and no call: certificates are held against the same fingerprints.
 func TestAStrangersHandshakeOfReportsIsRefused(t *testing.T) {
 	t.Parallel()
@@ -106,12 +112,8 @@ func TestAStrangersHandshakeOfReportsIsRefused(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	defer cancel()
 	b := f.browser(false)
-	c, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(b.local.Audio.RTCP)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	b.apart = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addrOf(c).Port())
+	c := b.dialReports()
+	b.apart = addrOf(c)
 	stranger := *b
 	stranger.certificate = selfSigned(t)
 	stranger.conn, stranger.dtls, stranger.media = c, make(chan []byte, 100), make(chan []byte, 100)
