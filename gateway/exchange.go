@@ -17,6 +17,7 @@ import (
 	"demarc/telephony/lamps"
 	"demarc/telephony/media"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 )
 
@@ -138,11 +139,11 @@ func (c contacts) owner(ctx context.Context, aor telephony.AoR) (id account.ID, 
 	return id, err == nil || errors.Is(err, registrar.ErrUnknown)
 }
 
-func belongsTo(t *registrar.Target, id account.ID) bool {
+func belongsTo(t *registration.Target, id account.ID) bool {
 	return allOf(t.Flows, id) && allOf(t.Asleep, id)
 }
 
-func allOf(bindings []registrar.Binding, id account.ID) bool {
+func allOf(bindings []registration.Binding, id account.ID) bool {
 	for i := range bindings {
 		if bindings[i].Account != id {
 			return false
@@ -152,7 +153,7 @@ func allOf(bindings []registrar.Binding, id account.ID) bool {
 }
 
 // targetOf tells the exchange of a phone. One that is asleep has no ways.
-func targetOf(t *registrar.Target) signal.Target {
+func targetOf(t *registration.Target) signal.Target {
 	target := signal.Target{Q: t.Q, Ways: make([]signal.Way, 0, len(t.Flows))}
 	for i := range t.Flows {
 		b := &t.Flows[i]

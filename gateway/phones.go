@@ -13,7 +13,7 @@ import (
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/events"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -22,7 +22,7 @@ import (
 type phones struct{ g *Gateway }
 
 // send sends a request over the binding's flow, at whatever node that is.
-func (p phones) send(ctx context.Context, b registrar.Binding, r sip.Request) (*sip.Response, error) {
+func (p phones) send(ctx context.Context, b registration.Binding, r sip.Request) (*sip.Response, error) {
 	if b.Path != "" {
 		r.Headers = append([]sip.Header{{Name: "Route", Value: b.Path}}, r.Headers...)
 	}
@@ -38,10 +38,10 @@ func (p phones) send(ctx context.Context, b registrar.Binding, r sip.Request) (*
 
 // deliver sends a request to one phone: over one flow at a time, and the next when that one fails (RFC 5626 §7). The
 // phone itself answering, whatever it says, is the end. Without an answer it returns the binding that was tried last.
-func (p phones) deliver(ctx context.Context, t registrar.Target, request func(registrar.Binding) sip.Request) (
-	*sip.Response, registrar.Binding, error) {
+func (p phones) deliver(ctx context.Context, t registration.Target, request func(registration.Binding) sip.Request) (
+	*sip.Response, registration.Binding, error) {
 	err := errors.New("it has no open connection: only a push could wake it")
-	var last registrar.Binding
+	var last registration.Binding
 	if len(t.Asleep) > 0 {
 		last = t.Asleep[0]
 	}
@@ -94,12 +94,12 @@ func retryAfter(value string) time.Duration {
 }
 
 // Probe sends an OPTIONS; any answer will do.
-func (p phones) Probe(ctx context.Context, b registrar.Binding) error {
+func (p phones) Probe(ctx context.Context, b registration.Binding) error {
 	_, err := p.send(ctx, b, options(b))
 	return err
 }
 
-func options(b registrar.Binding) sip.Request {
+func options(b registration.Binding) sip.Request {
 	return sip.Request{Method: "OPTIONS", URI: b.Contact, Headers: []sip.Header{
 		{Name: "From", Value: "<sip:" + b.AoR.Domain + ">;tag=" + sip.NewToken()},
 		{Name: "To", Value: "<sip:" + b.AoR.String() + ">"},
@@ -142,10 +142,10 @@ func (g *Gateway) Reach(ctx context.Context, aor telephony.AoR) []api.Reached {
 // reachTimeout is how long a person waits for a phone that does not answer.
 const reachTimeout = 10 * time.Second
 
-func (p phones) ask(ctx context.Context, t registrar.Target) api.Reached {
+func (p phones) ask(ctx context.Context, t registration.Target) api.Reached {
 	began := time.Now()
 	response, b, err := p.deliver(ctx, t, options)
-	r := api.Reached{Contact: registrar.PublicContact(b.Contact), Node: b.Node, Millis: time.Since(began).Milliseconds()}
+	r := api.Reached{Contact: registration.PublicContact(b.Contact), Node: b.Node, Millis: time.Since(began).Milliseconds()}
 	if err != nil {
 		r.Reason = silence(err)
 		return r
@@ -163,11 +163,11 @@ func silence(err error) string {
 }
 
 // Standing returns the binding of an AoR whose phone is reached over a flow.
-func (g *Gateway) Standing(aor telephony.AoR, over telephony.Flow) (registrar.Binding, bool) {
+func (g *Gateway) Standing(aor telephony.AoR, over telephony.Flow) (registration.Binding, bool) {
 	return g.telephony.registrar.Standing(aor, over)
 }
 
 // Bindings returns the bindings of an AoR that have not ended, at whatever node.
-func (g *Gateway) Bindings(aor telephony.AoR) []registrar.Binding {
+func (g *Gateway) Bindings(aor telephony.AoR) []registration.Binding {
 	return g.telephony.registrar.Bindings(aor)
 }

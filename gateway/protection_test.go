@@ -14,6 +14,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -46,9 +47,9 @@ func (p *people) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Sub
 		Hashes: []digest.Hash{digest.NewHash(digest.MD5, aor.User, "d", "pw")}}, nil
 }
 
-func (p *people) Version(context.Context) (int64, error)                    { return 1, nil }
-func (p *people) Load(context.Context, string) ([]registrar.Binding, error) { return nil, nil }
-func (p *people) Save(context.Context, registrar.Batch) error               { return errors.New("never") }
+func (p *people) Version(context.Context) (int64, error)                       { return 1, nil }
+func (p *people) Load(context.Context, string) ([]registration.Binding, error) { return nil, nil }
+func (p *people) Save(context.Context, registrar.Batch) error                  { return errors.New("never") }
 
 // noted collects what is written into timelines.
 type noted []string

@@ -11,6 +11,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/exchange"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // staff is a directory of one user, whose phone is registered.
@@ -45,8 +46,8 @@ func (s *staff) Version(context.Context) (int64, error) {
 	return s.version, nil
 }
 
-func (s *staff) Load(context.Context, string) ([]registrar.Binding, error) {
-	return []registrar.Binding{{
+func (s *staff) Load(context.Context, string) ([]registration.Binding, error) {
+	return []registration.Binding{{
 		Account: "acc_1", Node: "n", AoR: lea, Key: "uri:sip:lea@192.0.2.1", Contact: "sip:lea@192.0.2.1", CallID: "1", Reachable: true,
 		Flow:        telephony.Flow{Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("192.0.2.1:5060")},
 		RefreshedAt: time.Now(), Expires: time.Now().Add(time.Hour),

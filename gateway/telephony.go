@@ -20,6 +20,7 @@ import (
 	"demarc/telephony/lamps"
 	"demarc/telephony/media"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/trace"
 )
 
@@ -176,7 +177,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	rows := storeregistrar.New(g.db, g.sealer)
 	c := registrar.Config{
 		Node: g.cfg.Telephony.Node, Directory: rows, Bindings: rows, Offers: g.offers(), Algorithms: g.offered(),
-		Rules: registrar.Rules{
+		Rules: registration.Rules{
 			MinExpires: g.cfg.Telephony.MinExpires, DefaultExpires: g.cfg.Telephony.DefaultExpires,
 			MaxExpires: g.cfg.Telephony.MaxExpires, FlowTimer: g.cfg.Telephony.FlowTimer,
 			Proxies: prefixes(g.cfg.Telephony.Proxies), Push: g.cfg.Telephony.PushProviders,
@@ -208,7 +209,7 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 	if err := r.Start(ctx); err != nil {
 		return r, err
 	}
-	r.Each(func(b registrar.Binding) {
+	r.Each(func(b registration.Binding) {
 		g.telephony.edge.Remember(b.Flow, b.AoR, b.Instance, b.CallID, b.RefreshedAt)
 		if b.Node == g.cfg.Telephony.Node && b.Reachable {
 			g.telephony.edge.Resume(b.Flow)

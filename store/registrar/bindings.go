@@ -11,6 +11,7 @@ import (
 	"demarc/store"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 var bindingTable = store.Table{
@@ -84,8 +85,8 @@ func (s *Store) saveAtOnce(ctx context.Context, b registrar.Batch, head int64, c
 	return err
 }
 
-func values(bindings []*registrar.Binding) []registrar.Binding {
-	all := make([]registrar.Binding, len(bindings))
+func values(bindings []*registration.Binding) []registration.Binding {
+	all := make([]registration.Binding, len(bindings))
 	for i, b := range bindings {
 		all[i] = *b
 	}
@@ -94,7 +95,7 @@ func values(bindings []*registrar.Binding) []registrar.Binding {
 
 // prolongAll touches no indexed column and little of the row, so that PostgreSQL neither writes an index nor grows the
 // table for it.
-func prolongAll(node string, bindings []*registrar.Binding) store.Statement {
+func prolongAll(node string, bindings []*registration.Binding) store.Statement {
 	columns := make([]int64, 4*len(bindings))
 	rows, cseqs := columns[:len(bindings)], columns[len(bindings):2*len(bindings)]
 	refreshed, expires := columns[2*len(bindings):3*len(bindings)], columns[3*len(bindings):]
@@ -155,8 +156,8 @@ func checkBatch(b registrar.Batch) error {
 
 // fold keeps the last value per key and sorts by key: a repeated key fails the whole statement on PostgreSQL, and two
 // batches in different orders could deadlock.
-func fold(bindings []registrar.Binding, removals []registrar.Removal) (put, remove [][]any) {
-	last := make(map[registrar.Key]int, len(bindings))
+func fold(bindings []registration.Binding, removals []registrar.Removal) (put, remove [][]any) {
+	last := make(map[registration.Key]int, len(bindings))
 	for i, p := range bindings {
 		last[p.ID()] = i
 	}
@@ -173,12 +174,12 @@ func fold(bindings []registrar.Binding, removals []registrar.Removal) (put, remo
 	return put, remove
 }
 
-func compareKeys(a, b registrar.Key) int {
+func compareKeys(a, b registration.Key) int {
 	return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.AoR.Domain, b.AoR.Domain),
 		cmp.Compare(a.AoR.User, b.AoR.User), cmp.Compare(a.Key, b.Key))
 }
 
-func bindingRow(b registrar.Binding) []any {
+func bindingRow(b registration.Binding) []any {
 	own := ""
 	if b.Flow.Local.IsValid() {
 		own = b.Flow.Local.String()
@@ -212,17 +213,17 @@ const selectBindings = `SELECT account_id, domain, username, binding_key, node, 
 	COALESCE(row_id, 0), COALESCE(own_address, '') FROM binding `
 
 // Load returns the bindings that the node saved.
-func (s *Store) Load(ctx context.Context, node string) ([]registrar.Binding, error) {
+func (s *Store) Load(ctx context.Context, node string) ([]registration.Binding, error) {
 	return s.bindings(ctx, selectBindings+`WHERE node = $1`, node)
 }
 
 // All returns the bindings of all nodes.
-func (s *Store) All(ctx context.Context) ([]registrar.Binding, error) {
+func (s *Store) All(ctx context.Context) ([]registration.Binding, error) {
 	return s.bindings(ctx, selectBindings)
 }
 
 // Of returns the bindings of the AoRs, of all nodes.
-func (s *Store) Of(ctx context.Context, aors []telephony.AoR) ([]registrar.Binding, error) {
+func (s *Store) Of(ctx context.Context, aors []telephony.AoR) ([]registration.Binding, error) {
 	if s.db.Dialect() == store.PostgreSQL {
 		users, domains := make([]string, len(aors)), make([]string, len(aors))
 		for i, a := range aors {
@@ -231,7 +232,7 @@ func (s *Store) Of(ctx context.Context, aors []telephony.AoR) ([]registrar.Bindi
 		return s.bindings(ctx, selectBindings+`WHERE (domain, username) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
 			domains, users)
 	}
-	var found []registrar.Binding
+	var found []registration.Binding
 	for _, a := range aors {
 		more, err := s.bindings(ctx, selectBindings+`WHERE domain = $1 AND username = $2`, a.Domain, a.User)
 		if err != nil {
@@ -242,7 +243,7 @@ func (s *Store) Of(ctx context.Context, aors []telephony.AoR) ([]registrar.Bindi
 	return found, nil
 }
 
-func (s *Store) bindings(ctx context.Context, query string, args ...any) (found []registrar.Binding, err error) {
+func (s *Store) bindings(ctx context.Context, query string, args ...any) (found []registration.Binding, err error) {
 	err = s.db.Read(ctx, func(q store.Tx) error {
 		found, err = readBindings(ctx, q, query, args...)
 		return err
@@ -251,14 +252,14 @@ func (s *Store) bindings(ctx context.Context, query string, args ...any) (found 
 }
 
 // readBindings runs a query that begins as selectBindings does.
-func readBindings(ctx context.Context, q store.Tx, query string, args ...any) (found []registrar.Binding, err error) {
+func readBindings(ctx context.Context, q store.Tx, query string, args ...any) (found []registration.Binding, err error) {
 	rows, err := q.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var b registrar.Binding
+		var b registration.Binding
 		var remote, own string
 		var registered, refreshed, expires int64
 		if err := rows.Scan(&b.Account, &b.AoR.Domain, &b.AoR.User, &b.Key, &b.Node, &b.Contact, &b.Instance, &b.RegID,

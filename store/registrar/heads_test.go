@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"demarc/internal/seal/sealtest"
+	storeregistrar "demarc/store/registrar"
 	"demarc/store/storetest"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
-
-	storeregistrar "demarc/store/registrar"
+	"demarc/telephony/registration"
 )
 
 // PostgreSQL commits a batch, and the connection is gone before it says so. Who saves it again, with what has come since and without what
@@ -84,7 +84,7 @@ func TestALostAnswerStrandsOnce(t *testing.T) {
 	acc := storetest.Account(t, db, "pbx.example.org")
 	s := storeregistrar.New(db, sealtest.New(t))
 	save(t, s, registrar.Batch{Node: "n1", Changes: []telephony.RegistrationChange{change(acc, "1000", telephony.BindingRegistered)}})
-	var dead []registrar.Binding
+	var dead []registration.Binding
 	for i := range 5 {
 		b := binding(acc, fmt.Sprint(1001+i), "uri:a")
 		b.Node = "dead"
@@ -92,7 +92,7 @@ func TestALostAnswerStrandsOnce(t *testing.T) {
 	}
 	save(t, s, registrar.Batch{Node: "dead", Put: dead})
 	strand := func() ([]telephony.AoR, error) {
-		return s.Strand(t.Context(), "dead", "n1", 3, func(b registrar.Binding) telephony.RegistrationChange {
+		return s.Strand(t.Context(), "dead", "n1", 3, func(b registration.Binding) telephony.RegistrationChange {
 			return change(acc, b.AoR.User, telephony.BindingFlowClosed)
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"demarc/store"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 var _ registrar.Leases = (*Store)(nil)
@@ -35,7 +36,7 @@ func (s *Store) Signs(ctx context.Context) (map[string]int64, error) {
 
 // Strand ends the connections of a dead node: those of its bindings that are reached by a stream of their own are marked as
 // unreachable, and what is told of each gets this node's next numbers. Of several nodes at work each takes other ones.
-func (s *Store) Strand(ctx context.Context, dead, by string, limit int, told func(registrar.Binding) telephony.RegistrationChange) (
+func (s *Store) Strand(ctx context.Context, dead, by string, limit int, told func(registration.Binding) telephony.RegistrationChange) (
 	aors []telephony.AoR, err error) {
 	if s.db.Dialect() != store.PostgreSQL {
 		aors, err = s.strand(ctx, dead, limit, told, func(tx store.Tx, changes []telephony.RegistrationChange) error {
@@ -54,7 +55,7 @@ func (s *Store) Strand(ctx context.Context, dead, by string, limit int, told fun
 	return aors, away(err)
 }
 
-func (s *Store) strand(ctx context.Context, dead string, limit int, told func(registrar.Binding) telephony.RegistrationChange,
+func (s *Store) strand(ctx context.Context, dead string, limit int, told func(registration.Binding) telephony.RegistrationChange,
 	tell func(store.Tx, []telephony.RegistrationChange) error) (aors []telephony.AoR, err error) {
 	query := selectBindings + `WHERE node = $1 AND reachable AND path = '' AND transport <> 'udp'
 		ORDER BY account_id, domain, username, binding_key LIMIT $2`

@@ -7,11 +7,11 @@ import (
 
 	"demarc/internal/seal/sealtest"
 	"demarc/store"
+	storeregistrar "demarc/store/registrar"
 	"demarc/store/storetest"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
-
-	storeregistrar "demarc/store/registrar"
+	"demarc/telephony/registration"
 )
 
 // slow is a feed that has not told a node anything yet: its hints and reads come a moment too late.
@@ -35,7 +35,7 @@ func TestAPhoneThatMovedDoesNotEndWithItsOldConnection(t *testing.T) {
 		aor := telephony.NewAoR("1001", "pbx.example.org")
 		mustRegister(t, one, hash, 1)
 		mustRegister(t, two, hash, 9)
-		one.FlowClosed(registrar.Flow{ID: 1, Transport: telephony.TLS})
+		one.FlowClosed(telephony.Flow{ID: 1, Transport: telephony.TLS})
 		eventually(t, "n1 has done with the connection", func() bool {
 			found := one.Bindings(aor)
 			return len(found) != 1 || found[0].Node != "n1" || !found[0].Reachable
@@ -63,16 +63,16 @@ func TestAnEndedConnectionTakesNothingOver(t *testing.T) {
 		s := storeregistrar.New(db, sealtest.New(t))
 		there := binding(acc, "1001", "k")
 		there.Node, there.Reachable = "n2", true
-		save(t, s, registrar.Batch{Node: "n2", Put: []registrar.Binding{there}})
+		save(t, s, registrar.Batch{Node: "n2", Put: []registration.Binding{there}})
 		ended := there
 		ended.Node, ended.Reachable = "n1", false
-		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{ended}})
+		save(t, s, registrar.Batch{Node: "n1", Put: []registration.Binding{ended}})
 		if got := load(t, s, "n2"); len(got) != 1 || !got[0].Reachable {
 			t.Errorf("n2 has %+v", got)
 		}
 		back := ended
 		back.Reachable = true // the phone itself came
-		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{back}})
+		save(t, s, registrar.Batch{Node: "n1", Put: []registration.Binding{back}})
 		if got := load(t, s, "n1"); len(got) != 1 {
 			t.Errorf("n1 has %+v", got)
 		}

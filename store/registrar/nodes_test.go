@@ -11,12 +11,12 @@ import (
 
 	"demarc/internal/seal/sealtest"
 	"demarc/store"
+	storeregistrar "demarc/store/registrar"
 	"demarc/store/storetest"
 	"demarc/telephony"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar"
-
-	storeregistrar "demarc/store/registrar"
+	"demarc/telephony/registration"
 )
 
 // Two nodes on one database: each knows the other's bindings, a phone that moves has one, and either may end it.
@@ -42,11 +42,11 @@ func TestNodesKnowEachOthersBindings(t *testing.T) {
 		if got := load(t, s, "n1"); len(got) != 0 {
 			t.Errorf("n1 still has %+v", got)
 		}
-		one.FlowClosed(registrar.Flow{ID: 1, Transport: telephony.TLS}) // its old connection
+		one.FlowClosed(telephony.Flow{ID: 1, Transport: telephony.TLS}) // its old connection
 		mustRegister(t, one, hash, 2)
 		eventually(t, "n2 knows that the phone is back", at(two, "n1"))
-		two.FlowClosed(registrar.Flow{ID: 2, Transport: telephony.TLS}) // its own flow of that number
-		one.FlowClosed(registrar.Flow{ID: 2, Transport: telephony.TLS})
+		two.FlowClosed(telephony.Flow{ID: 2, Transport: telephony.TLS}) // its own flow of that number
+		one.FlowClosed(telephony.Flow{ID: 2, Transport: telephony.TLS})
 		eventually(t, "both know that the flow closed", func() bool {
 			return len(one.Lookup(t.Context(), aor)) == 0 && len(two.Lookup(t.Context(), aor)) == 0
 		})
@@ -68,7 +68,7 @@ func TestConnectionsOfADeadNodeEndOnce(t *testing.T) {
 		const phones = 90
 		acc := storetest.Account(t, db, "pbx.example.org")
 		s := storeregistrar.New(db, sealtest.New(t))
-		var all []registrar.Binding
+		var all []registration.Binding
 		for i := range phones {
 			b := binding(acc, fmt.Sprint(1000+i), "uri:a")
 			b.Node, b.Flow.Transport = "dead", telephony.TLS
@@ -83,7 +83,7 @@ func TestConnectionsOfADeadNodeEndOnce(t *testing.T) {
 			all = append(all, b)
 		}
 		save(t, s, registrar.Batch{Node: "dead", Put: all, Changes: []telephony.RegistrationChange{{Account: acc, At: start, Kind: "registered"}}})
-		told := func(b registrar.Binding) telephony.RegistrationChange {
+		told := func(b registration.Binding) telephony.RegistrationChange {
 			if b.Reachable {
 				t.Error("it is told of while it is reachable")
 			}

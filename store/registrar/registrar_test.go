@@ -23,18 +23,19 @@ import (
 	"demarc/telephony/digest"
 	"demarc/telephony/directory"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
 var start = time.UnixMilli(1_700_000_000_123).UTC()
 
-func binding(acc account.ID, user, key string) registrar.Binding {
-	return registrar.Binding{
+func binding(acc account.ID, user, key string) registration.Binding {
+	return registration.Binding{
 		Account: acc, Node: "n1", AoR: telephony.NewAoR(user, "pbx.example.org"), Key: key, Contact: "sip:" + user +
 			"@h;ob",
 		Instance: "urn:uuid:1", RegID: 1, Q: 500, CallID: "c", CSeq: 1<<32 - 1,
-		Flow: registrar.Flow{Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("[::1]:5061")},
+		Flow: telephony.Flow{Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("[::1]:5061")},
 
 		Reachable: true, UserAgent: "phöne", RegisteredAt: start, RefreshedAt: start.Add(time.Second),
 		Expires: start.Add(time.Hour), Row: rand.Int64(),
@@ -56,7 +57,7 @@ func TestBindings(t *testing.T) {
 		b.Flow.Transport, b.Flow.Local = telephony.UDP, netip.MustParseAddr("2001:db8::9")
 		again := a
 		again.CSeq, again.Reachable = 7, false
-		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{b, a, again}}) // a repeated key: the last counts
+		save(t, s, registrar.Batch{Node: "n1", Put: []registration.Binding{b, a, again}}) // a repeated key: the last counts
 		if got := load(t, s, "n1"); len(got) != 2 || got[0] != again || got[1] != b {
 			t.Fatalf("loaded %+v", got)
 		}
@@ -73,19 +74,19 @@ func TestBindings(t *testing.T) {
 			t.Errorf("another node loaded %d", len(got))
 		}
 		a.Node = "n2" // the phone came to another node
-		save(t, s, registrar.Batch{Node: "n2", Put: []registrar.Binding{a}})
+		save(t, s, registrar.Batch{Node: "n2", Put: []registration.Binding{a}})
 		save(t, s, registrar.Batch{Node: "n1", Remove: []registrar.Removal{{Key: a.ID(), Node: "n1"}, {Key: b.ID(), Node: "n1"}, {Key: b.ID(), Node: "n1"}}})
 		if len(load(t, s, "n1")) != 0 || len(load(t, s, "n2")) != 1 {
 			t.Error("n1 must remove its own bindings only")
 		}
-		for name, spoil := range map[string]func(*registrar.Binding){
-			"NUL":        func(b *registrar.Binding) { b.Contact = "sip:\x00@h" },
-			"not UTF-8":  func(b *registrar.Binding) { b.CallID = "\xff" },
-			"no account": func(b *registrar.Binding) { b.Account = "nobody" },
+		for name, spoil := range map[string]func(*registration.Binding){
+			"NUL":        func(b *registration.Binding) { b.Contact = "sip:\x00@h" },
+			"not UTF-8":  func(b *registration.Binding) { b.CallID = "\xff" },
+			"no account": func(b *registration.Binding) { b.Account = "nobody" },
 		} {
 			bad := binding(acc, "1003", "uri:c")
 			spoil(&bad)
-			batch := registrar.Batch{Node: "n1", Put: []registrar.Binding{b, bad},
+			batch := registrar.Batch{Node: "n1", Put: []registration.Binding{b, bad},
 				Changes: []telephony.RegistrationChange{change(acc, "1002", telephony.BindingRegistered)}}
 			if err := s.Save(ctx, batch); err == nil || errors.Is(err, registrar.ErrStoreAway) {
 				t.Errorf("%s: %v", name, err)
@@ -102,26 +103,26 @@ func TestRefreshes(t *testing.T) {
 		acc := storetest.Account(t, db, "pbx.example.org")
 		s := storeregistrar.New(db, sealtest.New(t))
 		a, b, c := binding(acc, "1001", "uri:a"), binding(acc, "1002", "uri:b"), binding(acc, "1003", "uri:c")
-		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{a, b, c}})
-		later := func(b *registrar.Binding) {
+		save(t, s, registrar.Batch{Node: "n1", Put: []registration.Binding{a, b, c}})
+		later := func(b *registration.Binding) {
 			b.CSeq, b.RefreshedAt, b.Expires = b.CSeq-1, b.RefreshedAt.Add(time.Minute), b.Expires.Add(time.Minute)
 		}
 		later(&a)
 		later(&b)
-		save(t, s, registrar.Batch{Node: "n1", Prolong: []*registrar.Binding{&a, &b}})
-		if got := load(t, s, "n1"); !slices.Equal(got, []registrar.Binding{a, b, c}) {
+		save(t, s, registrar.Batch{Node: "n1", Prolong: []*registration.Binding{&a, &b}})
+		if got := load(t, s, "n1"); !slices.Equal(got, []registration.Binding{a, b, c}) {
 			t.Fatalf("loaded %+v", got)
 		}
 		elsewhere := a // the phone went to another node, and comes back
 		elsewhere.Node, elsewhere.Row = "n2", 1
-		save(t, s, registrar.Batch{Node: "n2", Put: []registrar.Binding{elsewhere}})
+		save(t, s, registrar.Batch{Node: "n2", Put: []registration.Binding{elsewhere}})
 		later(&a)
 		later(&b)
 		d := binding(acc, "1004", "uri:d")
-		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{d}, Prolong: []*registrar.Binding{&b, &a},
+		save(t, s, registrar.Batch{Node: "n1", Put: []registration.Binding{d}, Prolong: []*registration.Binding{&b, &a},
 			Remove: []registrar.Removal{{Key: c.ID(), Node: "n1"}}, Changes: []telephony.RegistrationChange{
 				change(acc, "1004", telephony.BindingRegistered), change(acc, "1003", telephony.BindingExpired)}})
-		if got := load(t, s, "n1"); !slices.Equal(got, []registrar.Binding{a, b, d}) {
+		if got := load(t, s, "n1"); !slices.Equal(got, []registration.Binding{a, b, d}) {
 			t.Errorf("loaded %+v", got)
 		}
 		if got := load(t, s, "n2"); len(got) != 0 {
@@ -140,7 +141,7 @@ func TestRowWithoutName(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		acc := storetest.Account(t, db, "pbx.example.org")
 		s := storeregistrar.New(db, sealtest.New(t))
-		save(t, s, registrar.Batch{Node: "n1", Put: []registrar.Binding{binding(acc, "1001", "uri:a"), binding(acc, "1002", "uri:b")}})
+		save(t, s, registrar.Batch{Node: "n1", Put: []registration.Binding{binding(acc, "1001", "uri:a"), binding(acc, "1002", "uri:b")}})
 		if err := db.Write(t.Context(), func(tx store.Tx) error {
 			_, err := tx.Exec(t.Context(), `UPDATE binding SET row_id = NULL`)
 			return err
@@ -165,13 +166,13 @@ func save(t *testing.T, s *storeregistrar.Store, b registrar.Batch) {
 	}
 }
 
-func load(t *testing.T, s *storeregistrar.Store, node string) []registrar.Binding {
+func load(t *testing.T, s *storeregistrar.Store, node string) []registration.Binding {
 	t.Helper()
 	got, err := s.Load(t.Context(), node)
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(got, func(a, b registrar.Binding) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(got, func(a, b registration.Binding) int { return strings.Compare(a.Key, b.Key) })
 	return got
 }
 
@@ -185,7 +186,7 @@ func TestFeedHasNoGaps(t *testing.T) {
 			wg.Go(func() {
 				for i := range 10 {
 					user := fmt.Sprintf("%d%d", w, i)
-					b := registrar.Batch{Node: "n1", Put: []registrar.Binding{binding(acc, user, "uri:a")},
+					b := registrar.Batch{Node: "n1", Put: []registration.Binding{binding(acc, user, "uri:a")},
 						Changes: []telephony.RegistrationChange{change(acc, user, telephony.BindingRegistered),
 							change(acc, user, telephony.BindingUnregistered)}}
 					if i%3 == 0 {
@@ -434,7 +435,7 @@ func TestAwayIsSaidInTheRegistrarsWords(t *testing.T) {
 		_, lookup := s.Subscriber(ctx, telephony.NewAoR("1001", "pbx.example.org"))
 		_, version := s.Version(ctx)
 		_, loaded := s.Load(ctx, "n1")
-		saved := s.Save(ctx, registrar.Batch{Node: "n1", Put: []registrar.Binding{binding(acc, "1001", "uri:a")}})
+		saved := s.Save(ctx, registrar.Batch{Node: "n1", Put: []registration.Binding{binding(acc, "1001", "uri:a")}})
 		for i, err := range []error{lookup, version, loaded, saved} {
 			if !errors.Is(err, registrar.ErrStoreAway) {
 				t.Errorf("call %d: %v", i, err)
@@ -489,14 +490,14 @@ func TestRegistrarOnStore(t *testing.T) {
 }
 
 // register sends an asking and an answering REGISTER.
-func register(t *testing.T, r *registrar.Registrar, h digest.Hash, flow uint64) registrar.Reply {
+func register(t *testing.T, r *registrar.Registrar, h digest.Hash, flow uint64) registration.Reply {
 	t.Helper()
-	var reply registrar.Reply
+	var reply registration.Reply
 	for i := range 2 {
 		aor := telephony.NewAoR("1001", "pbx.example.org")
-		req := &registrar.Request{To: aor, From: aor, CallID: account.NewID("call"), CSeq: uint32(i + 1), Expires: 600,
-			Flow:     registrar.Flow{ID: flow, Transport: telephony.TLS, Remote: netip.MustParseAddrPort("127.0.0.1:30001")},
-			Contacts: []registrar.Contact{{URI: "sip:1001@127.0.0.1", Expires: -1, Q: 1000}}}
+		req := &registration.Request{To: aor, From: aor, CallID: account.NewID("call"), CSeq: uint32(i + 1), Expires: 600,
+			Flow:     telephony.Flow{ID: flow, Transport: telephony.TLS, Remote: netip.MustParseAddrPort("127.0.0.1:30001")},
+			Contacts: []registration.Contact{{URI: "sip:1001@127.0.0.1", Expires: -1, Q: 1000}}}
 		if i == 1 {
 			_, rest, _ := strings.Cut(reply.Challenges[0], `nonce="`)
 			nonce, _, _ := strings.Cut(rest, `"`)
@@ -504,8 +505,8 @@ func register(t *testing.T, r *registrar.Registrar, h digest.Hash, flow uint64) 
 			req.Authorize = []string{fmt.Sprintf(`Digest username="auth1001",realm=%q,nonce=%q,uri="sip:x",response=%q,`+
 				`qop=auth,nc=00000001,cnonce="abc"`, h.Realm, nonce, response)}
 		}
-		replies := make(chan registrar.Reply, 1)
-		r.Register(t.Context(), req, func(got registrar.Reply) { replies <- got })
+		replies := make(chan registration.Reply, 1)
+		r.Register(t.Context(), req, func(got registration.Reply) { replies <- got })
 		reply = <-replies
 	}
 	return reply

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony/edge/guard"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/wire"
 )
 
@@ -41,7 +41,7 @@ func (e *Edge) later(f *flow, m *wire.Message) {
 }
 
 // callerOf returns who a REGISTER says it is from.
-func (e *Edge) callerOf(req *registrar.Request) guard.Caller {
+func (e *Edge) callerOf(req *registration.Request) guard.Caller {
 	c := e.standing.Caller(req.To, req.Flow.Remote.Addr())
 	c.CallID, c.Answers = req.CallID, len(req.Authorize) > 0
 	if len(req.Contacts) > 0 {
@@ -51,9 +51,9 @@ func (e *Edge) callerOf(req *registrar.Request) guard.Caller {
 }
 
 // learned keeps the books after a reply.
-func (e *Edge) learned(f *flow, c *guard.Caller, s registrar.Sender, now time.Time) {
+func (e *Edge) learned(f *flow, c *guard.Caller, s registration.Sender, now time.Time) {
 	switch s {
-	case registrar.Proven:
+	case registration.Proven:
 		if f.user.Load() != c.Name {
 			f.user.Store(c.Name)
 		}
@@ -61,7 +61,7 @@ func (e *Edge) learned(f *flow, c *guard.Caller, s registrar.Sender, now time.Ti
 		if device := e.standing.Device(c); !f.noted(device, now.Unix()) {
 			e.standing.Proven(c, now)
 		}
-	case registrar.Wrong:
+	case registration.Wrong:
 		if e.standing.Wrong(c) {
 			e.silence(f, c)
 		}

@@ -12,6 +12,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/trace"
 )
 
@@ -89,7 +90,7 @@ func TestNothingBorrowedIsKept(t *testing.T) {
 func checkKept(t *testing.T, r *registrar.Registrar, traced *trace.Recorder) {
 	t.Helper()
 	bindings := 0
-	r.Each(func(b registrar.Binding) {
+	r.Each(func(b registration.Binding) {
 		bindings++
 		if text := fmt.Sprintf("%+v", b); strings.Contains(text, "#") || b.Contact != "sip:"+b.AoR.User+"@192.0.2.1:5060" {
 			t.Errorf("kept as %s", text)

@@ -11,6 +11,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/trace"
@@ -34,13 +35,13 @@ func (x *through) Authenticate(_ context.Context, c registrar.Credentials) regis
 }
 
 func (x *through) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict, bool) {
-	return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}, Reply: registrar.Reply{Sender: registrar.Proven}}, true
+	return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}, Reply: registration.Reply{Sender: registration.Proven}}, true
 }
 
-func (x *through) Bindings(telephony.AoR) []registrar.Binding { return nil }
+func (x *through) Bindings(telephony.AoR) []registration.Binding { return nil }
 
-func (x *through) Standing(telephony.AoR, telephony.Flow) (registrar.Binding, bool) {
-	return registrar.Binding{}, false
+func (x *through) Standing(telephony.AoR, telephony.Flow) (registration.Binding, bool) {
+	return registration.Binding{}, false
 }
 
 func (x *through) Take(ev signal.Event) bool {
@@ -163,7 +164,7 @@ func fed(tb testing.TB, traced *trace.Recorder, timers sip.Timers) (*edge.Edge, 
 	tb.Cleanup(func() { edge.StopCalls(e) })
 	var way signal.Way
 	for i, at := range []netip.AddrPort{callerAt, calleeAt} {
-		way.Flow = registrar.Flow{ID: uint64(i + 1), Listener: "udp", Transport: telephony.UDP, Remote: at}
+		way.Flow = telephony.Flow{ID: uint64(i + 1), Listener: "udp", Transport: telephony.UDP, Remote: at}
 		e.Resume(way.Flow)
 	}
 	return e, way

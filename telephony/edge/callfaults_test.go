@@ -18,6 +18,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/trace"
@@ -214,30 +215,30 @@ func TestPRACK(t *testing.T) {
 // registered are bindings as a registrar would have them.
 type registered struct {
 	mu  sync.Mutex
-	all []registrar.Binding
+	all []registration.Binding
 }
 
-func (r *registered) of(aor telephony.AoR) []registrar.Binding {
+func (r *registered) of(aor telephony.AoR) []registration.Binding {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(r.all), func(b registrar.Binding) bool { return b.AoR != aor })
+	return slices.DeleteFunc(slices.Clone(r.all), func(b registration.Binding) bool { return b.AoR != aor })
 }
 
 // add binds the flow that a REGISTER comes over.
 func (r *registered) add(f *fake) {
-	f.decide = func(req *registrar.Request, reply func(registrar.Reply)) {
+	f.decide = func(req *registration.Request, reply func(registration.Reply)) {
 		r.mu.Lock()
-		r.all = append(r.all, registrar.Binding{
+		r.all = append(r.all, registration.Binding{
 			Account: "acme", AoR: req.To, Contact: req.Contacts[0].URI, Instance: req.Contacts[0].Instance, Flow: req.Flow, Reachable: true,
 			RefreshedAt: time.Now(), Proof: 7,
 		})
 		r.mu.Unlock()
 		accept(req, reply)
 	}
-	f.closing = func(flow registrar.Flow) {
+	f.closing = func(flow telephony.Flow) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.all = slices.DeleteFunc(r.all, func(b registrar.Binding) bool { return b.Flow.ID == flow.ID })
+		r.all = slices.DeleteFunc(r.all, func(b registration.Binding) bool { return b.Flow.ID == flow.ID })
 	}
 }
 
@@ -511,11 +512,11 @@ func TestCallersAreAuthenticated(t *testing.T) {
 	s.verdict = func(c registrar.Credentials) (registrar.Verdict, bool) {
 		switch {
 		case len(c.Authorize) == 0:
-			return registrar.Verdict{Reply: registrar.Reply{Status: 401, Challenges: []string{`Digest realm="x", nonce="n"`}}}, true
+			return registrar.Verdict{Reply: registration.Reply{Status: 401, Challenges: []string{`Digest realm="x", nonce="n"`}}}, true
 		case c.Authorize[0] == "Digest somebody else":
-			return registrar.Verdict{Reply: registrar.Reply{Status: 403, Sender: registrar.Wrong}}, true
+			return registrar.Verdict{Reply: registration.Reply{Status: 403, Sender: registration.Wrong}}, true
 		case c.Authorize[0] == "Digest away":
-			return registrar.Verdict{Reply: registrar.Reply{Status: 503, RetryAfter: 9}}, true
+			return registrar.Verdict{Reply: registration.Reply{Status: 503, RetryAfter: 9}}, true
 		}
 		return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}}, true
 	}
@@ -591,7 +592,7 @@ func TestRegisteredConnectionIsTrusted(t *testing.T) {
 		if c.Proof == 7 && !removed.Load() {
 			return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}}, true
 		}
-		return registrar.Verdict{Reply: registrar.Reply{Status: 401, Challenges: []string{"Digest a"}}}, true
+		return registrar.Verdict{Reply: registration.Reply{Status: 401, Challenges: []string{"Digest a"}}}, true
 	}
 	book.add(&s.fake)
 	r := startSoon(t, s, func(c *edge.Config) {

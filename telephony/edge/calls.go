@@ -8,6 +8,7 @@ import (
 	"demarc/internal/wheel"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip/transaction"
 )
@@ -21,13 +22,13 @@ type Calls interface {
 	Authenticate(ctx context.Context, c registrar.Credentials) registrar.Verdict
 	AuthenticateAtOnce(c registrar.Credentials) (v registrar.Verdict, sure bool)
 	// Bindings returns where the phones of an AoR are; Standing the one that is reached over a flow, if there is one.
-	Bindings(aor telephony.AoR) []registrar.Binding
-	Standing(aor telephony.AoR, over telephony.Flow) (registrar.Binding, bool)
+	Bindings(aor telephony.AoR) []registration.Binding
+	Standing(aor telephony.AoR, over telephony.Flow) (registration.Binding, bool)
 }
 
 // Flows is what Calls may be too: then it hears of phones behind a proxy whose own flow has ended, as the proxy says by 430.
 type Flows interface {
-	FlowFailed(b registrar.Binding)
+	FlowFailed(b registration.Binding)
 }
 
 // Signalling is how calls are signalled: what telephony/signal says that the edge does. Its methods never block, and may be
@@ -201,7 +202,7 @@ func (s *Signalling) challenge(r *signal.Reply) {
 }
 
 // refusal turns the registrar's words into those for a request that is no REGISTER: 407 stands for 401.
-func refusal(r registrar.Reply) signal.Reply {
+func refusal(r registration.Reply) signal.Reply {
 	out := signal.Reply{Status: r.Status, Reason: r.Reason}
 	if out.Status == 401 {
 		out.Status = 407

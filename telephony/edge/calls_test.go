@@ -13,6 +13,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/wire"
 )
@@ -24,7 +25,7 @@ type stub struct {
 	on       func(s *edge.Signalling, ev signal.Event)
 	take     func(ev signal.Event) bool // nil: takes everything
 	verdict  func(c registrar.Credentials) (v registrar.Verdict, sure bool)
-	bindings func(aor telephony.AoR) []registrar.Binding
+	bindings func(aor telephony.AoR) []registration.Binding
 
 	queue chan signal.Event
 	next  atomic.Uint64
@@ -70,24 +71,24 @@ func (s *stub) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict, b
 		return s.verdict(c)
 	}
 	return registrar.Verdict{
-		OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}, Reply: registrar.Reply{Sender: registrar.Proven},
+		OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}, Reply: registration.Reply{Sender: registration.Proven},
 	}, true
 }
 
-func (s *stub) Bindings(aor telephony.AoR) []registrar.Binding {
+func (s *stub) Bindings(aor telephony.AoR) []registration.Binding {
 	if s.bindings == nil {
 		return nil
 	}
 	return s.bindings(aor)
 }
 
-func (s *stub) Standing(aor telephony.AoR, over telephony.Flow) (registrar.Binding, bool) {
+func (s *stub) Standing(aor telephony.AoR, over telephony.Flow) (registration.Binding, bool) {
 	for _, b := range s.Bindings(aor) {
 		if b.Reachable && b.Flow.Same(over) {
 			return b, true
 		}
 	}
-	return registrar.Binding{}, false
+	return registration.Binding{}, false
 }
 
 func (s *stub) events() []signal.Event {

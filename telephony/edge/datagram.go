@@ -10,11 +10,11 @@ import (
 	"golang.org/x/time/rate"
 
 	"demarc/internal/bounded"
+	"demarc/telephony"
 	"demarc/telephony/edge/guard"
 	"demarc/telephony/edge/read"
 	"demarc/telephony/edge/stun"
 	"demarc/telephony/edge/transport"
-	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
 
@@ -146,7 +146,7 @@ func (s *socket) recognises(remote netip.AddrPort, m *wire.Message) bool {
 	}
 	r := s.edge.registering()
 	defer s.edge.registers.Put(r)
-	if read.Register(&r.req, registrar.Flow{Remote: remote}, m) != "" {
+	if read.Register(&r.req, telephony.Flow{Remote: remote}, m) != "" {
 		return false
 	}
 	who := s.edge.callerOf(&r.req)

@@ -12,7 +12,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // TestManyDatagramsAtOnce sends more than fit into one batch, from both address families to one socket, and wants an
@@ -57,7 +57,7 @@ func TestManyDatagramsAtOnce(t *testing.T) {
 // TestLateAnswersOverUDP has the replies come from another goroutine, while nothing else is under way and all together.
 func TestLateAnswersOverUDP(t *testing.T) {
 	due := make(chan func(), 64)
-	e, stop := overUDP(t, "127.0.0.1:0", &fake{decide: func(req *registrar.Request, reply func(registrar.Reply)) {
+	e, stop := overUDP(t, "127.0.0.1:0", &fake{decide: func(req *registration.Request, reply func(registration.Reply)) {
 		due <- func() { accept(req, reply) }
 	}})
 	defer stop()
@@ -87,7 +87,7 @@ func TestLateAnswersOverUDP(t *testing.T) {
 func TestDatagramThatCannotBeSent(t *testing.T) {
 	e, stop := overUDP(t, "127.0.0.1:0", quiet{})
 	defer stop()
-	nowhere := registrar.Flow{
+	nowhere := telephony.Flow{
 		Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("[::1]:5060"),
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"demarc/telephony/registrar"
+	"demarc/telephony"
 	"demarc/telephony/wire"
 )
 
@@ -182,7 +182,7 @@ func methodNamed(method []byte) string {
 func (e *Edge) reject(l Listener, reason string) { e.count.rejects.add(Reject{l.Name, reason}, 1) }
 
 // flowClosed tells the handler, whatever it does.
-func (e *Edge) flowClosed(f registrar.Flow) {
+func (e *Edge) flowClosed(f telephony.Flow) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("FlowClosed", r)

@@ -18,7 +18,6 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge/guard"
 	"demarc/telephony/edge/transport"
-	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 )
 
@@ -208,7 +207,7 @@ func (e *Edge) close() {
 
 // Remember says that a device proved who it is at a time, before this process: after a restart its source is not banned
 // for what others there do, and the device comes before strangers.
-func (e *Edge) Remember(f registrar.Flow, aor telephony.AoR, instance, callID string, at time.Time) {
+func (e *Edge) Remember(f telephony.Flow, aor telephony.AoR, instance, callID string, at time.Time) {
 	if e.cfg.Now().Sub(at) < e.cfg.Limits.Trust {
 		c := e.standing.Caller(aor, f.Remote.Addr())
 		c.Instance, c.CallID = instance, callID
@@ -218,7 +217,7 @@ func (e *Edge) Remember(f registrar.Flow, aor telephony.AoR, instance, callID st
 
 // Resume takes up the flow of a phone that registered over UDP in this node's earlier life: its keep-alives are answered as
 // before. A stream does not outlive its process.
-func (e *Edge) Resume(f registrar.Flow) {
+func (e *Edge) Resume(f telephony.Flow) {
 	for _, s := range e.sockets {
 		if s.cfg.Name == f.Listener && !f.Transport.Stream() && f.Remote.IsValid() {
 			p := s.pair(f)
@@ -238,7 +237,7 @@ func (e *Edge) isStopping() bool {
 
 func (e *Edge) newFlow(l Listener, remote netip.AddrPort, w sender) *flow {
 	return &flow{
-		Flow: registrar.Flow{
+		Flow: telephony.Flow{
 			ID: e.flowIDs.Add(1), Listener: l.Name, Transport: l.Transport, Remote: unmapped(remote),
 		},
 		writer: w, local: e.Addr(l.Name), inHand: newInHand(),

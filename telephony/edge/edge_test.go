@@ -15,7 +15,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 func TestRegisterOverEveryTransport(t *testing.T) {
@@ -50,11 +50,11 @@ func TestRegisterOverEveryTransport(t *testing.T) {
 			if age := time.Since(req.Came); age < 0 || age > time.Minute {
 				t.Errorf("it came %v ago", age)
 			}
-			req.Flow, req.Came = registrar.Flow{}, time.Time{}
-			want := registrar.Request{
+			req.Flow, req.Came = telephony.Flow{}, time.Time{}
+			want := registration.Request{
 				Domain: "example.com", To: telephony.AoR{User: "1001", Domain: "example.com"},
 				From: telephony.AoR{User: "1001", Domain: "example.com"}, CallID: "call-1001", CSeq: 1, Expires: 300,
-				Contacts: []registrar.Contact{
+				Contacts: []registration.Contact{
 					{URI: "sip:1001@192.0.2.1;ob", Instance: "urn:uuid:1", RegID: 1, Q: 500, Expires: 60},
 				},
 				Path: []string{"<sip:p1;lr>", "<sip:p2;lr>"}, PathKnown: true, Outbound: true,
@@ -309,13 +309,13 @@ type hears struct {
 	told []string
 }
 
-func (h *hears) HandshakeFailed(f registrar.Flow, fault string) {
+func (h *hears) HandshakeFailed(f telephony.Flow, fault string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.told = append(h.told, f.Listener+" "+fault)
 }
 
-func (h *hears) GuessesSpent(f registrar.Flow, aor telephony.AoR, fault string) {
+func (h *hears) GuessesSpent(f telephony.Flow, aor telephony.AoR, fault string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.told = append(h.told, f.Listener+" "+aor.String()+" "+fault)
@@ -365,9 +365,9 @@ func TestConnectionCaps(t *testing.T) {
 }
 
 func TestUDPRepliesToStrangersAreLimited(t *testing.T) {
-	h := &fake{decide: func(req *registrar.Request, reply func(registrar.Reply)) {
+	h := &fake{decide: func(req *registration.Request, reply func(registration.Reply)) {
 		if len(req.Authorize) == 0 {
-			reply(registrar.Reply{Status: 401, Challenges: []string{`Digest realm="x"`}})
+			reply(registration.Reply{Status: 401, Challenges: []string{`Digest realm="x"`}})
 			return
 		}
 		accept(req, reply)
@@ -409,8 +409,8 @@ func TestSlowReaderIsCut(t *testing.T) {
 }
 
 func TestFlowClosedComesAfterTheReply(t *testing.T) {
-	replies := make(chan func(registrar.Reply), 1)
-	h := &fake{decide: func(_ *registrar.Request, reply func(registrar.Reply)) { replies <- reply }}
+	replies := make(chan func(registration.Reply), 1)
+	h := &fake{decide: func(_ *registration.Request, reply func(registration.Reply)) { replies <- reply }}
 	r := start(t, h, edge.Limits{})
 	nc := r.dial("tls")
 	_, _ = io.WriteString(nc, message("REGISTER", "TLS", "1", "Contact: <sip:1@a>"))
@@ -419,8 +419,8 @@ func TestFlowClosedComesAfterTheReply(t *testing.T) {
 	if _, closed := h.seen(); len(closed) != 0 {
 		t.Error("closed before its reply")
 	}
-	reply(registrar.Reply{Status: 200})
-	reply(registrar.Reply{Status: 200})
+	reply(registration.Reply{Status: 200})
+	reply(registration.Reply{Status: 200})
 	eventually(t, "the flow is closed", func() bool { _, closed := h.seen(); return len(closed) == 1 })
 	requests, closed := h.seen()
 	if requests[0].Flow != closed[0] {
@@ -433,8 +433,8 @@ func TestFlowClosedComesAfterTheReply(t *testing.T) {
 
 func TestStopFinishesWorkInHand(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp", "tls"} {
-		replies := make(chan func(registrar.Reply), 1)
-		h := &fake{decide: func(_ *registrar.Request, reply func(registrar.Reply)) { replies <- reply }}
+		replies := make(chan func(registration.Reply), 1)
+		h := &fake{decide: func(_ *registration.Request, reply func(registration.Reply)) { replies <- reply }}
 		r := start(t, h, edge.Limits{})
 		nc := r.dial(transport)
 		_, _ = io.WriteString(nc, message("REGISTER", transport, "1", "Contact: <sip:1@a>"))
@@ -453,7 +453,7 @@ func TestStopFinishesWorkInHand(t *testing.T) {
 				return err != nil
 			})
 		}
-		reply(registrar.Reply{Status: 200})
+		reply(registration.Reply{Status: 200})
 		if got := answers(t, nc, 1)[0]; status(got) != "200" {
 			t.Errorf("%s: %s", transport, got)
 		}
@@ -466,7 +466,7 @@ func TestStopFinishesWorkInHand(t *testing.T) {
 
 func TestStopDoesNotWaitForAReplyThatNeverComes(t *testing.T) {
 	handed := make(chan struct{}, 2)
-	h := &fake{decide: func(*registrar.Request, func(registrar.Reply)) { handed <- struct{}{} }}
+	h := &fake{decide: func(*registration.Request, func(registration.Reply)) { handed <- struct{}{} }}
 	r := start(t, h, edge.Limits{Stop: 50 * time.Millisecond})
 	for _, transport := range []string{"udp", "tls"} {
 		_, _ = io.WriteString(r.dial(transport), message("REGISTER", transport, "1", "Contact: <sip:1@a>"))
@@ -494,7 +494,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestLogsHoldNothingOfAMessage(t *testing.T) {
-	h := &fake{decide: func(*registrar.Request, func(registrar.Reply)) { panic("canary") }}
+	h := &fake{decide: func(*registration.Request, func(registration.Reply)) { panic("canary") }}
 	r := start(t, h, edge.Limits{})
 	for _, bad := range []string{"", "CSeq: 2 OPTIONS", "i: canary", "No colon canary", "Content-Length: canary"} {
 		for _, transport := range []string{"udp", "tcp", "tls"} {

@@ -12,7 +12,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 )
@@ -44,9 +44,9 @@ func eachAddress(t *testing.T, test func(r *running, s *stub, p *party, host str
 		for _, host := range hosts {
 			t.Run(address+" at "+host, func(t *testing.T) {
 				s := newStub(answering)
-				s.decide = func(req *registrar.Request, reply func(registrar.Reply)) {
+				s.decide = func(req *registration.Request, reply func(registration.Reply)) {
 					if len(req.Authorize) == 0 {
-						reply(registrar.Reply{Status: 401, Challenges: []string{`Digest realm="x"`}})
+						reply(registration.Reply{Status: 401, Challenges: []string{`Digest realm="x"`}})
 						return
 					}
 					go accept(req, reply)
@@ -142,7 +142,7 @@ func TestFlowWithoutOurAddress(t *testing.T) {
 		p := r.at(host)
 		reached := make(chan error, 1)
 		go func() {
-			_, err := r.Send(t.Context(), registrar.Flow{Listener: "udp", Transport: telephony.UDP, Remote: local(p)}, options())
+			_, err := r.Send(t.Context(), telephony.Flow{Listener: "udp", Transport: telephony.UDP, Remote: local(p)}, options())
 			reached <- err
 		}()
 		p.say(responseTo(p.next(), 200, "t", ""))
@@ -157,7 +157,7 @@ func TestFlowIsResumedAtItsAddress(t *testing.T) {
 	r := startWith(t, &fake{}, edge.Limits{}, nil, udpAt("0.0.0.0:0")...)
 	there, elsewhere := r.at("127.0.0.2"), r.at("127.0.0.3")
 	for _, p := range []*party{there, elsewhere} {
-		r.Resume(registrar.Flow{Listener: "udp", Transport: telephony.UDP, Remote: local(p), Local: netip.MustParseAddr("127.0.0.2")})
+		r.Resume(telephony.Flow{Listener: "udp", Transport: telephony.UDP, Remote: local(p), Local: netip.MustParseAddr("127.0.0.2")})
 	}
 	if got := asksSTUN(t, there, unhex(binding), time.Minute); len(got) == 0 {
 		t.Error("the keep-alive was not answered")

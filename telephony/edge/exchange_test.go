@@ -14,6 +14,7 @@ import (
 	"demarc/telephony/digest"
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/trace"
 )
 
@@ -30,9 +31,9 @@ func (d ownPassword) Subscriber(_ context.Context, aor telephony.AoR) (registrar
 	}}, nil
 }
 
-func (ownPassword) Version(context.Context) (int64, error)                    { return 1, nil }
-func (ownPassword) Load(context.Context, string) ([]registrar.Binding, error) { return nil, nil }
-func (ownPassword) Save(context.Context, registrar.Batch) error               { return nil }
+func (ownPassword) Version(context.Context) (int64, error)                       { return 1, nil }
+func (ownPassword) Load(context.Context, string) ([]registration.Binding, error) { return nil, nil }
+func (ownPassword) Save(context.Context, registrar.Batch) error                  { return nil }
 
 // benchPhone registers again and again, as desk phones do: REGISTER, 401, REGISTER with digest, 200.
 type benchPhone struct {

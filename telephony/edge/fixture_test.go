@@ -19,20 +19,20 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/wire"
 )
 
 // fake answers every REGISTER with 200 and its contacts, and notes what it saw.
 type fake struct {
 	mu       sync.Mutex
-	requests []*registrar.Request
-	closed   []registrar.Flow
-	decide   func(req *registrar.Request, reply func(registrar.Reply))
-	closing  func(f registrar.Flow)
+	requests []*registration.Request
+	closed   []telephony.Flow
+	decide   func(req *registration.Request, reply func(registration.Reply))
+	closing  func(f telephony.Flow)
 }
 
-func (f *fake) Register(_ context.Context, req *registrar.Request, reply func(registrar.Reply)) {
+func (f *fake) Register(_ context.Context, req *registration.Request, reply func(registration.Reply)) {
 	f.mu.Lock()
 	f.requests = append(f.requests, req)
 	f.mu.Unlock()
@@ -43,7 +43,7 @@ func (f *fake) Register(_ context.Context, req *registrar.Request, reply func(re
 	accept(req, reply)
 }
 
-func (f *fake) FlowClosed(flow registrar.Flow) {
+func (f *fake) FlowClosed(flow telephony.Flow) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = append(f.closed, flow)
@@ -52,16 +52,16 @@ func (f *fake) FlowClosed(flow registrar.Flow) {
 	}
 }
 
-func (f *fake) seen() ([]*registrar.Request, []registrar.Flow) {
+func (f *fake) seen() ([]*registration.Request, []telephony.Flow) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]*registrar.Request(nil), f.requests...), append([]registrar.Flow(nil), f.closed...)
+	return append([]*registration.Request(nil), f.requests...), append([]telephony.Flow(nil), f.closed...)
 }
 
-func accept(req *registrar.Request, reply func(registrar.Reply)) {
-	r := registrar.Reply{Status: 200, Sender: registrar.Proven, Path: req.Path}
+func accept(req *registration.Request, reply func(registration.Reply)) {
+	r := registration.Reply{Status: 200, Sender: registration.Proven, Path: req.Path}
 	for _, c := range req.Contacts {
-		r.Bindings = append(r.Bindings, registrar.ReplyBinding{
+		r.Bindings = append(r.Bindings, registration.ReplyBinding{
 			URI: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, Expires: 600,
 		})
 	}
@@ -252,8 +252,8 @@ func local(nc net.Conn) netip.AddrPort { return netip.MustParseAddrPort(nc.Local
 // quiet accepts everything and remembers nothing.
 type quiet struct{}
 
-func (quiet) Register(_ context.Context, req *registrar.Request, reply func(registrar.Reply)) {
+func (quiet) Register(_ context.Context, req *registration.Request, reply func(registration.Reply)) {
 	accept(req, reply)
 }
 
-func (quiet) FlowClosed(registrar.Flow) {}
+func (quiet) FlowClosed(telephony.Flow) {}

@@ -8,13 +8,12 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
-	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
 
 // flow is one connection, or the two addresses that datagrams go between at one UDP listener: what answers to its requests go back over.
 type flow struct {
-	registrar.Flow
+	telephony.Flow
 	writer  sender
 	local   netip.AddrPort          // where its listener is bound, or what of it a stream came to
 	known   atomic.Bool             // somebody authenticated on it

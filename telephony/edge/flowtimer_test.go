@@ -10,15 +10,16 @@ import (
 
 	"github.com/coder/websocket"
 
+	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // timed grants every registration with a Flow-Timer, a moment after it was asked.
 func timed(seconds int) *fake {
-	return &fake{decide: func(req *registrar.Request, reply func(registrar.Reply)) {
+	return &fake{decide: func(req *registration.Request, reply func(registration.Reply)) {
 		time.AfterFunc(20*time.Millisecond, func() {
-			accept(req, func(r registrar.Reply) {
+			accept(req, func(r registration.Reply) {
 				r.FlowTimer = seconds
 				reply(r)
 			})
@@ -63,7 +64,7 @@ func TestFlowTimerIsHeldTo(t *testing.T) {
 	}
 }
 
-func closedOf(f *fake) []registrar.Flow {
+func closedOf(f *fake) []telephony.Flow {
 	_, closed := f.seen()
 	return closed
 }

@@ -5,22 +5,22 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/events"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // Handler is who decides about registrations.
 type Handler interface {
 	// Register decides about one REGISTER. It must not block; it, or a goroutine of its own, calls reply exactly once.
-	Register(ctx context.Context, req *registrar.Request, reply func(registrar.Reply))
+	Register(ctx context.Context, req *registration.Request, reply func(registration.Reply))
 	// FlowClosed says that a connection that brought a REGISTER is gone, after all its replies.
-	FlowClosed(f registrar.Flow)
+	FlowClosed(f telephony.Flow)
 }
 
 // AtOnce is what a Handler may be too: then most REGISTERs are answered by the goroutine that has read them.
 type AtOnce interface {
 	// RegisterAtOnce decides about a REGISTER without waiting, if that can be, and fills the reply in. Otherwise it returns what is
 	// to be called, once, with a function that takes the reply later. The texts of req are borrowed: none may be kept.
-	RegisterAtOnce(ctx context.Context, req *registrar.Request, reply *registrar.Reply) (later func(func(registrar.Reply)))
+	RegisterAtOnce(ctx context.Context, req *registration.Request, reply *registration.Reply) (later func(func(registration.Reply)))
 }
 
 // Subscriptions is what a Handler may be too: then SUBSCRIBE is served.
@@ -32,12 +32,12 @@ type Subscriptions interface {
 // Handshakes is what a Handler may be too: then it hears of TLS handshakes that failed for a reason that somebody can mend.
 type Handshakes interface {
 	// HandshakeFailed tells of one; fault says what failed and what to do. It must not block for long.
-	HandshakeFailed(f registrar.Flow, fault string)
+	HandshakeFailed(f telephony.Flow, fault string)
 }
 
 // Guesses is what a Handler may be too: then it hears of sources that have guessed so often that they are met with silence.
 type Guesses interface {
 	// GuessesSpent tells of one, once until it has kept quiet for long enough; fault says what came and what is done. The AoR's texts are
 	// borrowed. It must not block for long.
-	GuessesSpent(f registrar.Flow, aor telephony.AoR, fault string)
+	GuessesSpent(f telephony.Flow, aor telephony.AoR, fault string)
 }

@@ -1,12 +1,12 @@
 package edge
 
 import (
+	"demarc/telephony"
 	"demarc/telephony/edge/handshake"
-	"demarc/telephony/registrar"
 )
 
 // handshakeFailed counts a TLS handshake that failed, and tells of it where somebody can mend it.
-func (e *Edge) handshakeFailed(f registrar.Flow, err error) {
+func (e *Edge) handshakeFailed(f telephony.Flow, err error) {
 	reason := handshake.Reason(err)
 	e.count.handshakes.add(Reject{f.Listener, reason}, 1)
 	if reason != "closed" && reason != "timeout" && e.logRate.Allow() { // scanners do those all day

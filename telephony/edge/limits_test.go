@@ -15,19 +15,19 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // judge knows one password for everybody: "good". Without any it challenges.
 func judge() *fake {
-	return &fake{decide: func(req *registrar.Request, reply func(registrar.Reply)) {
+	return &fake{decide: func(req *registration.Request, reply func(registration.Reply)) {
 		switch {
 		case len(req.Authorize) == 0:
-			reply(registrar.Reply{Status: 401, Challenges: []string{`Digest realm="example.com", nonce="n"`}})
+			reply(registration.Reply{Status: 401, Challenges: []string{`Digest realm="example.com", nonce="n"`}})
 		case req.Authorize[0] == "good":
 			accept(req, reply)
 		default:
-			reply(registrar.Reply{Status: 401, Sender: registrar.Wrong})
+			reply(registration.Reply{Status: 401, Sender: registration.Wrong})
 		}
 	}}
 }
@@ -181,7 +181,7 @@ func TestScannersAreBanned(t *testing.T) {
 func TestRememberedDevicesAreKnown(t *testing.T) {
 	r := start(t, judge(), edge.Limits{SourceWrong: 5, Guesses: 2})
 	nc := r.dial("udp")
-	r.Remember(registrar.Flow{Remote: local(nc)}, telephony.NewAoR("1", "example.com"), "", "call-1", time.Now())
+	r.Remember(telephony.Flow{Remote: local(nc)}, telephony.NewAoR("1", "example.com"), "", "call-1", time.Now())
 	for range 10 {
 		r.register(r.dial("udp"), "2", "bad")
 	}

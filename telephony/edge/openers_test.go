@@ -12,7 +12,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/resolver"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -26,7 +26,7 @@ type behind struct {
 	failed []string
 }
 
-func (b *behind) FlowFailed(f registrar.Binding) {
+func (b *behind) FlowFailed(f registration.Binding) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failed = append(b.failed, f.Path)
@@ -49,7 +49,7 @@ type front struct {
 	*running
 	stub *behind
 	aor  telephony.AoR
-	gone registrar.Flow
+	gone telephony.Flow
 }
 
 func newFront(t *testing.T, resolver edge.NextHop) *front {
@@ -161,8 +161,8 @@ func TestAProxyThatKnowsNoWayIsBelieved(t *testing.T) {
 	port, _ := frontProxyThat(t, nil, sip.Answer{Status: 430, Reason: "Flow Failed"})
 	f := newFront(t, names{})
 	way := f.through(port)
-	f.stub.bindings = func(telephony.AoR) []registrar.Binding {
-		return []registrar.Binding{
+	f.stub.bindings = func(telephony.AoR) []registration.Binding {
+		return []registration.Binding{
 			{AoR: f.aor, Instance: "urn:i", Reachable: true, Flow: f.gone, Path: way.Path},
 			{AoR: f.aor, Instance: "urn:i", Reachable: true, Flow: f.gone, Path: "<sip:other;lr>"},
 			{AoR: f.aor, Instance: "urn:j", Reachable: true, Flow: f.gone, Path: way.Path},

@@ -19,6 +19,7 @@ import (
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/trace"
 )
@@ -36,7 +37,7 @@ func (b *broken) Subscribe(_ context.Context, req *events.Request, reply func(ev
 	reply(events.Reply{Status: 200, Expires: 300})
 }
 
-func (b *broken) FlowClosed(f registrar.Flow) {
+func (b *broken) FlowClosed(f telephony.Flow) {
 	b.fake.FlowClosed(f)
 	if b.at == "FlowClosed" {
 		panic("secret-canary")
@@ -44,7 +45,7 @@ func (b *broken) FlowClosed(f registrar.Flow) {
 }
 
 // registerBroken panics for the user 1.
-func registerBroken(req *registrar.Request, reply func(registrar.Reply)) {
+func registerBroken(req *registration.Request, reply func(registration.Reply)) {
 	if req.To.User == "1" {
 		panic("secret-canary")
 	}
@@ -86,7 +87,7 @@ func closed(nc net.Conn) string {
 func TestPanicEndsOneTransaction(t *testing.T) {
 	for _, c := range []struct {
 		name, at string // what panics: a method of the handler, or a point of the edge's own work
-		register func(*registrar.Request, func(registrar.Reply))
+		register func(*registration.Request, func(registration.Reply))
 		play     func(t *testing.T, r *running, transport string) string
 		want     string
 		over     []string

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // wrongPause is how long after it came a wrong answer to a challenge is refused, and up to wrongSpread more by chance: longer than
@@ -17,8 +17,8 @@ const (
 
 // refusing writes a reply now, or when the pause since its request came is over, if its sender was wrong. What is to be learned
 // of the sender must have been: the next guess does not wait.
-func (e *Edge) refusing(sender registrar.Sender, came time.Time, write func()) {
-	if sender != registrar.Wrong {
+func (e *Edge) refusing(sender registration.Sender, came time.Time, write func()) {
+	if sender != registration.Wrong {
 		write()
 		return
 	}

@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 )
 
@@ -14,8 +15,8 @@ import (
 func TestWrongAnswersAreRefusedAtOneTime(t *testing.T) {
 	const least = 20 * time.Millisecond
 	s := newStub(func(*edge.Signalling, signal.Event) {})
-	s.decide = func(_ *registrar.Request, reply func(registrar.Reply)) {
-		reply(registrar.Reply{Status: 401, Sender: registrar.Wrong, Challenges: []string{"Digest realm=\"x\""}})
+	s.decide = func(_ *registration.Request, reply func(registration.Reply)) {
+		reply(registration.Reply{Status: 401, Sender: registration.Wrong, Challenges: []string{"Digest realm=\"x\""}})
 	}
 	asked := make(chan struct{}, 1)
 	s.verdict = func(registrar.Credentials) (registrar.Verdict, bool) {
@@ -24,7 +25,7 @@ func TestWrongAnswersAreRefusedAtOneTime(t *testing.T) {
 			return registrar.Verdict{}, false // memory does not know
 		default:
 		}
-		return registrar.Verdict{Reply: registrar.Reply{Status: 401, Sender: registrar.Wrong, Challenges: []string{"Digest realm=\"x\""}}}, true
+		return registrar.Verdict{Reply: registration.Reply{Status: 401, Sender: registration.Wrong, Challenges: []string{"Digest realm=\"x\""}}}, true
 	}
 	r := start(t, s, edge.Limits{})
 	s.run(t, r)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"demarc/telephony"
-	"demarc/telephony/registrar"
 	"demarc/telephony/resolver"
 	"demarc/telephony/wire"
 )
@@ -28,7 +27,7 @@ var errNoProxy = errors.New("the way leads to no proxy of ours: its address is n
 // toProxy returns a flow to the proxy that the topmost of Route's values names, when the connection that the phone's REGISTER
 // came over has closed: proxies close what is idle, and the phone behind them is still there (RFC 3327 §5.4). An open
 // connection of that proxy does, else one is opened. No other address is ever connected to.
-func (e *Edge) toProxy(ctx context.Context, gone registrar.Flow, route string) (*flow, error) {
+func (e *Edge) toProxy(ctx context.Context, gone telephony.Flow, route string) (*flow, error) {
 	if route == "" || e.cfg.NextHop == nil || !e.isProxy(gone.Remote.Addr()) {
 		return nil, ErrFlowGone
 	}
@@ -81,7 +80,7 @@ func (e *Edge) isProxy(a netip.Addr) bool {
 }
 
 // another returns an open connection of the proxy that a gone one belonged to.
-func (e *Edge) another(gone registrar.Flow) (found *flow) {
+func (e *Edge) another(gone telephony.Flow) (found *flow) {
 	e.live.Range(func(_, open any) bool {
 		f := open.(*flow)
 		if f.Listener == gone.Listener && f.Remote.Addr() == gone.Remote.Addr() && f.known.Load() {
@@ -93,12 +92,12 @@ func (e *Edge) another(gone registrar.Flow) (found *flow) {
 }
 
 // reach returns a flow to a hop, over a socket of ours or a new connection.
-func (e *Edge) reach(ctx context.Context, gone registrar.Flow, hop resolver.Hop) (*flow, error) {
+func (e *Edge) reach(ctx context.Context, gone telephony.Flow, hop resolver.Hop) (*flow, error) {
 	if hop.Transport == telephony.UDP {
 		for _, s := range e.sockets {
 			local := s.conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 			if local.IsUnspecified() || local.Is4() == hop.Address.Addr().Is4() {
-				f := s.flow(s.pair(registrar.Flow{Remote: hop.Address, Transport: telephony.UDP}))
+				f := s.flow(s.pair(telephony.Flow{Remote: hop.Address, Transport: telephony.UDP}))
 				f.prove()
 				return f, nil
 			}

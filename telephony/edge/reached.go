@@ -5,13 +5,13 @@ import (
 	"net/netip"
 	"time"
 
-	"demarc/telephony/registrar"
+	"demarc/telephony"
 )
 
 // Reached returns host:port by which who is at the other end of a flow reaches its listener: what is advertised, else where it is
 // bound. One that is on all addresses is reached at the address that the connection or the datagrams came to, and where none came, at
 // the one from which the way to the peer leads. Same says that it is so for all flows of the listener.
-func (e *Edge) Reached(f registrar.Flow) (name string, same bool) {
+func (e *Edge) Reached(f telephony.Flow) (name string, same bool) {
 	bound, advertised := e.Addr(f.Listener), e.Advertised(f.Listener)
 	if advertised != bound.String() || !bound.Addr().IsUnspecified() {
 		return advertised, true
@@ -24,7 +24,7 @@ func (e *Edge) Reached(f registrar.Flow) (name string, same bool) {
 }
 
 // own returns which of our addresses a flow leads to, zero when nobody can tell.
-func (e *Edge) own(f registrar.Flow) netip.Addr {
+func (e *Edge) own(f telephony.Flow) netip.Addr {
 	if open, ok := e.live.Load(f.ID); ok && f.Transport.Stream() {
 		return open.(*flow).local.Addr().WithZone("")
 	}
@@ -62,7 +62,7 @@ func towards(peer netip.AddrPort) netip.Addr {
 }
 
 // ContactURI is what our own Contact names on a flow: its listener, which every request of the dialog comes to.
-func (e *Edge) ContactURI(f registrar.Flow) string {
+func (e *Edge) ContactURI(f telephony.Flow) string {
 	name, _ := e.Reached(f)
 	return "sip:demarc@" + name + ";transport=" + string(f.Transport)
 }

@@ -7,15 +7,15 @@ import (
 
 	"demarc/telephony/edge/guard"
 	"demarc/telephony/edge/read"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
 
 // registering is what one REGISTER is read and answered with; it is used again for the next.
 type registering struct {
-	req   registrar.Request
-	reply registrar.Reply
+	req   registration.Request
+	reply registration.Reply
 }
 
 func (e *Edge) registering() *registering {
@@ -41,7 +41,7 @@ func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
 	}
 	f.handed = true
 	if e.atOnce == nil {
-		e.registerLater(f, m, who, func(reply func(registrar.Reply)) { e.handler.Register(ctx, r.req.Own(), reply) })
+		e.registerLater(f, m, who, func(reply func(registration.Reply)) { e.handler.Register(ctx, r.req.Own(), reply) })
 		return
 	}
 	if later := e.registerAtOnce(ctx, r); later != nil {
@@ -52,18 +52,18 @@ func (e *Edge) register(ctx context.Context, f *flow, m *wire.Message) {
 }
 
 // registerAtOnce asks the handler. A panic there is answered with 500.
-func (e *Edge) registerAtOnce(ctx context.Context, r *registering) (later func(func(registrar.Reply))) {
+func (e *Edge) registerAtOnce(ctx context.Context, r *registering) (later func(func(registration.Reply))) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			e.panicked("Register", fault)
-			later, r.reply = nil, registrar.Reply{Status: 500}
+			later, r.reply = nil, registration.Reply{Status: 500}
 		}
 	}()
 	return e.atOnce.RegisterAtOnce(ctx, &r.req, &r.reply)
 }
 
 // replied answers a REGISTER at once.
-func (e *Edge) replied(f *flow, m *wire.Message, who *guard.Caller, r *registrar.Reply) {
+func (e *Edge) replied(f *flow, m *wire.Message, who *guard.Caller, r *registration.Reply) {
 	out := e.buffers.Get()
 	defer e.buffers.Put(out)
 	if e.concluded(f, who, r, f.heard) {
@@ -83,13 +83,13 @@ func (e *Edge) replied(f *flow, m *wire.Message, who *guard.Caller, r *registrar
 }
 
 // concluded draws conclusions from a reply, and reports whether it is to be sent.
-func (e *Edge) concluded(f *flow, who *guard.Caller, r *registrar.Reply, now time.Time) bool {
+func (e *Edge) concluded(f *flow, who *guard.Caller, r *registration.Reply, now time.Time) bool {
 	if r.Drop {
 		e.count.messages.add(Message{f.Listener, "REGISTER", 0}, 1)
 		return false
 	}
 	if r.Status < 200 || r.Status > 699 { // a fault of the handler
-		*r = registrar.Reply{Status: 500}
+		*r = registration.Reply{Status: 500}
 	}
 	e.learned(f, who, r.Sender, now)
 	f.time(r.FlowTimer)
@@ -108,13 +108,13 @@ func (e *Edge) dispatchReply(f *flow, size int, answer []byte, status int, show 
 }
 
 // registerLater lets ask find out the reply, which is written when it comes.
-func (e *Edge) registerLater(f *flow, m *wire.Message, who guard.Caller, ask func(func(registrar.Reply))) {
+func (e *Edge) registerLater(f *flow, m *wire.Message, who guard.Caller, ask func(func(registration.Reply))) {
 	e.seen(f)
 	p := e.newPending(f, m, e.standing.Own(who))
 	defer func() {
 		if r := recover(); r != nil {
 			e.panicked("Register", r)
-			p.reply(registrar.Reply{Status: 500})
+			p.reply(registration.Reply{Status: 500})
 		}
 	}()
 	ask(p.reply)
@@ -139,7 +139,7 @@ func (e *Edge) newPending(f *flow, m *wire.Message, who guard.Caller) *pending {
 }
 
 // reply sends the answer, the first time it is called.
-func (p *pending) reply(r registrar.Reply) {
+func (p *pending) reply(r registration.Reply) {
 	if p.done.Swap(true) {
 		p.edge.count.twiceOrLate.Add(1)
 		return
@@ -155,7 +155,7 @@ func (p *pending) reply(r registrar.Reply) {
 	})
 }
 
-func (p *pending) write(r *registrar.Reply) {
+func (p *pending) write(r *registration.Reply) {
 	out := p.edge.buffers.Get()
 	*out = appendReply(append(sip.AppendStatus((*out)[:0], r.Status, r.Reason), *p.frame...), r)
 	p.edge.dispatchReply(p.flow, p.size, *out, r.Status, func() { p.edge.tapAnswer(p.flow, p.who.AoR, *out, p.edge.cfg.Now()) })

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 
 	"demarc/internal/bounded"
-	"demarc/telephony/registrar"
+	"demarc/telephony"
 )
 
 // pair is the two addresses that the datagrams of a flow go between. Where the listener has one address, ours is zero.
@@ -15,7 +15,7 @@ type pair struct {
 
 // pair returns the addresses of a flow. Which of ours it was is not known of a proxy that we write to first, nor of a phone that was
 // saved by a release or a listener that did not note it: then it is the one that the way there leads from.
-func (s *socket) pair(f registrar.Flow) pair {
+func (s *socket) pair(f telephony.Flow) pair {
 	p := pair{remote: unmapped(f.Remote)}
 	if s.everywhere {
 		p.local = s.edge.own(f)

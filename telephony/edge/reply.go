@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -53,7 +53,7 @@ func (e *Edge) frame(f *flow, m *wire.Message) *[]byte {
 }
 
 // appendReply renders the registrar's reply behind what it copies from its request.
-func appendReply(dst []byte, r *registrar.Reply) []byte {
+func appendReply(dst []byte, r *registration.Reply) []byte {
 	for _, c := range r.Challenges {
 		dst = sip.AppendHeader(dst, "WWW-Authenticate", c)
 	}
@@ -111,7 +111,7 @@ func appendDate(dst []byte, t time.Time) []byte {
 // dateForm is RFC 3261 §20.17's.
 const dateForm = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-func appendBinding(dst []byte, b *registrar.ReplyBinding) []byte {
+func appendBinding(dst []byte, b *registration.ReplyBinding) []byte {
 	dst = append(append(append(dst, '<'), b.URI...), ">;expires="...)
 	dst = strconv.AppendInt(dst, int64(b.Expires), 10)
 	if b.Q != 1000 {

@@ -9,44 +9,44 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/sip"
 )
 
 func TestReplies(t *testing.T) {
 	when := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	var reply registrar.Reply
-	h := &fake{decide: func(_ *registrar.Request, answer func(registrar.Reply)) { answer(reply) }}
+	var reply registration.Reply
+	h := &fake{decide: func(_ *registration.Request, answer func(registration.Reply)) { answer(reply) }}
 	r := start(t, h, edge.Limits{})
 	nc := r.dial("tcp")
 	for name, c := range map[string]struct {
-		reply registrar.Reply
+		reply registration.Reply
 		want  []string
 	}{
 		"challenges": {
-			registrar.Reply{Status: 401, Challenges: []string{`Digest realm="a"`, `Digest realm="b"`}},
+			registration.Reply{Status: 401, Challenges: []string{`Digest realm="a"`, `Digest realm="b"`}},
 			[]string{"401 Unauthorized", "WWW-Authenticate: Digest realm=\"a\"\r\nWWW-Authenticate: Digest realm=\"b\"\r\n"},
 		},
 		"too brief": {
-			registrar.Reply{Status: 423, MinExpires: 60}, []string{"423 Interval Too Brief", "Min-Expires: 60\r\n"},
+			registration.Reply{Status: 423, MinExpires: 60}, []string{"423 Interval Too Brief", "Min-Expires: 60\r\n"},
 		},
-		"busy": {registrar.Reply{Status: 503, RetryAfter: 7}, []string{"503 Service", "Retry-After: 7\r\n"}},
+		"busy": {registration.Reply{Status: 503, RetryAfter: 7}, []string{"503 Service", "Retry-After: 7\r\n"}},
 		"own reason": {
-			registrar.Reply{Status: 403, Reason: "Not Here"}, []string{"SIP/2.0 403 Not Here\r\n"},
+			registration.Reply{Status: 403, Reason: "Not Here"}, []string{"SIP/2.0 403 Not Here\r\n"},
 		},
 		"outbound": {
-			registrar.Reply{Status: 200, Outbound: true, Date: when},
+			registration.Reply{Status: 200, Outbound: true, Date: when},
 			[]string{"Require: outbound\r\n", "Date: Fri, 02 Jan 2026 03:04:05 GMT\r\n", "Supported: path, outbound\r\n"},
 		},
 		"extensions": {
-			registrar.Reply{Status: 200, FlowTimer: 29, Push: []string{"fcm", "apns"}, Path: []string{"<sip:p;lr>"}},
+			registration.Reply{Status: 200, FlowTimer: 29, Push: []string{"fcm", "apns"}, Path: []string{"<sip:p;lr>"}},
 			[]string{"Flow-Timer: 29\r\n", "Feature-Caps: *;+sip.pns=\"fcm\"\r\nFeature-Caps: *;+sip.pns=\"apns\"\r\n",
 				"Path: <sip:p;lr>\r\n"},
 		},
 		"unknown extension": {
-			registrar.Reply{Status: 420, Unknown: "path"}, []string{"420 Bad Extension", "Unsupported: path\r\n"},
+			registration.Reply{Status: 420, Unknown: "path"}, []string{"420 Bad Extension", "Unsupported: path\r\n"},
 		},
-		"no status": {registrar.Reply{}, []string{"SIP/2.0 500 Server Internal Error\r\n"}},
+		"no status": {registration.Reply{}, []string{"SIP/2.0 500 Server Internal Error\r\n"}},
 	} {
 		reply = c.reply
 		_, _ = io.WriteString(nc, message("REGISTER", "TCP", "1", "Contact: <sip:1@a>"))
@@ -57,7 +57,7 @@ func TestReplies(t *testing.T) {
 			}
 		}
 	}
-	reply = registrar.Reply{Drop: true}
+	reply = registration.Reply{Drop: true}
 	_, _ = io.WriteString(nc, message("REGISTER", "TCP", "1")+message("OPTIONS", "TCP", "1"))
 	if got := answers(t, nc, 1)[0]; !strings.Contains(got, "CSeq: 1 OPTIONS") {
 		t.Errorf("a dropped request got\n%s", got)

@@ -9,58 +9,58 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/trace"
 )
 
 // prompt answers what it can at once, as the registrar does.
 type prompt struct {
 	fake
-	now func(*registrar.Reply) bool // nil, or false: later
+	now func(*registration.Reply) bool // nil, or false: later
 }
 
-func (p *prompt) RegisterAtOnce(ctx context.Context, req *registrar.Request, reply *registrar.Reply) func(func(registrar.Reply)) {
+func (p *prompt) RegisterAtOnce(ctx context.Context, req *registration.Request, reply *registration.Reply) func(func(registration.Reply)) {
 	if p.now != nil && p.now(reply) {
 		return nil
 	}
 	own := req.Own()
-	return func(later func(registrar.Reply)) { p.Register(ctx, own, later) }
+	return func(later func(registration.Reply)) { p.Register(ctx, own, later) }
 }
 
 // says returns what answers with a reply at once.
-func says(r registrar.Reply) func(*registrar.Reply) bool {
-	return func(reply *registrar.Reply) bool { *reply = r; return true }
+func says(r registration.Reply) func(*registration.Reply) bool {
+	return func(reply *registration.Reply) bool { *reply = r; return true }
 }
 
 // A REGISTER is in the trace once, before what answered it, whichever way that went, and neither holds a secret.
 func TestRegisterIsSeenOnceBeforeItsAnswer(t *testing.T) {
 	const canary = "CANARY"
-	here := registrar.ReplyBinding{URI: "sip:1001@192.0.2.1", Q: 1000}
-	other := registrar.ReplyBinding{URI: "sip:1001@192.0.2.2;pn-provider=fcm;PN-PRID=" + canary, Q: 1000}
+	here := registration.ReplyBinding{URI: "sip:1001@192.0.2.1", Q: 1000}
+	other := registration.ReplyBinding{URI: "sip:1001@192.0.2.2;pn-provider=fcm;PN-PRID=" + canary, Q: 1000}
 	signed := `Authorization: Digest username="1001", realm="example.com", nonce="n", response="` + canary + `"`
 	for _, c := range []struct {
 		name   string
-		now    func(*registrar.Reply) bool
-		decide func(*registrar.Request, func(registrar.Reply))
+		now    func(*registration.Reply) bool
+		decide func(*registration.Request, func(registration.Reply))
 		limits edge.Limits
 		lines  []string
 		over   string
 		want   string
 	}{
-		{name: "at once", now: says(registrar.Reply{Status: 200, Bindings: []registrar.ReplyBinding{here}}), want: "REGISTER 200"},
-		{name: "signed", now: says(registrar.Reply{Status: 200, Sender: registrar.Proven}), lines: []string{signed}, want: "REGISTER 200"},
-		{name: "two answers to challenges", now: says(registrar.Reply{Status: 401}), lines: []string{signed, signed}, want: "REGISTER 401"},
+		{name: "at once", now: says(registration.Reply{Status: 200, Bindings: []registration.ReplyBinding{here}}), want: "REGISTER 200"},
+		{name: "signed", now: says(registration.Reply{Status: 200, Sender: registration.Proven}), lines: []string{signed}, want: "REGISTER 200"},
+		{name: "two answers to challenges", now: says(registration.Reply{Status: 401}), lines: []string{signed, signed}, want: "REGISTER 401"},
 		{name: "later", want: "REGISTER 200"},
-		{name: "another phone's token", now: says(registrar.Reply{Status: 200, Bindings: []registrar.ReplyBinding{here, other}}), want: "REGISTER 200"},
-		{name: "a token of its own", now: says(registrar.Reply{Status: 200, Bindings: []registrar.ReplyBinding{other}}),
+		{name: "another phone's token", now: says(registration.Reply{Status: 200, Bindings: []registration.ReplyBinding{here, other}}), want: "REGISTER 200"},
+		{name: "a token of its own", now: says(registration.Reply{Status: 200, Bindings: []registration.ReplyBinding{other}}),
 			lines: []string{"Contact: <" + other.URI + ">", signed}, want: "REGISTER 200"},
-		{name: "silence", now: says(registrar.Reply{Drop: true}), want: "REGISTER"},
-		{name: "a fault at once", now: func(*registrar.Reply) bool { panic("x") }, want: "REGISTER 500"},
-		{name: "a fault later", decide: func(*registrar.Request, func(registrar.Reply)) { panic("x") }, want: "REGISTER 500"},
+		{name: "silence", now: says(registration.Reply{Drop: true}), want: "REGISTER"},
+		{name: "a fault at once", now: func(*registration.Reply) bool { panic("x") }, want: "REGISTER 500"},
+		{name: "a fault later", decide: func(*registration.Request, func(registration.Reply)) { panic("x") }, want: "REGISTER 500"},
 		{name: "what it requires is not known", lines: []string{"Require: x"}, want: "REGISTER 420"},
 		{name: "a bad Contact", lines: []string{"Contact: <>"}, want: "REGISTER 400"},
-		{name: "too many", limits: edge.Limits{Admission: 1}, now: says(registrar.Reply{Status: 401}), want: "REGISTER 401 REGISTER 503"},
-		{name: "too large an answer", now: says(registrar.Reply{Status: 401, Challenges: []string{strings.Repeat("x", 4000)}}), over: "udp", want: "REGISTER"},
+		{name: "too many", limits: edge.Limits{Admission: 1}, now: says(registration.Reply{Status: 401}), want: "REGISTER 401 REGISTER 503"},
+		{name: "too large an answer", now: says(registration.Reply{Status: 401, Challenges: []string{strings.Repeat("x", 4000)}}), over: "udp", want: "REGISTER"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			traced := trace.NewRecorder(1 << 20)

@@ -7,7 +7,6 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge/read"
-	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -21,7 +20,7 @@ const maxSent = 1 << 16
 // Send sends a request other than INVITE and ACK over a flow and waits for its final response: a client transaction on
 // the connection that the phone opened itself, or to where its datagrams come from. The Request-URI is to be the
 // Contact exactly as the phone registered it; nobody looks its host up.
-func (e *Edge) Send(ctx context.Context, f registrar.Flow, r sip.Request) (*sip.Response, error) {
+func (e *Edge) Send(ctx context.Context, f telephony.Flow, r sip.Request) (*sip.Response, error) {
 	to, err := e.find(f)
 	if err != nil {
 		to, err = e.toProxy(ctx, f, routeOf(r))
@@ -71,7 +70,7 @@ func asked(r sip.Request) telephony.AoR {
 }
 
 // find returns the open flow. A UDP remote needs no open connection: the listener and the addresses are all there is.
-func (e *Edge) find(f registrar.Flow) (*flow, error) {
+func (e *Edge) find(f telephony.Flow) (*flow, error) {
 	if f.Transport.Stream() {
 		if open, ok := e.live.Load(f.ID); ok {
 			return open.(*flow), nil

@@ -11,7 +11,6 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -20,7 +19,7 @@ const contactURI = "sip:1001-0x55;ob@192.0.2.9:1;transport=udp"
 
 // phoneOn registers over a connection of its own and returns the flow that the edge saw.
 func phoneOn(t *testing.T, r *running, h *fake, transport telephony.Transport,
-	answer func(*wire.Message) sip.Answer) (*sip.Conn, registrar.Flow) {
+	answer func(*wire.Message) sip.Answer) (*sip.Conn, telephony.Flow) {
 	t.Helper()
 	c, err := sip.Dial(t.Context(), sip.Config{
 		Transport: transport, Address: r.Addr(string(transport)).String(), Handler: answer,

@@ -12,7 +12,6 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/edge/stun"
-	"demarc/telephony/registrar"
 )
 
 func unhex(s string) []byte {
@@ -69,7 +68,7 @@ func TestSTUNOfStrangers(t *testing.T) {
 	if got, want := asksSTUN(t, nc, padded, time.Minute), stun.Reply(padded, local(nc)); !bytes.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
-	r.Resume(registrar.Flow{ID: 7, Listener: "udp", Transport: telephony.UDP, Remote: local(nc)})
+	r.Resume(telephony.Flow{ID: 7, Listener: "udp", Transport: telephony.UDP, Remote: local(nc)})
 	if got := asksSTUN(t, nc, unhex(binding), time.Minute); len(got) == 0 {
 		t.Error("a phone of the earlier life is not answered")
 	}

@@ -9,7 +9,7 @@ import (
 	"demarc/telephony/edge/guard"
 	"demarc/telephony/edge/read"
 	"demarc/telephony/events"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -116,7 +116,7 @@ func (p *pendingSubscribe) write(r events.Reply) {
 		dst = sip.AppendHeader(dst, "Allow-Events", events.AllowEvents())
 	}
 	dst = sip.AppendEnd(dst, nil)
-	if r.Sender != registrar.Proven && r.Status/100 != 2 {
+	if r.Sender != registration.Proven && r.Status/100 != 2 {
 		defer p.tx.Forget()
 	}
 	if !p.edge.fits(p.flow, p.size, len(dst)) {

@@ -11,7 +11,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // notifier is a handler that serves SUBSCRIBE too.
@@ -143,7 +143,7 @@ func TestSubscribeOfStrangersLeavesNothing(t *testing.T) {
 	if left := r.Transactions(); left != 0 {
 		t.Errorf("%d transactions left", left)
 	}
-	n = &notifier{reply: events.Reply{Status: 200, Expires: 60, Sender: registrar.Proven}}
+	n = &notifier{reply: events.Reply{Status: 200, Expires: 60, Sender: registration.Proven}}
 	r = start(t, n, edge.Limits{})
 	nc := r.dial("udp")
 	for range 3 { // of one who proved who he is, a retransmission is known

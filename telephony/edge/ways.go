@@ -7,7 +7,7 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip/transaction"
 )
@@ -111,13 +111,13 @@ func (s *Signalling) follow(way signal.Way) signal.Way {
 
 // SamePhone reports whether the very phone that the way leads to stands on the flow.
 func (w ways) SamePhone(way signal.Way, flow uint64) bool {
-	return way.Instance != "" && w.s.served() && slices.ContainsFunc(w.s.calls.Bindings(way.AoR), func(b registrar.Binding) bool {
+	return way.Instance != "" && w.s.served() && slices.ContainsFunc(w.s.calls.Bindings(way.AoR), func(b registration.Binding) bool {
 		return b.Flow.ID == flow && samePhone(way, b)
 	})
 }
 
 // samePhone compares by instance (RFC 5626 §4.1), and by Contact for phones that have none.
-func samePhone(way signal.Way, b registrar.Binding) bool {
+func samePhone(way signal.Way, b registration.Binding) bool {
 	if way.Instance != "" {
 		return telephony.SameInstance(b.Instance, way.Instance)
 	}
@@ -158,14 +158,14 @@ func (s *Signalling) stream(way signal.Way) *flow {
 }
 
 // phone returns the reachable bindings of the phone that a way leads to, newest first.
-func (s *Signalling) phone(way signal.Way) []registrar.Binding {
+func (s *Signalling) phone(way signal.Way) []registration.Binding {
 	if way.AoR.IsZero() || !s.served() {
 		return nil
 	}
-	found := slices.DeleteFunc(s.calls.Bindings(way.AoR), func(b registrar.Binding) bool {
+	found := slices.DeleteFunc(s.calls.Bindings(way.AoR), func(b registration.Binding) bool {
 		return !b.Reachable || !samePhone(way, b)
 	})
-	slices.SortFunc(found, func(a, b registrar.Binding) int { return b.RefreshedAt.Compare(a.RefreshedAt) })
+	slices.SortFunc(found, func(a, b registration.Binding) int { return b.RefreshedAt.Compare(a.RefreshedAt) })
 	return found
 }
 

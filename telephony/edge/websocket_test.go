@@ -18,7 +18,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // web opens a WebSocket for SIP.
@@ -315,8 +315,8 @@ func TestWebSocketPongsKeepItOpen(t *testing.T) {
 }
 
 func TestWebSocketSaysGoodbyeAtTheStop(t *testing.T) {
-	replies := make(chan func(registrar.Reply), 1)
-	h := &fake{decide: func(_ *registrar.Request, reply func(registrar.Reply)) { replies <- reply }}
+	replies := make(chan func(registration.Reply), 1)
+	h := &fake{decide: func(_ *registration.Request, reply func(registration.Reply)) { replies <- reply }}
 	r := start(t, h, edge.Limits{})
 	ws := r.web("wss")
 	sendWeb(t, ws, websocket.MessageText, message("REGISTER", "WSS", "1", "Contact: <sip:1@a.invalid>"))
@@ -326,7 +326,7 @@ func TestWebSocketSaysGoodbyeAtTheStop(t *testing.T) {
 		r.stop()
 		close(stopped)
 	}()
-	reply(registrar.Reply{Status: 200})
+	reply(registration.Reply{Status: 200})
 	if _, answer, err := receive(t, ws); err != nil || status(answer) != "200" {
 		t.Errorf("%q %v", answer, err)
 	}

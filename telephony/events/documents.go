@@ -10,7 +10,7 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // watched is whose state a document holds.
@@ -60,13 +60,13 @@ func packageNamed(name string) (eventPackage, bool) {
 }
 
 type reginfo struct {
-	XMLName       xml.Name     `xml:"urn:ietf:params:xml:ns:reginfo reginfo"`
-	Version       int          `xml:"version,attr"`
-	State         string       `xml:"state,attr"`
-	Registrations registration `xml:"registration"`
+	XMLName       xml.Name            `xml:"urn:ietf:params:xml:ns:reginfo reginfo"`
+	Version       int                 `xml:"version,attr"`
+	State         string              `xml:"state,attr"`
+	Registrations registrationElement `xml:"registration"`
 }
 
-type registration struct {
+type registrationElement struct {
 	AoR      string    `xml:"aor,attr"`
 	ID       string    `xml:"id,attr"`
 	State    string    `xml:"state,attr"`
@@ -88,14 +88,14 @@ type contact struct {
 // forger could use, are those of the watcher's own phones.
 func (s *Service) reginfo(_ context.Context, w watched, version int) ([]byte, error) {
 	now := s.now()
-	doc := reginfo{Version: version, State: "full", Registrations: registration{
+	doc := reginfo{Version: version, State: "full", Registrations: registrationElement{
 		AoR: "sip:" + w.aor.String(), ID: "r1", State: "init",
 	}}
 	for _, b := range s.registrations.Bindings(w.aor) {
 		c := contact{
 			ID: "c" + strconv.FormatUint(fingerprint(b.Key), 36), State: "active", Event: "registered",
 			Expires: max(0, int(b.Expires.Sub(now)/time.Second)), CallID: b.CallID, CSeq: b.CSeq,
-			URI: registrar.PublicContact(b.Contact),
+			URI: registration.PublicContact(b.Contact),
 		}
 		if b.RefreshedAt.After(b.RegisteredAt) {
 			c.Event = "refreshed"

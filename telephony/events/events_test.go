@@ -13,7 +13,7 @@ import (
 	"demarc/internal/timeline"
 	"demarc/telephony"
 	"demarc/telephony/events"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 func TestAnswers(t *testing.T) {
@@ -127,7 +127,7 @@ func TestChangesAreToldTogether(t *testing.T) {
 	eventually(t, "first", func() bool { return len(w.sent()) == 1 })
 	for i := range 10 {
 		w.set(func() {
-			w.bindings[alice] = []registrar.Binding{{
+			w.bindings[alice] = []registration.Binding{{
 				Contact: fmt.Sprintf("sip:1001:pw@192.0.2.%d;pn-prid=secret", i), Q: 500, Expires: w.now.Add(time.Minute), CallID: "c",
 			}}
 		})
@@ -335,7 +335,7 @@ func TestClosedFlowEndsItsSubscriptions(t *testing.T) {
 			t.Fatalf("connection %d: %d %s", id, r.Status, r.Reason)
 		}
 		eventually(t, "it is told", func() bool { return len(w.sent()) == int(id) })
-		s.FlowClosed(registrar.Flow{ID: id, Transport: telephony.TLS})
+		s.FlowClosed(telephony.Flow{ID: id, Transport: telephony.TLS})
 		eventually(t, "its place is free", func() bool { return s.Places() == 0 })
 	}
 	if n := s.Counters().Subscriptions["reg"]; n != 0 {
@@ -345,11 +345,11 @@ func TestClosedFlowEndsItsSubscriptions(t *testing.T) {
 	ask(t, s, subscribe("reg", alice, over(7, "moves"), within("ours", 2, 600)))
 	ask(t, s, subscribe("dialog", bob, over(6, "behind a proxy"), func(r *events.Request) { r.Route = []string{"<sip:proxy;lr>"} }))
 	eventually(t, "all are told", func() bool { return len(w.sent()) == 8 })
-	s.FlowClosed(registrar.Flow{ID: 6, Transport: telephony.TLS})
+	s.FlowClosed(telephony.Flow{ID: 6, Transport: telephony.TLS})
 	if n := s.Counters().Subscriptions; n["reg"] != 1 || n["dialog"] != 1 {
 		t.Errorf("who moved on, and who is behind a proxy that may be called again, keeps it: %v", n)
 	}
-	s.FlowClosed(registrar.Flow{ID: 7, Transport: telephony.TLS})
+	s.FlowClosed(telephony.Flow{ID: 7, Transport: telephony.TLS})
 	if n := s.Counters().Subscriptions; n["reg"] != 0 {
 		t.Errorf("its new connection has closed too: %v", n)
 	}
@@ -485,13 +485,13 @@ func TestSenderIsTold(t *testing.T) {
 	s, _ := start(t, nil)
 	for name, c := range map[string]struct {
 		change func(*events.Request)
-		want   registrar.Sender
+		want   registration.Sender
 	}{
-		"allowed":          {func(*events.Request) {}, registrar.Proven},
-		"too brief":        {func(r *events.Request) { r.Expires = 5 }, registrar.Proven},
-		"an unknown lamp":  {func(r *events.Request) { r.Target = nobody }, registrar.Proven},
-		"without a digest": {func(r *events.Request) { r.Authorize = nil }, registrar.Unproven},
-		"unknown package":  {func(r *events.Request) { r.Event = "x" }, registrar.Unproven},
+		"allowed":          {func(*events.Request) {}, registration.Proven},
+		"too brief":        {func(r *events.Request) { r.Expires = 5 }, registration.Proven},
+		"an unknown lamp":  {func(r *events.Request) { r.Target = nobody }, registration.Proven},
+		"without a digest": {func(r *events.Request) { r.Authorize = nil }, registration.Unproven},
+		"unknown package":  {func(r *events.Request) { r.Event = "x" }, registration.Unproven},
 	} {
 		if r := ask(t, s, subscribe("dialog", alice, c.change)); r.Sender != c.want {
 			t.Errorf("%s: %+v", name, r)

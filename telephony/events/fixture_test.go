@@ -14,6 +14,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/events"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,7 +32,7 @@ type world struct {
 	now      time.Time
 	notified []events.Notify
 	answer   func(n events.Notify) (int, time.Duration, error)
-	bindings map[telephony.AoR][]registrar.Binding
+	bindings map[telephony.AoR][]registration.Binding
 	dialogs  map[telephony.AoR][]events.Dialog
 	waiting  events.Waiting
 	away     bool
@@ -61,7 +62,7 @@ func (w *world) Authenticate(_ context.Context, c registrar.Credentials) registr
 		panic("injected")
 	}
 	if len(c.Authorize) == 0 {
-		return registrar.Verdict{Reply: registrar.Reply{Status: 401, Challenges: []string{"Digest"}}}
+		return registrar.Verdict{Reply: registration.Reply{Status: 401, Challenges: []string{"Digest"}}}
 	}
 	return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acc_1", AoR: c.User}}
 }
@@ -78,7 +79,7 @@ func (w *world) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Subs
 	return registrar.Subscriber{Account: "acc_1", AoR: aor}, nil
 }
 
-func (w *world) Bindings(aor telephony.AoR) []registrar.Binding {
+func (w *world) Bindings(aor telephony.AoR) []registration.Binding {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.bindings[aor]
@@ -127,7 +128,7 @@ func (w *world) sent() []events.Notify {
 func start(t *testing.T, change func(*events.Config)) (*events.Service, *world) {
 	t.Helper()
 	w := &world{
-		now: time.Unix(1_700_000_000, 0), bindings: make(map[telephony.AoR][]registrar.Binding),
+		now: time.Unix(1_700_000_000, 0), bindings: make(map[telephony.AoR][]registration.Binding),
 		dialogs: make(map[telephony.AoR][]events.Dialog),
 	}
 	c := events.Config{
@@ -145,7 +146,7 @@ func start(t *testing.T, change func(*events.Config)) (*events.Service, *world) 
 // subscribe builds a SUBSCRIBE of alice that is authenticated.
 func subscribe(event string, target telephony.AoR, changes ...func(*events.Request)) *events.Request {
 	r := &events.Request{
-		Flow: registrar.Flow{ID: 1, Listener: "tls", Transport: telephony.TLS}, Target: target, User: alice,
+		Flow: telephony.Flow{ID: 1, Listener: "tls", Transport: telephony.TLS}, Target: target, User: alice,
 		From: "<sip:1001@pbx.example.org>", To: "<sip:" + target.String() + ">", RemoteTag: "theirs", LocalTag: "ours",
 		CallID: "call-1", CSeq: 1, Event: event, Expires: 600, Contact: "sip:1001@192.0.2.1;ob", Authorize: []string{"Digest"},
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // decide answers one SUBSCRIBE; after, when there is one, is to run once the answer is out.
@@ -31,7 +32,7 @@ func (s *Service) decide(ctx context.Context, req *Request) (r Reply, after func
 		}, nil
 	}
 	r, after = s.serveUser(ctx, req, pkg, who.User)
-	r.Sender = registrar.Proven
+	r.Sender = registration.Proven
 	return r, after
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"demarc/telephony"
-	"demarc/telephony/registrar"
 )
 
 // dialogID names a subscription's dialog (RFC 3261 §12).
@@ -18,7 +17,7 @@ type subscription struct {
 	user    telephony.AoR // who watches
 	pkg     eventPackage
 	of      watched
-	flow    registrar.Flow // of the last SUBSCRIBE
+	flow    telephony.Flow // of the last SUBSCRIBE
 	contact string
 	route   []string
 	from    string // of the SUBSCRIBE: the To of our NOTIFYs

@@ -8,11 +8,12 @@ import (
 	"demarc/internal/timeline"
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // Request is a SUBSCRIBE. Strings do not alias the receive buffer.
 type Request struct {
-	Flow      registrar.Flow
+	Flow      telephony.Flow
 	Target    telephony.AoR // Request-URI
 	From, To  string        // as they stand, without the tags
 	User      telephony.AoR // of From
@@ -40,12 +41,12 @@ type Reply struct {
 	RetryAfter int
 	Accept     string // for 406
 	Events     bool   // Allow-Events is to be told
-	Sender     registrar.Sender
+	Sender     registration.Sender
 }
 
 // Notify is a NOTIFY to be sent over the flow.
 type Notify struct {
-	Flow    registrar.Flow
+	Flow    telephony.Flow
 	URI     string
 	Route   []string
 	From    string // with tag
@@ -82,7 +83,7 @@ type Directory interface {
 
 // Registrations knows which bindings of an AoR stand.
 type Registrations interface {
-	Bindings(aor telephony.AoR) []registrar.Binding
+	Bindings(aor telephony.AoR) []registration.Binding
 }
 
 // Waiting counts a user's voice messages.

@@ -16,6 +16,7 @@ import (
 	"demarc/telephony/edge"
 	"demarc/telephony/nodes"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 )
@@ -29,17 +30,17 @@ type house struct {
 	mu   sync.Mutex
 	seen []signal.Event
 	on   func(ev signal.Event)
-	flow registrar.Flow // of the phone that registered last
+	flow telephony.Flow // of the phone that registered last
 }
 
-func (h *house) Register(_ context.Context, req *registrar.Request, reply func(registrar.Reply)) {
+func (h *house) Register(_ context.Context, req *registration.Request, reply func(registration.Reply)) {
 	h.mu.Lock()
 	h.flow = req.Flow
 	h.mu.Unlock()
-	reply(registrar.Reply{Status: 200, Sender: registrar.Proven})
+	reply(registration.Reply{Status: 200, Sender: registration.Proven})
 }
 
-func (h *house) FlowClosed(registrar.Flow) {}
+func (h *house) FlowClosed(telephony.Flow) {}
 
 func (h *house) Take(ev signal.Event) bool {
 	h.mu.Lock()
@@ -60,10 +61,10 @@ func (h *house) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict, 
 	return registrar.Verdict{OK: true, User: registrar.Subscriber{AoR: c.User}}, true
 }
 
-func (h *house) Bindings(telephony.AoR) []registrar.Binding { return nil }
+func (h *house) Bindings(telephony.AoR) []registration.Binding { return nil }
 
-func (h *house) Standing(telephony.AoR, telephony.Flow) (registrar.Binding, bool) {
-	return registrar.Binding{}, false
+func (h *house) Standing(telephony.AoR, telephony.Flow) (registration.Binding, bool) {
+	return registration.Binding{}, false
 }
 
 func (h *house) Accept(remote netip.AddrPort) sip.Link { return h.edge.Signalling().Accept(remote) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"demarc/telephony"
 	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
@@ -58,7 +59,7 @@ func (n *Nodes) deliver(m *wire.Message) sip.Answer {
 }
 
 // flow opens the token in the topmost Route, and returns the parameters of its URI.
-func (n *Nodes) flow(m *wire.Message) (f registrar.Flow, params []byte, err error) {
+func (n *Nodes) flow(m *wire.Message) (f telephony.Flow, params []byte, err error) {
 	if len(m.Route) == 0 {
 		return f, nil, registrar.ErrToken
 	}

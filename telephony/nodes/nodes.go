@@ -23,7 +23,7 @@ import (
 
 // Flows sends over the connections that phones opened to this node.
 type Flows interface {
-	Send(ctx context.Context, f registrar.Flow, r sip.Request) (*sip.Response, error)
+	Send(ctx context.Context, f telephony.Flow, r sip.Request) (*sip.Response, error)
 }
 
 // Identity is this node's side of mutual TLS.
@@ -123,7 +123,7 @@ func (n *Nodes) Serve(ctx context.Context) error {
 }
 
 // Send lets the node that holds the flow send a request, and returns the phone's response.
-func (n *Nodes) Send(ctx context.Context, node string, f registrar.Flow, r sip.Request) (*sip.Response, error) {
+func (n *Nodes) Send(ctx context.Context, node string, f telephony.Flow, r sip.Request) (*sip.Response, error) {
 	conn, err := n.connect(ctx, node)
 	if err != nil {
 		return nil, fmt.Errorf("nodes: %s: %w", node, err)

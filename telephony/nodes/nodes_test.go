@@ -42,14 +42,14 @@ func (b book) Address(_ context.Context, node string) (string, error) {
 type flows struct {
 	mu    sync.Mutex
 	asked []sip.Request
-	over  []registrar.Flow
+	over  []telephony.Flow
 	phone *sip.Conn // where requests go
 	err   error
 
 	panics bool
 }
 
-func (f *flows) Send(ctx context.Context, flow registrar.Flow, r sip.Request) (*sip.Response, error) {
+func (f *flows) Send(ctx context.Context, flow telephony.Flow, r sip.Request) (*sip.Response, error) {
 	f.mu.Lock()
 	f.asked, f.over = append(f.asked, r), append(f.over, flow)
 	err, phone, panics := f.err, f.phone, f.panics
@@ -142,7 +142,7 @@ func message() sip.Request {
 	}}
 }
 
-var flow = registrar.Flow{ID: 42, Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("192.0.2.1:5061")}
+var flow = telephony.Flow{ID: 42, Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("192.0.2.1:5061")}
 
 func TestRequestReachesThePhoneOfAnotherNode(t *testing.T) {
 	a, b := authority(t), book{}

@@ -1,10 +1,12 @@
 package registrar
 
+import "demarc/telephony/registration"
+
 // answer is a reply that waits for the save.
 type answer struct {
 	job     *job
-	reply   Reply
-	outcome Outcome
+	reply   registration.Reply
+	outcome registration.Outcome
 }
 
 // answerAll answers what was saved together.
@@ -19,7 +21,7 @@ func (s *shard) answerAll(answers []answer) {
 }
 
 // answer replies, the first time it is called for a job.
-func (s *shard) answer(j *job, reply Reply, o Outcome) {
+func (s *shard) answer(j *job, reply registration.Reply, o registration.Outcome) {
 	if j.answered {
 		return
 	}
@@ -30,7 +32,7 @@ func (s *shard) answer(j *job, reply Reply, o Outcome) {
 	s.reply(j.reply, &j.who, reply, o)
 }
 
-func (s *shard) reply(to func(Reply), who *identity, reply Reply, o Outcome) {
+func (s *shard) reply(to func(registration.Reply), who *identity, reply registration.Reply, o registration.Outcome) {
 	s.r.tally.count(o)
 	reply.Sender = who.sender(o)
 	defer s.r.recovered()
@@ -42,6 +44,6 @@ func (s *shard) recover(j *job, admitted *bool) {
 	if fault := recover(); fault != nil {
 		s.r.panicked(fault)
 		*admitted = false
-		s.answer(j, Reply{Status: 500}, Failed)
+		s.answer(j, registration.Reply{Status: 500}, registration.Failed)
 	}
 }

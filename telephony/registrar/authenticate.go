@@ -9,6 +9,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/digest"
+	"demarc/telephony/registration"
 )
 
 // The texts of refusals, for support staff.
@@ -44,8 +45,8 @@ type identity struct {
 	unsure     bool // memory alone cannot tell
 	standing   bool // ok by a binding, see Credentials
 	proof      uint32
-	reply      Reply
-	outcome    Outcome
+	reply      registration.Reply
+	outcome    registration.Outcome
 	concerns   Subscriber // whose timeline a refusal belongs to; zero when nobody's
 	text       string     // for support staff
 }
@@ -53,7 +54,7 @@ type identity struct {
 // Credentials is what a request other than REGISTER says about its sender.
 type Credentials struct {
 	Method    string
-	Flow      Flow
+	Flow      telephony.Flow
 	User      telephony.AoR // of From
 	Authorize []string
 
@@ -65,7 +66,7 @@ type Credentials struct {
 type Verdict struct {
 	OK    bool
 	User  Subscriber
-	Reply Reply
+	Reply registration.Reply
 }
 
 // Authenticate finds out who sent a request, by the same rules and the same nonces as for REGISTER. It may ask the
@@ -85,7 +86,7 @@ func (r *Registrar) verdict(ctx context.Context, c Credentials, l lookup) (id id
 	if c.Proof != 0 && r.stands(ctx, c, l, &id) {
 		return id
 	}
-	req := &Request{Flow: c.Flow, To: c.User, From: c.User, Authorize: c.Authorize}
+	req := &registration.Request{Flow: c.Flow, To: c.User, From: c.User, Authorize: c.Authorize}
 	r.authenticate(ctx, c.Method, req, l, &id)
 	return id
 }
@@ -111,23 +112,23 @@ func (id identity) told() Verdict {
 }
 
 // sender sums up for the edge. A right answer with an old or used nonce proves nothing: it may be a copy.
-func (id identity) sender(o Outcome) Sender {
+func (id identity) sender(o registration.Outcome) registration.Sender {
 	switch {
 	case id.standing:
-		return Unproven
+		return registration.Unproven
 	case id.ok:
-		return Proven
-	case o == WrongCredentials, o == Forbidden:
-		return Wrong
+		return registration.Proven
+	case o == registration.WrongCredentials, o == registration.Forbidden:
+		return registration.Wrong
 	}
-	return Unproven
+	return registration.Unproven
 }
 
 // admitted reports whether the rules may run.
 func (id identity) admitted() bool { return id.ok || id.replayed }
 
 // authenticate serves steps 3 to 5 of RFC 3261 §10.3. It fills the identity in, which is to be empty.
-func (r *Registrar) authenticate(ctx context.Context, method string, req *Request, l lookup, id *identity) {
+func (r *Registrar) authenticate(ctx context.Context, method string, req *registration.Request, l lookup, id *identity) {
 	if l.now = req.Came; l.now.IsZero() || !l.memory { // who asks the directory has waited for it
 		l.now = r.now()
 	}
@@ -142,12 +143,12 @@ func (r *Registrar) authenticate(ctx context.Context, method string, req *Reques
 	}
 	question := question{realm, offered, l.now}
 	if len(req.Authorize) == 0 {
-		r.challenge(id, question, false, Challenged)
+		r.challenge(id, question, false, registration.Challenged)
 		return
 	}
 	answer, malformed := pick(req.Authorize, realm, offered)
 	if malformed {
-		id.reply, id.outcome = Reply{Status: 400, Reason: "Malformed Authorization"}, BadRequest
+		id.reply, id.outcome = registration.Reply{Status: 400, Reason: "Malformed Authorization"}, registration.BadRequest
 		return
 	}
 	r.verify(ctx, method, req, &answer, question, l, id)
@@ -162,7 +163,7 @@ type question struct {
 
 // verify checks an answer. A wrong one is checked again against the directory itself, so that a new password works at
 // once; that costs one lookup whether the user exists or not.
-func (r *Registrar) verify(ctx context.Context, method string, req *Request, answer *digest.Response, q question, l lookup,
+func (r *Registrar) verify(ctx context.Context, method string, req *registration.Request, answer *digest.Response, q question, l lookup,
 	id *identity) {
 	var to, other entry
 	var signer *entry
@@ -193,14 +194,14 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 		r.authorize(id, req, &signer.subscriber)
 		return
 	case digest.Stale:
-		r.challenge(id, q, true, StaleNonce)
+		r.challenge(id, q, true, registration.StaleNonce)
 		// Once is how nonces end. A phone that does it again and again is never let in.
 		if r.oldNonces.count(req.To.String()+"\x00"+req.CallID, r.now()) >= staleOften {
 			id.concerns, id.text = signer.subscriber, textStale
 		}
 		return
 	case digest.Replayed:
-		r.challenge(id, q, true, ReplayedNonce)
+		r.challenge(id, q, true, registration.ReplayedNonce)
 		id.subscriber, id.replayed = signer.subscriber, signer.subscriber.AoR == req.To
 		return
 	case digest.NoQOP:
@@ -210,7 +211,7 @@ func (r *Registrar) verify(ctx context.Context, method string, req *Request, ans
 		}
 		why = textLegacy
 	}
-	r.challenge(id, q, false, WrongCredentials)
+	r.challenge(id, q, false, registration.WrongCredentials)
 	if to.found {
 		id.concerns, id.text = to.subscriber, why
 	}
@@ -233,7 +234,7 @@ func (r *Registrar) lookUp(ctx context.Context, aor telephony.AoR, username stri
 }
 
 // authorize lets a user register their own AoR only (RFC 3261 §10.3 steps 4 and 5).
-func (r *Registrar) authorize(id *identity, req *Request, s *Subscriber) {
+func (r *Registrar) authorize(id *identity, req *registration.Request, s *Subscriber) {
 	switch {
 	case s.AoR != req.To:
 		id.text = textOther
@@ -243,12 +244,12 @@ func (r *Registrar) authorize(id *identity, req *Request, s *Subscriber) {
 		id.subscriber, id.ok = *s, true
 		return
 	}
-	id.reply, id.outcome, id.concerns = Reply{Status: 403}, Forbidden, *s
+	id.reply, id.outcome, id.concerns = registration.Reply{Status: 403}, registration.Forbidden, *s
 }
 
-func (r *Registrar) challenge(id *identity, q question, stale bool, o Outcome) {
+func (r *Registrar) challenge(id *identity, q question, stale bool, o registration.Outcome) {
 	id.outcome = o
-	id.reply.challenge(q, r.verifier.Nonce(q.now), stale)
+	id.reply.Challenge(q.realm, q.offered, r.verifier.Nonce(q.now), stale)
 }
 
 // away answers when nobody can tell who the user is: never 401, which a phone takes for a wrong password.
@@ -258,7 +259,7 @@ func (r *Registrar) away(id *identity, err error) {
 		return
 	}
 	r.storeFailed("directory", err)
-	id.reply, id.outcome = r.unavailable(), StoreAway
+	id.reply, id.outcome = r.unavailable(), registration.StoreAway
 }
 
 // pick returns the answer to use: the first for the realm with an offered algorithm, else the first that can be read.

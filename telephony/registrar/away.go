@@ -3,6 +3,8 @@ package registrar
 import (
 	"slices"
 	"time"
+
+	"demarc/telephony/registration"
 )
 
 // serveFromMemory answers while the store is away: a refresh within what is committed, nothing new. What memory learns
@@ -19,7 +21,7 @@ func (s *shard) fromMemory(j *job) (a answer) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.r.panicked(fault)
-			a = answer{j, Reply{Status: 500}, Failed}
+			a = answer{j, registration.Reply{Status: 500}, registration.Failed}
 		}
 	}()
 	before := s.locations.of(j.req.To)
@@ -33,27 +35,27 @@ func (s *shard) fromMemory(j *job) (a answer) {
 		s.refuseBy(d, j, &decision)
 		s.keepUnsaved(d)
 		return answer{j, decision.Reply, decision.Outcome}
-	case decision.Outcome == Fetched, decision.Outcome == Retransmission:
+	case decision.Outcome == registration.Fetched, decision.Outcome == registration.Retransmission:
 		return answer{j, decision.Reply, decision.Outcome}
 	}
 	if !withinCommitted(before, decision.Bindings, now) {
-		return answer{j, s.r.unavailable(), StoreAway}
+		return answer{j, s.r.unavailable(), registration.StoreAway}
 	}
 	d := s.newDraft()
 	d.set(j.req.To, before, decision.Bindings)
 	d.changes = decision.Changes
 	s.keepUnsaved(d)
 	shorten(decision.Reply.Bindings, decision.Bindings, now)
-	return answer{j, decision.Reply, FromMemory}
+	return answer{j, decision.Reply, registration.FromMemory}
 }
 
 // withinCommitted gives every binding back its committed end, and reports whether none is new, gone or about to end.
-func withinCommitted(before, after []Binding, now time.Time) bool {
+func withinCommitted(before, after []registration.Binding, now time.Time) bool {
 	if len(before) != len(after) {
 		return false
 	}
 	for i := range after {
-		old := indexKey(before, after[i].Key)
+		old := registration.IndexKey(before, after[i].Key)
 		if old < 0 || before[old].Expires.Sub(now) < time.Second {
 			return false
 		}
@@ -62,13 +64,13 @@ func withinCommitted(before, after []Binding, now time.Time) bool {
 	return true
 }
 
-func shorten(replies []ReplyBinding, bindings []Binding, now time.Time) {
+func shorten(replies []registration.ReplyBinding, bindings []registration.Binding, now time.Time) {
 	for i, r := range replies {
-		at := slices.IndexFunc(bindings, func(b Binding) bool {
+		at := slices.IndexFunc(bindings, func(b registration.Binding) bool {
 			return b.Contact == r.URI && b.Instance == r.Instance && b.RegID == r.RegID
 		})
 		if at >= 0 {
-			replies[i].Expires = bindings[at].remaining(now)
+			replies[i].Expires = bindings[at].Remaining(now)
 		}
 	}
 }
@@ -77,7 +79,7 @@ func shorten(replies []ReplyBinding, bindings []Binding, now time.Time) {
 // to save: it may have changed since it was read.
 func (s *shard) keepUnsaved(d *draft) {
 	for _, of := range d.bindings {
-		for _, bindings := range [...][]Binding{of.before, of.after} {
+		for _, bindings := range [...][]registration.Binding{of.before, of.after} {
 			for i := range bindings {
 				if b := &bindings[i]; b.Node == s.r.node {
 					s.unsaved[b.ID()] = struct{}{}

@@ -9,6 +9,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 func TestStoreAway(t *testing.T) {
@@ -77,7 +78,7 @@ func TestDebtsArePaidInPieces(t *testing.T) {
 	}
 	eventually(t, "all are gone in memory", func() bool {
 		gone := 0
-		f.Each(func(b registrar.Binding) {
+		f.Each(func(b registration.Binding) {
 			if !b.Reachable {
 				gone++
 			}
@@ -134,14 +135,16 @@ func TestRefusalOutlivesAFailedSave(t *testing.T) {
 		f := newFixture(t, g.memory, func(c *registrar.Config) { c.Bindings, c.Shards = g, 1 })
 		first, brief, bad := f.phone("1001", "one", 1), f.phone("1001", "one", 2), f.phone("1002", "two", 3)
 		g.set(func(m *memory) { m.poison = bad.contact })
-		requests := []*registrar.Request{first.request(), with(brief.request(), expires(5)), bad.request()}
+		short := brief.request()
+		short.Expires = 5
+		requests := []*registration.Request{first.request(), short, bad.request()}
 		for i, p := range []*phone{first, brief, bad} {
 			p.sign(requests[i], f.ask(p.request()))
 		}
 		var wait sync.WaitGroup
 		for i, req := range requests {
 			wait.Add(1)
-			f.Register(t.Context(), req, func(registrar.Reply) { wait.Done() })
+			f.Register(t.Context(), req, func(registration.Reply) { wait.Done() })
 			if i == 0 {
 				<-g.entered // the others come in one turn
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/registration"
 )
 
 // Volatile bindings end with their node, so that nobody has to wait for the store: comings and goings are true at once and
@@ -15,14 +16,14 @@ import (
 func (s *shard) behind() bool { return s.r.volatile && !s.r.storeAway() }
 
 // note remembers which bindings of an AoR the store does not know as they are going to be.
-func (s *shard) note(before, after []Binding) {
+func (s *shard) note(before, after []registration.Binding) {
 	for i := range after {
-		if old := indexKey(before, after[i].Key); old < 0 || !refreshes(&after[i], &before[old]) {
+		if old := registration.IndexKey(before, after[i].Key); old < 0 || !refreshes(&after[i], &before[old]) {
 			s.unsaved[after[i].ID()] = struct{}{}
 		}
 	}
 	for i := range before {
-		if indexKey(after, before[i].Key) < 0 {
+		if registration.IndexKey(after, before[i].Key) < 0 {
 			s.unsaved[before[i].ID()] = struct{}{}
 		}
 	}
@@ -55,7 +56,7 @@ func (s *shard) saveBehind(ctx context.Context, ended bool) {
 func (s *shard) saveApart(ctx context.Context) {
 	type part struct {
 		changes []telephony.RegistrationChange
-		keys    map[Key]struct{}
+		keys    map[registration.Key]struct{}
 	}
 	parts := make(map[telephony.AoR]part)
 	for _, c := range s.backlog {
@@ -66,13 +67,13 @@ func (s *shard) saveApart(ctx context.Context) {
 	for k := range s.unsaved {
 		p := parts[k.AoR]
 		if p.keys == nil {
-			p.keys = make(map[Key]struct{})
+			p.keys = make(map[registration.Key]struct{})
 		}
 		p.keys[k] = struct{}{}
 		parts[k.AoR] = p
 	}
 	var left part
-	left.keys = make(map[Key]struct{})
+	left.keys = make(map[registration.Key]struct{})
 	for _, p := range parts {
 		s.backlog, s.unsaved = p.changes, p.keys
 		switch err := s.save(ctx, s.newDraft()); {

@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // nowhere is a store that takes everything at once.
 type nowhere struct{}
 
-func (nowhere) Load(context.Context, string) ([]registrar.Binding, error) { return nil, nil }
-func (nowhere) Save(context.Context, registrar.Batch) error               { return nil }
+func (nowhere) Load(context.Context, string) ([]registration.Binding, error) { return nil, nil }
+func (nowhere) Save(context.Context, registrar.Batch) error                  { return nil }
 
 // BenchmarkRefresh is the cost of one authenticated refresh without the wire and without a database, by whose phone is the only one
 // of its user and by whose is not.
@@ -31,9 +32,9 @@ func benchmarkRefresh(b *testing.B, others int) {
 			b.Error(err)
 		}
 	}()
-	replies := make(chan registrar.Reply, 1)
-	ask := func(req *registrar.Request) registrar.Reply {
-		r.Register(b.Context(), req, func(reply registrar.Reply) { replies <- reply })
+	replies := make(chan registration.Reply, 1)
+	ask := func(req *registration.Request) registration.Reply {
+		r.Register(b.Context(), req, func(reply registration.Reply) { replies <- reply })
 		return <-replies
 	}
 	p := &phone{aor: alice, password: "one", contact: "sip:1001@h", flow: flow(1)}
@@ -46,7 +47,7 @@ func benchmarkRefresh(b *testing.B, others int) {
 			b.Fatalf("status %d", reply.Status)
 		}
 	}
-	requests := make([]*registrar.Request, b.N)
+	requests := make([]*registration.Request, b.N)
 	for i := range requests {
 		requests[i] = p.request()
 		p.sign(requests[i], challenge)

@@ -22,7 +22,7 @@ func TestClockIsSet(t *testing.T) {
 			p := &prober{asked: make(map[string]int)}
 			f := newFixture(t, newMemory(), func(c *registrar.Config) { c.Prober, c.ProbeEvery = p, 20*time.Second })
 			phone := f.phone("1001", "one", 1)
-			phone.flow = registrar.Flow{ID: 1, Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("127.0.0.1:30001")}
+			phone.flow = telephony.Flow{ID: 1, Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("127.0.0.1:30001")}
 			phone.must(200, expires(900))
 			f.clock.advance(21 * time.Second)
 			eventually(t, "the phone is asked", func() bool { return p.count(phone.contact) > 0 })

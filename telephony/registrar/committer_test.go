@@ -12,6 +12,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // gate is a store that lets saves through when it is opened, and sees how many are under way.
@@ -41,7 +42,7 @@ func TestShardsSaveTogether(t *testing.T) {
 	g := &gate{memory: newMemory(), entered: make(chan struct{}, 1), open: make(chan struct{})}
 	f := newFixture(t, g.memory, func(c *registrar.Config) { c.Bindings, c.Shards = g, 4 })
 	const phones, bad = 24, 7
-	requests := make([]*registrar.Request, phones)
+	requests := make([]*registration.Request, phones)
 	for i := range requests {
 		user := strconv.Itoa(2000 + i)
 		g.set(func(m *memory) { m.passwords[user] = "pw" })
@@ -57,7 +58,7 @@ func TestShardsSaveTogether(t *testing.T) {
 	statuses := make([]int, phones)
 	for i, req := range requests {
 		wait.Add(1)
-		f.Register(t.Context(), req, func(r registrar.Reply) { statuses[i] = r.Status; wait.Done() })
+		f.Register(t.Context(), req, func(r registration.Reply) { statuses[i] = r.Status; wait.Done() })
 		if i == 0 {
 			<-g.entered
 		}
@@ -94,7 +95,7 @@ func TestRepliesGather(t *testing.T) {
 	g := &gate{memory: newMemory(), entered: make(chan struct{}, 1), open: make(chan struct{})}
 	e := &envelope{}
 	f := newFixture(t, g.memory, func(c *registrar.Config) { c.Bindings, c.Shards, c.Gathers = g, 1, e })
-	var requests []*registrar.Request
+	var requests []*registration.Request
 	for i := range 4 {
 		user := strconv.Itoa(2000 + i)
 		g.set(func(m *memory) { m.passwords[user] = "pw" })
@@ -106,7 +107,7 @@ func TestRepliesGather(t *testing.T) {
 	var wait sync.WaitGroup
 	for i, req := range requests {
 		wait.Add(1)
-		f.Register(t.Context(), req, func(r registrar.Reply) { e.note(strconv.Itoa(r.Status)); wait.Done() })
+		f.Register(t.Context(), req, func(r registration.Reply) { e.note(strconv.Itoa(r.Status)); wait.Done() })
 		if i == 0 {
 			<-g.entered
 		}
@@ -220,12 +221,12 @@ func TestRefreshesAreProlonged(t *testing.T) {
 	if b := last(); len(b.Put) != 0 || len(b.Prolong) != 1 || b.Prolong[0].Row != row || len(b.Changes) != 0 {
 		t.Errorf("a refresh: %+v", b)
 	}
-	p.must(200, func(r *registrar.Request) { r.UserAgent = "phone 2.0" })
+	p.must(200, func(r *registration.Request) { r.UserAgent = "phone 2.0" })
 	if b := last(); len(b.Put) != 1 || len(b.Prolong) != 0 || b.Put[0].Row != row {
 		t.Errorf("a refresh that says something new: %+v", b)
 	}
 	m.set(func(m *memory) { m.away = true })
-	p.must(200, func(r *registrar.Request) { r.UserAgent = "phone 2.0" })
+	p.must(200, func(r *registration.Request) { r.UserAgent = "phone 2.0" })
 	m.set(func(m *memory) { m.away, m.batches = false, nil })
 	eventually(t, "the store has what it missed", func() (saved bool) {
 		m.set(func(m *memory) { saved = len(m.batches) > 0 })
@@ -239,7 +240,7 @@ func TestRefreshesAreProlonged(t *testing.T) {
 	}
 	p.f = newFixture(t, m, nil)
 	p.nonce = ""
-	p.must(200, func(r *registrar.Request) { r.UserAgent = "phone 2.0" })
+	p.must(200, func(r *registration.Request) { r.UserAgent = "phone 2.0" })
 	if b := last(); len(b.Put) != 0 || len(b.Prolong) != 1 || b.Prolong[0].Row != row {
 		t.Errorf("a refresh after a restart: %+v", b)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/digest"
+	"demarc/telephony/registration"
 )
 
 // Config of a Registrar. Node, Directory and Bindings are needed.
@@ -18,7 +19,7 @@ type Config struct {
 	Bindings   Bindings
 	Offers     Offers             // OfferMD5 when nil
 	Algorithms []digest.Algorithm // all that Offers may return: hashes of others are not kept in memory; nil: any
-	Rules      Rules              // what is 0 is taken from the defaults: 1 min, 1 h, 2 h, 10 contacts
+	Rules      registration.Rules // see WithDefaults
 	ThirdParty bool               // lets From differ from To
 	Volatile   bool               // saves no refreshes, and comings and goings a moment after the reply; a restart ends every binding
 
@@ -47,10 +48,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Rules.MinExpires = cmp.Or(c.Rules.MinExpires, defaultRules.MinExpires)
-	c.Rules.DefaultExpires = cmp.Or(c.Rules.DefaultExpires, defaultRules.DefaultExpires)
-	c.Rules.MaxExpires = cmp.Or(c.Rules.MaxExpires, defaultRules.MaxExpires)
-	c.Rules.Contacts = cmp.Or(c.Rules.Contacts, defaultRules.Contacts)
+	c.Rules = c.Rules.WithDefaults()
 	c.Shards = cmp.Or(c.Shards, min(8, runtime.GOMAXPROCS(0)))
 	c.Queue = cmp.Or(c.Queue, 1024)
 	c.Timeout = cmp.Or(c.Timeout, 2*time.Second)

@@ -11,6 +11,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar/compact"
+	"demarc/telephony/registration"
 )
 
 const (
@@ -124,7 +125,7 @@ func (c *credentials) drop() {
 // subscriber returns who owns the AoR, as the directory said at l.asOf or later; only when it was asked too often within
 // this second, or cannot be asked, an older word is returned.
 func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, l lookup) (entry, error) {
-	if len(aor.User) > maxUser || !storable(aor.User) {
+	if !registration.PossibleUser(aor.User) {
 		return entry{}, nil // nobody can have that name
 	}
 	away, now := c.away(), l.now

@@ -3,6 +3,8 @@ package registrar
 import (
 	"context"
 	"slices"
+
+	"demarc/telephony/registration"
 )
 
 // maxDebt is how many rows of what the store has missed go into one save. After a long absence all of it at once would take longer than
@@ -24,7 +26,7 @@ func (s *shard) payDebts(ctx context.Context) {
 }
 
 // debt returns the oldest changes that the store has missed, and some of the bindings with their keys.
-func (s *shard) debt() (piece Batch, keys []Key) {
+func (s *shard) debt() (piece Batch, keys []registration.Key) {
 	piece = Batch{Node: s.r.node, Changes: slices.Clone(s.backlog[:min(len(s.backlog), maxDebt/2)])}
 	for i := range piece.Changes {
 		piece.Changes[i].Node = piece.Node

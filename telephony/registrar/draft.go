@@ -2,10 +2,12 @@ package registrar
 
 import (
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/registration"
 )
 
 // draft is what a shard is about to save: bindings over those in memory, and what to tell of.
@@ -17,7 +19,7 @@ type draft struct {
 
 // drafted is what becomes of one AoR's bindings.
 type drafted struct {
-	before, after []Binding
+	before, after []registration.Binding
 	short         bool // only time has changed
 }
 
@@ -35,7 +37,7 @@ func (d *draft) clone() *draft {
 }
 
 // of returns an AoR's bindings as they will be; the slice is not to be written to, and good for this turn.
-func (d *draft) of(aor telephony.AoR) []Binding {
+func (d *draft) of(aor telephony.AoR) []registration.Binding {
 	if of, ok := d.bindings[aor]; ok {
 		return of.after
 	}
@@ -43,7 +45,7 @@ func (d *draft) of(aor telephony.AoR) []Binding {
 }
 
 // set drafts what becomes of an AoR's bindings, which of has returned.
-func (d *draft) set(aor telephony.AoR, before, after []Binding) {
+func (d *draft) set(aor telephony.AoR, before, after []registration.Binding) {
 	if d.bindings == nil {
 		d.bindings = make(map[telephony.AoR]drafted)
 	}
@@ -56,7 +58,7 @@ func (d *draft) set(aor telephony.AoR, before, after []Binding) {
 }
 
 // prolong is set for what the short way has decided.
-func (d *draft) prolong(aor telephony.AoR, before, after []Binding) {
+func (d *draft) prolong(aor telephony.AoR, before, after []registration.Binding) {
 	of, ok := d.bindings[aor]
 	if !ok {
 		of = drafted{before: before, short: true}
@@ -69,7 +71,7 @@ func (d *draft) prolong(aor telephony.AoR, before, after []Binding) {
 func (d *draft) batch() Batch {
 	b := Batch{
 		Node: d.shard.r.node, Changes: append(slices.Clone(d.shard.backlog), d.changes...),
-		Prolong: make([]*Binding, 0, len(d.bindings)),
+		Prolong: make([]*registration.Binding, 0, len(d.bindings)),
 	}
 	for i := range b.Changes {
 		b.Changes[i].Node = b.Node
@@ -79,7 +81,7 @@ func (d *draft) batch() Batch {
 			d.write(&b, &of.after[i], of.before)
 		}
 		for _, o := range of.before {
-			if indexKey(of.after, o.Key) < 0 {
+			if registration.IndexKey(of.after, o.Key) < 0 {
 				b.Remove = append(b.Remove, Removal{o.ID(), o.Node})
 			}
 		}
@@ -89,26 +91,44 @@ func (d *draft) batch() Batch {
 }
 
 // write adds a binding to the batch, unless the store has it as it is.
-func (d *draft) write(b *Batch, n *Binding, before []Binding) {
-	i := indexKey(before, n.Key)
+func (d *draft) write(b *Batch, n *registration.Binding, before []registration.Binding) {
+	i := registration.IndexKey(before, n.Key)
 	if i < 0 {
-		b.Put = append(b.Put, n.named())
+		b.Put = append(b.Put, withRow(n))
 		return
 	}
 	old := &before[i]
 	if *old == *n || d.shard.r.volatile && refreshes(n, old) {
 		return
 	}
-	if _, unsaved := d.shard.unsaved[n.ID()]; !unsaved && n.prolongs(old) {
+	if _, unsaved := d.shard.unsaved[n.ID()]; !unsaved && prolongs(n, old) {
 		b.Prolong = append(b.Prolong, n)
 		return
 	}
-	b.Put = append(b.Put, n.named())
+	b.Put = append(b.Put, withRow(n))
+}
+
+// withRow returns the binding with a name for its row, which it may get only now.
+func withRow(b *registration.Binding) registration.Binding {
+	if b.Row == 0 {
+		b.Row = rand.Int64()
+	}
+	return *b
+}
+
+// prolongs reports whether nothing but time has passed since the old one, whose row is in the store.
+func prolongs(b, old *registration.Binding) bool {
+	if b.Row == 0 {
+		return false
+	}
+	later := *old
+	later.CSeq, later.RefreshedAt, later.Expires, later.Proof = b.CSeq, b.RefreshedAt, b.Expires, b.Proof
+	return later == *b
 }
 
 // refreshes reports whether the binding is the old one, only later: nothing that anybody is told of.
-func refreshes(b, old *Binding) bool {
-	return b.Key == old.Key && b.RegisteredAt.Equal(old.RegisteredAt) && b.Reachable == old.Reachable && !b.moved(old)
+func refreshes(b, old *registration.Binding) bool {
+	return b.Key == old.Key && b.RegisteredAt.Equal(old.RegisteredAt) && b.Reachable == old.Reachable && !b.Moved(old)
 }
 
 // addUnsaved adds what memory changed while the store was away, unless the draft itself writes it.
@@ -116,7 +136,7 @@ func (d *draft) addUnsaved(b *Batch) {
 	if len(d.shard.unsaved) == 0 {
 		return
 	}
-	written := make(map[Key]bool, len(b.Put)+len(b.Prolong)+len(b.Remove))
+	written := make(map[registration.Key]bool, len(b.Put)+len(b.Prolong)+len(b.Remove))
 	for _, p := range b.Put {
 		written[p.ID()] = true
 	}
@@ -135,21 +155,12 @@ func (d *draft) addUnsaved(b *Batch) {
 }
 
 // add lets the store have one of an AoR's bindings as it is, or have it no more.
-func (b *Batch) add(k Key, bindings []Binding) {
-	if i := indexKey(bindings, k.Key); i >= 0 {
+func (b *Batch) add(k registration.Key, bindings []registration.Binding) {
+	if i := registration.IndexKey(bindings, k.Key); i >= 0 {
 		b.Put = append(b.Put, bindings[i])
 	} else {
 		b.Remove = append(b.Remove, Removal{k, b.Node})
 	}
-}
-
-func indexKey(bindings []Binding, key string) int {
-	for i := range bindings { // copies would cost more than the comparison
-		if bindings[i].Key == key {
-			return i
-		}
-	}
-	return -1
 }
 
 // decide runs the rules for each job in turn, each on top of the one before.
@@ -166,25 +177,25 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.r.panicked(fault)
-			a = answer{j, Reply{Status: 500}, Failed}
+			a = answer{j, registration.Reply{Status: 500}, registration.Failed}
 		}
 	}()
 	before := d.of(j.req.To)
 	now := s.now()
 	state := s.state(before, j)
 	if !j.who.replayed {
-		if at, until, ok := refresh(&s.r.rules, &state, j.req, now); ok {
+		if at, until, ok := registration.Refresh(&s.r.rules, &state, j.req, now); ok {
 			after := s.room.copy(before)
-			after[at].prolong(&state, j.req, now, until)
+			after[at].Prolong(&state, j.req, now, until)
 			d.prolong(j.req.To, before, after)
-			return answer{j, refreshed(&s.r.rules, j.req, after, now, Reply{Bindings: s.room.shown(len(after))}), Refreshed}
+			return answer{j, registration.AnswerRefresh(&s.r.rules, j.req, after, now, registration.Reply{Bindings: s.room.shown(len(after))}), registration.Refreshed}
 		}
 	}
 	decision, ok := s.consider(state, j, now)
 	if !ok {
 		return answer{j, j.who.reply, j.who.outcome}
 	}
-	if decision.Outcome != Fetched && decision.Outcome != Retransmission || len(decision.Changes) > 0 {
+	if decision.Outcome != registration.Fetched && decision.Outcome != registration.Retransmission || len(decision.Changes) > 0 {
 		d.set(j.req.To, before, decision.Bindings)
 	}
 	d.changes = append(d.changes, decision.Changes...)
@@ -194,19 +205,19 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 }
 
 // refuseBy is refuse for what the rules have decided.
-func (s *shard) refuseBy(d *draft, j *job, by *Decision) {
+func (s *shard) refuseBy(d *draft, j *job, by *registration.Decision) {
 	s.refuse(d, j, identity{concerns: j.who.subscriber, text: by.Text, reply: by.Reply})
 }
 
 // state is what stands for a job's AoR.
-func (s *shard) state(bindings []Binding, j *job) State {
-	return State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Proof: j.who.proof, Bindings: bindings, Present: s.r.present}
+func (s *shard) state(bindings []registration.Binding, j *job) registration.State {
+	return registration.State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Proof: j.who.proof, Bindings: bindings, Present: s.r.present}
 }
 
 // consider decides one job, unless it is a replay that is no retransmission.
-func (s *shard) consider(state State, j *job, now time.Time) (Decision, bool) {
-	if j.who.replayed && !Retransmitted(state, j.req) {
-		return Decision{}, false
+func (s *shard) consider(state registration.State, j *job, now time.Time) (registration.Decision, bool) {
+	if j.who.replayed && !registration.Retransmitted(state, j.req) {
+		return registration.Decision{}, false
 	}
-	return Decide(s.r.rules, state, j.req, now), true
+	return registration.Decide(s.r.rules, state, j.req, now), true
 }

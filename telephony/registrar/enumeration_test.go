@@ -10,6 +10,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // watched counts what the directory is asked.
@@ -26,12 +27,12 @@ func (w *watched) Subscriber(ctx context.Context, aor telephony.AoR) (registrar.
 // probe is one way to ask about an AoR without knowing its password.
 type probe struct {
 	name string
-	ask  func(r *registrar.Request, nonce string)
+	ask  func(r *registration.Request, nonce string)
 }
 
 func probes() []probe {
-	answer := func(change func(user, realm *string), edit ...string) func(*registrar.Request, string) {
-		return func(r *registrar.Request, nonce string) {
+	answer := func(change func(user, realm *string), edit ...string) func(*registration.Request, string) {
+		return func(r *registration.Request, nonce string) {
 			user, realm := r.To.User, r.To.Domain
 			if change != nil {
 				change(&user, &realm)
@@ -40,30 +41,30 @@ func probes() []probe {
 		}
 	}
 	return []probe{
-		{"no answer", func(*registrar.Request, string) {}},
-		{"a fetch", func(r *registrar.Request, _ string) { r.Contacts = nil }},
-		{"a removal", func(r *registrar.Request, _ string) { r.Contacts, r.Star, r.Expires = nil, true, 0 }},
+		{"no answer", func(*registration.Request, string) {}},
+		{"a fetch", func(r *registration.Request, _ string) { r.Contacts = nil }},
+		{"a removal", func(r *registration.Request, _ string) { r.Contacts, r.Star, r.Expires = nil, true, 0 }},
 		{"a guess", answer(nil)},
 		{"a guess under another name", answer(func(user, _ *string) { *user = "1002" })},
 		{"a guess under no name", answer(func(user, _ *string) { *user = "" })},
 		{"a guess for another realm", answer(func(_, realm *string) { *realm = "x.test" })},
-		{"a guess with a foreign nonce", func(r *registrar.Request, _ string) {
+		{"a guess with a foreign nonce", func(r *registration.Request, _ string) {
 			answer(nil)(r, "AAABogKxMWNKbUxW5uursOlVQuJApWoc6IDXhZi4Gtw")
 		}},
 		{"a guess without qop", answer(nil, ",qop=auth", "", ",nc=00000001", "", `,cnonce="abc"`, "")},
 		{"a guess under SHA-256", answer(nil, "Digest ", "Digest algorithm=SHA-256,")},
 		{"a guess under an unknown algorithm", answer(nil, "Digest ", "Digest algorithm=CRC,")},
 		{"an empty response", answer(nil, `response="`, `response="",x="`)},
-		{"no digest", func(r *registrar.Request, _ string) { r.Authorize = []string{"Basic MTAwMTpndWVzcw=="} }},
-		{"nonsense", func(r *registrar.Request, _ string) { r.Authorize = []string{"Digest ,,,"} }},
-		{"a third party", func(r *registrar.Request, _ string) { r.From = telephony.NewAoR("boss", r.To.Domain) }},
-		{"a brief registration", func(r *registrar.Request, _ string) { r.Expires = 1 }},
-		{"a bad contact", func(r *registrar.Request, _ string) { r.Contacts[0].URI = "mailto:a@b" }},
+		{"no digest", func(r *registration.Request, _ string) { r.Authorize = []string{"Basic MTAwMTpndWVzcw=="} }},
+		{"nonsense", func(r *registration.Request, _ string) { r.Authorize = []string{"Digest ,,,"} }},
+		{"a third party", func(r *registration.Request, _ string) { r.From = telephony.NewAoR("boss", r.To.Domain) }},
+		{"a brief registration", func(r *registration.Request, _ string) { r.Expires = 1 }},
+		{"a bad contact", func(r *registration.Request, _ string) { r.Contacts[0].URI = "mailto:a@b" }},
 	}
 }
 
 // shape is all that a stranger sees of an answer: code, reason and size, in its order of headers.
-func shape(r registrar.Reply) string {
+func shape(r registration.Reply) string {
 	sizes := make([]string, len(r.Challenges))
 	for i, c := range r.Challenges {
 		sizes[i] = fmt.Sprint(len(c), strings.Contains(c, "stale"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,19 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
+
+var (
+	rules = registration.Rules{MinExpires: time.Minute, DefaultExpires: time.Hour, MaxExpires: 2 * time.Hour, Contacts: 3}
+	start = time.Unix(1_700_000_000, 0)
+	alice = telephony.NewAoR("1001", "pbx.example.org")
+)
+
+func flow(id uint64) telephony.Flow {
+	return telephony.Flow{ID: id, Listener: "tls", Transport: telephony.TLS,
+		Remote: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(30000+id))}
+}
 
 // memory is a directory and a store in one, with faults on demand.
 type memory struct {
@@ -23,7 +36,7 @@ type memory struct {
 	passwords map[string]string
 	version   int64
 	lookups   int
-	bindings  map[registrar.Key]registrar.Binding
+	bindings  map[registration.Key]registration.Binding
 	feed      []telephony.RegistrationChange
 	batches   []registrar.Batch
 	away      bool
@@ -35,7 +48,7 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{
 		passwords: map[string]string{"1001": "one", "1002": "two"},
-		bindings:  make(map[registrar.Key]registrar.Binding),
+		bindings:  make(map[registration.Key]registration.Binding),
 	}
 }
 
@@ -76,7 +89,7 @@ func (m *memory) Version(context.Context) (int64, error) {
 	return m.version, nil
 }
 
-func (m *memory) Load(context.Context, string) ([]registrar.Binding, error) {
+func (m *memory) Load(context.Context, string) ([]registration.Binding, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.bindings)), nil
@@ -91,7 +104,7 @@ func (m *memory) Save(_ context.Context, b registrar.Batch) error {
 	if m.most > 0 && len(b.Put)+len(b.Prolong)+len(b.Remove)+len(b.Changes) > m.most {
 		return context.DeadlineExceeded
 	}
-	seen := map[registrar.Key]bool{}
+	seen := map[registration.Key]bool{}
 	for _, p := range b.Put {
 		if m.poison != "" && p.Contact == m.poison {
 			return fmt.Errorf("cannot be stored: %q", p.Contact)
@@ -189,16 +202,16 @@ func newFixture(t *testing.T, m *memory, change func(*registrar.Config)) *fixtur
 }
 
 // ask sends one request and waits for its reply.
-func (f *fixture) ask(req *registrar.Request) registrar.Reply {
+func (f *fixture) ask(req *registration.Request) registration.Reply {
 	f.t.Helper()
-	replies := make(chan registrar.Reply, 2)
-	f.Register(f.t.Context(), req, func(r registrar.Reply) { replies <- r })
+	replies := make(chan registration.Reply, 2)
+	f.Register(f.t.Context(), req, func(r registration.Reply) { replies <- r })
 	select {
 	case r := <-replies:
 		return r
 	case <-time.After(20 * time.Second):
 		f.t.Fatal("no reply")
-		return registrar.Reply{}
+		return registration.Reply{}
 	}
 }
 
@@ -209,7 +222,7 @@ type phone struct {
 	password string
 	contact  string
 	instance string
-	flow     registrar.Flow
+	flow     telephony.Flow
 	cseq     uint32
 	nonce    string
 	nc       int
@@ -221,15 +234,15 @@ func (f *fixture) phone(user, password string, flowID uint64) *phone {
 		contact: fmt.Sprintf("sip:%s@10.0.0.%d", user, flowID)}
 }
 
-func (p *phone) request() *registrar.Request {
+func (p *phone) request() *registration.Request {
 	p.cseq++
-	return &registrar.Request{Flow: p.flow, Domain: p.aor.Domain, To: p.aor, From: p.aor, CallID: "call of " + p.contact,
+	return &registration.Request{Flow: p.flow, Domain: p.aor.Domain, To: p.aor, From: p.aor, CallID: "call of " + p.contact,
 		CSeq: p.cseq, Expires: -1, UserAgent: "phone",
-		Contacts: []registrar.Contact{{URI: p.contact, Instance: p.instance, Q: 1000, Expires: -1}}}
+		Contacts: []registration.Contact{{URI: p.contact, Instance: p.instance, Q: 1000, Expires: -1}}}
 }
 
 // sign answers the challenge of the reply, or counts the last nonce up.
-func (p *phone) sign(req *registrar.Request, reply registrar.Reply) {
+func (p *phone) sign(req *registration.Request, reply registration.Reply) {
 	if len(reply.Challenges) > 0 {
 		_, rest, _ := strings.Cut(reply.Challenges[0], `nonce="`)
 		p.nonce, _, _ = strings.Cut(rest, `"`)
@@ -247,9 +260,9 @@ func authorization(user, realm, password, nonce string, nc int) string {
 }
 
 // register does what a phone does: ask, answer the challenge.
-func (p *phone) register(change func(*registrar.Request)) registrar.Reply {
+func (p *phone) register(change func(*registration.Request)) registration.Reply {
 	p.f.t.Helper()
-	var reply registrar.Reply
+	var reply registration.Reply
 	for range 2 {
 		req := p.request()
 		if change != nil {
@@ -265,7 +278,7 @@ func (p *phone) register(change func(*registrar.Request)) registrar.Reply {
 	return reply
 }
 
-func (p *phone) must(status int, change func(*registrar.Request)) registrar.Reply {
+func (p *phone) must(status int, change func(*registration.Request)) registration.Reply {
 	p.f.t.Helper()
 	reply := p.register(change)
 	if reply.Status != status {
@@ -274,8 +287,8 @@ func (p *phone) must(status int, change func(*registrar.Request)) registrar.Repl
 	return reply
 }
 
-func expires(seconds int) func(*registrar.Request) {
-	return func(r *registrar.Request) { r.Expires = seconds }
+func expires(seconds int) func(*registration.Request) {
+	return func(r *registration.Request) { r.Expires = seconds }
 }
 
 // eventually polls until the condition holds.

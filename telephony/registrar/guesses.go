@@ -15,7 +15,7 @@ const (
 // GuessesSpent tells the timeline of a user that an address has answered wrongly for them so often that it is not heard for a while, as
 // fault says: it may be a phone of theirs, which from then on gets no answer at all. Nobody is told of a name that is not in the directory. The
 // texts of aor may be borrowed.
-func (r *Registrar) GuessesSpent(f Flow, aor telephony.AoR, fault string) {
+func (r *Registrar) GuessesSpent(f telephony.Flow, aor telephony.AoR, fault string) {
 	e, err := r.credentials.subscriber(context.Background(), aor, lookup{memory: true}) // which was asked about the wrong answer just now
 	if err != nil || !e.found {
 		return

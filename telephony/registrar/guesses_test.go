@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"demarc/telephony"
-	"demarc/telephony/registrar"
 )
 
 // Who is not heard any more stands once in the timeline of the user whose password was guessed, and in nobody's for a name that nobody has.
@@ -16,7 +15,7 @@ func TestSpentGuessesAreTold(t *testing.T) {
 	f.phone("1001", "wrong", 1).must(401, nil)
 	f.phone("1009", "wrong", 2).must(401, nil)
 	spent := func(user, from string) {
-		f.GuessesSpent(registrar.Flow{Transport: telephony.UDP, Remote: netip.MustParseAddrPort(from)}, telephony.NewAoR(user, alice.Domain),
+		f.GuessesSpent(telephony.Flow{Transport: telephony.UDP, Remote: netip.MustParseAddrPort(from)}, telephony.NewAoR(user, alice.Domain),
 			"after 10 wrong passwords")
 	}
 	told := func() int { return strings.Count(f.memory.told(), "silenced") }

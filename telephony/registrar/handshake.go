@@ -7,6 +7,7 @@ import (
 
 	"demarc/internal/bounded"
 	"demarc/telephony"
+	"demarc/telephony/registration"
 )
 
 // departure is the last phone that was registered from an address and is not any more.
@@ -64,7 +65,7 @@ func (d departures) suspect(a netip.Addr, now time.Time) (was telephony.Registra
 // down to the one user whose phone was registered from that very address within a day and is not any more, and told as a
 // likelihood. Where phones of several users are or were, as behind an office's NAT, nobody is told. Fault says what failed
 // and what to do.
-func (r *Registrar) HandshakeFailed(f Flow, fault string) {
+func (r *Registrar) HandshakeFailed(f telephony.Flow, fault string) {
 	from, now := f.Remote.Addr(), r.now()
 	was, ok := r.departed.suspect(from, now)
 	if !ok || r.othersAt(from, was.AoR) {
@@ -84,7 +85,7 @@ func (r *Registrar) HandshakeFailed(f Flow, fault string) {
 // othersAt reports whether a phone of another user is registered from the address, or one of this user has its connection
 // from there: then the fault is most likely not the departed phone's.
 func (r *Registrar) othersAt(a netip.Addr, aor telephony.AoR) (found bool) {
-	r.Each(func(b Binding) {
+	r.Each(func(b registration.Binding) {
 		if b.Flow.Remote.Addr() == a && (b.AoR != aor || b.Reachable && b.Flow.Transport.Secure()) {
 			found = true
 		}

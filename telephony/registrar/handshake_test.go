@@ -9,13 +9,14 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 const fault = "it does not trust us."
 
 // at puts a phone somewhere.
 func (p *phone) at(id uint64, address string) *phone {
-	p.flow = registrar.Flow{ID: id, Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort(address)}
+	p.flow = telephony.Flow{ID: id, Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort(address)}
 	return p
 }
 
@@ -64,7 +65,7 @@ func TestHandshakeFaultsAreAttributedWithCare(t *testing.T) {
 			f := newFixture(t, newMemory(), nil)
 			c.before(f)
 			for range 3 { // told once in a while
-				f.HandshakeFailed(registrar.Flow{Transport: telephony.TLS, Remote: netip.MustParseAddrPort(c.from)}, fault)
+				f.HandshakeFailed(telephony.Flow{Transport: telephony.TLS, Remote: netip.MustParseAddrPort(c.from)}, fault)
 			}
 			// What was told before is saved with this user's next registration or before it.
 			f.phone("1001", "one", 9).at(9, "198.51.100.1:1").must(200, nil)
@@ -153,12 +154,12 @@ func TestRetransmissionWaitsForTheCommit(t *testing.T) {
 	p := f.phone("1001", "one", 1)
 	req := p.request()
 	p.sign(req, f.ask(p.request()))
-	replies := make(chan registrar.Reply, 4)
-	copies := [3]registrar.Request{*req, *req, *req}
-	f.Register(t.Context(), &copies[0], func(r registrar.Reply) { replies <- r })
+	replies := make(chan registration.Reply, 4)
+	copies := [3]registration.Request{*req, *req, *req}
+	f.Register(t.Context(), &copies[0], func(r registration.Reply) { replies <- r })
 	<-g.began
 	for i := range 2 {
-		f.Register(t.Context(), &copies[i+1], func(r registrar.Reply) { replies <- r })
+		f.Register(t.Context(), &copies[i+1], func(r registration.Reply) { replies <- r })
 	}
 	select {
 	case r := <-replies:

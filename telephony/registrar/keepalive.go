@@ -3,17 +3,16 @@ package registrar
 import (
 	"context"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/registration"
 )
 
 // Prober sends a phone an OPTIONS over its flow and returns an error when no answer came, whatever the answer says.
 type Prober interface {
-	Probe(ctx context.Context, b Binding) error
+	Probe(ctx context.Context, b registration.Binding) error
 }
 
 const (
@@ -25,41 +24,15 @@ const (
 
 // probed is what came of one probe.
 type probed struct {
-	id   Key
-	flow Flow
+	id   registration.Key
+	flow telephony.Flow
 	err  error
 	// failed says that the way is known to have ended, and which refresh of the binding it belonged to; else it is zero.
 	failed time.Time
 }
 
-// behindNAT reports whether only its last datagrams hold the way to a phone open: it says that it is somewhere else than
-// it is seen at. A proxy in front of the phone has that to care for itself.
-func (b Binding) behindNAT() bool {
-	if b.Flow.Transport != telephony.UDP || !b.Reachable || b.Path != "" {
-		return false
-	}
-	_, _, rest := splitURI(b.Contact)
-	rest, _, _ = strings.Cut(rest, "?")
-	host, _, _ := strings.Cut(rest, ";")
-	says, err := netip.ParseAddrPort(host)
-	if err != nil {
-		a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-		if err != nil {
-			return true // a name, which nobody looks up
-		}
-		says = netip.AddrPortFrom(a, 5060)
-	}
-	return says.Addr().Unmap() != b.Flow.Remote.Addr().Unmap() || says.Port() != b.Flow.Remote.Port()
-}
-
-// outboundUDP reports whether a phone was told to keep a UDP flow alive (RFC 5626 §4.4.2). No connection closes when it stops
-// to, so that it is asked itself.
-func (b Binding) outboundUDP() bool {
-	return b.Flow.Transport == telephony.UDP && b.Reachable && b.Path == "" && b.Instance != "" && b.RegID > 0
-}
-
 // scheduleProbe makes a binding due for its first probe, at a random moment so that a restart's phones spread out.
-func (s *shard) scheduleProbe(slot uint32, b *Binding, now time.Time) {
+func (s *shard) scheduleProbe(slot uint32, b *registration.Binding, now time.Time) {
 	if s.r.prober == nil || !s.keeps(b) {
 		return
 	}
@@ -68,8 +41,8 @@ func (s *shard) scheduleProbe(slot uint32, b *Binding, now time.Time) {
 }
 
 // keeps reports whether this node has to hold the way to the phone open, or to see whether it still is.
-func (s *shard) keeps(b *Binding) bool {
-	return b.Node == s.r.node && (b.behindNAT() || b.outboundUDP())
+func (s *shard) keeps(b *registration.Binding) bool {
+	return b.Node == s.r.node && b.NeedsProbes()
 }
 
 // probe sends what is due. The probes report to the queue.
@@ -86,7 +59,7 @@ func (s *shard) probe(ctx context.Context) {
 	}
 }
 
-func (s *shard) probeOne(ctx context.Context, b Binding) {
+func (s *shard) probeOne(ctx context.Context, b registration.Binding) {
 	if s.r.probing.Add(1) > maxProbes {
 		s.r.probing.Add(-1)
 		return // the next round will do
@@ -106,7 +79,7 @@ func (s *shard) judge(d *draft) {
 	for _, p := range s.queue.takeProbed() {
 		before := d.of(p.id.AoR)
 		bindings := slices.Clone(before)
-		i := indexKey(bindings, p.id.Key)
+		i := registration.IndexKey(bindings, p.id.Key)
 		failed := i >= 0 && !p.failed.IsZero() && p.failed.Equal(bindings[i].RefreshedAt)
 		if i < 0 || bindings[i].Flow.Remote != p.flow.Remote || bindings[i].Flow.Local != p.flow.Local || !bindings[i].Reachable || p.err == nil && !failed {
 			delete(s.misses, p.id)
@@ -119,11 +92,11 @@ func (s *shard) judge(d *draft) {
 		bindings[i].Reachable = false
 		kind := telephony.BindingUnreachable
 		if failed {
-			kind = bindings[i].ended()
+			kind = bindings[i].Ended()
 		} else if bindings[i].Asleep() {
 			kind = telephony.BindingAsleep
 		}
 		d.set(p.id.AoR, before, bindings)
-		d.changes = append(d.changes, bindings[i].change(kind, now))
+		d.changes = append(d.changes, bindings[i].Change(kind, now))
 	}
 }

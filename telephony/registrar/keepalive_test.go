@@ -10,6 +10,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // prober answers for the phones that live.
@@ -19,7 +20,7 @@ type prober struct {
 	asked map[string]int
 }
 
-func (p *prober) Probe(_ context.Context, b registrar.Binding) error {
+func (p *prober) Probe(_ context.Context, b registration.Binding) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked[b.Contact]++
@@ -50,12 +51,12 @@ func TestPhonesBehindNATAreProbed(t *testing.T) {
 	})
 	phone := f.phone("1001", "one", 1)
 	for i, uri := range []string{dead, alive, direct, marked, sleeper, stream} {
-		phone.flow = registrar.Flow{ID: uint64(i + 1), Listener: "udp", Transport: telephony.UDP,
+		phone.flow = telephony.Flow{ID: uint64(i + 1), Listener: "udp", Transport: telephony.UDP,
 			Remote: netip.MustParseAddrPort("127.0.0.1:30001")}
 		if uri == stream {
 			phone.flow.Transport = telephony.TCP
 		}
-		phone.must(200, func(r *registrar.Request) { r.Contacts[0].URI = uri })
+		phone.must(200, func(r *registration.Request) { r.Contacts[0].URI = uri })
 	}
 	for round := 1; round <= 3; round++ {
 		f.clock.advance(21 * time.Second)
@@ -72,8 +73,8 @@ func TestPhonesBehindNATAreProbed(t *testing.T) {
 	if p.count(direct)+p.count(marked) != 0 || p.count(stream) != 0 {
 		t.Error("phones that need no keep-alive were asked")
 	}
-	phone.flow = registrar.Flow{ID: 1, Listener: "udp", Transport: telephony.UDP, Remote: phone.flow.Remote}
-	phone.must(200, func(r *registrar.Request) { r.Contacts[0].URI = dead })
+	phone.flow = telephony.Flow{ID: 1, Listener: "udp", Transport: telephony.UDP, Remote: phone.flow.Remote}
+	phone.must(200, func(r *registration.Request) { r.Contacts[0].URI = dead })
 	eventually(t, "it is back", func() bool {
 		for _, target := range f.Lookup(t.Context(), alice) {
 			for _, b := range target.Flows {
@@ -92,9 +93,9 @@ func TestOutboundOverUDPIsProbed(t *testing.T) {
 	p := &prober{asked: make(map[string]int), dead: map[string]bool{contact: true}}
 	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.Prober, c.ProbeEvery = p, 20*time.Second })
 	phone := f.phone("1001", "one", 1)
-	phone.flow = registrar.Flow{ID: 1, Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("127.0.0.1:30001")}
-	phone.must(200, func(r *registrar.Request) {
-		r.Outbound, r.Contacts[0] = true, registrar.Contact{URI: contact, Instance: "urn:uuid:1", RegID: 1, Q: 1000, Expires: -1}
+	phone.flow = telephony.Flow{ID: 1, Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("127.0.0.1:30001")}
+	phone.must(200, func(r *registration.Request) {
+		r.Outbound, r.Contacts[0] = true, registration.Contact{URI: contact, Instance: "urn:uuid:1", RegID: 1, Q: 1000, Expires: -1}
 	})
 	for round := 1; round <= 3; round++ {
 		f.clock.advance(21 * time.Second)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/registration"
 )
 
 // Leases tells which nodes on the same store are there, and ends the connections of those that are not: a node that is killed
@@ -15,7 +16,7 @@ type Leases interface {
 	Signs(ctx context.Context) (map[string]int64, error)
 	// Strand marks up to limit bindings of a node whose connection ended with it as unreachable, and appends what is told of each to
 	// the feed of this one. Bindings that another node is just marking are left to that. It returns whose they were.
-	Strand(ctx context.Context, dead, by string, limit int, told func(Binding) telephony.RegistrationChange) ([]telephony.AoR, error)
+	Strand(ctx context.Context, dead, by string, limit int, told func(registration.Binding) telephony.RegistrationChange) ([]telephony.AoR, error)
 }
 
 const (
@@ -138,24 +139,26 @@ func (l *leases) end(ctx context.Context, node string) error {
 }
 
 // told is the change that tells of a binding which is not reachable any more, because its node is gone.
-func (l *leases) told(b Binding) telephony.RegistrationChange { return b.strandedBy(l.r.now()) }
+func (l *leases) told(b registration.Binding) telephony.RegistrationChange {
+	return stranded(&b, l.r.now())
+}
 
-func (b Binding) strandedBy(at time.Time) telephony.RegistrationChange {
-	c := b.change(b.ended(), at)
+func stranded(b *registration.Binding, at time.Time) telephony.RegistrationChange {
+	c := b.Change(b.Ended(), at)
 	c.Text = "its connection ended with the node " + b.Node + ", which stopped or failed"
 	return c
 }
 
 // reassert tells and saves again that a phone of this node is connected, after others took the node for dead: it was cut off from
 // the store, or stood still, and its connections have outlived that.
-func (s *shard) reassert(memory, stored []Binding) {
+func (s *shard) reassert(memory, stored []registration.Binding) {
 	for i := range memory {
 		b := &memory[i]
-		if at := indexKey(stored, b.Key); at < 0 || b.Node != s.r.node || !b.ownsStream() || stored[at].Node != b.Node ||
+		if at := registration.IndexKey(stored, b.Key); at < 0 || b.Node != s.r.node || !b.OwnsStream() || stored[at].Node != b.Node ||
 			stored[at].Reachable || stored[at].Flow.ID != b.Flow.ID {
 			continue
 		}
 		s.unsaved[b.ID()] = struct{}{}
-		s.queue.tell(b.change(telephony.BindingRegistered, s.now()))
+		s.queue.tell(b.Change(telephony.BindingRegistered, s.now()))
 	}
 }

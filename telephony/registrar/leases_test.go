@@ -13,6 +13,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // others are the other nodes on a store, as it knows them.
@@ -58,7 +59,7 @@ func (o *others) set(change func()) {
 	change()
 }
 
-func (o *others) Strand(_ context.Context, dead, by string, limit int, told func(registrar.Binding) telephony.RegistrationChange) (
+func (o *others) Strand(_ context.Context, dead, by string, limit int, told func(registration.Binding) telephony.RegistrationChange) (
 	aors []telephony.AoR, _ error) {
 	o.memory.mu.Lock()
 	defer o.memory.mu.Unlock()
@@ -96,11 +97,11 @@ func (o *others) Wait(ctx context.Context) {
 	}
 }
 
-func (o *others) All(context.Context) ([]registrar.Binding, error) {
+func (o *others) All(context.Context) ([]registration.Binding, error) {
 	return o.memory.Load(context.Background(), "")
 }
 
-func (o *others) Of(_ context.Context, aors []telephony.AoR) (found []registrar.Binding, _ error) {
+func (o *others) Of(_ context.Context, aors []telephony.AoR) (found []registration.Binding, _ error) {
 	all, err := o.All(context.Background())
 	for _, b := range all {
 		if slices.Contains(aors, b.AoR) {
@@ -111,7 +112,7 @@ func (o *others) Of(_ context.Context, aors []telephony.AoR) (found []registrar.
 }
 
 // Load returns those of the node alone, as a store does.
-func (o *others) Load(_ context.Context, node string) (found []registrar.Binding, _ error) {
+func (o *others) Load(_ context.Context, node string) (found []registration.Binding, _ error) {
 	all, err := o.All(context.Background())
 	for _, b := range all {
 		if b.Node == node {
@@ -122,15 +123,15 @@ func (o *others) Load(_ context.Context, node string) (found []registrar.Binding
 }
 
 // stored is a binding of another node.
-func stored(user, node, contact string, transport telephony.Transport) registrar.Binding {
-	return registrar.Binding{
+func stored(user, node, contact string, transport telephony.Transport) registration.Binding {
+	return registration.Binding{
 		Account: "acc_1", Node: node, AoR: telephony.NewAoR(user, alice.Domain), Key: "uri:" + contact, Contact: contact, Q: 1000,
-		CallID: "c", CSeq: 1, Flow: registrar.Flow{ID: 7, Listener: "l", Transport: transport}, Reachable: true,
+		CallID: "c", CSeq: 1, Flow: telephony.Flow{ID: 7, Listener: "l", Transport: transport}, Reachable: true,
 		RegisteredAt: start, RefreshedAt: start, Expires: start.Add(24 * time.Hour),
 	}
 }
 
-func startAmong(t *testing.T, bindings ...registrar.Binding) (*fixture, *others) {
+func startAmong(t *testing.T, bindings ...registration.Binding) (*fixture, *others) {
 	t.Helper()
 	m := newMemory()
 	for _, b := range bindings {
@@ -405,7 +406,7 @@ func (r *refusing) Since(ctx context.Context, node string, n int64, limit int) (
 	return r.others.Since(ctx, node, n, limit)
 }
 
-func (r *refusing) Of(ctx context.Context, aors []telephony.AoR) ([]registrar.Binding, error) {
+func (r *refusing) Of(ctx context.Context, aors []telephony.AoR) ([]registration.Binding, error) {
 	r.mu.Lock()
 	r.read++
 	refuses := r.refuses

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/registration"
 )
 
 // Start loads the node's bindings, tells of those that ended or lost their connection with the last life, and begins to
@@ -63,17 +64,17 @@ func (s *shard) recount(ctx context.Context, now time.Time) error {
 	d := s.newDraft()
 	for aor := range s.locations.all() {
 		before := s.locations.of(aor)
-		bindings, changes := expire(before, s.r.node, s.r.present, now)
+		bindings, changes := registration.Expire(before, s.r.node, s.r.present, now)
 		if s.r.volatile {
 			for _, b := range bindings {
-				changes = append(changes, b.change(telephony.BindingExpired, now))
+				changes = append(changes, b.Change(telephony.BindingExpired, now))
 			}
 			bindings = nil
 		}
 		for i, b := range bindings {
-			if b.ownsStream() {
+			if b.OwnsStream() {
 				bindings[i].Reachable = false
-				changes = append(changes, bindings[i].strandedBy(now))
+				changes = append(changes, stranded(&bindings[i], now))
 			}
 		}
 		if len(changes) == 0 {

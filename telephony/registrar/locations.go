@@ -8,6 +8,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar/compact"
+	"demarc/telephony/registration"
 )
 
 // locations is the location service of a shard (RFC 3261 §6, §10): the bindings of its AoRs, in little memory. Reading does not
@@ -32,21 +33,21 @@ func (l *locations) hash(aor telephony.AoR) uint64 { return maphash.Comparable(l
 func (l *locations) len() int { return l.slab.Len() }
 
 // of returns the bindings of an AoR in a slice that is the caller's.
-func (l *locations) of(aor telephony.AoR) []Binding { return l.appendOf(nil, aor) }
+func (l *locations) of(aor telephony.AoR) []registration.Binding { return l.appendOf(nil, aor) }
 
 // appendOf appends the bindings of an AoR to dst.
-func (l *locations) appendOf(dst []Binding, aor telephony.AoR) []Binding {
+func (l *locations) appendOf(dst []registration.Binding, aor telephony.AoR) []registration.Binding {
 	for n := range l.slots(aor) {
-		dst = append(dst, Binding{})
+		dst = append(dst, registration.Binding{})
 		l.unpack(l.slab.At(n), &dst[len(dst)-1])
 	}
 	return dst
 }
 
 // appendPlaced is appendOf, and appends the slots of the bindings to another list.
-func (l *locations) appendPlaced(dst []Binding, slots []uint32, aor telephony.AoR) ([]Binding, []uint32) {
+func (l *locations) appendPlaced(dst []registration.Binding, slots []uint32, aor telephony.AoR) ([]registration.Binding, []uint32) {
 	for n := range l.slots(aor) {
-		dst, slots = append(dst, Binding{}), append(slots, n)
+		dst, slots = append(dst, registration.Binding{}), append(slots, n)
 		l.unpack(l.slab.At(n), &dst[len(dst)-1])
 	}
 	return dst, slots
@@ -66,7 +67,7 @@ func (l *locations) slots(aor telephony.AoR) iter.Seq[uint32] {
 }
 
 // put replaces the bindings of an AoR.
-func (l *locations) put(aor telephony.AoR, bindings []Binding) {
+func (l *locations) put(aor telephony.AoR, bindings []registration.Binding) {
 	for n := range l.slots(aor) {
 		if len(bindings) == 0 {
 			l.commons.Release(l.slab.At(n).common)
@@ -84,7 +85,7 @@ func (l *locations) put(aor telephony.AoR, bindings []Binding) {
 }
 
 // prolong notes refreshes of an AoR's bindings, of which nothing but the times and CSeq differ.
-func (l *locations) prolong(aor telephony.AoR, bindings []Binding) {
+func (l *locations) prolong(aor telephony.AoR, bindings []registration.Binding) {
 	i := 0
 	for n := range l.slots(aor) {
 		l.slab.At(n).times(&bindings[i])
@@ -93,10 +94,10 @@ func (l *locations) prolong(aor telephony.AoR, bindings []Binding) {
 }
 
 // in returns the binding in a slot; ok is false when it is empty.
-func (l *locations) in(n uint32) (b Binding, ok bool) {
+func (l *locations) in(n uint32) (b registration.Binding, ok bool) {
 	p := l.slab.At(n)
 	if p.text.Empty() {
-		return Binding{}, false
+		return registration.Binding{}, false
 	}
 	l.unpack(p, &b)
 	return b, true
@@ -131,7 +132,7 @@ func (l *locations) all() iter.Seq[telephony.AoR] {
 }
 
 // from returns the bindings in the next slots from n on, and where to go on: at 0 when that was all.
-func (l *locations) from(n uint32) (found []Binding, next uint32) {
+func (l *locations) from(n uint32) (found []registration.Binding, next uint32) {
 	for end := min(n+compact.Chunk, l.slab.Slots()+1); n < end; n++ {
 		if b, ok := l.in(n); ok {
 			found = append(found, b)

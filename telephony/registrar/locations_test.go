@@ -16,20 +16,21 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar/compact"
+	"demarc/telephony/registration"
 )
 
 var epoch = time.Unix(1_700_000_000, 0)
 
 // drawBinding returns any binding; its times are such as the store keeps.
-func drawBinding(t *rapid.T, aor telephony.AoR, key string) Binding {
+func drawBinding(t *rapid.T, aor telephony.AoR, key string) registration.Binding {
 	text := rapid.SampledFrom([]string{"", "a", "sip:1001@10.0.0.1:5060", "ü\x01 long " + fmt.Sprint(key), strings.Repeat("long ", 500)})
 	millis := rapid.Int64Range(-1e12, 1e12)
 	refreshed := epoch.Add(time.Duration(millis.Draw(t, "refreshed")) * time.Millisecond)
-	b := Binding{
+	b := registration.Binding{
 		Account: account.ID(text.Draw(t, "account")), Node: text.Draw(t, "node"), AoR: aor, Key: key,
 		Contact: text.Draw(t, "contact"), Instance: text.Draw(t, "instance"), RegID: rapid.IntRange(0, 1<<31).Draw(t, "reg-id"),
 		Q: rapid.IntRange(0, 1000).Draw(t, "q"), CallID: text.Draw(t, "call"), CSeq: rapid.Uint32().Draw(t, "cseq"),
-		Flow: Flow{ID: rapid.Uint64().Draw(t, "flow"), Listener: text.Draw(t, "listener"),
+		Flow: telephony.Flow{ID: rapid.Uint64().Draw(t, "flow"), Listener: text.Draw(t, "listener"),
 			Transport: rapid.SampledFrom([]telephony.Transport{telephony.UDP, telephony.TLS, telephony.WSS}).Draw(t, "transport"),
 			Remote: rapid.SampledFrom([]netip.AddrPort{{}, netip.MustParseAddrPort("10.0.0.1:5060"),
 				netip.MustParseAddrPort("[2001:db8::1]:65535"), netip.MustParseAddrPort("[fe80::1%eth0]:1")}).Draw(t, "remote"),
@@ -42,7 +43,7 @@ func drawBinding(t *rapid.T, aor telephony.AoR, key string) Binding {
 		b.Contact, b.Q, b.RegID = rapid.SampledFrom([]string{"sips:", ""}).Draw(t, "scheme")+aor.User+"0@h", 1000, 0
 	}
 	if rapid.Bool().Draw(t, "usual") { // what contactKey makes of contact and instance
-		b.Key = contactKey(Contact{URI: b.Contact, Instance: b.Instance, RegID: b.RegID}, rapid.Bool().Draw(t, "outbound"))
+		b.Key = registration.ContactKey(registration.Contact{URI: b.Contact, Instance: b.Instance, RegID: b.RegID}, rapid.Bool().Draw(t, "outbound"))
 	}
 	return b
 }
@@ -50,7 +51,7 @@ func drawBinding(t *rapid.T, aor telephony.AoR, key string) Binding {
 // TestLocationsAreWhatWasPut runs random histories beside a plain map.
 func TestLocationsAreWhatWasPut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l, model := newLocations(), map[telephony.AoR][]Binding{}
+		l, model := newLocations(), map[telephony.AoR][]registration.Binding{}
 		agents := rapid.IntRange(0, 2*maxAgents).Draw(t, "agents")
 		for i := range agents {
 			l.agents.number(fmt.Sprint("agent ", i))
@@ -58,7 +59,7 @@ func TestLocationsAreWhatWasPut(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			aor := telephony.AoR{User: fmt.Sprint(rapid.IntRange(0, 30).Draw(t, "user")),
 				Domain: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "domain")}
-			var bindings []Binding
+			var bindings []registration.Binding
 			for i := range rapid.IntRange(0, 3).Draw(t, "bindings") {
 				bindings = append(bindings, drawBinding(t, aor, fmt.Sprint("key ", i)))
 			}
@@ -71,7 +72,7 @@ func TestLocationsAreWhatWasPut(t *testing.T) {
 	})
 }
 
-func checkLocations(t *rapid.T, l *locations, model map[telephony.AoR][]Binding) {
+func checkLocations(t *rapid.T, l *locations, model map[telephony.AoR][]registration.Binding) {
 	seen, count := map[telephony.AoR]bool{}, 0
 	for aor := range l.all() {
 		if seen[aor] {
@@ -93,7 +94,7 @@ func checkLocations(t *rapid.T, l *locations, model map[telephony.AoR][]Binding)
 	}
 	commons := map[common]bool{}
 	for next := uint32(1); next != 0; {
-		var some []Binding
+		var some []registration.Binding
 		some, next = l.from(next)
 		for _, b := range some {
 			commons[common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport, b.Flow.Local, b.Flow.ID >> flowBits}] = true
@@ -229,13 +230,13 @@ func TestManyPhonesTakeLittleMemory(t *testing.T) {
 		user := fmt.Sprint(100_000 + i)
 		aor := telephony.AoR{User: user, Domain: "perf.example"}
 		contact := "sip:" + user + "@192.168.100.200:50600"
-		b := Binding{
-			Account: "acc_1", Node: "n1", AoR: aor, Key: contactKey(Contact{URI: contact}, false), Contact: contact, Q: 1000,
+		b := registration.Binding{
+			Account: "acc_1", Node: "n1", AoR: aor, Key: registration.ContactKey(registration.Contact{URI: contact}, false), Contact: contact, Q: 1000,
 			CallID: "0123456789abcdef@" + user, CSeq: 1e6, UserAgent: "Desk Phone 1.2.3", RegisteredAt: epoch, RefreshedAt: epoch,
 			Expires: epoch.Add(time.Hour), Reachable: true,
-			Flow: Flow{Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("192.168.100.200:50600")},
+			Flow: telephony.Flow{Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("192.168.100.200:50600")},
 		}
-		l.put(aor, []Binding{b})
+		l.put(aor, []registration.Binding{b})
 		for slot := range l.slots(aor) {
 			a.At(slot, b.Expires)
 		}

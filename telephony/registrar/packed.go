@@ -10,6 +10,7 @@ import (
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/registrar/compact"
+	"demarc/telephony/registration"
 )
 
 // packed is a binding as memory keeps it: there may be a hundred thousand. What a refresh changes stands in fields of their own,
@@ -57,15 +58,8 @@ const (
 	hasRow
 )
 
-// The keys of contactKey.
-const (
-	uriKey      = "uri:"
-	instanceKey = "instance:"
-	regIDKey    = ";reg-id="
-)
-
 // pack writes a binding over the old one in its place, or over nothing. What is the same stays the same in memory.
-func (l *locations) pack(b *Binding, p *packed) {
+func (l *locations) pack(b *registration.Binding, p *packed) {
 	now := common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport, b.Flow.Local, b.Flow.ID >> flowBits}
 	switch {
 	case p.text.Empty():
@@ -81,22 +75,22 @@ func (l *locations) pack(b *Binding, p *packed) {
 }
 
 // times takes over what a refresh changes.
-func (p *packed) times(b *Binding) {
+func (p *packed) times(b *registration.Binding) {
 	p.refreshed, p.cseq, p.proof = b.RefreshedAt.UnixMilli(), b.CSeq, b.Proof
 	p.lasts = uint32(min(max(0, b.Expires.Sub(b.RefreshedAt)/time.Second), math.MaxUint32))
 }
 
-func (l *locations) appendText(dst []byte, b *Binding) []byte {
+func (l *locations) appendText(dst []byte, b *registration.Binding) []byte {
 	agent := l.agents.number(b.UserAgent)
-	flags := b.flags(agent != 0)
+	flags := flagsOf(b, agent != 0)
 	dst = binary.AppendUvarint(append(dst, flags), uint64(len(b.AoR.User)))
 	if flags&hasUser != 0 {
 		dst = append(dst, b.AoR.User...)
 	}
 	if flags&hasContact == 0 { // the key is read out of it
 		dst = binary.AppendUvarint(dst, uint64(len(b.Key)))
-		dst = binary.AppendUvarint(dst, uint64(len(uriKey)+len(b.Contact)))
-		dst = append(append(dst, uriKey...), b.Contact...)
+		dst = binary.AppendUvarint(dst, uint64(len(registration.URIKey)+len(b.Contact)))
+		dst = append(append(dst, registration.URIKey...), b.Contact...)
 	} else {
 		dst = compact.AppendText(compact.AppendText(dst, b.Key), b.Contact)
 	}
@@ -125,8 +119,8 @@ func (l *locations) appendText(dst []byte, b *Binding) []byte {
 }
 
 // flags says what stands in the text of a binding.
-func (b *Binding) flags(knownAgent bool) (flags byte) {
-	tail, isURI := strings.CutPrefix(b.Key, uriKey)
+func flagsOf(b *registration.Binding, knownAgent bool) (flags byte) {
+	tail, isURI := strings.CutPrefix(b.Key, registration.URIKey)
 	for _, f := range [...]struct {
 		flag byte
 		set  bool
@@ -143,16 +137,16 @@ func (b *Binding) flags(knownAgent bool) (flags byte) {
 }
 
 // unpack fills in a binding, whose texts are those that are kept.
-func (l *locations) unpack(p *packed, b *Binding) {
+func (l *locations) unpack(p *packed, b *registration.Binding) {
 	common, r := l.commons.At(p.common), compact.Reader{Rest: p.text.Text()}
 	flags, user, key, contact := readNames(&r)
-	*b = Binding{
+	*b = registration.Binding{
 		Account: common.account, Node: common.node, AoR: telephony.AoR{User: user, Domain: common.domain}, Key: key, Contact: contact,
 		Reachable: flags&isReachable != 0, CSeq: p.cseq, Proof: p.proof, Q: 1000,
 		RefreshedAt: time.UnixMilli(p.refreshed), Expires: time.UnixMilli(p.refreshed + int64(p.lasts)*1000),
 	}
 	b.CallID = r.Text()
-	b.Flow = Flow{ID: common.flows<<flowBits | r.Number(), Listener: common.listener, Transport: common.transport, Remote: r.Address(),
+	b.Flow = telephony.Flow{ID: common.flows<<flowBits | r.Number(), Listener: common.listener, Transport: common.transport, Remote: r.Address(),
 		Local: common.local}
 	b.RegisteredAt = time.UnixMilli(l.epoch + r.Signed())
 	if flags&hasRank != 0 {
@@ -186,7 +180,7 @@ func readNames(r *compact.Reader) (flags byte, user, key, contact string) {
 	if flags&hasContact == 0 {
 		size := r.Number()
 		both := r.Text()
-		key, contact = both[:size], both[len(uriKey):]
+		key, contact = both[:size], both[len(registration.URIKey):]
 	} else {
 		key, contact = r.Text(), r.Text()
 	}
@@ -217,7 +211,7 @@ func (l *locations) owns(aor telephony.AoR, p *packed) bool {
 		return l.aor(p).User == aor.User
 	}
 	r.Number() // the length of the key
-	return strings.HasPrefix(afterScheme(r.Text()[len(uriKey):]), aor.User)
+	return strings.HasPrefix(afterScheme(r.Text()[len(registration.URIKey):]), aor.User)
 }
 
 // afterScheme returns a URI from where its user stands, if it names one.
@@ -225,9 +219,9 @@ func afterScheme(uri string) string { return uri[strings.IndexByte(uri, ':')+1:]
 
 // instanceOf returns the instance in a key of the outbound rules, or nothing.
 func instanceOf(key string) string {
-	rest, ok := strings.CutPrefix(key, instanceKey)
+	rest, ok := strings.CutPrefix(key, registration.InstanceKey)
 	if !ok {
 		return ""
 	}
-	return rest[:max(0, strings.LastIndex(rest, regIDKey))]
+	return rest[:max(0, strings.LastIndex(rest, registration.RegIDKey))]
 }

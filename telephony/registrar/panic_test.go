@@ -11,6 +11,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // faulty is a store that panics on demand.
@@ -104,8 +105,8 @@ func (p *panicking) Heads(context.Context) (map[string]int64, error) {
 func (p *panicking) Since(context.Context, string, int64, int) ([]telephony.RegistrationChange, error) {
 	return nil, nil
 }
-func (p *panicking) All(context.Context) ([]registrar.Binding, error) { return nil, nil }
-func (p *panicking) Of(context.Context, []telephony.AoR) ([]registrar.Binding, error) {
+func (p *panicking) All(context.Context) ([]registration.Binding, error) { return nil, nil }
+func (p *panicking) Of(context.Context, []telephony.AoR) ([]registration.Binding, error) {
 	panic("secret-canary")
 }
 func (p *panicking) Wake() {}
@@ -115,7 +116,7 @@ func (p *panicking) Wait(ctx context.Context) {
 	case <-time.After(5 * time.Millisecond):
 	}
 }
-func (p *panicking) Probe(context.Context, registrar.Binding) error {
+func (p *panicking) Probe(context.Context, registration.Binding) error {
 	p.probes.Add(1)
 	panic("secret-canary")
 }

@@ -7,18 +7,19 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // behindProxy registers a phone through a proxy's connection.
 func behindProxy(f *fixture, user, password string, id uint64) *phone {
 	f.t.Helper()
 	p := f.phone(user, password, id)
-	p.flow = registrar.Flow{ID: 7, Listener: "tcp", Transport: telephony.TCP, Remote: netip.MustParseAddrPort("198.51.100.1:40000")}
+	p.flow = telephony.Flow{ID: 7, Listener: "tcp", Transport: telephony.TCP, Remote: netip.MustParseAddrPort("198.51.100.1:40000")}
 	p.must(200, proxied)
 	return p
 }
 
-func proxied(r *registrar.Request) {
+func proxied(r *registration.Request) {
 	r.Path, r.Proxied = []string{"<sip:proxy.example;transport=tcp;lr>"}, true
 }
 
@@ -35,12 +36,12 @@ func TestProxysConnectionIsNotItsPhones(t *testing.T) {
 	second := behindProxy(f, "1002", "two", 2)
 	direct := f.phone("1001", "one", 3)
 	direct.must(200, nil)
-	f.FlowClosed(registrar.Flow{ID: 7, Transport: telephony.TCP})
+	f.FlowClosed(telephony.Flow{ID: 7, Transport: telephony.TCP})
 	f.FlowClosed(direct.flow)
 	eventually(t, "the phone without a proxy is gone", func() bool {
 		return m.told() == "registered 1001, registered 1002, registered 1001, flow_closed 1001"
 	})
-	reachable := func(f *fixture, aor telephony.AoR) (found []registrar.Binding) {
+	reachable := func(f *fixture, aor telephony.AoR) (found []registration.Binding) {
 		for _, target := range f.Lookup(t.Context(), aor) {
 			found = append(found, target.Flows...)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/registration"
 )
 
 // Feed tells what the other nodes on the same store have done. Without one a Registrar believes to be alone.
@@ -14,8 +15,8 @@ type Feed interface {
 	Heads(ctx context.Context) (map[string]int64, error)
 	Since(ctx context.Context, node string, n int64, limit int) ([]telephony.RegistrationChange, error)
 	// All returns the bindings of all nodes; Of those of the AoRs.
-	All(ctx context.Context) ([]Binding, error)
-	Of(ctx context.Context, aors []telephony.AoR) ([]Binding, error)
+	All(ctx context.Context) ([]registration.Binding, error)
+	Of(ctx context.Context, aors []telephony.AoR) ([]registration.Binding, error)
 	// Wait returns when a node may have something to tell, or the context has ended.
 	Wait(ctx context.Context)
 	// Wake lets the Wait of all nodes return, soon.
@@ -25,12 +26,6 @@ type Feed interface {
 const (
 	feedPage  = 500
 	feedPause = time.Second // after an error
-	// A binding of another node that has ended by the clock is read again after a while: refreshes are no changes, and so
-	// are not told. If it is still over after the longer while and its node is not there, somebody else must tell of its end; if
-	// that is there, the clocks differ.
-	rereadAfter = 30 * time.Second
-	deadAfter   = 60 * time.Second
-	againAfter  = 5 * time.Minute
 )
 
 // join takes the other nodes' bindings into memory, and begins where the feed stands.
@@ -150,55 +145,33 @@ func (s *shard) suspect(closed []uint64) {
 
 // merge keeps our own bindings as memory knows them, but for those that another node has taken over or removed, and
 // everybody else's as stored.
-func (s *shard) merge(memory, stored []Binding, aor telephony.AoR) []Binding {
-	var merged []Binding
+func (s *shard) merge(memory, stored []registration.Binding, aor telephony.AoR) []registration.Binding {
+	var merged []registration.Binding
 	for _, b := range memory {
 		if b.Node != s.r.node {
 			continue
 		}
 		_, unsaved := s.unsaved[b.ID()]
-		if unsaved && !b.Reachable && slices.ContainsFunc(stored, func(o Binding) bool { return o.Node != b.Node && o.ID() == b.ID() }) {
+		if unsaved && !b.Reachable && slices.ContainsFunc(stored, func(o registration.Binding) bool { return o.Node != b.Node && o.ID() == b.ID() }) {
 			delete(s.unsaved, b.ID()) // it ended here while the store was away, and the phone is elsewhere since
 			continue
 		}
-		if unsaved || slices.ContainsFunc(stored, func(o Binding) bool {
+		if unsaved || slices.ContainsFunc(stored, func(o registration.Binding) bool {
 			return o.Node == s.r.node && o.ID() == b.ID()
 		}) {
 			merged = append(merged, b)
 		}
 	}
 	for _, b := range stored {
-		if b.AoR == aor && b.Node != s.r.node && indexKey(merged, b.Key) < 0 {
+		if b.AoR == aor && b.Node != s.r.node && registration.IndexKey(merged, b.Key) < 0 {
 			merged = append(merged, b)
 		}
 	}
 	return merged
 }
 
-// endsAt is when a node has to look at the binding. Another's that is over for long and is still there belongs to a node whose clock is
-// another one.
-func (b *Binding) endsAt(node string, now time.Time) time.Time {
-	switch reread, dead := b.Expires.Add(rereadAfter), b.Expires.Add(deadAfter); {
-	case b.Node == node:
-		return b.Expires
-	case reread.After(now):
-		return reread
-	case dead.After(now):
-		return dead
-	}
-	return now.Add(againAfter)
-}
-
-// over reports whether the binding has ended for a node: its own by the clock, another's when that node is not there to end it.
-func (b *Binding) over(node string, present func(string) bool, now time.Time) bool {
-	if b.Node != node {
-		return !b.Expires.Add(deadAfter).After(now) && (present == nil || !present(b.Node))
-	}
-	return !b.Expires.After(now)
-}
-
 // Removal names a binding that is to go, if its node still has it.
 type Removal struct {
-	Key
+	registration.Key
 	Node string
 }

@@ -8,6 +8,7 @@ import (
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/digest"
+	"demarc/telephony/registration"
 )
 
 // Errors of the interfaces below. Detail is wrapped around them.
@@ -48,8 +49,8 @@ type Directory interface {
 // Batch is what one save commits together. No key stands twice.
 type Batch struct {
 	Node    string
-	Put     []Binding
-	Prolong []*Binding // in the store but for CSeq, RefreshedAt and Expires, found by Row; not there any more: like Put
+	Put     []registration.Binding
+	Prolong []*registration.Binding // in the store but for CSeq, RefreshedAt and Expires, found by Row; not there any more: like Put
 	Remove  []Removal
 	Changes []telephony.RegistrationChange // the store numbers them, without gaps per node
 }
@@ -62,7 +63,7 @@ func (b Batch) Empty() bool {
 // Bindings keeps bindings across restarts.
 type Bindings interface {
 	// Load returns the bindings that the node saved.
-	Load(ctx context.Context, node string) ([]Binding, error)
+	Load(ctx context.Context, node string) ([]registration.Binding, error)
 	// Save commits the whole batch or nothing, and keeps nothing of it. An error that is not ErrStoreAway means that something in
 	// the batch cannot be stored.
 	Save(ctx context.Context, batch Batch) error

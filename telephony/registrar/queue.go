@@ -7,12 +7,13 @@ import (
 	"sync/atomic"
 
 	"demarc/telephony"
+	"demarc/telephony/registration"
 )
 
 // job is one REGISTER on its way. Its reply is called exactly once.
 type job struct {
-	req   *Request
-	reply func(Reply)
+	req   *registration.Request
+	reply func(registration.Reply)
 	who   identity
 
 	counted  bool // the committer expects it

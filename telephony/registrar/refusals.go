@@ -38,16 +38,3 @@ func (l *refusals) due(aor telephony.AoR, phone string, now time.Time) bool {
 	l.current[key] = now
 	return true
 }
-
-// refused is the feed row of a refused REGISTER.
-func refused(s Subscriber, req *Request, code int, text string, now time.Time) telephony.RegistrationChange {
-	c := telephony.RegistrationChange{
-		Account: s.Account, At: now, Kind: telephony.RegisterRefused, AoR: s.AoR, UserAgent: clip(req.UserAgent, maxUserAgent),
-		Transport: req.Flow.Transport, Remote: req.Flow.RemoteText(), Code: code, Text: text,
-	}
-	if len(req.Contacts) > 0 {
-		c.Instance = clip(req.Contacts[0].Instance, maxInstance)
-		c.Contact = PublicContact(clip(req.Contacts[0].URI, maxURI))
-	}
-	return c
-}

@@ -1,10 +1,14 @@
 package registrar
 
-import "context"
+import (
+	"context"
+
+	"demarc/telephony/registration"
+)
 
 // Register serves a REGISTER. It never blocks for long; reply is called exactly once, from another goroutine, or at once.
-func (r *Registrar) Register(ctx context.Context, req *Request, reply func(Reply)) {
-	var now Reply
+func (r *Registrar) Register(ctx context.Context, req *registration.Request, reply func(registration.Reply)) {
+	var now registration.Reply
 	if later := r.RegisterAtOnce(ctx, req, &now); later != nil {
 		later(reply)
 		return
@@ -19,12 +23,12 @@ func (r *Registrar) Register(ctx context.Context, req *Request, reply func(Reply
 //
 // Otherwise it returns what is to be called, once, with a function that takes the reply later, from another goroutine or at
 // once. The texts of req may be borrowed: none is kept. Those of the reply are good until it is filled in again.
-func (r *Registrar) RegisterAtOnce(ctx context.Context, req *Request, reply *Reply) (later func(func(Reply))) {
+func (r *Registrar) RegisterAtOnce(ctx context.Context, req *registration.Request, reply *registration.Reply) (later func(func(registration.Reply))) {
 	s := r.shard(req.To)
-	who := identity{reply: reply.emptied()}
+	who := identity{reply: reply.Emptied()}
 	if !s.queue.open() {
 		who.reply = r.unavailable()
-		s.finish(&who, QueueFull, reply)
+		s.finish(&who, registration.QueueFull, reply)
 		return nil
 	}
 	r.authenticate(ctx, "REGISTER", req, lookup{memory: true}, &who)
@@ -38,7 +42,7 @@ func (r *Registrar) RegisterAtOnce(ctx context.Context, req *Request, reply *Rep
 			return nil
 		}
 	}
-	req.nameContacts()
+	req.NameContacts()
 	kept := *req
 	if !who.unsure {
 		kept.Authorize = nil // nobody asks again
@@ -47,12 +51,12 @@ func (r *Registrar) RegisterAtOnce(ctx context.Context, req *Request, reply *Rep
 }
 
 // later queues a request for the worker.
-func (s *shard) later(j *job) func(func(Reply)) {
-	j.who.reply = j.who.reply.own()
-	return func(reply func(Reply)) {
+func (s *shard) later(j *job) func(func(registration.Reply)) {
+	j.who.reply = j.who.reply.Own()
+	return func(reply func(registration.Reply)) {
 		counted := !j.who.unsure
 		if j.reply, j.counted = reply, counted; !s.queue.push(j) {
-			s.reply(reply, &j.who, s.r.unavailable(), QueueFull)
+			s.reply(reply, &j.who, s.r.unavailable(), registration.QueueFull)
 		} else if counted {
 			s.r.committer.arrives()
 		}
@@ -60,7 +64,7 @@ func (s *shard) later(j *job) func(func(Reply)) {
 }
 
 // finish counts a request that is answered at once, and hands out what it is answered with.
-func (s *shard) finish(who *identity, o Outcome, reply *Reply) {
+func (s *shard) finish(who *identity, o registration.Outcome, reply *registration.Reply) {
 	s.r.tally.count(o)
 	*reply = who.reply
 	reply.Sender = who.sender(o)

@@ -12,6 +12,7 @@ import (
 	"demarc/internal/bounded"
 	"demarc/telephony"
 	"demarc/telephony/digest"
+	"demarc/telephony/registration"
 )
 
 // Registrar keeps the bindings of one node. Its methods are safe for concurrent use.
@@ -21,7 +22,7 @@ type Registrar struct {
 	committer   *committer
 	directory   Directory
 	offers      Offers
-	rules       Rules
+	rules       registration.Rules
 	thirdParty  bool
 	volatile    bool
 	verifier    *digest.Verifier
@@ -79,7 +80,7 @@ func New(c Config) *Registrar {
 }
 
 // FlowClosed says that a stream has closed. Its bindings become unreachable within a second.
-func (r *Registrar) FlowClosed(f Flow) {
+func (r *Registrar) FlowClosed(f telephony.Flow) {
 	if !f.Transport.Stream() {
 		return
 	}
@@ -90,7 +91,7 @@ func (r *Registrar) FlowClosed(f Flow) {
 
 // FlowFailed says that the proxy in front of a phone answered 430: the flow that it names in its Path has ended, and with it
 // the way of this binding alone (RFC 5626 §7, §11.5).
-func (r *Registrar) FlowFailed(b Binding) {
+func (r *Registrar) FlowFailed(b registration.Binding) {
 	if b.Node == r.node && b.Path != "" {
 		r.shard(b.AoR).queue.probed(probed{id: b.ID(), flow: b.Flow, failed: b.RefreshedAt})
 	}
@@ -114,10 +115,10 @@ func (r *Registrar) announceAoRs(aors []telephony.AoR) {
 }
 
 // Each visits every binding, also those that cannot be reached now. Of what changes meanwhile it may miss some.
-func (r *Registrar) Each(visit func(Binding)) {
+func (r *Registrar) Each(visit func(registration.Binding)) {
 	for _, s := range r.shards {
 		for next := uint32(1); next != 0; {
-			var some []Binding
+			var some []registration.Binding
 			s.mu.RLock()
 			some, next = s.locations.from(next)
 			s.mu.RUnlock()

@@ -14,6 +14,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -105,9 +106,9 @@ func TestWrongPasswordIsToldOnceInAWhile(t *testing.T) {
 func TestAnotherUsersAoR(t *testing.T) {
 	f := newFixture(t, newMemory(), nil)
 	p := f.phone("1001", "one", 1)
-	p.must(403, func(r *registrar.Request) { r.To = telephony.NewAoR("1002", alice.Domain) })
-	p.must(403, func(r *registrar.Request) { r.From = telephony.NewAoR("1002", alice.Domain) })
-	p.must(403, func(r *registrar.Request) { // nor remove all of another's
+	p.must(403, func(r *registration.Request) { r.To = telephony.NewAoR("1002", alice.Domain) })
+	p.must(403, func(r *registration.Request) { r.From = telephony.NewAoR("1002", alice.Domain) })
+	p.must(403, func(r *registration.Request) { // nor remove all of another's
 		r.To, r.Star, r.Contacts, r.Expires = telephony.NewAoR("1002", alice.Domain), true, nil, 0
 	})
 	if len(f.memory.bindings) != 0 {
@@ -121,7 +122,7 @@ func TestAnotherUsersAoR(t *testing.T) {
 
 func TestThirdPartyByPolicy(t *testing.T) {
 	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.ThirdParty = true })
-	f.phone("1001", "one", 1).must(200, func(r *registrar.Request) { r.From = telephony.NewAoR("boss", alice.Domain) })
+	f.phone("1001", "one", 1).must(200, func(r *registration.Request) { r.From = telephony.NewAoR("boss", alice.Domain) })
 }
 
 func TestRetransmissionGetsIts200Again(t *testing.T) {
@@ -208,7 +209,7 @@ func TestAnotherWayIsTold(t *testing.T) {
 				f := newFixture(t, m, func(c *registrar.Config) { c.Volatile = volatile })
 				p := f.phone("1001", "one", 1)
 				p.instance, p.flow.Transport = "urn:uuid:1", transport
-				outbound := func(r *registrar.Request) { r.Outbound, r.Contacts[0].RegID = true, 1 }
+				outbound := func(r *registration.Request) { r.Outbound, r.Contacts[0].RegID = true, 1 }
 				p.must(200, outbound)
 				p.flow = flow(2)
 				p.flow.Transport = transport
@@ -240,7 +241,7 @@ func TestRegisterThenCloseInOneTurn(t *testing.T) {
 		req := p.request()
 		p.sign(req, f.ask(p.request()))
 		done := make(chan struct{})
-		f.Register(t.Context(), req, func(registrar.Reply) { close(done) })
+		f.Register(t.Context(), req, func(registration.Reply) { close(done) })
 		f.FlowClosed(p.flow)
 		<-done
 	}
@@ -361,9 +362,9 @@ func TestOneBadMessageFailsAlone(t *testing.T) {
 	var wg sync.WaitGroup
 	statuses := make([]int, 2)
 	m.mu.Lock() // hold the shard so that both arrive in one turn
-	for i, req := range []*registrar.Request{goodReq, badReq} {
+	for i, req := range []*registration.Request{goodReq, badReq} {
 		wg.Add(1)
-		f.Register(t.Context(), req, func(r registrar.Reply) { statuses[i] = r.Status; wg.Done() })
+		f.Register(t.Context(), req, func(r registration.Reply) { statuses[i] = r.Status; wg.Done() })
 	}
 	m.mu.Unlock()
 	wg.Wait()
@@ -379,7 +380,7 @@ func TestPanicEndsOneRequest(t *testing.T) {
 	f.memory.set(func(m *memory) { m.panicOn = "1002" })
 	bad := f.phone("1002", "two", 2)
 	bad.must(500, nil)
-	f.Register(t.Context(), bad.request(), func(registrar.Reply) { panic("in the reply") })
+	f.Register(t.Context(), bad.request(), func(registration.Reply) { panic("in the reply") })
 	f.phone("1001", "one", 1).must(200, nil)
 	if f.Counters().Registers["failed"] != 1 {
 		t.Errorf("%v", f.Counters().Registers)
@@ -397,7 +398,7 @@ func TestFullQueue(t *testing.T) {
 		wg.Add(1)
 		req := f.phone("1001", "one", 1).request()
 		req.Authorize = []string{authorization("1001", alice.Domain, "guess", "nonce", 1)}
-		f.Register(t.Context(), req, func(r registrar.Reply) {
+		f.Register(t.Context(), req, func(r registration.Reply) {
 			mu.Lock()
 			defer mu.Unlock()
 			if got[r.Status]++; r.Status == 503 && r.RetryAfter == 0 {
@@ -492,7 +493,7 @@ func TestStopAnswersWhatWaits(t *testing.T) {
 	for i := range 50 {
 		wg.Add(1)
 		p := f.phone("1001", "one", uint64(1+i))
-		f.Register(context.Background(), p.request(), func(registrar.Reply) { wg.Done() })
+		f.Register(context.Background(), p.request(), func(registration.Reply) { wg.Done() })
 	}
 	if err := f.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -515,7 +516,7 @@ func TestProofOfABindingEndsWithTheCredential(t *testing.T) {
 			}
 			return f.Authenticate(t.Context(), registrar.Credentials{Method: "INVITE", Flow: p.flow, User: p.aor, Proof: b.Proof})
 		}
-		if v := calls(); !v.OK || v.User.Account != "acc_1" || v.Reply.Sender != registrar.Unproven {
+		if v := calls(); !v.OK || v.User.Account != "acc_1" || v.Reply.Sender != registration.Unproven {
 			t.Errorf("%+v", v)
 		}
 		refused := func(what string) {
@@ -543,8 +544,8 @@ func TestProofOfABindingEndsWithTheCredential(t *testing.T) {
 func TestInstanceOfAnEarlierVersion(t *testing.T) {
 	m := newMemory()
 	const written, canonical = "urn:uuid:0A-0B", "urn:uuid:0a-0b"
-	old := registrar.Binding{Account: "acc_1", Node: "n1", AoR: telephony.NewAoR("1001", alice.Domain), Key: "instance:" + written + ";reg-id=1",
-		Contact: "sip:1001@10.0.0.1", Instance: written, RegID: 1, Q: 1000, CallID: "old", CSeq: 1, Flow: registrar.Flow{ID: 77, Listener: "udp",
+	old := registration.Binding{Account: "acc_1", Node: "n1", AoR: telephony.NewAoR("1001", alice.Domain), Key: "instance:" + written + ";reg-id=1",
+		Contact: "sip:1001@10.0.0.1", Instance: written, RegID: 1, Q: 1000, CallID: "old", CSeq: 1, Flow: telephony.Flow{ID: 77, Listener: "udp",
 			Transport: telephony.UDP, Remote: flow(1).Remote}, Reachable: true, RegisteredAt: start, RefreshedAt: start, Expires: start.Add(time.Hour), Row: 1}
 	m.bindings[old.ID()] = old
 	f := newFixture(t, m, nil)
@@ -558,7 +559,7 @@ func TestInstanceOfAnEarlierVersion(t *testing.T) {
 	p := f.phone("1001", "one", 1)
 	for i, instance := range []string{written, canonical, strings.ToUpper(canonical)} {
 		p.instance = instance
-		reply := p.must(200, func(r *registrar.Request) { r.Outbound, r.Contacts[0].RegID = true, 1 })
+		reply := p.must(200, func(r *registration.Request) { r.Outbound, r.Contacts[0].RegID = true, 1 })
 		if len(reply.Bindings) != 1 || reply.Bindings[0].Instance != instance {
 			t.Errorf("%d: %+v", i, reply.Bindings)
 		}

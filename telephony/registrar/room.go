@@ -1,15 +1,18 @@
 package registrar
 
-import "demarc/telephony"
+import (
+	"demarc/telephony"
+	"demarc/telephony/registration"
+)
 
 // room is memory for what a shard works on within a turn, used again by the next one: nothing in it may be kept.
 type room struct {
 	admitted []*job
 	answers  []answer
-	bindings []Binding
+	bindings []registration.Binding
 	drafted  map[telephony.AoR]drafted
 
-	replies []ReplyBinding // of one turn: whoever gets a reply may keep it
+	replies []registration.ReplyBinding // of one turn: whoever gets a reply may keep it
 }
 
 // roomy is how many requests of one turn the room keeps memory for.
@@ -28,23 +31,23 @@ func (r *room) clear() {
 }
 
 // of returns the bindings of an AoR.
-func (r *room) of(l *locations, aor telephony.AoR) []Binding {
+func (r *room) of(l *locations, aor telephony.AoR) []registration.Binding {
 	start := len(r.bindings)
 	r.bindings = l.appendOf(r.bindings, aor)
 	return r.bindings[start:len(r.bindings):len(r.bindings)]
 }
 
 // copy returns a copy of bindings.
-func (r *room) copy(b []Binding) []Binding {
+func (r *room) copy(b []registration.Binding) []registration.Binding {
 	start := len(r.bindings)
 	r.bindings = append(r.bindings, b...)
 	return r.bindings[start:len(r.bindings):len(r.bindings)]
 }
 
 // shown returns an empty list with a place for n.
-func (r *room) shown(n int) []ReplyBinding {
+func (r *room) shown(n int) []registration.ReplyBinding {
 	if cap(r.replies)-len(r.replies) < n {
-		r.replies = make([]ReplyBinding, 0, max(n, min(cap(r.admitted), roomy)))
+		r.replies = make([]registration.ReplyBinding, 0, max(n, min(cap(r.admitted), roomy)))
 	}
 	start := len(r.replies)
 	r.replies = r.replies[:start+n]

@@ -10,12 +10,13 @@ import (
 	"unsafe"
 
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // The copy of a request has nothing of the memory that the request was read from, whatever fields it has.
 func TestOwnTexts(t *testing.T) {
 	message := []byte(strings.Repeat("0123456789", 100))
-	req, at := &registrar.Request{}, 0
+	req, at := &registration.Request{}, 0
 	fill(reflect.ValueOf(req).Elem(), func() string {
 		at += 7
 		return unsafe.String(&message[at], 5)

@@ -8,6 +8,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar/compact"
+	"demarc/telephony/registration"
 )
 
 const (
@@ -35,13 +36,13 @@ type shard struct {
 	deciding  bool          // other shards wait for this one before they save
 	room      room          // of a turn
 	probes    compact.Alarm // who is to be kept reachable behind NAT
-	misses    map[Key]int
-	before    []Binding // of who is served at once
-	slots     []uint32  // of those
-	blind     bool      // the store was away when this turn began: what other nodes made of anything is not known, and nothing is saved
+	misses    map[registration.Key]int
+	before    []registration.Binding // of who is served at once
+	slots     []uint32               // of those
+	blind     bool                   // the store was away when this turn began: what other nodes made of anything is not known, and nothing is saved
 
 	// What memory knows and the store does not: from when it was away, or since volatile bindings were saved.
-	unsaved map[Key]struct{}
+	unsaved map[registration.Key]struct{}
 	backlog []telephony.RegistrationChange
 	saved   time.Time // when volatile bindings were, last
 
@@ -50,8 +51,8 @@ type shard struct {
 
 func newShard(r *Registrar, limit int, now time.Time) *shard {
 	return &shard{
-		r: r, queue: newQueue(limit), locations: newLocations(), flows: newFlowUsers(), alarm: compact.NewAlarm(now), unsaved: make(map[Key]struct{}),
-		probes: compact.NewAlarm(now), misses: make(map[Key]int),
+		r: r, queue: newQueue(limit), locations: newLocations(), flows: newFlowUsers(), alarm: compact.NewAlarm(now), unsaved: make(map[registration.Key]struct{}),
+		probes: compact.NewAlarm(now), misses: make(map[registration.Key]int),
 	}
 }
 
@@ -109,7 +110,7 @@ func (s *shard) attempt(ctx context.Context, jobs []*job) (done bool) {
 		if fault := recover(); fault != nil {
 			s.r.panicked(fault)
 			for _, j := range s.serving {
-				s.answer(j, Reply{Status: 500}, Failed)
+				s.answer(j, registration.Reply{Status: 500}, registration.Failed)
 			}
 			s.room = room{}
 		}
@@ -177,7 +178,7 @@ func (s *shard) refuse(d *draft, j *job, id identity) {
 	}
 	now := s.now()
 	if j.told = j.told || s.refusals.due(id.concerns.AoR, phone, now); j.told {
-		d.changes = append(d.changes, refused(id.concerns, j.req, id.reply.Status, id.text, now))
+		d.changes = append(d.changes, j.req.Refused(id.concerns.Account, id.concerns.AoR, id.reply.Status, id.text, now))
 	}
 }
 
@@ -217,7 +218,7 @@ func (s *shard) commit(ctx context.Context, background *draft, jobs []*job) {
 		s.giveUp(d, err)
 	case len(jobs) == 1 && background.batch().Empty():
 		s.r.log.Error("a registration cannot be stored", "aor", jobs[0].req.To.String(), "error", err)
-		s.answer(jobs[0], Reply{Status: 500}, Failed)
+		s.answer(jobs[0], registration.Reply{Status: 500}, registration.Failed)
 	default:
 		s.commit(ctx, background, nil)
 		for _, j := range jobs {

@@ -11,6 +11,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // slow is a directory that takes its time about who is not there.
@@ -37,9 +38,9 @@ func TestStrangersDoNotStandBeforeKnownPhones(t *testing.T) {
 	for i := range strangers {
 		aor := telephony.NewAoR(fmt.Sprint("7", i), alice.Domain)
 		all.Add(1)
-		f.Register(t.Context(), &registrar.Request{Flow: flow(9), To: aor, From: aor, CallID: "c", CSeq: 1, Expires: -1,
+		f.Register(t.Context(), &registration.Request{Flow: flow(9), To: aor, From: aor, CallID: "c", CSeq: 1, Expires: -1,
 			Authorize: []string{authorization(aor.User, aor.Domain, "guess", "nonce", 1)}},
-			func(r registrar.Reply) {
+			func(r registration.Reply) {
 				defer all.Done()
 				answered.Add(1)
 				if r.Status != 401 {
@@ -99,10 +100,10 @@ func TestProbesOfTheGoneAreForgotten(t *testing.T) {
 		p.mu.Lock()
 		p.dead[uri] = true
 		p.mu.Unlock()
-		phone.must(200, func(r *registrar.Request) { r.Contacts[0].URI = uri })
+		phone.must(200, func(r *registration.Request) { r.Contacts[0].URI = uri })
 		f.clock.advance(21 * time.Second)
 		eventually(t, "the miss is counted", func() bool { return f.Misses() == 1 })
-		phone.must(200, func(r *registrar.Request) { r.Contacts[0].URI, r.Expires = uri, 0 })
+		phone.must(200, func(r *registration.Request) { r.Contacts[0].URI, r.Expires = uri, 0 })
 		eventually(t, "it is forgotten", func() bool { return f.Misses() == 0 })
 	}
 }

@@ -25,7 +25,7 @@ func NewTokens(key []byte) Tokens { return Tokens{key: key} }
 const tokenMAC = 16
 
 // Seal returns the token of a flow: number, transport, listener, remote and, where one is noted, our address, with a MAC, in base64url.
-func (t Tokens) Seal(f Flow) string {
+func (t Tokens) Seal(f telephony.Flow) string {
 	body := binary.BigEndian.AppendUint64(nil, f.ID)
 	body = append(body, strings.Join([]string{string(f.Transport), f.Listener, f.RemoteText()}, "\x00")...)
 	if f.Local.IsValid() {
@@ -35,20 +35,20 @@ func (t Tokens) Seal(f Flow) string {
 }
 
 // Open returns the flow that a token names.
-func (t Tokens) Open(token string) (Flow, error) {
+func (t Tokens) Open(token string) (telephony.Flow, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) < 8+tokenMAC || len(raw) > 512 {
-		return Flow{}, ErrToken
+		return telephony.Flow{}, ErrToken
 	}
 	body, mac := raw[:len(raw)-tokenMAC], raw[len(raw)-tokenMAC:]
 	if !hmac.Equal(mac, t.mac(body)) {
-		return Flow{}, ErrToken
+		return telephony.Flow{}, ErrToken
 	}
 	parts := strings.Split(string(body[8:]), "\x00")
 	if len(parts) != 3 && len(parts) != 4 {
-		return Flow{}, ErrToken
+		return telephony.Flow{}, ErrToken
 	}
-	f := Flow{ID: binary.BigEndian.Uint64(body), Transport: telephony.Transport(parts[0]), Listener: parts[1]}
+	f := telephony.Flow{ID: binary.BigEndian.Uint64(body), Transport: telephony.Transport(parts[0]), Listener: parts[1]}
 	f.Remote, _ = netip.ParseAddrPort(parts[2]) // what was never valid stays so
 	if len(parts) == 4 {
 		f.Local, _ = netip.ParseAddr(parts[3])

@@ -12,7 +12,7 @@ import (
 
 func TestTokens(t *testing.T) {
 	ours := registrar.NewTokens([]byte("0123456789abcdef"))
-	for _, f := range []registrar.Flow{
+	for _, f := range []telephony.Flow{
 		{ID: 1<<63 + 5, Listener: "tls", Transport: telephony.TLS, Remote: netip.MustParseAddrPort("[2001:db8::1]:5061")},
 		{ID: 7, Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("192.0.2.1:5060")},
 		{ID: 8, Listener: "udp", Transport: telephony.UDP, Remote: netip.MustParseAddrPort("192.0.2.1:5060"), Local: netip.MustParseAddr("192.0.2.9")},

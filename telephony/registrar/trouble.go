@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"demarc/telephony/registration"
 )
 
 // retryPause is how long the store is left alone after it failed, and the least Retry-After in seconds.
@@ -42,7 +44,9 @@ func (r *Registrar) storeBack() {
 	}
 }
 
-func (r *Registrar) unavailable() Reply { return Reply{Status: 503, RetryAfter: retryAfter} }
+func (r *Registrar) unavailable() registration.Reply {
+	return registration.Reply{Status: 503, RetryAfter: retryAfter}
+}
 
 // panicked counts and logs a fault of the program. What it says is logged only when it is the runtime's: other values
 // could hold parts of a message.

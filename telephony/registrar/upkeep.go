@@ -5,14 +5,15 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/registration"
 )
 
 // put replaces an AoR's bindings, which are as they were before, by those after.
-func (s *shard) put(aor telephony.AoR, before, bindings []Binding) {
+func (s *shard) put(aor telephony.AoR, before, bindings []registration.Binding) {
 	user := s.locations.hash(aor)
 	for i := range before {
 		b := &before[i]
-		if len(s.misses) > 0 && indexKey(bindings, b.Key) < 0 {
+		if len(s.misses) > 0 && registration.IndexKey(bindings, b.Key) < 0 {
 			delete(s.misses, b.ID()) // nobody asks for that one any more
 		}
 		if !b.Flow.Transport.Stream() || b.Node != s.r.node || sharesFlow(bindings, b) {
@@ -23,7 +24,7 @@ func (s *shard) put(aor telephony.AoR, before, bindings []Binding) {
 	s.locations.put(aor, bindings)
 	for i := range bindings {
 		b := &bindings[i]
-		if !b.ownsStream() || b.Node != s.r.node || sharesFlow(before, b) {
+		if !b.OwnsStream() || b.Node != s.r.node || sharesFlow(before, b) {
 			continue
 		}
 		s.flows.join(b.Flow.ID, user)
@@ -32,31 +33,27 @@ func (s *shard) put(aor telephony.AoR, before, bindings []Binding) {
 }
 
 // add puts a binding that was loaded beside the others of its AoR.
-func (s *shard) add(b Binding) {
+func (s *shard) add(b registration.Binding) {
 	before := s.locations.of(b.AoR)
 	s.put(b.AoR, before, append(slices.Clone(before), b))
 }
 
 // schedule sees to it that an AoR's bindings are looked at in time.
-func (s *shard) schedule(aor telephony.AoR, bindings []Binding) {
+func (s *shard) schedule(aor telephony.AoR, bindings []registration.Binding) {
 	now, i := s.now(), 0
 	for slot := range s.locations.slots(aor) {
 		b := &bindings[i]
-		s.alarm.At(slot, b.endsAt(s.r.node, now))
+		s.alarm.At(slot, b.EndsAt(s.r.node, now))
 		s.scheduleProbe(slot, b, now)
 		i++
 	}
 }
 
-// ownsStream reports whether the phone is gone when the connection is. One behind a proxy is not: the connection is the
-// proxy's, who carries many phones over it, closes it when nothing is to be said, and is found by the Path (RFC 3327 §5.4).
-func (b *Binding) ownsStream() bool { return b.Reachable && b.Flow.Transport.Stream() && b.Path == "" }
-
 // sharesFlow reports whether one of the bindings has the same open flow.
-func sharesFlow(bindings []Binding, b *Binding) bool {
+func sharesFlow(bindings []registration.Binding, b *registration.Binding) bool {
 	for i := range bindings {
 		o := &bindings[i]
-		if o.Flow.ID == b.Flow.ID && o.Node == b.Node && o.ownsStream() {
+		if o.Flow.ID == b.Flow.ID && o.Node == b.Node && o.OwnsStream() {
 			return true
 		}
 	}
@@ -81,9 +78,9 @@ func (s *shard) closeFlow(d *draft, flow uint64, aor telephony.AoR, now time.Tim
 	before := d.of(aor)
 	bindings := slices.Clone(before)
 	for i, b := range bindings {
-		if b.Flow.ID == flow && b.ownsStream() && b.Node == s.r.node {
+		if b.Flow.ID == flow && b.OwnsStream() && b.Node == s.r.node {
 			bindings[i].Reachable = false
-			d.changes = append(d.changes, bindings[i].change(bindings[i].ended(), now))
+			d.changes = append(d.changes, bindings[i].Change(bindings[i].Ended(), now))
 		}
 	}
 	d.set(aor, before, bindings)
@@ -99,12 +96,12 @@ func (s *shard) sweep(d *draft) {
 		}
 		aor := due.AoR
 		before := d.of(aor)
-		live, changes := expire(before, s.r.node, s.r.present, now)
-		if slices.ContainsFunc(live, func(b Binding) bool { return !b.Expires.After(now) }) {
+		live, changes := registration.Expire(before, s.r.node, s.r.present, now)
+		if slices.ContainsFunc(live, func(b registration.Binding) bool { return !b.Expires.After(now) }) {
 			s.queue.stale(aor) // another node's, that may have been refreshed
 		}
 		if len(changes) == 0 {
-			s.alarm.At(slot, due.endsAt(s.r.node, now)) // refreshed since the alarm was set, or another one's
+			s.alarm.At(slot, due.EndsAt(s.r.node, now)) // refreshed since the alarm was set, or another one's
 			continue
 		}
 		d.set(aor, before, live)

@@ -16,7 +16,7 @@ import (
 	"demarc/store"
 	storeregistrar "demarc/store/registrar"
 	"demarc/telephony"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 const (
@@ -69,7 +69,7 @@ func TestAllDevicesComeBackAfterRestart(t *testing.T) {
 }
 
 // stored reads the bindings while the process is away, sorted by AoR.
-func (s *server) stored() []registrar.Binding {
+func (s *server) stored() []registration.Binding {
 	s.t.Helper()
 	db, err := store.Open(s.t.Context(), store.Config{URL: "sqlite:" + filepath.Join(s.dir, "data", "demarc.db"), Timeout: 5 * patience})
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *server) stored() []registrar.Binding {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	slices.SortFunc(all, func(a, b registrar.Binding) int { return cmp.Compare(a.AoR.User, b.AoR.User) })
+	slices.SortFunc(all, func(a, b registration.Binding) int { return cmp.Compare(a.AoR.User, b.AoR.User) })
 	return all
 }
 
@@ -167,7 +167,7 @@ func (c *crowd) register(t *testing.T) time.Duration {
 }
 
 // check holds the stored bindings, sorted by AoR, against the crowd: one for each device, of its own transport.
-func (c *crowd) check(t *testing.T, stored []registrar.Binding) {
+func (c *crowd) check(t *testing.T, stored []registration.Binding) {
 	t.Helper()
 	if len(stored) != crowdSize {
 		t.Fatalf("%d bindings are stored", len(stored))

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"demarc/telephony"
 	"demarc/telephony/edge/read"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/wire"
 )
@@ -34,8 +35,8 @@ func FuzzRegister(f *testing.F) {
 		if m.Scan(data, wire.Limits{}) != nil {
 			return
 		}
-		var req registrar.Request
-		bad := read.Register(&req, registrar.Flow{}, &m)
+		var req registration.Request
+		bad := read.Register(&req, telephony.Flow{}, &m)
 		if bad != "" {
 			return
 		}
@@ -69,7 +70,7 @@ func FuzzSubscribe(f *testing.F) {
 		if m.Scan(data, wire.Limits{}) != nil {
 			return
 		}
-		req, bad := read.Subscribe(registrar.Flow{}, &m)
+		req, bad := read.Subscribe(telephony.Flow{}, &m)
 		if bad != "" {
 			return
 		}

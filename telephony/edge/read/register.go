@@ -4,13 +4,13 @@ import (
 	"bytes"
 
 	"demarc/telephony"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 	"demarc/telephony/wire"
 )
 
 // Register fills a Request from the scan, or says what is bad as a reason phrase. Every text is valid and without control
 // characters, and most are borrowed from the message.
-func Register(req *registrar.Request, f registrar.Flow, m *wire.Message) (bad string) {
+func Register(req *registration.Request, f telephony.Flow, m *wire.Message) (bad string) {
 	req.Reset()
 	req.Flow, req.CSeq, req.Expires, req.UserAgent = f, m.CSeq, m.Expires, borrowedText(m.UserAgent, 128)
 	req.Outbound, req.PathKnown = wire.HasToken(m.Supported, "outbound"), wire.HasToken(m.Supported, "path")
@@ -43,7 +43,7 @@ func Register(req *registrar.Request, f registrar.Flow, m *wire.Message) (bad st
 }
 
 // pushers reads which push providers proxies in between say that they serve. What cannot be read promises nothing.
-func pushers(req *registrar.Request, m *wire.Message) {
+func pushers(req *registration.Request, m *wire.Message) {
 	for _, line := range m.Values("Feature-Caps") {
 		for value, rest, ok := wire.NextValue(line); ok; value, rest, ok = wire.NextValue(rest) {
 			params := value[1:] // after the "*" (RFC 6809 §6.2.1)
@@ -62,7 +62,7 @@ func proxied(m *wire.Message) bool {
 
 // readAoRs reads To, From and the domain of the Request-URI, which mostly say the same: one text serves them all. A From
 // of another scheme is nobody we know.
-func readAoRs(req *registrar.Request, m *wire.Message) (ok bool) {
+func readAoRs(req *registration.Request, m *wire.Message) (ok bool) {
 	if req.To, ok = m.ToAoR(); !ok {
 		return false
 	}
@@ -80,7 +80,7 @@ func readAoRs(req *registrar.Request, m *wire.Message) (ok bool) {
 	return true
 }
 
-func contacts(req *registrar.Request, lines [][]byte) (bad string) {
+func contacts(req *registration.Request, lines [][]byte) (bad string) {
 	for _, line := range lines {
 		for value, rest, ok := wire.NextValue(line); ok; value, rest, ok = wire.NextValue(rest) {
 			if string(value) == "*" {
@@ -101,35 +101,35 @@ func contacts(req *registrar.Request, lines [][]byte) (bad string) {
 }
 
 // contact reads one Contact value. A URI of another scheme is kept as it is (RFC 3261 §10.3).
-func contact(value []byte) (registrar.Contact, bool) {
+func contact(value []byte) (registration.Contact, bool) {
 	n, ok := wire.ParseNameAddr(value)
 	if !ok {
-		return registrar.Contact{}, false
+		return registration.Contact{}, false
 	}
 	if s := wire.Scheme(n.URI); wire.EqualFold(s, "sip") || wire.EqualFold(s, "sips") {
 		if _, ok := wire.ParseURI(n.URI); !ok {
-			return registrar.Contact{}, false
+			return registration.Contact{}, false
 		}
 	}
-	c := registrar.Contact{URI: wire.Borrowed(n.URI), Q: 1000, Expires: -1}
+	c := registration.Contact{URI: wire.Borrowed(n.URI), Q: 1000, Expires: -1}
 	if v, ok := wire.Param(n.Params, "expires"); ok {
 		c.Expires = wire.Seconds(v)
 	}
 	if v, ok := wire.Param(n.Params, "q"); ok {
 		if c.Q, ok = thousandths(v); !ok {
-			return registrar.Contact{}, false
+			return registration.Contact{}, false
 		}
 	}
 	if v, ok := wire.Param(n.Params, "reg-id"); ok {
 		id, ok := wire.Number(v)
 		if !ok || id == 0 || id > 1<<31-1 {
-			return registrar.Contact{}, false
+			return registration.Contact{}, false
 		}
 		c.RegID = int(id)
 	}
 	if v, ok := wire.Param(n.Params, "+sip.instance"); ok {
 		if c.Instance, ok = instance(v); !ok {
-			return registrar.Contact{}, false
+			return registration.Contact{}, false
 		}
 	}
 	return c, true

@@ -3,13 +3,12 @@ package read
 import (
 	"demarc/telephony"
 	"demarc/telephony/events"
-	"demarc/telephony/registrar"
 	"demarc/telephony/wire"
 )
 
 // Subscribe fills a Request from the scan, or says what is bad as a reason phrase. Every string is printable, and
 // none aliases the receive buffer.
-func Subscribe(f registrar.Flow, m *wire.Message) (*events.Request, string) {
+func Subscribe(f telephony.Flow, m *wire.Message) (*events.Request, string) {
 	req := &events.Request{Flow: f, CSeq: m.CSeq, Expires: m.Expires}
 	uri, _ := wire.ParseURI(m.RequestURI)
 	req.Target = telephony.NewAoR(wire.CanonicalUser(uri.User), string(uri.Host))

@@ -1,4 +1,4 @@
-package registrar
+package registration
 
 import (
 	"net/url"

@@ -1,4 +1,4 @@
-package registrar
+package registration
 
 import (
 	"net/netip"
@@ -119,12 +119,12 @@ func (t *turn) tellPush(b Binding) {
 	if fault == "" {
 		return
 	}
-	c := b.change(telephony.PushMalformed, t.now)
+	c := b.Change(telephony.PushMalformed, t.now)
 	c.Text = "A push cannot wake this phone: " + fault + ". Update the softphone, or sign in on it again."
 	t.changes = append(t.changes, c)
 }
 
-func (r *Rules) flowTimer(f Flow) int {
+func (r *Rules) flowTimer(f telephony.Flow) int {
 	timer := r.FlowTimer
 	if !f.Transport.Stream() {
 		timer = min(timer, udpFlowTimer)

@@ -1,7 +1,6 @@
-package registrar
+package registration
 
 import (
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -15,14 +14,14 @@ type Binding struct {
 	Account      account.ID
 	Node         string
 	AoR          telephony.AoR
-	Key          string // names the binding within its AoR, see contactKey
+	Key          string // names the binding within its AoR, see ContactKey
 	Contact      string // the URI exactly as the phone wrote it
 	Instance     string
 	RegID        int
 	Q            int // thousandths
 	CallID       string
 	CSeq         uint32
-	Flow         Flow
+	Flow         telephony.Flow
 	Path         string // Path values to be sent as Route, topmost first, joined by commas (RFC 3327)
 	Reachable    bool   // false once its connection has closed: it waits for the phone to come back, or to expire
 	UserAgent    string
@@ -49,31 +48,17 @@ type Key struct {
 // ID returns the binding's name in the store.
 func (b Binding) ID() Key { return Key{Account: b.Account, AoR: b.AoR, Key: b.Key} }
 
-// named returns the binding with a name for its row, which it may get only now.
-func (b *Binding) named() Binding {
-	if b.Row == 0 {
-		b.Row = rand.Int64()
-	}
-	return *b
-}
-
-// prolongs reports whether nothing but time has passed since the old one, whose row is in the store.
-func (b *Binding) prolongs(old *Binding) bool {
-	if b.Row == 0 {
-		return false
-	}
-	later := *old
-	later.CSeq, later.RefreshedAt, later.Expires, later.Proof = b.CSeq, b.RefreshedAt, b.Expires, b.Proof
-	return later == *b
-}
-
-// moved reports whether the phone is reached in another way than before.
-func (b *Binding) moved(old *Binding) bool {
+// Moved reports whether the phone is reached in another way than before.
+func (b *Binding) Moved(old *Binding) bool {
 	return !b.Flow.Same(old.Flow) || b.Contact != old.Contact || b.Path != old.Path || b.Q != old.Q
 }
 
-// change tells what happened to the binding.
-func (b Binding) change(kind telephony.RegistrationChangeKind, at time.Time) telephony.RegistrationChange {
+// OwnsStream reports whether the phone is gone when the connection is. One behind a proxy is not: the connection is the
+// proxy's, who carries many phones over it, closes it when nothing is to be said, and is found by the Path (RFC 3327 §5.4).
+func (b *Binding) OwnsStream() bool { return b.Reachable && b.Flow.Transport.Stream() && b.Path == "" }
+
+// Change tells what happened to the binding.
+func (b Binding) Change(kind telephony.RegistrationChangeKind, at time.Time) telephony.RegistrationChange {
 	c := telephony.RegistrationChange{
 		Account: b.Account, At: at, Kind: kind, AoR: b.AoR, Instance: b.Instance, Contact: PublicContact(b.Contact),
 		UserAgent: b.UserAgent, Transport: b.Flow.Transport, Remote: b.Flow.RemoteText(),
@@ -101,17 +86,24 @@ func (b *Binding) share(old *Binding) {
 	}
 }
 
-// remaining returns the whole seconds until the binding ends, at least 1.
-func (b *Binding) remaining(now time.Time) int { return max(1, int(b.Expires.Sub(now)/time.Second)) }
+// Remaining returns the whole seconds until the binding ends, at least 1.
+func (b *Binding) Remaining(now time.Time) int { return max(1, int(b.Expires.Sub(now)/time.Second)) }
 
-// contactKey returns the key of a contact. With instance and reg-id it is those two, whatever the URI (RFC 5626 §6);
+// What the keys of ContactKey begin with, and what stands between instance and reg-id.
+const (
+	URIKey      = "uri:"
+	InstanceKey = "instance:"
+	RegIDKey    = ";reg-id="
+)
+
+// ContactKey returns the key of a contact. With instance and reg-id it is those two, whatever the URI (RFC 5626 §6);
 // else the parts of the URI that make two URIs differ (RFC 3261 §19.1.4).
-func contactKey(c Contact, outbound bool) string {
+func ContactKey(c Contact, outbound bool) string {
 	if c.key != "" {
 		return c.key
 	}
 	if outbound && c.Instance != "" && c.RegID > 0 {
-		return instanceKey + telephony.CanonicalInstance(c.Instance) + regIDKey + itoa(c.RegID)
+		return InstanceKey + telephony.CanonicalInstance(c.Instance) + RegIDKey + itoa(c.RegID)
 	}
 	var room [256]byte
 	return string(appendURIKey(room[:0], c.URI))
@@ -119,13 +111,13 @@ func contactKey(c Contact, outbound bool) string {
 
 func appendURIKey(dst []byte, uri string) []byte { return appendCanonical(append(dst, "uri:"...), uri) }
 
-// nameContacts finds the contacts' keys, which the rules compare often, in memory that the next request gets.
-func (r *Request) nameContacts() {
+// NameContacts finds the contacts' keys, which the rules compare often, in memory that the next request gets.
+func (r *Request) NameContacts() {
 	r.keys = r.keys[:0]
 	for i := range r.Contacts {
 		c := &r.Contacts[i]
 		if c.Instance != "" && r.Outbound {
-			c.key = contactKey(*c, true)
+			c.key = ContactKey(*c, true)
 			continue
 		}
 		start := len(r.keys)

@@ -1,4 +1,4 @@
-package registrar
+package registration
 
 import (
 	"strings"
@@ -24,7 +24,7 @@ func (r *Request) fault() string {
 		return "Too Many Contacts In One Request"
 	case r.CallID == "" || len(r.CallID) > maxCallID || !storable(r.CallID):
 		return "Bad Call-ID"
-	case r.To.User == "" || len(r.To.User) > maxUser || !storable(r.To.User):
+	case r.To.User == "" || !PossibleUser(r.To.User):
 		return "Bad To"
 	}
 	stay, flows := 0, 0
@@ -42,6 +42,9 @@ func (r *Request) fault() string {
 	}
 	return ""
 }
+
+// PossibleUser reports whether a user part may stand in the directory.
+func PossibleUser(user string) bool { return len(user) <= maxUser && storable(user) }
 
 func (c Contact) fault() string {
 	scheme, rest, _ := strings.Cut(c.URI, ":")

@@ -1,4 +1,4 @@
-package registrar_test
+package registration_test
 
 import (
 	"fmt"
@@ -8,11 +8,11 @@ import (
 	"pgregory.net/rapid"
 
 	"demarc/telephony"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
-func drawRequest(t *rapid.T) *registrar.Request {
-	r := &registrar.Request{
+func drawRequest(t *rapid.T) *registration.Request {
+	r := &registration.Request{
 		Flow: flow(rapid.Uint64Range(1, 4).Draw(t, "flow")), To: alice, From: alice, Expires: -1,
 		CallID: rapid.SampledFrom([]string{"c1", "c2", "c3"}).Draw(t, "call"),
 		CSeq:   rapid.Uint32Range(0, 6).Draw(t, "cseq"), Outbound: rapid.Bool().Draw(t, "outbound"),
@@ -22,7 +22,7 @@ func drawRequest(t *rapid.T) *registrar.Request {
 		return r
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "contacts") {
-		r.Contacts = append(r.Contacts, registrar.Contact{
+		r.Contacts = append(r.Contacts, registration.Contact{
 			URI:      fmt.Sprintf("sip:1001@10.0.0.%d", rapid.IntRange(1, 5).Draw(t, "host")),
 			Instance: rapid.SampledFrom([]string{"", "urn:1", "urn:2"}).Draw(t, "instance"),
 			RegID:    rapid.IntRange(0, 2).Draw(t, "reg-id"), Q: 1000,
@@ -36,7 +36,7 @@ func drawRequest(t *rapid.T) *registrar.Request {
 func TestDecideKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := start
-		var bindings []registrar.Binding
+		var bindings []registration.Binding
 		registered := map[string]bool{} // as one who only reads the feed believes
 		for range rapid.IntRange(1, 25).Draw(t, "requests") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(t, "pause")) * time.Second)
@@ -44,14 +44,14 @@ func TestDecideKeepsItsPromises(t *testing.T) {
 				bindings[i].Reachable = bindings[i].Reachable && rapid.IntRange(0, 5).Draw(t, "close") > 0
 			}
 			r := drawRequest(t)
-			d := registrar.Decide(rules, registrar.State{Account: "acc_1", AoR: alice, Bindings: bindings}, r, now)
+			d := registration.Decide(rules, registration.State{Account: "acc_1", AoR: alice, Bindings: bindings}, r, now)
 			checkDecision(t, d, now)
 			if d.Reply.Status != 200 {
 				checkNothingChanged(t, bindings, d, now)
 			}
 			follow(t, registered, d)
-			again := registrar.Decide(rules, registrar.State{AoR: alice, Bindings: d.Bindings}, r, now)
-			if d.Reply.Status == 200 && registrar.Retransmitted(registrar.State{Bindings: d.Bindings}, r) &&
+			again := registration.Decide(rules, registration.State{AoR: alice, Bindings: d.Bindings}, r, now)
+			if d.Reply.Status == 200 && registration.Retransmitted(registration.State{Bindings: d.Bindings}, r) &&
 				(again.Reply.Status != 200 || len(again.Changes) != 0) {
 				t.Fatalf("a retransmission was answered %d with %d changes", again.Reply.Status, len(again.Changes))
 			}
@@ -60,7 +60,7 @@ func TestDecideKeepsItsPromises(t *testing.T) {
 	})
 }
 
-func checkDecision(t *rapid.T, d registrar.Decision, now time.Time) {
+func checkDecision(t *rapid.T, d registration.Decision, now time.Time) {
 	keys := map[string]bool{}
 	for _, b := range d.Bindings {
 		if keys[b.Key] {
@@ -85,8 +85,8 @@ func checkDecision(t *rapid.T, d registrar.Decision, now time.Time) {
 	}
 }
 
-func checkNothingChanged(t *rapid.T, before []registrar.Binding, d registrar.Decision, now time.Time) {
-	var live []registrar.Binding
+func checkNothingChanged(t *rapid.T, before []registration.Binding, d registration.Decision, now time.Time) {
+	var live []registration.Binding
 	for _, b := range before {
 		if b.Expires.After(now) {
 			live = append(live, b)
@@ -103,7 +103,7 @@ func checkNothingChanged(t *rapid.T, before []registrar.Binding, d registrar.Dec
 }
 
 // follow plays the feed: whoever reads it must know of every contact that stands.
-func follow(t *rapid.T, registered map[string]bool, d registrar.Decision) {
+func follow(t *rapid.T, registered map[string]bool, d registration.Decision) {
 	for _, c := range d.Changes {
 		registered[c.Contact+c.Instance] = c.Kind == telephony.BindingRegistered
 	}

@@ -1,4 +1,4 @@
-package registrar
+package registration
 
 import (
 	"cmp"
@@ -28,24 +28,24 @@ type Reply struct {
 	room []byte // of the challenges
 }
 
-// emptied returns an empty reply that uses the memory of the lists again.
-func (r *Reply) emptied() Reply {
+// Emptied returns an empty reply that uses the memory of the lists again.
+func (r *Reply) Emptied() Reply {
 	return Reply{Challenges: r.Challenges[:0], Bindings: r.Bindings[:0], room: r.room[:0]}
 }
 
-// own returns the reply with texts of its own.
-func (r Reply) own() Reply {
+// Own returns the reply with texts of its own.
+func (r Reply) Own() Reply {
 	r.Challenges, r.Bindings, r.room = cloned(r.Challenges), slices.Clone(r.Bindings), nil
 	return r
 }
 
-// challenge makes it a 401.
-func (r *Reply) challenge(q question, nonce digest.Nonce, stale bool) {
-	*r = r.emptied()
+// Challenge makes it a 401 that asks for an answer by one of the algorithms.
+func (r *Reply) Challenge(realm string, offered []digest.Algorithm, nonce digest.Nonce, stale bool) {
+	*r = r.Emptied()
 	r.Status = 401
-	for _, a := range q.offered {
+	for _, a := range offered {
 		start := len(r.room)
-		r.room = digest.AppendChallenge(r.room, q.realm, a, nonce, stale)
+		r.room = digest.AppendChallenge(r.room, realm, a, nonce, stale)
 		r.Challenges = append(r.Challenges, borrowed(r.room[start:]))
 	}
 }
@@ -74,7 +74,7 @@ func (r *Reply) show(bindings []Binding, now time.Time) {
 	for i := range bindings {
 		b := &bindings[i]
 		r.Bindings = append(r.Bindings, ReplyBinding{
-			URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.remaining(now),
+			URI: b.Contact, Instance: b.Instance, RegID: b.RegID, Q: b.Q, Expires: b.Remaining(now),
 		})
 	}
 	if len(bindings) > 1 {

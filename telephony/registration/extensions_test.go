@@ -1,4 +1,4 @@
-package registrar_test
+package registration_test
 
 import (
 	"net/netip"
@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"demarc/telephony"
-	"demarc/telephony/registrar"
+	"demarc/telephony/registration"
 )
 
 // decide runs the requests in turn under the rules.
-func decide(rules registrar.Rules, requests ...*registrar.Request) (d registrar.Decision) {
+func decide(rules registration.Rules, requests ...*registration.Request) (d registration.Decision) {
 	for _, r := range requests {
-		d = registrar.Decide(rules, registrar.State{Account: "acc", Node: "n", AoR: alice, Bindings: d.Bindings}, r,
+		d = registration.Decide(rules, registration.State{Account: "acc", Node: "n", AoR: alice, Bindings: d.Bindings}, r,
 			start.Add(time.Second))
 	}
 	return d
@@ -24,21 +24,21 @@ func TestPath(t *testing.T) {
 	const contact = "sip:1001@10.0.0.1"
 	proxies := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	value := []string{"<sip:p1.example;lr>", "<sip:p2.example;lr;ob>"}
-	path := func(r *registrar.Request) { r.Path, r.PathKnown, r.Proxied = value, true, true }
+	path := func(r *registration.Request) { r.Path, r.PathKnown, r.Proxied = value, true, true }
 	for _, test := range []struct {
 		name    string
 		proxies []netip.Prefix
-		change  func(*registrar.Request)
+		change  func(*registration.Request)
 		status  int
 		stored  string
 		echoed  bool
 	}{
 		{"from a proxy", proxies, path, 200, strings.Join(value, ", "), true},
-		{"the phone does not know it", proxies, func(r *registrar.Request) { path(r); r.PathKnown = false }, 200,
+		{"the phone does not know it", proxies, func(r *registration.Request) { path(r); r.PathKnown = false }, 200,
 			strings.Join(value, ", "), false},
 		{"from a stranger", nil, path, 200, "", false},
-		{"a stranger insists", nil, func(r *registrar.Request) { path(r); r.PathAsked = true }, 420, "", false},
-		{"too long", proxies, func(r *registrar.Request) {
+		{"a stranger insists", nil, func(r *registration.Request) { path(r); r.PathAsked = true }, 420, "", false},
+		{"too long", proxies, func(r *registration.Request) {
 			path(r)
 			r.Path = []string{"<sip:" + strings.Repeat("p", 3000) + ";lr>"}
 		}, 400, "", false},
@@ -97,25 +97,25 @@ func TestOutboundThroughProxies(t *testing.T) {
 func TestParsePush(t *testing.T) {
 	for _, test := range []struct {
 		contact string
-		want    registrar.Push
+		want    registration.Push
 		fault   string
 	}{
-		{"sip:a@h", registrar.Push{}, ""},
-		{"sip:a@h;pn-provider=fcm;pn-param=p;pn-prid=tok%3A1%3B%40%3d", registrar.Push{Provider: "fcm", Param: "p", PRID: "tok:1;@="}, ""},
+		{"sip:a@h", registration.Push{}, ""},
+		{"sip:a@h;pn-provider=fcm;pn-param=p;pn-prid=tok%3A1%3B%40%3d", registration.Push{Provider: "fcm", Param: "p", PRID: "tok:1;@="}, ""},
 		{"sip:a@h;PN-Provider=apns;pn-param=T.B.remote&voip;pn-prid=t1:remote&t2:voip?x=y",
-			registrar.Push{Provider: "apns", Param: "T.B.remote&voip", PRID: "t1:remote&t2:voip"}, ""},
-		{"sip:a@h;pn-type=google;app-id=1;pn-tok=t", registrar.Push{Provider: "google", Param: "1", PRID: "t"}, ""},
-		{"sip:a;pn-prid=no@h", registrar.Push{}, ""},
-		{"sip:a?b@h;pn-provider=fcm;pn-prid=t?x=y", registrar.Push{Provider: "fcm", PRID: "t"}, ""},
-		{"sip:a@h;pn-provider=fcm", registrar.Push{Provider: "fcm"}, ""},
-		{"sip:a@h;pn-provider=fcm;pn-prid=a%zz", registrar.Push{}, "pn-prid"},
-		{"sip:a@h;pn-provider=fcm;pn-prid=a%00b", registrar.Push{}, "pn-prid"},
-		{"sip:a@h;pn-provider=fcm;pn-prid=%ff", registrar.Push{}, "pn-prid"},
-		{"sip:a@h;pn-prid=x", registrar.Push{}, "no pn-provider"},
-		{"sip:a@h;pn-provider=fcm;pn-param=x;pn-prid=", registrar.Push{}, "empty pn-prid"},
-		{"sip:a@h;pn-provider=fcm;pn-prid=" + strings.Repeat("a", 1600), registrar.Push{}, "too long"},
+			registration.Push{Provider: "apns", Param: "T.B.remote&voip", PRID: "t1:remote&t2:voip"}, ""},
+		{"sip:a@h;pn-type=google;app-id=1;pn-tok=t", registration.Push{Provider: "google", Param: "1", PRID: "t"}, ""},
+		{"sip:a;pn-prid=no@h", registration.Push{}, ""},
+		{"sip:a?b@h;pn-provider=fcm;pn-prid=t?x=y", registration.Push{Provider: "fcm", PRID: "t"}, ""},
+		{"sip:a@h;pn-provider=fcm", registration.Push{Provider: "fcm"}, ""},
+		{"sip:a@h;pn-provider=fcm;pn-prid=a%zz", registration.Push{}, "pn-prid"},
+		{"sip:a@h;pn-provider=fcm;pn-prid=a%00b", registration.Push{}, "pn-prid"},
+		{"sip:a@h;pn-provider=fcm;pn-prid=%ff", registration.Push{}, "pn-prid"},
+		{"sip:a@h;pn-prid=x", registration.Push{}, "no pn-provider"},
+		{"sip:a@h;pn-provider=fcm;pn-param=x;pn-prid=", registration.Push{}, "empty pn-prid"},
+		{"sip:a@h;pn-provider=fcm;pn-prid=" + strings.Repeat("a", 1600), registration.Push{}, "too long"},
 	} {
-		got, fault := registrar.ParsePush(test.contact)
+		got, fault := registration.ParsePush(test.contact)
 		if got != test.want || (fault == "") != (test.fault == "") || !strings.Contains(fault, test.fault) {
 			t.Errorf("%s: %+v %q", test.contact, got, fault)
 		}
@@ -172,7 +172,7 @@ func TestPushByAProxy(t *testing.T) {
 	} {
 		own := rules
 		own.Push, own.Proxies = test.served, test.proxies
-		d := decide(own, with(register(1, test.contact), func(r *registrar.Request) {
+		d := decide(own, with(register(1, test.contact), func(r *registration.Request) {
 			r.Proxied, r.Pushers = true, []string{"fcm"}
 		}))
 		if d.Reply.Status != test.status || strings.Join(d.Reply.Push, " ") != test.promised {
@@ -200,54 +200,11 @@ func TestLimitKeepsWhatAPushCanWake(t *testing.T) {
 	d.Bindings[0].Reachable, d.Bindings[1].Reachable = false, false
 	for _, want := range []string{"sip:dead@h", "sip:sleeps@h"} {
 		before := len(d.Bindings)
-		d = registrar.Decide(rules, registrar.State{Account: "acc", AoR: alice, Bindings: d.Bindings},
+		d = registration.Decide(rules, registration.State{Account: "acc", AoR: alice, Bindings: d.Bindings},
 			register(uint32(10+before), "sip:new"+want[4:]), start.Add(2*time.Second))
 		if d.Reply.Status != 200 || d.Changes[len(d.Changes)-1].Kind != telephony.BindingDisplaced ||
 			!strings.HasPrefix(want, d.Changes[len(d.Changes)-1].Contact) {
 			t.Fatalf("%d %+v, want %s displaced", d.Reply.Status, d.Changes, want)
-		}
-	}
-}
-
-func TestLookupGroupsFlowsByPhone(t *testing.T) {
-	f := newFixture(t, newMemory(), func(c *registrar.Config) { c.Rules.Contacts = 10 })
-	p := f.phone("1001", "one", 1)
-	flows := func(uri, name string, regID int, flowID uint64) {
-		p.flow = flow(flowID)
-		p.must(200, func(r *registrar.Request) {
-			r.Contacts = []registrar.Contact{{URI: uri, Instance: name, RegID: regID, Q: 1000, Expires: -1}}
-			r.Outbound = regID > 0
-		})
-		f.clock.advance(time.Second)
-	}
-	flows("sip:a@1", "urn:1", 1, 1)
-	flows("sip:a@2", "urn:1", 2, 2)
-	flows("sip:b@1;pn-provider=fcm;pn-prid=t", "urn:2", 0, 3)
-	flows("sip:c@1", "", 0, 4)
-	f.FlowClosed(flow(1))
-	f.FlowClosed(flow(3))
-	f.FlowClosed(flow(4))
-	eventually(t, "the closed flows are told of", func() bool {
-		return strings.Count(f.memory.told(), "flow_closed") == 2 && strings.Contains(f.memory.told(), "asleep")
-	})
-	var found []registrar.Target // true in memory a moment after the store knows
-	eventually(t, "two phones are left", func() bool {
-		found = f.Lookup(t.Context(), alice)
-		return len(found) == 2
-	})
-	sleeper, other := found[0], found[1]
-	if sleeper.Instance != "urn:2" || len(sleeper.Flows) != 0 || len(sleeper.Asleep) != 1 {
-		t.Errorf("%+v", sleeper)
-	}
-	if other.Instance != "urn:1" || len(other.Flows) != 1 || other.Flows[0].Flow.ID != 2 {
-		t.Errorf("%+v", other)
-	}
-	if b, ok := f.Standing(alice, flow(2)); !ok || b.Contact != "sip:a@2" || b.RegID != 2 {
-		t.Errorf("%t, %+v stands on the open flow", ok, b)
-	}
-	for _, of := range []registrar.Flow{flow(1), flow(3), flow(9)} {
-		if b, ok := f.Standing(alice, of); ok {
-			t.Errorf("%+v stands on flow %d", b, of.ID)
 		}
 	}
 }

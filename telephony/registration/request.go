@@ -1,4 +1,4 @@
-package registrar
+package registration
 
 import (
 	"slices"
@@ -6,16 +6,14 @@ import (
 	"time"
 	"unsafe"
 
+	"demarc/internal/account"
 	"demarc/telephony"
 )
-
-// Flow says where a request came from.
-type Flow = telephony.Flow
 
 // Request is a REGISTER as the registrar sees it. Its texts may be borrowed from the message that it was read from, which is
 // good for a moment only: who keeps it keeps Own.
 type Request struct {
-	Flow      Flow
+	Flow      telephony.Flow
 	Came      time.Time // zero: now
 	Domain    string    // host of the Request-URI, lower case
 	To        telephony.AoR
@@ -34,7 +32,7 @@ type Request struct {
 	Authorize []string // the values of the Authorization headers, "Digest …"
 	UserAgent string
 
-	keys []byte // of Contacts, see nameContacts
+	keys []byte // of Contacts, see NameContacts
 }
 
 // Contact is one value of a REGISTER's Contact header.
@@ -45,7 +43,7 @@ type Contact struct {
 	Q        int    // q value in thousandths, 1000 when absent
 	Expires  int    // the expires parameter in seconds; -1 when absent
 
-	key string // contactKey of it, once that is known
+	key string // ContactKey of it, once that is known
 }
 
 // Reset empties the request; its lists keep their memory.
@@ -89,6 +87,19 @@ func (r *Request) texts(visit func(*string)) {
 			visit(&list[i])
 		}
 	}
+}
+
+// Refused tells whom it concerns that the request was refused, and why.
+func (r *Request) Refused(owner account.ID, aor telephony.AoR, code int, text string, now time.Time) telephony.RegistrationChange {
+	c := telephony.RegistrationChange{
+		Account: owner, At: now, Kind: telephony.RegisterRefused, AoR: aor, UserAgent: clip(r.UserAgent, maxUserAgent),
+		Transport: r.Flow.Transport, Remote: r.Flow.RemoteText(), Code: code, Text: text,
+	}
+	if len(r.Contacts) > 0 {
+		c.Instance = clip(r.Contacts[0].Instance, maxInstance)
+		c.Contact = PublicContact(clip(r.Contacts[0].URI, maxURI))
+	}
+	return c
 }
 
 // cloned returns copies of texts.

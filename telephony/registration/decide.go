@@ -1,6 +1,7 @@
-package registrar
+package registration
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -22,9 +23,13 @@ type Rules struct {
 	Push      []string       // push providers that are served; none: push parameters are kept, and nothing is promised
 }
 
-// defaultRules are the rules of a registrar that is not told otherwise.
-var defaultRules = Rules{
-	MinExpires: time.Minute, DefaultExpires: time.Hour, MaxExpires: 2 * time.Hour, Contacts: 10,
+// WithDefaults returns the rules with defaults for what is 0: 1 min, 1 h, 2 h and 10 contacts.
+func (r Rules) WithDefaults() Rules {
+	r.MinExpires = cmp.Or(r.MinExpires, time.Minute)
+	r.DefaultExpires = cmp.Or(r.DefaultExpires, time.Hour)
+	r.MaxExpires = cmp.Or(r.MaxExpires, 2*time.Hour)
+	r.Contacts = cmp.Or(r.Contacts, 10)
+	return r
 }
 
 // State is what stands for one AoR before a request.
@@ -49,11 +54,11 @@ type Decision struct {
 // Decide applies the rules to a REGISTER whose sender is authenticated as the AoR's user. It has no side effect and
 // leaves the state's slice as it is. Either all of a request takes effect or nothing (RFC 3261 §10.3 step 7).
 func Decide(rules Rules, s State, req *Request, now time.Time) Decision {
-	live, changes := expire(s.Bindings, s.Node, s.Present, now)
+	live, changes := Expire(s.Bindings, s.Node, s.Present, now)
 	t := turn{rules: rules, state: s, req: req, now: now, bindings: live, stood: len(live), changes: changes}
 	before := len(changes)
 	if no := t.apply(); no != nil {
-		live, _ = expire(s.Bindings, s.Node, s.Present, now)
+		live, _ = Expire(s.Bindings, s.Node, s.Present, now)
 		return Decision{
 			Reply: no.reply, Bindings: live, Changes: t.changes[:before], Outcome: no.outcome, Text: no.text,
 		}
@@ -215,7 +220,7 @@ func (t *turn) replace(i int, c Contact, expires time.Duration) {
 	}
 	if old.Key == b.Key && telephony.SameInstance(old.Instance, b.Instance) && old.Reachable && old.Node == b.Node {
 		t.bindings[i].RegisteredAt, t.bindings[i].Row = old.RegisteredAt, old.Row
-		if b.moved(&old) {
+		if b.Moved(&old) {
 			t.tell(b, telephony.BindingRegistered) // it has no gap, but other nodes read again only what they are told of
 		}
 		return
@@ -230,7 +235,7 @@ func (t *turn) replace(i int, c Contact, expires time.Duration) {
 func (t *turn) binding(c Contact, expires time.Duration) Binding {
 	c.RegID = c.flow(t.req)
 	return Binding{
-		Account: t.state.Account, Node: t.state.Node, AoR: t.state.AoR, Key: contactKey(c, t.req.Outbound),
+		Account: t.state.Account, Node: t.state.Node, AoR: t.state.AoR, Key: ContactKey(c, t.req.Outbound),
 		Contact: c.URI, Instance: c.Instance, RegID: c.RegID, Q: c.Q, CallID: t.req.CallID, CSeq: t.req.CSeq,
 		Flow: t.req.Flow, Path: t.path, Reachable: true, UserAgent: clip(t.req.UserAgent, maxUserAgent), RegisteredAt: t.now,
 		RefreshedAt: t.now, Expires: t.now.Add(expires), Proof: t.state.Proof,
@@ -269,7 +274,7 @@ func (t *turn) limit() *refusal {
 }
 
 func (t *turn) tell(b Binding, kind telephony.RegistrationChangeKind) {
-	t.changes = append(t.changes, b.change(kind, t.now))
+	t.changes = append(t.changes, b.Change(kind, t.now))
 }
 
 func outOfOrder() *refusal {
@@ -278,15 +283,15 @@ func outOfOrder() *refusal {
 			"counts anew under the same Call-ID: update it, or wait until its registration ends."}
 }
 
-// expire returns a copy without the bindings that have ended, and tells of those.
-func expire(bindings []Binding, node string, present func(string) bool, now time.Time) ([]Binding, []telephony.RegistrationChange) {
+// Expire returns a copy without the bindings that have ended, and tells of those.
+func Expire(bindings []Binding, node string, present func(string) bool, now time.Time) ([]Binding, []telephony.RegistrationChange) {
 	live := make([]Binding, 0, max(1, len(bindings))) // nearly always it stays at that
 	var changes []telephony.RegistrationChange
 	for i := range bindings {
-		if b := &bindings[i]; !b.over(node, present, now) {
+		if b := &bindings[i]; !b.Over(node, present, now) {
 			live = append(live, *b)
 		} else {
-			changes = append(changes, b.change(telephony.BindingExpired, now))
+			changes = append(changes, b.Change(telephony.BindingExpired, now))
 		}
 	}
 	return live, changes
