@@ -26,13 +26,13 @@ func (s *shard) decideAtOnce(req *registration.Request, who *identity) (registra
 	if !s.queue.idle() {
 		return registration.Decision{}, false
 	}
-	s.before, s.slots = s.locations.appendPlaced(s.before[:0], s.slots[:0], req.To)
+	s.before, s.slots = s.locations.AppendPlaced(s.before[:0], s.slots[:0], req.To)
 	now := s.now()
 	state := registration.State{Account: who.subscriber.Account, Node: s.r.node, AoR: req.To, Proof: who.proof, Bindings: s.before, Present: s.r.present}
 	if at, until, ok := registration.Refresh(&s.r.rules, &state, req, now); ok {
 		s.before[at].Prolong(&state, req, now, until)
 		s.mu.Lock()
-		s.locations.slab.At(s.slots[at]).times(&s.before[at])
+		s.locations.ProlongIn(s.slots[at], &s.before[at])
 		s.mu.Unlock()
 		return registration.Decision{Reply: registration.AnswerRefresh(&s.r.rules, req, s.before, now, who.reply), Outcome: registration.Refreshed}, true
 	}

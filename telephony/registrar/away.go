@@ -24,7 +24,7 @@ func (s *shard) fromMemory(j *job) (a answer) {
 			a = answer{j, registration.Reply{Status: 500}, registration.Failed}
 		}
 	}()
-	before := s.locations.of(j.req.To)
+	before := s.locations.Of(j.req.To)
 	now := s.now()
 	decision, ok := s.consider(s.state(before, j), j, now)
 	switch {

@@ -20,18 +20,9 @@ func (s *shard) followClock() {
 	}
 	s.mu.Lock()
 	s.ahead += by
-	s.locations.move(s.r.node, by)
+	s.locations.Move(s.r.node, by)
 	s.mu.Unlock()
 	if s == s.r.shards[0] {
 		s.r.log.Warn("the clock was set: registrations last as long as they would have", "by", by.Round(time.Second))
-	}
-}
-
-// move lets the bindings of a node have been refreshed so much later, or earlier.
-func (l *locations) move(node string, by time.Duration) {
-	for n := uint32(1); n <= l.slab.Slots(); n++ {
-		if p := l.slab.At(n); !p.text.Empty() && l.commons.At(p.common).node == node {
-			p.refreshed += by.Milliseconds()
-		}
 	}
 }

@@ -36,7 +36,7 @@ func (s *shard) debt() (piece Batch, keys []registration.Key) {
 			break
 		}
 		keys = append(keys, k)
-		piece.add(k, s.locations.of(k.AoR))
+		piece.add(k, s.locations.Of(k.AoR))
 	}
 	return piece, keys
 }

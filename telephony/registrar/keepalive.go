@@ -52,7 +52,7 @@ func (s *shard) probe(ctx context.Context) {
 	}
 	now := s.now()
 	for _, slot := range s.probes.Due(now, maxProbed) {
-		if b, ok := s.locations.in(slot); ok && s.keeps(&b) {
+		if b, ok := s.locations.In(slot); ok && s.keeps(&b) {
 			s.probeOne(ctx, b)
 			s.probes.At(slot, now.Add(s.r.probeEvery))
 		}

@@ -62,8 +62,8 @@ func (r *Registrar) load(ctx context.Context) error {
 // how long they were refreshed is not known any more.
 func (s *shard) recount(ctx context.Context, now time.Time) error {
 	d := s.newDraft()
-	for aor := range s.locations.all() {
-		before := s.locations.of(aor)
+	for aor := range s.locations.All() {
+		before := s.locations.Of(aor)
 		bindings, changes := registration.Expire(before, s.r.node, s.r.present, now)
 		if s.r.volatile {
 			for _, b := range bindings {

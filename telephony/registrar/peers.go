@@ -118,7 +118,7 @@ func (s *shard) reread(ctx context.Context) {
 		}
 		s.mu.Lock()
 		for _, aor := range chunk {
-			before := s.locations.of(aor)
+			before := s.locations.Of(aor)
 			after := s.merge(before, stored, aor)
 			s.put(aor, before, after)
 			s.reassert(after, stored)
@@ -136,7 +136,7 @@ func (s *shard) suspect(closed []uint64) {
 	}
 	for _, flow := range closed {
 		for _, user := range s.flows.of(flow) {
-			for _, aor := range s.locations.sharing(user) {
+			for _, aor := range s.locations.Sharing(user) {
 				s.queue.stale(aor)
 			}
 		}

@@ -21,7 +21,7 @@ func (r *Registrar) Bindings(aor telephony.AoR) []registration.Binding {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	now := s.now()
-	return slices.DeleteFunc(s.locations.of(aor), func(b registration.Binding) bool { return b.Over(r.node, r.present, now) })
+	return slices.DeleteFunc(s.locations.Of(aor), func(b registration.Binding) bool { return b.Over(r.node, r.present, now) })
 }
 
 // Standing returns the binding of the AoR whose phone is reached over the flow, if there is one.
@@ -30,8 +30,8 @@ func (r *Registrar) Standing(aor telephony.AoR, over telephony.Flow) (registrati
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	now := s.now()
-	for slot := range s.locations.slots(aor) {
-		if b, ok := s.locations.in(slot); ok && b.Reachable && b.Flow.Same(over) && !b.Over(r.node, r.present, now) {
+	for slot := range s.locations.Slots(aor) {
+		if b, ok := s.locations.In(slot); ok && b.Reachable && b.Flow.Same(over) && !b.Over(r.node, r.present, now) {
 			return b, true
 		}
 	}

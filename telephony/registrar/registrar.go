@@ -120,7 +120,7 @@ func (r *Registrar) Each(visit func(registration.Binding)) {
 		for next := uint32(1); next != 0; {
 			var some []registration.Binding
 			s.mu.RLock()
-			some, next = s.locations.from(next)
+			some, next = s.locations.From(next)
 			s.mu.RUnlock()
 			for _, b := range some {
 				visit(b)
@@ -135,7 +135,7 @@ func (r *Registrar) Counters() Counters {
 	c.StoreAway = r.storeAway()
 	for _, s := range r.shards {
 		s.mu.RLock()
-		c.Bindings += s.locations.len()
+		c.Bindings += s.locations.Len()
 		s.mu.RUnlock()
 	}
 	return c

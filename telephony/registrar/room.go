@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"demarc/telephony"
+	"demarc/telephony/registrar/location"
 	"demarc/telephony/registration"
 )
 
@@ -31,9 +32,9 @@ func (r *room) clear() {
 }
 
 // of returns the bindings of an AoR.
-func (r *room) of(l *locations, aor telephony.AoR) []registration.Binding {
+func (r *room) of(l *location.Service, aor telephony.AoR) []registration.Binding {
 	start := len(r.bindings)
-	r.bindings = l.appendOf(r.bindings, aor)
+	r.bindings = l.AppendOf(r.bindings, aor)
 	return r.bindings[start:len(r.bindings):len(r.bindings)]
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/registrar/compact"
+	"demarc/telephony/registrar/location"
 	"demarc/telephony/registration"
 )
 
@@ -28,7 +29,7 @@ type shard struct {
 	refusals refusals
 
 	mu        sync.RWMutex // held to write locations, and by readers of other goroutines
-	locations *locations
+	locations *location.Service
 	flows     flowUsers // who registered over a stream
 	alarm     compact.Alarm
 	closing   []uint64      // closed flows yet to be told of
@@ -51,7 +52,7 @@ type shard struct {
 
 func newShard(r *Registrar, limit int, now time.Time) *shard {
 	return &shard{
-		r: r, queue: newQueue(limit), locations: newLocations(), flows: newFlowUsers(), alarm: compact.NewAlarm(now), unsaved: make(map[registration.Key]struct{}),
+		r: r, queue: newQueue(limit), locations: location.New(), flows: newFlowUsers(), alarm: compact.NewAlarm(now), unsaved: make(map[registration.Key]struct{}),
 		probes: compact.NewAlarm(now), misses: make(map[registration.Key]int),
 	}
 }
@@ -279,7 +280,7 @@ func (s *shard) apply(d *draft) {
 	defer s.mu.Unlock()
 	for aor, of := range d.bindings {
 		if of.short {
-			s.locations.prolong(aor, of.after)
+			s.locations.Prolong(aor, of.after)
 		} else {
 			s.put(aor, of.before, of.after)
 		}

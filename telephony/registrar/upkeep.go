@@ -10,7 +10,7 @@ import (
 
 // put replaces an AoR's bindings, which are as they were before, by those after.
 func (s *shard) put(aor telephony.AoR, before, bindings []registration.Binding) {
-	user := s.locations.hash(aor)
+	user := s.locations.Hash(aor)
 	for i := range before {
 		b := &before[i]
 		if len(s.misses) > 0 && registration.IndexKey(bindings, b.Key) < 0 {
@@ -21,7 +21,7 @@ func (s *shard) put(aor telephony.AoR, before, bindings []registration.Binding) 
 		}
 		s.flows.leave(b.Flow.ID, user)
 	}
-	s.locations.put(aor, bindings)
+	s.locations.Put(aor, bindings)
 	for i := range bindings {
 		b := &bindings[i]
 		if !b.OwnsStream() || b.Node != s.r.node || sharesFlow(before, b) {
@@ -34,14 +34,14 @@ func (s *shard) put(aor telephony.AoR, before, bindings []registration.Binding) 
 
 // add puts a binding that was loaded beside the others of its AoR.
 func (s *shard) add(b registration.Binding) {
-	before := s.locations.of(b.AoR)
+	before := s.locations.Of(b.AoR)
 	s.put(b.AoR, before, append(slices.Clone(before), b))
 }
 
 // schedule sees to it that an AoR's bindings are looked at in time.
 func (s *shard) schedule(aor telephony.AoR, bindings []registration.Binding) {
 	now, i := s.now(), 0
-	for slot := range s.locations.slots(aor) {
+	for slot := range s.locations.Slots(aor) {
 		b := &bindings[i]
 		s.alarm.At(slot, b.EndsAt(s.r.node, now))
 		s.scheduleProbe(slot, b, now)
@@ -67,7 +67,7 @@ func (s *shard) closeFlows(d *draft) {
 		flow := s.closing[0]
 		s.closing = s.closing[1:]
 		for _, user := range s.flows.of(flow) {
-			for _, aor := range s.locations.sharing(user) {
+			for _, aor := range s.locations.Sharing(user) {
 				s.closeFlow(d, flow, aor, now)
 			}
 		}
@@ -90,7 +90,7 @@ func (s *shard) closeFlow(d *draft, flow uint64, aor telephony.AoR, now time.Tim
 func (s *shard) sweep(d *draft) {
 	now := s.now()
 	for _, slot := range s.alarm.Due(now, maxBackground) {
-		due, ok := s.locations.in(slot)
+		due, ok := s.locations.In(slot)
 		if !ok {
 			continue
 		}

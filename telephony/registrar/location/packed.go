@@ -1,4 +1,4 @@
-package registrar
+package location
 
 import (
 	"encoding/binary"
@@ -59,7 +59,7 @@ const (
 )
 
 // pack writes a binding over the old one in its place, or over nothing. What is the same stays the same in memory.
-func (l *locations) pack(b *registration.Binding, p *packed) {
+func (l *Service) pack(b *registration.Binding, p *packed) {
 	now := common{b.Account, b.AoR.Domain, b.Node, b.Flow.Listener, b.Flow.Transport, b.Flow.Local, b.Flow.ID >> flowBits}
 	switch {
 	case p.text.Empty():
@@ -80,7 +80,7 @@ func (p *packed) times(b *registration.Binding) {
 	p.lasts = uint32(min(max(0, b.Expires.Sub(b.RefreshedAt)/time.Second), math.MaxUint32))
 }
 
-func (l *locations) appendText(dst []byte, b *registration.Binding) []byte {
+func (l *Service) appendText(dst []byte, b *registration.Binding) []byte {
 	agent := l.agents.number(b.UserAgent)
 	flags := flagsOf(b, agent != 0)
 	dst = binary.AppendUvarint(append(dst, flags), uint64(len(b.AoR.User)))
@@ -137,7 +137,7 @@ func flagsOf(b *registration.Binding, knownAgent bool) (flags byte) {
 }
 
 // unpack fills in a binding, whose texts are those that are kept.
-func (l *locations) unpack(p *packed, b *registration.Binding) {
+func (l *Service) unpack(p *packed, b *registration.Binding) {
 	common, r := l.commons.At(p.common), compact.Reader{Rest: p.text.Text()}
 	flags, user, key, contact := readNames(&r)
 	*b = registration.Binding{
@@ -191,14 +191,14 @@ func readNames(r *compact.Reader) (flags byte, user, key, contact string) {
 }
 
 // aor returns whose binding it is.
-func (l *locations) aor(p *packed) telephony.AoR {
+func (l *Service) aor(p *packed) telephony.AoR {
 	r := compact.Reader{Rest: p.text.Text()}
 	_, user, _, _ := readNames(&r)
 	return telephony.AoR{User: user, Domain: l.commons.At(p.common).domain}
 }
 
 // owns reports whether a binding is the AoR's.
-func (l *locations) owns(aor telephony.AoR, p *packed) bool {
+func (l *Service) owns(aor telephony.AoR, p *packed) bool {
 	r := compact.Reader{Rest: p.text.Text()}
 	flags, length := r.Byte(), r.Number()
 	if length != uint64(len(aor.User)) || l.commons.At(p.common).domain != aor.Domain {
