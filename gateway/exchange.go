@@ -13,10 +13,10 @@ import (
 	storecalls "demarc/store/calls"
 	storeprovisioning "demarc/store/provisioning"
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/exchange"
 	"demarc/telephony/lamps"
 	"demarc/telephony/media"
-	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 )
@@ -136,7 +136,7 @@ func (c contacts) owner(ctx context.Context, aor telephony.AoR) (id account.ID, 
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	id, err := c.g.telephony.registrar.Account(ctx, aor)
-	return id, err == nil || errors.Is(err, registrar.ErrUnknown)
+	return id, err == nil || errors.Is(err, authentication.ErrUnknown)
 }
 
 func belongsTo(t *registration.Target, id account.ID) bool {

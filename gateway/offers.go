@@ -4,13 +4,13 @@ import (
 	"slices"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
-	"demarc/telephony/registrar"
 )
 
 // offers says which digest algorithms are offered by realm and listener: the realm's own, else the listener's, else
 // all's. For browsers it is the listener's own or MD5, whatever the realm's: their SIP libraries know no other and give up.
-func (g *Gateway) offers() registrar.Offers {
+func (g *Gateway) offers() authentication.Offers {
 	std := algorithms(g.cfg.Telephony.Algorithms)
 	byListener, byRealm := map[string][]digest.Algorithm{}, map[string][]digest.Algorithm{}
 	browsers := map[string][]digest.Algorithm{}

@@ -11,7 +11,7 @@ import (
 	"demarc/internal/account"
 	"demarc/internal/timeline"
 	"demarc/telephony"
-	"demarc/telephony/registrar"
+	"demarc/telephony/authentication"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -52,7 +52,7 @@ func (p *protection) of(id account.ID, way signal.Way) (sdp.Policy, sdp.Security
 	ctx, cancel := context.WithTimeout(context.Background(), askPatience)
 	defer cancel()
 	own, err := p.users.SRTP(ctx, way.AoR)
-	if err == nil || errors.Is(err, registrar.ErrUnknown) {
+	if err == nil || errors.Is(err, authentication.ErrUnknown) {
 		return sdp.Policy(cmp.Or(own, string(p.all))), ""
 	}
 	return p.strictest(id, way.AoR, err), ""

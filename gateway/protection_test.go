@@ -12,6 +12,7 @@ import (
 	"demarc/gateway"
 	"demarc/internal/timeline"
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
@@ -25,25 +26,25 @@ type people struct {
 	srtp map[string]string // by user
 }
 
-func (p *people) Domains(context.Context) (map[string]registrar.Domain, error) {
-	d := registrar.Domain{Account: "acc_1", Realm: "d"}
+func (p *people) Domains(context.Context) (map[string]authentication.Domain, error) {
+	d := authentication.Domain{Account: "acc_1", Realm: "d"}
 	for _, own := range p.srtp {
 		if own != "" {
 			d.SRTP = append(d.SRTP, own)
 		}
 	}
-	return map[string]registrar.Domain{"d": d}, nil
+	return map[string]authentication.Domain{"d": d}, nil
 }
 
-func (p *people) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
+func (p *people) Subscriber(_ context.Context, aor telephony.AoR) (authentication.Subscriber, error) {
 	own, ok := p.srtp[aor.User]
 	switch {
 	case p.away:
-		return registrar.Subscriber{}, registrar.ErrStoreAway
+		return authentication.Subscriber{}, registrar.ErrStoreAway
 	case !ok:
-		return registrar.Subscriber{}, registrar.ErrUnknown
+		return authentication.Subscriber{}, authentication.ErrUnknown
 	}
-	return registrar.Subscriber{Account: "acc_1", AoR: aor, SRTP: own,
+	return authentication.Subscriber{Account: "acc_1", AoR: aor, SRTP: own,
 		Hashes: []digest.Hash{digest.NewHash(digest.MD5, aor.User, "d", "pw")}}, nil
 }
 
@@ -90,7 +91,7 @@ func TestMediaIsNotWeakerWhileTheDirectoryIsAway(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			if _, err := r.SRTP(t.Context(), telephony.NewAoR("known", "d")); err != nil && !errors.Is(err, registrar.ErrUnknown) {
+			if _, err := r.SRTP(t.Context(), telephony.NewAoR("known", "d")); err != nil && !errors.Is(err, authentication.ErrUnknown) {
 				t.Fatal(err)
 			}
 			directory.away = !c.here

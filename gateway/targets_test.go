@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/exchange"
 	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
@@ -30,14 +31,14 @@ func (s *staff) say(answer error) {
 
 var lea = telephony.NewAoR("lea", "example.com")
 
-func (s *staff) Domains(context.Context) (map[string]registrar.Domain, error) {
-	return map[string]registrar.Domain{lea.Domain: {Account: "acc_1", Realm: lea.Domain}}, nil
+func (s *staff) Domains(context.Context) (map[string]authentication.Domain, error) {
+	return map[string]authentication.Domain{lea.Domain: {Account: "acc_1", Realm: lea.Domain}}, nil
 }
 
-func (s *staff) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
+func (s *staff) Subscriber(_ context.Context, aor telephony.AoR) (authentication.Subscriber, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return registrar.Subscriber{Account: "acc_1", AoR: aor}, s.answer
+	return authentication.Subscriber{Account: "acc_1", AoR: aor}, s.answer
 }
 
 func (s *staff) Version(context.Context) (int64, error) {
@@ -79,7 +80,7 @@ func TestPhonesOfWhoHasLeft(t *testing.T) {
 		}
 	}
 	expect("there", 1, nil)
-	s.say(registrar.ErrUnknown)
+	s.say(authentication.ErrUnknown)
 	expect("left", 0, exchange.ErrUnknown)
 	s.say(errors.New("hard to say"))
 	expect("nobody can tell", 1, nil)

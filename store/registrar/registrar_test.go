@@ -20,6 +20,7 @@ import (
 	storeregistrar "demarc/store/registrar"
 	"demarc/store/storetest"
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
 	"demarc/telephony/directory"
 	"demarc/telephony/registrar"
@@ -275,7 +276,7 @@ func TestDirectory(t *testing.T) {
 		if must(s.Version(ctx))(t) != version {
 			t.Error("nothing changed, but the version did")
 		}
-		domains := map[string]registrar.Domain{"pbx.example.org": {Account: acc, Realm: "R", SRTP: []string{"required"}}}
+		domains := map[string]authentication.Domain{"pbx.example.org": {Account: acc, Realm: "R", SRTP: []string{"required"}}}
 		if got := must(s.Domains(ctx))(t); !reflect.DeepEqual(got, domains) {
 			t.Errorf("%+v", got)
 		}
@@ -285,7 +286,7 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%+v", first)
 		}
 		for _, aor := range []telephony.AoR{{User: "9", Domain: "pbx.example.org"}, {User: "1001", Domain: "other"}} {
-			if _, err := s.Subscriber(ctx, aor); !errors.Is(err, registrar.ErrUnknown) {
+			if _, err := s.Subscriber(ctx, aor); !errors.Is(err, authentication.ErrUnknown) {
 				t.Errorf("%v: %v", aor, err)
 			}
 		}
@@ -420,7 +421,7 @@ func TestSecretsAreSealed(t *testing.T) {
 		}
 		other := storeregistrar.New(db, sealtest.New(t))
 		if _, err := other.Subscriber(t.Context(), sub.AoR("pbx.example.org")); err == nil ||
-			errors.Is(err, registrar.ErrUnknown) || errors.Is(err, registrar.ErrStoreAway) {
+			errors.Is(err, authentication.ErrUnknown) || errors.Is(err, registrar.ErrStoreAway) {
 			t.Errorf("with another keyset: %v", err)
 		}
 	})

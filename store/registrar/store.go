@@ -9,6 +9,7 @@ import (
 	"demarc/internal/seal"
 	"demarc/store"
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/registrar"
 )
 
@@ -20,16 +21,16 @@ type Store struct {
 }
 
 var (
-	_ registrar.Bindings  = (*Store)(nil)
-	_ registrar.Directory = (*Store)(nil)
+	_ registrar.Bindings       = (*Store)(nil)
+	_ authentication.Directory = (*Store)(nil)
 )
 
 // New returns a Store on an open, migrated database.
 func New(db *store.DB, sealer *seal.Sealer) *Store { return &Store{db: db, sealer: sealer} }
 
 // Domains returns the account and realm of every SIP domain, and which settings its users have of their own.
-func (s *Store) Domains(ctx context.Context) (map[string]registrar.Domain, error) {
-	domains := map[string]registrar.Domain{}
+func (s *Store) Domains(ctx context.Context) (map[string]authentication.Domain, error) {
+	domains := map[string]authentication.Domain{}
 	err := s.db.Read(ctx, func(q store.Tx) error {
 		rows, err := q.Query(ctx, `SELECT p.domain, p.account_id, p.realm, COALESCE(s.srtp, '') FROM pbx p
 			LEFT JOIN (SELECT DISTINCT account_id, srtp FROM subscriber WHERE srtp <> '') s ON s.account_id = p.account_id
@@ -40,7 +41,7 @@ func (s *Store) Domains(ctx context.Context) (map[string]registrar.Domain, error
 		defer rows.Close()
 		for rows.Next() {
 			var name, srtp string
-			var d registrar.Domain
+			var d authentication.Domain
 			if err := rows.Scan(&name, &d.Account, &d.Realm, &srtp); err != nil {
 				return err
 			}
@@ -55,8 +56,8 @@ func (s *Store) Domains(ctx context.Context) (map[string]registrar.Domain, error
 }
 
 // Subscriber returns who may register as the AoR.
-func (s *Store) Subscriber(ctx context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
-	found := registrar.Subscriber{AoR: aor}
+func (s *Store) Subscriber(ctx context.Context, aor telephony.AoR) (authentication.Subscriber, error) {
+	found := authentication.Subscriber{AoR: aor}
 	var userID string
 	var sealed []byte
 	err := s.db.Read(ctx, func(q store.Tx) error {
@@ -65,7 +66,7 @@ func (s *Store) Subscriber(ctx context.Context, aor telephony.AoR) (registrar.Su
 			aor.Domain, aor.User).Scan(&found.Account, &userID, &found.AuthUsername, &found.SRTP, &sealed)
 	})
 	if err != nil {
-		return registrar.Subscriber{}, lookupError(err)
+		return authentication.Subscriber{}, lookupError(err)
 	}
 	found.Hashes, err = s.openHashes(found.Account, userID, sealed)
 	return found, err
@@ -82,7 +83,7 @@ func (s *Store) Version(ctx context.Context) (int64, error) {
 
 func lookupError(err error) error {
 	if store.NoRows(err) {
-		return registrar.ErrUnknown
+		return authentication.ErrUnknown
 	}
 	return away(err)
 }

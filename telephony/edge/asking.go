@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"demarc/telephony/authentication"
 	"demarc/telephony/edge/guard"
-	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
 )
 
@@ -26,7 +26,7 @@ type asking struct {
 // question is one of them.
 type question struct {
 	req   *signal.Request
-	as    registrar.Credentials
+	as    authentication.Credentials
 	who   guard.Caller
 	flow  *flow
 	came  time.Time

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -29,13 +29,13 @@ type through struct {
 	ended      int
 }
 
-func (x *through) Authenticate(_ context.Context, c registrar.Credentials) registrar.Verdict {
+func (x *through) Authenticate(_ context.Context, c authentication.Credentials) authentication.Verdict {
 	v, _ := x.AuthenticateAtOnce(c)
 	return v
 }
 
-func (x *through) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict, bool) {
-	return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}, Reply: registration.Reply{Sender: registration.Proven}}, true
+func (x *through) AuthenticateAtOnce(c authentication.Credentials) (authentication.Verdict, bool) {
+	return authentication.Verdict{OK: true, User: authentication.Subscriber{Account: "acme", AoR: c.User}, Reply: registration.Reply{Sender: registration.Proven}}, true
 }
 
 func (x *through) Bindings(telephony.AoR) []registration.Binding { return nil }

@@ -16,8 +16,8 @@ import (
 	"github.com/coder/websocket"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -509,16 +509,16 @@ func TestCallersAreAuthenticated(t *testing.T) {
 			s.Reply(signal.Reply{Tx: req.Tx, Challenge: req.User.IsZero(), Status: 486})
 		}
 	})
-	s.verdict = func(c registrar.Credentials) (registrar.Verdict, bool) {
+	s.verdict = func(c authentication.Credentials) (authentication.Verdict, bool) {
 		switch {
 		case len(c.Authorize) == 0:
-			return registrar.Verdict{Reply: registration.Reply{Status: 401, Challenges: []string{`Digest realm="x", nonce="n"`}}}, true
+			return authentication.Verdict{Reply: registration.Reply{Status: 401, Challenges: []string{`Digest realm="x", nonce="n"`}}}, true
 		case c.Authorize[0] == "Digest somebody else":
-			return registrar.Verdict{Reply: registration.Reply{Status: 403, Sender: registration.Wrong}}, true
+			return authentication.Verdict{Reply: registration.Reply{Status: 403, Sender: registration.Wrong}}, true
 		case c.Authorize[0] == "Digest away":
-			return registrar.Verdict{Reply: registration.Reply{Status: 503, RetryAfter: 9}}, true
+			return authentication.Verdict{Reply: registration.Reply{Status: 503, RetryAfter: 9}}, true
 		}
-		return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}}, true
+		return authentication.Verdict{OK: true, User: authentication.Subscriber{Account: "acme", AoR: c.User}}, true
 	}
 	p := r.party("tcp")
 	for i, c := range []struct{ method, toTag, authorization, status, want string }{
@@ -573,11 +573,11 @@ type slow struct {
 	asked chan struct{}
 }
 
-func (s *slow) AuthenticateAtOnce(registrar.Credentials) (registrar.Verdict, bool) {
-	return registrar.Verdict{}, false
+func (s *slow) AuthenticateAtOnce(authentication.Credentials) (authentication.Verdict, bool) {
+	return authentication.Verdict{}, false
 }
 
-func (s *slow) Authenticate(ctx context.Context, c registrar.Credentials) registrar.Verdict {
+func (s *slow) Authenticate(ctx context.Context, c authentication.Credentials) authentication.Verdict {
 	<-s.asked
 	return s.stub.Authenticate(ctx, c)
 }
@@ -588,11 +588,11 @@ func TestRegisteredConnectionIsTrusted(t *testing.T) {
 	s := newStub(answering)
 	s.bindings = book.of
 	var removed atomic.Bool // his credential, from the directory
-	s.verdict = func(c registrar.Credentials) (registrar.Verdict, bool) {
+	s.verdict = func(c authentication.Credentials) (authentication.Verdict, bool) {
 		if c.Proof == 7 && !removed.Load() {
-			return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}}, true
+			return authentication.Verdict{OK: true, User: authentication.Subscriber{Account: "acme", AoR: c.User}}, true
 		}
-		return registrar.Verdict{Reply: registration.Reply{Status: 401, Challenges: []string{"Digest a"}}}, true
+		return authentication.Verdict{Reply: registration.Reply{Status: 401, Challenges: []string{"Digest a"}}}, true
 	}
 	book.add(&s.fake)
 	r := startSoon(t, s, func(c *edge.Config) {

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"demarc/telephony/authentication"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
 )
 
@@ -92,7 +92,7 @@ type silent struct {
 }
 
 // AuthenticateAtOnce does not know one sender in seven.
-func (s *silent) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict, bool) {
+func (s *silent) AuthenticateAtOnce(c authentication.Credentials) (authentication.Verdict, bool) {
 	v, _ := s.stub.AuthenticateAtOnce(c)
 	return v, s.asked.Add(1)%7 != 0
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/edge/guard"
 	"demarc/telephony/edge/read"
-	"demarc/telephony/registrar"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
 	"demarc/telephony/sip/transaction"
@@ -101,7 +101,7 @@ func (s *Signalling) match(f *flow, m *wire.Message) (signal.TxID, transaction.M
 
 // identify finds out who sent a request. Refusals leave no state behind: their ACK is absorbed.
 func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who guard.Caller, from speaker, inside bool) {
-	as := registrar.Credentials{Method: req.Method, Flow: f.Flow, User: who.AoR}
+	as := authentication.Credentials{Method: req.Method, Flow: f.Flow, User: who.AoR}
 	for _, value := range m.ProxyAuthorization {
 		as.Authorize = append(as.Authorize, string(value))
 	}

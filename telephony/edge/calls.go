@@ -7,7 +7,7 @@ import (
 
 	"demarc/internal/wheel"
 	"demarc/telephony"
-	"demarc/telephony/registrar"
+	"demarc/telephony/authentication"
 	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip/transaction"
@@ -19,8 +19,8 @@ type Calls interface {
 	// that there is no room for a new Request, which gets 503; all other events must be taken, for they end what there is.
 	Take(signal.Event) bool
 	// Authenticate and AuthenticateAtOnce tell who sent a request; the second one from memory, if it is sure.
-	Authenticate(ctx context.Context, c registrar.Credentials) registrar.Verdict
-	AuthenticateAtOnce(c registrar.Credentials) (v registrar.Verdict, sure bool)
+	Authenticate(ctx context.Context, c authentication.Credentials) authentication.Verdict
+	AuthenticateAtOnce(c authentication.Credentials) (v authentication.Verdict, sure bool)
 	// Bindings returns where the phones of an AoR are; Standing the one that is reached over a flow, if there is one.
 	Bindings(aor telephony.AoR) []registration.Binding
 	Standing(aor telephony.AoR, over telephony.Flow) (registration.Binding, bool)
@@ -196,7 +196,7 @@ func (s *Signalling) challenge(r *signal.Reply) {
 	if b == nil {
 		return
 	}
-	v, _ := s.calls.AuthenticateAtOnce(registrar.Credentials{Flow: b.flow.Flow, User: b.whose.aor})
+	v, _ := s.calls.AuthenticateAtOnce(authentication.Credentials{Flow: b.flow.Flow, User: b.whose.aor})
 	refused := refusal(v.Reply)
 	r.Status, r.Headers = refused.Status, append(r.Headers, refused.Headers...)
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/wire"
@@ -24,7 +24,7 @@ type stub struct {
 	edge     atomic.Pointer[running]
 	on       func(s *edge.Signalling, ev signal.Event)
 	take     func(ev signal.Event) bool // nil: takes everything
-	verdict  func(c registrar.Credentials) (v registrar.Verdict, sure bool)
+	verdict  func(c authentication.Credentials) (v authentication.Verdict, sure bool)
 	bindings func(aor telephony.AoR) []registration.Binding
 
 	queue chan signal.Event
@@ -61,17 +61,17 @@ func (s *stub) Take(ev signal.Event) bool {
 	return true
 }
 
-func (s *stub) Authenticate(_ context.Context, c registrar.Credentials) registrar.Verdict {
+func (s *stub) Authenticate(_ context.Context, c authentication.Credentials) authentication.Verdict {
 	v, _ := s.AuthenticateAtOnce(c)
 	return v
 }
 
-func (s *stub) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict, bool) {
+func (s *stub) AuthenticateAtOnce(c authentication.Credentials) (authentication.Verdict, bool) {
 	if s.verdict != nil {
 		return s.verdict(c)
 	}
-	return registrar.Verdict{
-		OK: true, User: registrar.Subscriber{Account: "acme", AoR: c.User}, Reply: registration.Reply{Sender: registration.Proven},
+	return authentication.Verdict{
+		OK: true, User: authentication.Subscriber{Account: "acme", AoR: c.User}, Reply: registration.Reply{Sender: registration.Proven},
 	}, true
 }
 

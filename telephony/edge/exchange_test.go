@@ -11,6 +11,7 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
 	"demarc/telephony/edge"
 	"demarc/telephony/registrar"
@@ -21,12 +22,12 @@ import (
 // ownPassword is a directory in which each name of its domain has itself as password, and a store that takes everything.
 type ownPassword struct{ domain string }
 
-func (d ownPassword) Domains(context.Context) (map[string]registrar.Domain, error) {
-	return map[string]registrar.Domain{d.domain: {Account: "acc_1", Realm: d.domain}}, nil
+func (d ownPassword) Domains(context.Context) (map[string]authentication.Domain, error) {
+	return map[string]authentication.Domain{d.domain: {Account: "acc_1", Realm: d.domain}}, nil
 }
 
-func (d ownPassword) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
-	return registrar.Subscriber{Account: "acc_1", AoR: aor, AuthUsername: aor.User, Hashes: []digest.Hash{
+func (d ownPassword) Subscriber(_ context.Context, aor telephony.AoR) (authentication.Subscriber, error) {
+	return authentication.Subscriber{Account: "acc_1", AoR: aor, AuthUsername: aor.User, Hashes: []digest.Hash{
 		digest.NewHash(digest.MD5, aor.User, d.domain, account.Secret(aor.User)),
 	}}, nil
 }

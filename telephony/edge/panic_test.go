@@ -16,9 +16,9 @@ import (
 	"github.com/coder/websocket"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/edge"
 	"demarc/telephony/events"
-	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/trace"
@@ -251,11 +251,11 @@ func TestPanicOfACallEndsOneTransaction(t *testing.T) {
 				}
 				return true
 			}
-			s.verdict = func(c registrar.Credentials) (registrar.Verdict, bool) {
+			s.verdict = func(c authentication.Credentials) (authentication.Verdict, bool) {
 				if at == "Authenticate" && !broke.Load() {
 					fail()
 				}
-				return registrar.Verdict{OK: true, User: registrar.Subscriber{AoR: c.User}}, true
+				return authentication.Verdict{OK: true, User: authentication.Subscriber{AoR: c.User}}, true
 			}
 			r := start(t, s, edge.Limits{})
 			s.run(t, r)

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"demarc/telephony/authentication"
 	"demarc/telephony/edge"
-	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 )
@@ -19,13 +19,13 @@ func TestWrongAnswersAreRefusedAtOneTime(t *testing.T) {
 		reply(registration.Reply{Status: 401, Sender: registration.Wrong, Challenges: []string{"Digest realm=\"x\""}})
 	}
 	asked := make(chan struct{}, 1)
-	s.verdict = func(registrar.Credentials) (registrar.Verdict, bool) {
+	s.verdict = func(authentication.Credentials) (authentication.Verdict, bool) {
 		select {
 		case asked <- struct{}{}:
-			return registrar.Verdict{}, false // memory does not know
+			return authentication.Verdict{}, false // memory does not know
 		default:
 		}
-		return registrar.Verdict{Reply: registration.Reply{Status: 401, Sender: registration.Wrong, Challenges: []string{"Digest realm=\"x\""}}}, true
+		return authentication.Verdict{Reply: registration.Reply{Status: 401, Sender: registration.Wrong, Challenges: []string{"Digest realm=\"x\""}}}, true
 	}
 	r := start(t, s, edge.Limits{})
 	s.run(t, r)

@@ -12,8 +12,8 @@ import (
 	"demarc/internal/account"
 	"demarc/internal/timeline"
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/events"
-	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
 )
 
@@ -55,28 +55,28 @@ func (w *world) set(change func()) {
 }
 
 // Authenticate believes whoever sends any Authorization.
-func (w *world) Authenticate(_ context.Context, c registrar.Credentials) registrar.Verdict {
+func (w *world) Authenticate(_ context.Context, c authentication.Credentials) authentication.Verdict {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.panics {
 		panic("injected")
 	}
 	if len(c.Authorize) == 0 {
-		return registrar.Verdict{Reply: registration.Reply{Status: 401, Challenges: []string{"Digest"}}}
+		return authentication.Verdict{Reply: registration.Reply{Status: 401, Challenges: []string{"Digest"}}}
 	}
-	return registrar.Verdict{OK: true, User: registrar.Subscriber{Account: "acc_1", AoR: c.User}}
+	return authentication.Verdict{OK: true, User: authentication.Subscriber{Account: "acc_1", AoR: c.User}}
 }
 
-func (w *world) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
+func (w *world) Subscriber(_ context.Context, aor telephony.AoR) (authentication.Subscriber, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.away {
-		return registrar.Subscriber{}, errors.New("away")
+		return authentication.Subscriber{}, errors.New("away")
 	}
 	if aor == nobody {
-		return registrar.Subscriber{}, registrar.ErrUnknown
+		return authentication.Subscriber{}, authentication.ErrUnknown
 	}
-	return registrar.Subscriber{Account: "acc_1", AoR: aor}, nil
+	return authentication.Subscriber{Account: "acc_1", AoR: aor}, nil
 }
 
 func (w *world) Bindings(aor telephony.AoR) []registration.Binding {

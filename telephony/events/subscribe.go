@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"demarc/telephony/registrar"
+	"demarc/telephony/authentication"
 	"demarc/telephony/registration"
 )
 
@@ -22,7 +22,7 @@ func (s *Service) decide(ctx context.Context, req *Request) (r Reply, after func
 	if req.Contact == "" {
 		return Reply{Status: 400, Reason: "Contact Is Missing", Expires: -1}, nil
 	}
-	who := s.Auth.Authenticate(ctx, registrar.Credentials{
+	who := s.Auth.Authenticate(ctx, authentication.Credentials{
 		Method: "SUBSCRIBE", Flow: req.Flow, User: req.User, Authorize: req.Authorize,
 	})
 	if !who.OK {
@@ -37,7 +37,7 @@ func (s *Service) decide(ctx context.Context, req *Request) (r Reply, after func
 }
 
 // serveUser answers the SUBSCRIBE of a user who has proved who he is.
-func (s *Service) serveUser(ctx context.Context, req *Request, pkg eventPackage, user registrar.Subscriber) (Reply, func()) {
+func (s *Service) serveUser(ctx context.Context, req *Request, pkg eventPackage, user authentication.Subscriber) (Reply, func()) {
 	expires, brief := s.expires(req.Expires)
 	if brief {
 		return Reply{Status: 423, MinExpires: int(s.MinExpires / time.Second), Expires: -1}, nil
@@ -66,7 +66,7 @@ func (s *Service) expires(seconds int) (d time.Duration, brief bool) {
 
 // mayWatch returns the status of a refusal, or 0. The account follows from the domain, so whoever watches in another
 // domain watches in another account.
-func (s *Service) mayWatch(ctx context.Context, req *Request, pkg eventPackage, user registrar.Subscriber) int {
+func (s *Service) mayWatch(ctx context.Context, req *Request, pkg eventPackage, user authentication.Subscriber) int {
 	if req.Target == user.AoR {
 		return 0
 	}
@@ -75,7 +75,7 @@ func (s *Service) mayWatch(ctx context.Context, req *Request, pkg eventPackage, 
 	}
 	found, err := s.Directory.Subscriber(ctx, req.Target)
 	switch {
-	case errors.Is(err, registrar.ErrUnknown):
+	case errors.Is(err, authentication.ErrUnknown):
 		return 404
 	case err != nil:
 		return 503
@@ -85,7 +85,7 @@ func (s *Service) mayWatch(ctx context.Context, req *Request, pkg eventPackage, 
 	return 0
 }
 
-func (s *Service) begin(req *Request, pkg eventPackage, user registrar.Subscriber, expires time.Duration) (Reply, func()) {
+func (s *Service) begin(req *Request, pkg eventPackage, user authentication.Subscriber, expires time.Duration) (Reply, func()) {
 	sub := &subscription{
 		id:   dialogID{req.CallID, req.LocalTag, req.RemoteTag, req.Event, req.EventID},
 		user: user.AoR, pkg: pkg, of: watched{user.Account, req.Target}, flow: req.Flow, contact: req.Contact,
@@ -118,12 +118,12 @@ func (s *Service) taken(sub *subscription, expires time.Duration) (Reply, func()
 }
 
 // refresh serves a SUBSCRIBE within a dialog: of the one who began it alone.
-func (s *Service) refresh(req *Request, user registrar.Subscriber, expires time.Duration) (Reply, func()) {
+func (s *Service) refresh(req *Request, user authentication.Subscriber, expires time.Duration) (Reply, func()) {
 	return s.prolong(s.table.find(dialogID{req.CallID, req.ToTag, req.RemoteTag, req.Event, req.EventID}), req, user, expires)
 }
 
 // prolong takes what a SUBSCRIBE brings over into the subscription that stands, if one does.
-func (s *Service) prolong(sub *subscription, req *Request, user registrar.Subscriber, expires time.Duration) (Reply, func()) {
+func (s *Service) prolong(sub *subscription, req *Request, user authentication.Subscriber, expires time.Duration) (Reply, func()) {
 	if sub == nil || sub.user != user.AoR {
 		return Reply{Status: 481, Expires: -1}, nil
 	}

@@ -7,7 +7,7 @@ import (
 	"demarc/internal/account"
 	"demarc/internal/timeline"
 	"demarc/telephony"
-	"demarc/telephony/registrar"
+	"demarc/telephony/authentication"
 	"demarc/telephony/registration"
 )
 
@@ -73,12 +73,12 @@ type Timeline interface {
 
 // Authenticator tells who sent a request.
 type Authenticator interface {
-	Authenticate(ctx context.Context, c registrar.Credentials) registrar.Verdict
+	Authenticate(ctx context.Context, c authentication.Credentials) authentication.Verdict
 }
 
 // Directory knows who exists.
 type Directory interface {
-	Subscriber(ctx context.Context, aor telephony.AoR) (registrar.Subscriber, error)
+	Subscriber(ctx context.Context, aor telephony.AoR) (authentication.Subscriber, error)
 }
 
 // Registrations knows which bindings of an AoR stand.

@@ -13,6 +13,7 @@ import (
 
 	"demarc/internal/pki"
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/edge"
 	"demarc/telephony/nodes"
 	"demarc/telephony/registrar"
@@ -53,12 +54,12 @@ func (h *house) Take(ev signal.Event) bool {
 	return true
 }
 
-func (h *house) Authenticate(context.Context, registrar.Credentials) registrar.Verdict {
-	return registrar.Verdict{}
+func (h *house) Authenticate(context.Context, authentication.Credentials) authentication.Verdict {
+	return authentication.Verdict{}
 }
 
-func (h *house) AuthenticateAtOnce(c registrar.Credentials) (registrar.Verdict, bool) {
-	return registrar.Verdict{OK: true, User: registrar.Subscriber{AoR: c.User}}, true
+func (h *house) AuthenticateAtOnce(c authentication.Credentials) (authentication.Verdict, bool) {
+	return authentication.Verdict{OK: true, User: authentication.Subscriber{AoR: c.User}}, true
 }
 
 func (h *house) Bindings(telephony.AoR) []registration.Binding { return nil }

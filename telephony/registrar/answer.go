@@ -1,6 +1,9 @@
 package registrar
 
-import "demarc/telephony/registration"
+import (
+	"demarc/telephony/authentication"
+	"demarc/telephony/registration"
+)
 
 // answer is a reply that waits for the save.
 type answer struct {
@@ -32,9 +35,9 @@ func (s *shard) answer(j *job, reply registration.Reply, o registration.Outcome)
 	s.reply(j.reply, &j.who, reply, o)
 }
 
-func (s *shard) reply(to func(registration.Reply), who *identity, reply registration.Reply, o registration.Outcome) {
+func (s *shard) reply(to func(registration.Reply), who *authentication.Identity, reply registration.Reply, o registration.Outcome) {
 	s.r.tally.count(o)
-	reply.Sender = who.sender(o)
+	reply.Sender = who.Sender(o)
 	defer s.r.recovered()
 	to(reply)
 }

@@ -29,7 +29,7 @@ func (s *shard) fromMemory(j *job) (a answer) {
 	decision, ok := s.consider(s.state(before, j), j, now)
 	switch {
 	case !ok:
-		return answer{j, j.who.reply, j.who.outcome}
+		return answer{j, j.who.Reply, j.who.Outcome}
 	case decision.Reply.Status != 200:
 		d := s.newDraft()
 		s.refuseBy(d, j, &decision)
@@ -39,7 +39,7 @@ func (s *shard) fromMemory(j *job) (a answer) {
 		return answer{j, decision.Reply, decision.Outcome}
 	}
 	if !withinCommitted(before, decision.Bindings, now) {
-		return answer{j, s.r.unavailable(), registration.StoreAway}
+		return answer{j, registration.Unavailable(), registration.StoreAway}
 	}
 	d := s.newDraft()
 	d.set(j.req.To, before, decision.Bindings)

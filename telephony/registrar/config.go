@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
 	"demarc/telephony/registration"
 )
@@ -15,13 +16,13 @@ import (
 // Config of a Registrar. Node, Directory and Bindings are needed.
 type Config struct {
 	Node       string // names this node in the store; stable over restarts
-	Directory  Directory
+	Directory  authentication.Directory
 	Bindings   Bindings
-	Offers     Offers             // OfferMD5 when nil
-	Algorithms []digest.Algorithm // all that Offers may return: hashes of others are not kept in memory; nil: any
-	Rules      registration.Rules // see WithDefaults
-	ThirdParty bool               // lets From differ from To
-	Volatile   bool               // saves no refreshes, and comings and goings a moment after the reply; a restart ends every binding
+	Offers     authentication.Offers // OfferMD5 when nil
+	Algorithms []digest.Algorithm    // all that Offers may return: hashes of others are not kept in memory; nil: any
+	Rules      registration.Rules    // see WithDefaults
+	ThirdParty bool                  // lets From differ from To
+	Volatile   bool                  // saves no refreshes, and comings and goings a moment after the reply; a restart ends every binding
 
 	NonceKey      []byte        // random when empty
 	NonceLifetime time.Duration // 10 minutes when 0
@@ -55,7 +56,7 @@ func (c Config) withDefaults() Config {
 	c.ProbeEvery = cmp.Or(c.ProbeEvery, 25*time.Second)
 	c.Tick = cmp.Or(c.Tick, 250*time.Millisecond)
 	if c.Offers == nil {
-		c.Offers = OfferMD5
+		c.Offers = authentication.OfferMD5
 	}
 	if c.Now == nil {
 		c.Now = time.Now

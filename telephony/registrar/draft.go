@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/registration"
 )
 
@@ -183,7 +184,7 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 	before := d.of(j.req.To)
 	now := s.now()
 	state := s.state(before, j)
-	if !j.who.replayed {
+	if !j.who.Replayed {
 		if at, until, ok := registration.Refresh(&s.r.rules, &state, j.req, now); ok {
 			after := s.room.copy(before)
 			after[at].Prolong(&state, j.req, now, until)
@@ -193,7 +194,7 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 	}
 	decision, ok := s.consider(state, j, now)
 	if !ok {
-		return answer{j, j.who.reply, j.who.outcome}
+		return answer{j, j.who.Reply, j.who.Outcome}
 	}
 	if decision.Outcome != registration.Fetched && decision.Outcome != registration.Retransmission || len(decision.Changes) > 0 {
 		d.set(j.req.To, before, decision.Bindings)
@@ -206,17 +207,17 @@ func (s *shard) decideOne(d *draft, j *job) (a answer) {
 
 // refuseBy is refuse for what the rules have decided.
 func (s *shard) refuseBy(d *draft, j *job, by *registration.Decision) {
-	s.refuse(d, j, identity{concerns: j.who.subscriber, text: by.Text, reply: by.Reply})
+	s.refuse(d, j, authentication.Identity{Concerns: j.who.Subscriber, Text: by.Text, Reply: by.Reply})
 }
 
 // state is what stands for a job's AoR.
 func (s *shard) state(bindings []registration.Binding, j *job) registration.State {
-	return registration.State{Account: j.who.subscriber.Account, Node: s.r.node, AoR: j.req.To, Proof: j.who.proof, Bindings: bindings, Present: s.r.present}
+	return registration.State{Account: j.who.Subscriber.Account, Node: s.r.node, AoR: j.req.To, Proof: j.who.Proof, Bindings: bindings, Present: s.r.present}
 }
 
 // consider decides one job, unless it is a replay that is no retransmission.
 func (s *shard) consider(state registration.State, j *job, now time.Time) (registration.Decision, bool) {
-	if j.who.replayed && !registration.Retransmitted(state, j.req) {
+	if j.who.Replayed && !registration.Retransmitted(state, j.req) {
 		return registration.Decision{}, false
 	}
 	return registration.Decide(s.r.rules, state, j.req, now), true

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
@@ -19,7 +20,7 @@ type watched struct {
 	subscribers atomic.Int64
 }
 
-func (w *watched) Subscriber(ctx context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
+func (w *watched) Subscriber(ctx context.Context, aor telephony.AoR) (authentication.Subscriber, error) {
 	w.subscribers.Add(1)
 	return w.memory.Subscriber(ctx, aor)
 }

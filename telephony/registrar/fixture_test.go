@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
@@ -52,30 +53,30 @@ func newMemory() *memory {
 	}
 }
 
-func (m *memory) Domains(context.Context) (map[string]registrar.Domain, error) {
+func (m *memory) Domains(context.Context) (map[string]authentication.Domain, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.away {
 		return nil, registrar.ErrStoreAway
 	}
-	return map[string]registrar.Domain{alice.Domain: {Account: "acc_1", Realm: alice.Domain}}, nil
+	return map[string]authentication.Domain{alice.Domain: {Account: "acc_1", Realm: alice.Domain}}, nil
 }
 
-func (m *memory) Subscriber(_ context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
+func (m *memory) Subscriber(_ context.Context, aor telephony.AoR) (authentication.Subscriber, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lookups++
 	if m.away {
-		return registrar.Subscriber{}, registrar.ErrStoreAway
+		return authentication.Subscriber{}, registrar.ErrStoreAway
 	}
 	if m.panicOn != "" && aor.User == m.panicOn {
 		panic("injected")
 	}
 	password, ok := m.passwords[aor.User]
 	if !ok || aor.Domain != alice.Domain {
-		return registrar.Subscriber{}, registrar.ErrUnknown
+		return authentication.Subscriber{}, authentication.ErrUnknown
 	}
-	return registrar.Subscriber{Account: "acc_1", AoR: aor, AuthUsername: aor.User, Hashes: []digest.Hash{
+	return authentication.Subscriber{Account: "acc_1", AoR: aor, AuthUsername: aor.User, Hashes: []digest.Hash{
 		digest.NewHash(digest.MD5, aor.User, aor.Domain, "pw-"+secret(password)),
 	}}, nil
 }

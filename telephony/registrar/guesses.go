@@ -1,7 +1,6 @@
 package registrar
 
 import (
-	"context"
 	"time"
 
 	"demarc/telephony"
@@ -16,11 +15,11 @@ const (
 // fault says: it may be a phone of theirs, which from then on gets no answer at all. Nobody is told of a name that is not in the directory. The
 // texts of aor may be borrowed.
 func (r *Registrar) GuessesSpent(f telephony.Flow, aor telephony.AoR, fault string) {
-	e, err := r.credentials.subscriber(context.Background(), aor, lookup{memory: true}) // which was asked about the wrong answer just now
-	if err != nil || !e.found {
+	s, sure := r.senders.SubscriberAtOnce(aor) // the directory was asked about the wrong answer just now
+	if !sure || s.Account == "" {
 		return
 	}
-	s, now, due := e.subscriber, r.now(), false
+	now, due := r.now(), false
 	r.guessed.Update(s.AoR, func(last time.Time, _ bool) time.Time {
 		if passed := now.Sub(last); passed < 0 || passed >= guessPause {
 			last, due = now, true

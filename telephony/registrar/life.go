@@ -16,7 +16,7 @@ func (r *Registrar) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("registrar: directory: %w", err)
 	}
-	if err := r.credentials.load(ctx); err != nil {
+	if err := r.senders.Load(ctx); err != nil {
 		return fmt.Errorf("registrar: domains: %w", err)
 	}
 	if err := r.load(ctx); err != nil {
@@ -157,7 +157,7 @@ func (r *Registrar) watch(ctx context.Context, version int64) {
 
 // reload forgets what the directory said before it changed. Until that is done, the old word counts.
 func (r *Registrar) reload(ctx context.Context) bool {
-	err := r.safely(func() error { return r.credentials.load(ctx) })
+	err := r.safely(func() error { return r.senders.Load(ctx) })
 	if err != nil && ctx.Err() == nil {
 		r.storeFailed("directory", err)
 	}

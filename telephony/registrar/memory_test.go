@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -8,17 +9,38 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar/compact"
 	"demarc/telephony/registrar/location"
 	"demarc/telephony/registration"
 )
 
+// everybody is a directory in which everybody is.
+type everybody struct{ domain string }
+
+func (e everybody) Domains(context.Context) (map[string]authentication.Domain, error) {
+	return map[string]authentication.Domain{e.domain: {Account: "acc_1", Realm: e.domain}}, nil
+}
+
+func (everybody) Subscriber(_ context.Context, aor telephony.AoR) (authentication.Subscriber, error) {
+	return authentication.Subscriber{Account: "acc_1", AoR: aor, AuthUsername: aor.User,
+		Hashes: []digest.Hash{digest.NewHash(digest.MD5, aor.User, aor.Domain, "pw")}}, nil
+}
+
+func (everybody) Version(context.Context) (int64, error) { return 1, nil }
+
 // TestManyPhonesTakeLittleMemory is the promise of docs/performance.md, for what the registrar itself holds of them.
 func TestManyPhonesTakeLittleMemory(t *testing.T) {
 	const phones, most = 50_000, 240 // bytes for each
+	epoch := time.Unix(1_700_000_000, 0)
 	before := heapInUse()
-	l, w, a := location.New(), newWallet(epoch, nil), compact.NewAlarm(epoch)
+	l, a := location.New(), compact.NewAlarm(epoch)
+	senders := authentication.New(authentication.Config{Directory: everybody{"perf.example"}, Timeout: time.Minute, Away: func() error { return nil },
+		Now: func() time.Time { return epoch }})
+	if err := senders.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for i := range phones {
 		user := fmt.Sprint(100_000 + i)
 		aor := telephony.AoR{User: user, Domain: "perf.example"}
@@ -33,16 +55,22 @@ func TestManyPhonesTakeLittleMemory(t *testing.T) {
 		for slot := range l.Slots(aor) {
 			a.At(slot, b.Expires)
 		}
-		w.keep(Subscriber{Account: "acc_1", AoR: aor, AuthUsername: user,
-			Hashes: []digest.Hash{digest.NewHash(digest.MD5, user, "perf.example", "pw")}}, epoch, "perf.example")
+		if _, err := senders.Subscriber(t.Context(), aor); err != nil {
+			t.Fatal(err)
+		}
 	}
 	each := (heapInUse() - before) / phones
 	t.Logf("%d bytes for each phone", each)
-	if l.Len() != phones || w.slab.Len() != phones || each > most {
+	if l.Len() != phones || each > most {
 		t.Errorf("%d bytes for each of %d phones, at most %d", each, phones, most)
 	}
+	for i := range phones {
+		if s, sure := senders.SubscriberAtOnce(telephony.AoR{User: fmt.Sprint(100_000 + i), Domain: "perf.example"}); !sure || s.Account == "" {
+			t.Fatalf("phone %d is not in memory", i)
+		}
+	}
 	runtime.KeepAlive(l)
-	runtime.KeepAlive(w)
+	runtime.KeepAlive(senders)
 	runtime.KeepAlive(a)
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/registration"
 )
 
@@ -14,7 +15,7 @@ import (
 type job struct {
 	req   *registration.Request
 	reply func(registration.Reply)
-	who   identity
+	who   authentication.Identity
 
 	counted  bool // the committer expects it
 	answered bool
@@ -64,7 +65,7 @@ func (q *queue) push(j *job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	line := &q.jobs
-	if j.who.unsure {
+	if j.who.Unsure {
 		line = &q.unsure
 	}
 	if q.ended || len(*line) >= q.limit {

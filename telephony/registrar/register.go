@@ -3,6 +3,7 @@ package registrar
 import (
 	"context"
 
+	"demarc/telephony/authentication"
 	"demarc/telephony/registration"
 )
 
@@ -23,28 +24,28 @@ func (r *Registrar) Register(ctx context.Context, req *registration.Request, rep
 //
 // Otherwise it returns what is to be called, once, with a function that takes the reply later, from another goroutine or at
 // once. The texts of req may be borrowed: none is kept. Those of the reply are good until it is filled in again.
-func (r *Registrar) RegisterAtOnce(ctx context.Context, req *registration.Request, reply *registration.Reply) (later func(func(registration.Reply))) {
+func (r *Registrar) RegisterAtOnce(_ context.Context, req *registration.Request, reply *registration.Reply) (later func(func(registration.Reply))) {
 	s := r.shard(req.To)
-	who := identity{reply: reply.Emptied()}
+	who := authentication.Identity{Reply: reply.Emptied()}
 	if !s.queue.open() {
-		who.reply = r.unavailable()
+		who.Reply = registration.Unavailable()
 		s.finish(&who, registration.QueueFull, reply)
 		return nil
 	}
-	r.authenticate(ctx, "REGISTER", req, lookup{memory: true}, &who)
-	if !who.unsure && !who.admitted() && who.text == "" {
-		s.finish(&who, who.outcome, reply)
+	r.senders.IdentifyAtOnce(req, &who)
+	if !who.Unsure && !who.Admitted() && who.Text == "" {
+		s.finish(&who, who.Outcome, reply)
 		return nil
 	}
-	if who.ok {
-		req.To = who.subscriber.AoR // the same, but in memory that is kept anyway
+	if who.OK {
+		req.To = who.Subscriber.AoR // the same, but in memory that is kept anyway
 		if s.serveAtOnce(req, &who, reply) {
 			return nil
 		}
 	}
 	req.NameContacts()
 	kept := *req
-	if !who.unsure {
+	if !who.Unsure {
 		kept.Authorize = nil // nobody asks again
 	}
 	return s.later(&job{req: kept.Own(), who: who})
@@ -52,11 +53,11 @@ func (r *Registrar) RegisterAtOnce(ctx context.Context, req *registration.Reques
 
 // later queues a request for the worker.
 func (s *shard) later(j *job) func(func(registration.Reply)) {
-	j.who.reply = j.who.reply.Own()
+	j.who.Reply = j.who.Reply.Own()
 	return func(reply func(registration.Reply)) {
-		counted := !j.who.unsure
+		counted := !j.who.Unsure
 		if j.reply, j.counted = reply, counted; !s.queue.push(j) {
-			s.reply(reply, &j.who, s.r.unavailable(), registration.QueueFull)
+			s.reply(reply, &j.who, registration.Unavailable(), registration.QueueFull)
 		} else if counted {
 			s.r.committer.arrives()
 		}
@@ -64,8 +65,8 @@ func (s *shard) later(j *job) func(func(registration.Reply)) {
 }
 
 // finish counts a request that is answered at once, and hands out what it is answered with.
-func (s *shard) finish(who *identity, o registration.Outcome, reply *registration.Reply) {
+func (s *shard) finish(who *authentication.Identity, o registration.Outcome, reply *registration.Reply) {
 	s.r.tally.count(o)
-	*reply = who.reply
-	reply.Sender = who.sender(o)
+	*reply = who.Reply
+	reply.Sender = who.Sender(o)
 }

@@ -11,44 +11,40 @@ import (
 
 	"demarc/internal/bounded"
 	"demarc/telephony"
-	"demarc/telephony/digest"
+	"demarc/telephony/authentication"
 	"demarc/telephony/registration"
 )
 
 // Registrar keeps the bindings of one node. Its methods are safe for concurrent use.
 type Registrar struct {
-	node        string
-	store       Bindings
-	committer   *committer
-	directory   Directory
-	offers      Offers
-	rules       registration.Rules
-	thirdParty  bool
-	volatile    bool
-	verifier    *digest.Verifier
-	credentials *credentials
-	shards      []*shard
-	seed        maphash.Seed
-	timeout     time.Duration
-	tick        time.Duration
-	now         func() time.Time
-	began       time.Time // by the wall clock, when elapsed was 0
-	elapsed     func() time.Duration
-	log         *slog.Logger
-	tally       tally
-	feed        Feed
-	leases      Leases
-	there       atomic.Pointer[map[string]bool] // which other nodes are; nil: nobody has looked yet
-	present     func(node string) bool          // isPresent; nil when nobody looks
-	changed     func([]telephony.AoR)
-	gathers     Gathering
-	prober      Prober
-	probeEvery  time.Duration
-	probing     atomic.Int64
-	departed    departures
-	oldNonces   repeats
-	guessed     *bounded.Map[telephony.AoR, time.Time]
-	failedAt    atomic.Int64 // when the store last failed, in Unix nanoseconds; 0 while it works
+	node       string
+	store      Bindings
+	committer  *committer
+	directory  authentication.Directory
+	rules      registration.Rules
+	volatile   bool
+	senders    *authentication.Authenticator
+	shards     []*shard
+	seed       maphash.Seed
+	timeout    time.Duration
+	tick       time.Duration
+	now        func() time.Time
+	began      time.Time // by the wall clock, when elapsed was 0
+	elapsed    func() time.Duration
+	log        *slog.Logger
+	tally      tally
+	feed       Feed
+	leases     Leases
+	there      atomic.Pointer[map[string]bool] // which other nodes are; nil: nobody has looked yet
+	present    func(node string) bool          // isPresent; nil when nobody looks
+	changed    func([]telephony.AoR)
+	gathers    Gathering
+	prober     Prober
+	probeEvery time.Duration
+	probing    atomic.Int64
+	departed   departures
+	guessed    *bounded.Map[telephony.AoR, time.Time]
+	failedAt   atomic.Int64 // when the store last failed, in Unix nanoseconds; 0 while it works
 
 	stop    context.CancelFunc
 	workers sync.WaitGroup
@@ -60,16 +56,17 @@ type Registrar struct {
 func New(c Config) *Registrar {
 	c = c.withDefaults()
 	r := &Registrar{
-		node: c.Node, store: c.Bindings, directory: c.Directory, offers: c.Offers, rules: c.Rules,
-		thirdParty: c.ThirdParty, timeout: c.Timeout, tick: c.Tick, now: c.Now, elapsed: c.Elapsed, began: c.Now().Round(0).Add(-c.Elapsed()), log: c.Log, seed: maphash.MakeSeed(),
+		node: c.Node, store: c.Bindings, directory: c.Directory, rules: c.Rules,
+		timeout: c.Timeout, tick: c.Tick, now: c.Now, elapsed: c.Elapsed, began: c.Now().Round(0).Add(-c.Elapsed()), log: c.Log, seed: maphash.MakeSeed(),
 		volatile: c.Volatile, feed: c.Feed, leases: c.Leases, changed: c.Changed, gathers: c.Gathers, prober: c.Prober, probeEvery: c.ProbeEvery,
 		departed: newDepartures(), guessed: bounded.NewMap[telephony.AoR, time.Time](maxGuessed),
-		verifier: digest.NewVerifier(digest.Config{
-			Key: c.NonceKey, Node: c.Node, Lifetime: c.NonceLifetime, Now: c.Now,
-		}),
 	}
 	r.committer = newCommitter(c.Bindings, r.safely)
-	r.credentials = newCredentials(c.Directory, c.Timeout, c.Algorithms, c.Now, r.storeAway)
+	r.senders = authentication.New(authentication.Config{
+		Directory: c.Directory, Timeout: c.Timeout, Offers: c.Offers, Algorithms: c.Algorithms, ThirdParty: c.ThirdParty,
+		Node: c.Node, NonceKey: c.NonceKey, NonceLifetime: c.NonceLifetime, Now: c.Now,
+		Away: r.leftAlone, Failed: func(err error) { r.storeFailed("directory", err) },
+	})
 	if c.Leases != nil {
 		r.present = r.isPresent
 	}

@@ -12,6 +12,7 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
 	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
@@ -509,12 +510,12 @@ func TestProofOfABindingEndsWithTheCredential(t *testing.T) {
 		p := f.phone("1001", "one", 1)
 		p.must(200, nil)
 		p.must(200, nil) // a refresh
-		calls := func() registrar.Verdict {
+		calls := func() authentication.Verdict {
 			b, ok := f.Standing(p.aor, p.flow)
 			if !ok || b.Proof == 0 {
 				t.Fatalf("%+v", b)
 			}
-			return f.Authenticate(t.Context(), registrar.Credentials{Method: "INVITE", Flow: p.flow, User: p.aor, Proof: b.Proof})
+			return f.Authenticate(t.Context(), authentication.Credentials{Method: "INVITE", Flow: p.flow, User: p.aor, Proof: b.Proof})
 		}
 		if v := calls(); !v.OK || v.User.Account != "acc_1" || v.Reply.Sender != registration.Unproven {
 			t.Errorf("%+v", v)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/registrar/compact"
 	"demarc/telephony/registrar/location"
 	"demarc/telephony/registration"
@@ -157,20 +158,20 @@ func (s *shard) turn(ctx context.Context) {
 // admit authenticates; what is refused is answered at once, known users and unknown ones alike.
 func (s *shard) admit(ctx context.Context, d *draft, j *job) (admitted bool) {
 	defer s.recover(j, &admitted)
-	if j.who.unsure {
-		j.who = identity{}
-		s.r.authenticate(ctx, "REGISTER", j.req, lookup{}, &j.who)
+	if j.who.Unsure {
+		j.who = authentication.Identity{}
+		s.r.senders.Identify(ctx, j.req, &j.who)
 	}
-	if j.who.admitted() {
+	if j.who.Admitted() {
 		return true
 	}
 	s.refuse(d, j, j.who)
-	s.answer(j, j.who.reply, j.who.outcome)
+	s.answer(j, j.who.Reply, j.who.Outcome)
 	return false
 }
 
-func (s *shard) refuse(d *draft, j *job, id identity) {
-	if id.text == "" || id.concerns.Account == "" {
+func (s *shard) refuse(d *draft, j *job, id authentication.Identity) {
+	if id.Text == "" || id.Concerns.Account == "" {
 		return
 	}
 	phone := j.req.Flow.Remote.Addr().String()
@@ -178,8 +179,8 @@ func (s *shard) refuse(d *draft, j *job, id identity) {
 		phone = j.req.Contacts[0].Instance
 	}
 	now := s.now()
-	if j.told = j.told || s.refusals.due(id.concerns.AoR, phone, now); j.told {
-		d.changes = append(d.changes, j.req.Refused(id.concerns.Account, id.concerns.AoR, id.reply.Status, id.text, now))
+	if j.told = j.told || s.refusals.due(id.Concerns.AoR, phone, now); j.told {
+		d.changes = append(d.changes, j.req.Refused(id.Concerns.Account, id.Concerns.AoR, id.Reply.Status, id.Text, now))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/authentication"
 	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
 )
@@ -17,9 +18,9 @@ import (
 // slow is a directory that takes its time about who is not there.
 type slow struct{ *memory }
 
-func (s slow) Subscriber(ctx context.Context, aor telephony.AoR) (registrar.Subscriber, error) {
+func (s slow) Subscriber(ctx context.Context, aor telephony.AoR) (authentication.Subscriber, error) {
 	d, err := s.memory.Subscriber(ctx, aor)
-	if errors.Is(err, registrar.ErrUnknown) {
+	if errors.Is(err, authentication.ErrUnknown) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return d, err

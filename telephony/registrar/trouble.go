@@ -6,17 +6,20 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
-
-	"demarc/telephony/registration"
 )
 
-// retryPause is how long the store is left alone after it failed, and the least Retry-After in seconds.
-const (
-	retryPause = time.Second
-	retryAfter = 5
-)
+// retryPause is how long the store is left alone after it failed.
+const retryPause = time.Second
 
 func (r *Registrar) storeAway() bool { return r.failedAt.Load() != 0 }
+
+// leftAlone says why the store is not to be asked now, if it is not.
+func (r *Registrar) leftAlone() error {
+	if r.storeAway() {
+		return errNotAsked
+	}
+	return nil
+}
 
 // storeFailed notes that the store is away, if that is what the error says. A store that was not asked has not failed
 // again: else phones that keep asking would keep it away for ever.
@@ -42,10 +45,6 @@ func (r *Registrar) storeBack() {
 	if r.failedAt.CompareAndSwap(failed, 0) {
 		r.log.Info("the store answers again")
 	}
-}
-
-func (r *Registrar) unavailable() registration.Reply {
-	return registration.Reply{Status: 503, RetryAfter: retryAfter}
 }
 
 // panicked counts and logs a fault of the program. What it says is logged only when it is the runtime's: other values

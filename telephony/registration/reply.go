@@ -50,6 +50,12 @@ func (r *Reply) Challenge(realm string, offered []digest.Algorithm, nonce digest
 	}
 }
 
+// retryAfter is the least Retry-After, in seconds.
+const retryAfter = 5
+
+// Unavailable is the answer to what cannot be decided now.
+func Unavailable() Reply { return Reply{Status: 503, RetryAfter: retryAfter} }
+
 // Sender is what a request proved about who sent it. The edge keeps its limits by it.
 type Sender uint8
 

@@ -20,7 +20,7 @@ var floors = []struct {
 }{
 	{0, []string{"docs/examples", "internal/account", "internal/bounded", "internal/timeline", "internal/lease", "internal/wheel", "cloudlink", "telephony",
 		"telephony/digest", "telephony/registrar/compact", "telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
-	{1, []string{"connector", "cloudlink/oauth", "provisioning", "pushrelay", "internal/access", "internal/audit", "telephony/registration",
+	{1, []string{"connector", "cloudlink/oauth", "provisioning", "pushrelay", "internal/access", "internal/audit", "telephony/authentication", "telephony/registration",
 		"telephony/registrar", "telephony/registrar/location", "telephony/events", "telephony/lamps", "telephony/directory",
 		"telephony/callswitch", "telephony/features", "telephony/trunk", "telephony/zone"}},
 	{2, []string{"telephony/sip", "telephony/sip/transaction", "telephony/resolver", "telephony/rtp", "telephony/exchange", "internal/pki", "internal/seal", "internal/config",

@@ -1,4 +1,4 @@
-package registrar
+package authentication
 
 import (
 	"encoding/hex"

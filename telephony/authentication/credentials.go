@@ -1,4 +1,4 @@
-package registrar
+package authentication
 
 import (
 	"context"
@@ -36,7 +36,7 @@ type credentials struct {
 	timeout   time.Duration
 	offer     []digest.Algorithm // see wallet
 	now       func() time.Time
-	away      func() bool // while true nothing is asked
+	away      func() error // why nothing is asked; nil while it is
 
 	mu         sync.Mutex
 	generation int64
@@ -108,7 +108,7 @@ func (b *budget) take(aor telephony.AoR, now time.Time) bool {
 	return b.spent[aor] <= rereads
 }
 
-func newCredentials(d Directory, timeout time.Duration, offer []digest.Algorithm, now func() time.Time, away func() bool) *credentials {
+func newCredentials(d Directory, timeout time.Duration, offer []digest.Algorithm, now func() time.Time, away func() error) *credentials {
 	c := &credentials{directory: d, timeout: timeout, offer: offer, now: now, away: away}
 	c.domains.Store(new(map[string]Domain))
 	c.drop()
@@ -134,7 +134,7 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, l looku
 	}
 	c.mu.Lock()
 	e, ok := c.find(aor)
-	enough := ok && (away || !e.read.Before(l.asOf) || !c.again.take(aor, now))
+	enough := ok && (away != nil || !e.read.Before(l.asOf) || !c.again.take(aor, now))
 	generation := c.generation
 	c.mu.Unlock()
 	if enough {
@@ -143,8 +143,8 @@ func (c *credentials) subscriber(ctx context.Context, aor telephony.AoR, l looku
 	switch {
 	case l.memory:
 		return entry{}, errNotInMemory
-	case away:
-		return entry{}, errNotAsked
+	case away != nil:
+		return entry{}, away
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
