@@ -40,7 +40,7 @@ func (g *Gateway) startNodes(ctx context.Context) error {
 	}
 	rows := storeregistrar.New(g.db, g.sealer)
 	c := nodes.Config{
-		Node: t.Node, Identity: g.certificates.authority.Node(t.Node, g.now), Tokens: registrar.NewTokens(key),
+		Node: t.Node, Identity: g.certificates.authority.Node(t.Node, g.now), Tokens: nodes.NewTokens(key),
 		Gone: edge.ErrFlowGone, Book: rows, Answer: g.answer, Log: g.log,
 	}
 	address := ""

@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"demarc/internal/compact"
 	"demarc/telephony"
 	"demarc/telephony/digest"
-	"demarc/telephony/registrar/compact"
 	"demarc/telephony/registration"
 )
 

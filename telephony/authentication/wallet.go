@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"demarc/internal/account"
+	"demarc/internal/compact"
 	"demarc/telephony"
 	"demarc/telephony/digest"
-	"demarc/telephony/registrar/compact"
 )
 
 // wallet keeps the subscribers that are known, in little memory: there may be a hundred thousand.

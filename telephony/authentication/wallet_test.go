@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"demarc/internal/account"
+	"demarc/internal/compact"
 	"demarc/telephony"
 	"demarc/telephony/digest"
-	"demarc/telephony/registrar/compact"
 )
 
 var epoch = time.Unix(1_700_000_000, 0)

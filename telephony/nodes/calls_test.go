@@ -16,7 +16,6 @@ import (
 	"demarc/telephony/authentication"
 	"demarc/telephony/edge"
 	"demarc/telephony/nodes"
-	"demarc/telephony/registrar"
 	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -121,7 +120,7 @@ func build(t *testing.T, name string, a *pki.Authority, b book) *house {
 	}
 	b[name] = l.Addr().String()
 	h.Nodes = nodes.New(nodes.Config{
-		Node: name, Listener: l, Identity: a.Node(name, time.Now), Tokens: registrar.NewTokens([]byte("k")), Flows: e, Calls: h,
+		Node: name, Listener: l, Identity: a.Node(name, time.Now), Tokens: nodes.NewTokens([]byte("k")), Flows: e, Calls: h,
 		Gone: edge.ErrFlowGone, Book: b,
 	})
 	runs(t, func(ctx context.Context) { _ = e.Serve(ctx, h) })

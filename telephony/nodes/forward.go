@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"demarc/telephony"
-	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -61,13 +60,13 @@ func (n *Nodes) deliver(m *wire.Message) sip.Answer {
 // flow opens the token in the topmost Route, and returns the parameters of its URI.
 func (n *Nodes) flow(m *wire.Message) (f telephony.Flow, params []byte, err error) {
 	if len(m.Route) == 0 {
-		return f, nil, registrar.ErrToken
+		return f, nil, ErrToken
 	}
 	value, _, _ := wire.NextValue(m.Route[0])
 	route, ok := wire.ParseNameAddr(value)
 	uri, fine := wire.ParseURI(route.URI)
 	if !ok || !fine || string(uri.Host) != n.cfg.Node {
-		return f, nil, registrar.ErrToken
+		return f, nil, ErrToken
 	}
 	f, err = n.cfg.Tokens.Open(string(uri.User))
 	return f, uri.Params, err

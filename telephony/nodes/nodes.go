@@ -16,7 +16,6 @@ import (
 	"golang.org/x/time/rate"
 
 	"demarc/telephony"
-	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -43,7 +42,7 @@ type Config struct {
 	Node     string
 	Listener net.Listener
 	Identity Identity
-	Tokens   registrar.Tokens
+	Tokens   Tokens
 	Flows    Flows
 	Calls    Calls // nil: calls are refused
 	Gone     error // what Flows returns for a flow that is not there any more

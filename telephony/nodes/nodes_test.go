@@ -19,7 +19,6 @@ import (
 	"demarc/internal/pki"
 	"demarc/telephony"
 	"demarc/telephony/nodes"
-	"demarc/telephony/registrar"
 	"demarc/telephony/sip"
 	"demarc/telephony/wire"
 )
@@ -81,7 +80,7 @@ func start(t *testing.T, name string, authority *pki.Authority, b book, key stri
 	}
 	b[name] = l.Addr().String()
 	c := nodes.Config{
-		Node: name, Listener: l, Identity: authority.Node(name, time.Now), Tokens: registrar.NewTokens([]byte(key)), Flows: f,
+		Node: name, Listener: l, Identity: authority.Node(name, time.Now), Tokens: nodes.NewTokens([]byte(key)), Flows: f,
 		Gone: errGone, Book: b,
 	}
 	for _, f := range change {

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"demarc/internal/compact"
 	"demarc/telephony"
 	"demarc/telephony/authentication"
 	"demarc/telephony/digest"
-	"demarc/telephony/registrar/compact"
 	"demarc/telephony/registrar/location"
 	"demarc/telephony/registration"
 )

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"demarc/internal/compact"
 	"demarc/telephony"
 	"demarc/telephony/authentication"
-	"demarc/telephony/registrar/compact"
 	"demarc/telephony/registrar/location"
 	"demarc/telephony/registration"
 )

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"demarc/internal/account"
+	"demarc/internal/compact"
 	"demarc/telephony"
-	"demarc/telephony/registrar/compact"
 	"demarc/telephony/registration"
 )
 

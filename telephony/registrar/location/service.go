@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"demarc/internal/compact"
 	"demarc/telephony"
-	"demarc/telephony/registrar/compact"
 	"demarc/telephony/registration"
 )
 

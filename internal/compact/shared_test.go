@@ -5,7 +5,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"demarc/telephony/registrar/compact"
+	"demarc/internal/compact"
 )
 
 type word string

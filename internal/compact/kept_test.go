@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"demarc/telephony/registrar/compact"
+	"demarc/internal/compact"
 )
 
 // TestKeptIsReadAsItWasWritten holds what is read beside what was written and kept, texts longer than one byte can count included.

@@ -6,7 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"demarc/telephony/registrar/compact"
+	"demarc/internal/compact"
 )
 
 var epoch = time.Unix(1_700_000_000, 0)

@@ -6,7 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"demarc/telephony/registrar/compact"
+	"demarc/internal/compact"
 )
 
 // TestSlabTellsValuesOfOneHashApart has few hashes and many values.

@@ -1,4 +1,4 @@
-package registrar
+package nodes
 
 import (
 	"crypto/hmac"
@@ -17,7 +17,7 @@ import (
 type Tokens struct{ key []byte }
 
 // ErrToken says that a flow token is not ours.
-var ErrToken = errors.New("registrar: not a flow token of ours")
+var ErrToken = errors.New("nodes: not a flow token of ours")
 
 // NewTokens returns tokens under a secret key.
 func NewTokens(key []byte) Tokens { return Tokens{key: key} }
