@@ -14,7 +14,7 @@ import (
 	"demarc/api"
 	"demarc/internal/config"
 	"demarc/provisioning"
-	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 )
 
 // docsCmd writes the documents that come from code; make verify compares them with what is committed.
@@ -80,7 +80,7 @@ func openAPIDoc() ([]byte, error) {
 
 func statesDoc() ([]byte, error) {
 	return []byte("# State machines\n\nMade from the tables in the code.\n\n## Sync state of a device (provisioning/state.go)\n\n" +
-		provisioning.StateTable() + "\n" + callswitch.StateTables()), nil
+		provisioning.StateTable() + "\n" + states.Tables()), nil
 }
 
 // dependenciesDoc lists the modules in this binary, so that a new one is seen in review.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -13,7 +14,7 @@ func Abandon(call *Call, at time.Time, commands []Command) []Command {
 	cause := telephony.Cause{Who: telephony.Switch, Code: 500, Text: "An error inside the switch has ended the call: report it."}
 	call.borrowed()
 	t := turn{Call: call, at: at, out: commands}
-	call.State, call.recorded, call.Attempt = Closing, true, nil
+	call.State, call.recorded, call.Attempt = states.Closing, true, nil
 	if call.Cause.Code == 0 {
 		call.Cause, call.Times.Ended = cause, at
 		t.noteFailure(cause)
@@ -29,14 +30,14 @@ func Abandon(call *Call, at time.Time, commands []Command) []Command {
 			t.reply(l, signal.Reply{Tx: tx, Status: 500})
 		}
 		switch l.State {
-		case Calling, Early:
+		case states.Calling, states.Early:
 			if l.Invite.Ours != 0 {
 				t.do(Cancel{Leg: l.ID, Tx: l.Invite.Ours, Reason: l.reason(cause)})
 			}
-		case Answered, Confirmed, Leaving:
+		case states.Answered, states.Confirmed, states.Leaving:
 			t.bye(l)
 		}
-		l.State = Terminated
+		l.State = states.Terminated
 	}
 	return t.out
 }
@@ -63,8 +64,8 @@ func TakeLeave(call *Call, cause telephony.Cause) []Command {
 	call.borrowed()
 	t := turn{Call: call}
 	for _, l := range call.Legs {
-		if l.State == Confirmed {
-			l.Cause, l.State = cause, Terminated
+		if l.State == states.Confirmed {
+			l.Cause, l.State = cause, states.Terminated
 			t.bye(l)
 		}
 	}

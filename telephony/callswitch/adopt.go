@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -48,13 +49,13 @@ func (t *turn) adopted(a Adopted) {
 		if asker != nil {
 			t.mergeFailed(asker, a.Refused.Cause)
 		}
-		if t.State >= Closing && l.open() { // its call has ended meanwhile
-			t.finish(l, t.Cause, Hang)
+		if t.State >= states.Closing && l.open() { // its call has ended meanwhile
+			t.finish(l, t.Cause, states.Hang)
 		}
 		return
 	}
 	cause := telephony.Cause{Who: telephony.Switch, Code: 200, Text: "transferred"}
-	l.State, l.Cause, l.Since.Ended, l.Session.Media = Terminated, cause, t.at, 0
+	l.State, l.Cause, l.Since.Ended, l.Session.Media = states.Terminated, cause, t.at, 0
 	if asker != nil && asker.open() {
 		t.notify(asker, 200, "OK", true)
 	}
@@ -88,7 +89,7 @@ func (t *turn) adopt(a Adopt) {
 		t.do(Adoption{From: a.From, Was: a.Moved.ID, Refused: refusal(code, telephony.Switch, text)})
 	}
 	switch {
-	case old == nil || !old.open() || old.Part.Moving || t.State >= Closing:
+	case old == nil || !old.open() || old.Part.Moving || t.State >= states.Closing:
 		refuse(481, "The other call has ended.")
 		return
 	case a.Account != t.Account || !old.is(a.Into):
@@ -97,7 +98,7 @@ func (t *turn) adopt(a Adopt) {
 	case t.full():
 		refuse(482, "The other call has had too many phones.")
 		return
-	case old.Ours && old.State < Answered:
+	case old.Ours && old.State < states.Answered:
 		refuse(481, "The other phone has not answered.")
 		return
 	}
@@ -130,27 +131,27 @@ func (l *Leg) is(i Into) bool {
 }
 
 // joinState is the call's state with one more leg that talks.
-func (t *turn) joinState() State {
+func (t *turn) joinState() states.Call {
 	if t.Attempt != nil {
 		return t.State
 	}
-	return NextCall(t.State, Connected)
+	return states.NextCall(t.State, states.Connected)
 }
 
 // replace ends a leg whose place another one has taken.
 func (t *turn) replace(old, l *Leg) {
 	if a := t.Attempt; a != nil && a.For == old.ID {
 		a.For = l.ID // it still rings: who is transferred waits now, and hears music
-		t.State = NextCall(Talking, Targeted)
+		t.State = states.NextCall(states.Talking, states.Targeted)
 	}
 	cause := telephony.Cause{Who: telephony.Switch, Code: 200, Text: "transferred"}
 	t.endReport(old, cause)
-	if old.State < Answered {
+	if old.State < states.Answered {
 		cause.Code = 487
-		t.finish(old, cause, Refuse)
+		t.finish(old, cause, states.Refuse)
 		return
 	}
-	t.finish(old, cause, Hang)
+	t.finish(old, cause, states.Hang)
 }
 
 // replacing begins a leg that takes another one's place, or joins it (Replaces, Join).
@@ -177,7 +178,7 @@ func (t *turn) stepIn(l *Leg) {
 		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 603, Text: "The call that was to be taken over has ended before."})
 		return
 	}
-	if old == nil || !old.open() || old.Part.Moving || t.State >= Closing || !into.Place && !old.talks() || !old.is(into) {
+	if old == nil || !old.open() || old.Part.Moving || t.State >= states.Closing || !into.Place && !old.talks() || !old.is(into) {
 		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 481, Text: "The call that was to be taken over has ended."})
 		return
 	}
@@ -186,11 +187,11 @@ func (t *turn) stepIn(l *Leg) {
 		return
 	}
 	with := t.partner(old)
-	if old.Ours && old.State < Answered {
+	if old.Ours && old.State < states.Answered {
 		t.pickUp(l)
 		return
 	}
-	if old.State < Answered { // RFC 3891 §3: an early dialog that the far end began is not to be taken over
+	if old.State < states.Answered { // RFC 3891 §3: an early dialog that the far end began is not to be taken over
 		t.refusedIn(l, telephony.Cause{Who: telephony.Switch, Code: 481, Text: "The call that was to be taken over is not answered."})
 		return
 	}
@@ -231,5 +232,5 @@ func (t *turn) pickUp(l *Leg) {
 // refusedIn refuses a leg that was to come into the call, which goes on as before.
 func (t *turn) refusedIn(l *Leg, cause telephony.Cause) {
 	t.do(Note{AoR: l.Who.AoR, Cause: cause, Text: "A call could not be taken over or joined."})
-	t.finish(l, cause, Refuse)
+	t.finish(l, cause, states.Refuse)
 }

@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -36,7 +37,7 @@ func TestEndOfACallLeavesALegThatIsBeingHandedOver(t *testing.T) {
 			w.fact(w.answerRelease())
 			if !refused {
 				w.quiet(2, "BYE")
-				if w.call.State != callswitch.Ended || w.ends != 1 {
+				if w.call.State != states.Ended || w.ends != 1 {
 					t.Errorf("the call is %v with %d ends", w.call.State, w.ends)
 				}
 				return

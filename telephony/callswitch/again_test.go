@@ -9,6 +9,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -113,12 +114,12 @@ func TestALongRetryAfterIsNotWaitedFor(t *testing.T) {
 		"86400": 10 * time.Second, "99999999999": 10 * time.Second} {
 		w, music := held(t)
 		w.respond(music, 500, func(r *signal.Response) { r.Headers = []telephony.Header{{Name: "Retry-After", Value: after}} })
-		if s := w.call.Leg(2).Session.State; s != callswitch.Stable {
+		if s := w.call.Leg(2).Session.State; s != states.Stable {
 			t.Errorf("after a refused offer the leg is %v", s)
 		}
 		w.quiet(2, "INVITE")
 		w.inDialog(w.fars[2], "INFO", nil)
-		if got := w.told[len(w.told)-1].Status; got != 200 || w.call.State != callswitch.Talking {
+		if got := w.told[len(w.told)-1].Status; got != 200 || w.call.State != states.Talking {
 			t.Errorf("meanwhile a request of the phone gets %d, and the call is %v", got, w.call.State)
 		}
 		if wait := w.later(); wait > most {
@@ -157,7 +158,7 @@ func TestPuttingOffForEverIsNotFollowed(t *testing.T) {
 		if n := len(w.notes); n != 1 || w.notes[0].AoR != bob || w.notes[0].Cause.Code != status {
 			t.Errorf("%d: told are %+v", status, w.notes)
 		}
-		if w.call.State != callswitch.Talking {
+		if w.call.State != states.Talking {
 			t.Errorf("%d: the call is %v", status, w.call.State)
 		}
 		w.finish()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -45,7 +46,7 @@ func (t *turn) routed(r *Routed) {
 		}
 	}
 	slices.SortStableFunc(a.Waiting, func(x, y signal.Target) int { return cmp.Compare(y.Q, x.Q) })
-	t.State = NextCall(t.State, Targeted)
+	t.State = states.NextCall(t.State, states.Targeted)
 	t.do(Record{})
 	t.further()
 }
@@ -93,7 +94,9 @@ func (t *turn) branches() (n int) {
 }
 
 // tried reports whether the leg is a phone that is being rung.
-func (l *Leg) tried() bool { return l.Ours && l.open() && (l.State == Calling || l.State == Early) }
+func (l *Leg) tried() bool {
+	return l.Ours && l.open() && (l.State == states.Calling || l.State == states.Early)
+}
 
 // branch begins a leg to one phone.
 func (t *turn) branch(target signal.Target) {
@@ -196,10 +199,10 @@ func (t *turn) knows(target *signal.Target) bool {
 }
 
 // failed ends a phone that was tried, and remembers why if nothing better is known.
-func (t *turn) failed(l *Leg, r Refusal) { t.dropped(l, r, Refuse) }
+func (t *turn) failed(l *Leg, r Refusal) { t.dropped(l, r, states.Refuse) }
 
 // dropped takes a phone out of those that are tried, by what happened to its dialog.
-func (t *turn) dropped(l *Leg, r Refusal, e DialogEvent) {
+func (t *turn) dropped(l *Leg, r Refusal, e states.DialogEvent) {
 	t.finish(l, r.Cause, e)
 	if a := t.Attempt; a != nil {
 		if better(r.Code, a.Best.Code) {
@@ -245,7 +248,7 @@ func rank(code int) int {
 func (t *turn) stopOthers(but *Leg, cause telephony.Cause) {
 	for _, l := range t.Legs {
 		if l != but && l.tried() {
-			t.finish(l, cause, Hang)
+			t.finish(l, cause, states.Hang)
 		}
 	}
 }
@@ -253,7 +256,7 @@ func (t *turn) stopOthers(but *Leg, cause telephony.Cause) {
 // unanswered gives up on the phones that ring, and asks who comes next.
 func (t *turn) unanswered() {
 	a := t.Attempt
-	rang := slices.ContainsFunc(t.Legs, func(l *Leg) bool { return l.tried() && l.State == Early })
+	rang := slices.ContainsFunc(t.Legs, func(l *Leg) bool { return l.tried() && l.State == states.Early })
 	cause := telephony.Cause{Who: telephony.Callee, Code: 480, Text: "Nobody answered."}
 	if !rang {
 		cause = telephony.Cause{Who: telephony.Network, Code: 408, Text: "No phone of the called user responded in time."}
@@ -274,8 +277,8 @@ func (t *turn) unreached() {
 	if best.Code < 300 {
 		best.Cause = telephony.Cause{Who: telephony.Callee, Code: 480, Text: "The called user cannot be reached."}
 	}
-	t.State = NextCall(t.State, Unreached)
-	if f := t.Leg(a.For); t.State == Closing && f != nil && f.open() {
+	t.State = states.NextCall(t.State, states.Unreached)
+	if f := t.Leg(a.For); t.State == states.Closing && f != nil && f.open() {
 		t.closeFor(best)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -38,7 +39,7 @@ func (t *turn) away(l *Leg, r *signal.Response) {
 func (t *turn) unreachable(l *Leg, r *signal.Response) {
 	cause := l.causeOf(r)
 	cause.Who = telephony.Network
-	t.finish(l, cause, Hang)
+	t.finish(l, cause, states.Hang)
 	t.without(l, cause)
 }
 

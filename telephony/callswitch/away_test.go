@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -22,7 +23,7 @@ func TestAPhoneThatComesBackFindsItsCall(t *testing.T) {
 		w, music := held(t)
 		w.respond(music, 503, gone)
 		for range 20 {
-			if w.call.State != callswitch.Talking {
+			if w.call.State != states.Talking {
 				t.Fatalf("%s: the call is %v by %v", name, w.call.State, w.call.Cause)
 			}
 			if wait := w.later(); wait > 5*time.Second {
@@ -50,7 +51,7 @@ func TestAPhoneThatDoesNotComeBackIsGivenUp(t *testing.T) {
 		w.fact(callswitch.Tick{})
 		w.inDialog(w.fars[2], "INFO", nil) // it was back for a moment
 		begun := w.now
-		for w.call.State == callswitch.Talking && w.now.Before(begun.Add(time.Hour)) {
+		for w.call.State == states.Talking && w.now.Before(begun.Add(time.Hour)) {
 			open := pending(w.clients, func(k *client) bool { return k.leg == 2 && k.out.Method == "INVITE" })
 			if len(open) > 0 {
 				w.respond(open[0], 503, gone)
@@ -77,7 +78,7 @@ func TestARefreshOfAPhoneThatIsAway(t *testing.T) {
 			w := talking(t, telephony.Header{Name: "Allow", Value: allow}, telephony.Header{Name: "Session-Expires", Value: "1800;refresher=uac"},
 				telephony.Header{Name: "Supported", Value: "timer"})
 			begun, over := w.now, w.now.Add(1800*time.Second)
-			for asked := 0; w.call.State == callswitch.Talking && w.now.Before(over.Add(time.Hour)); {
+			for asked := 0; w.call.State == states.Talking && w.now.Before(over.Add(time.Hour)); {
 				for _, tx := range pending(w.clients, func(k *client) bool { return k.leg == 1 }) {
 					w.respond(tx, 200, nil)
 				}
@@ -90,7 +91,7 @@ func TestARefreshOfAPhoneThatIsAway(t *testing.T) {
 					}
 					w.respond(tx, 503, noWay["here"])
 				}
-				if w.call.State == callswitch.Talking {
+				if w.call.State == states.Talking {
 					w.later()
 				}
 			}

@@ -5,6 +5,7 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -15,7 +16,7 @@ type Call struct {
 	ID       telephony.CallID
 	Node     string
 	Epoch    int64
-	State    State
+	State    states.Call
 	Asked    Asked
 	Times    Times
 	Cause    telephony.Cause // of the end; zero before
@@ -66,7 +67,7 @@ type Attempt struct {
 type Leg struct {
 	ID      int
 	Ours    bool // we sent its INVITE
-	State   DialogState
+	State   states.Dialog
 	Who     Person
 	Dialog  Dialog
 	Way     signal.Way
@@ -125,7 +126,7 @@ type Invite struct {
 // Session is the media of a leg, and its offers and answers.
 type Session struct {
 	Media   telephony.MediaID
-	State   OfferState
+	State   states.Offer
 	Terms   sdp.Terms
 	Side    sdp.Side
 	Offer   *sdp.Description // of the phone, not answered yet
@@ -217,16 +218,16 @@ func (c *Call) Bind(node string, serial uint64) {
 		l.Timer.Update, l.Part.Moving = false, false
 		l.Dialog.LocalSeq += skipped
 		switch l.State {
-		case Answered, Leaving:
-			l.State = Confirmed
-		case Cancelling, Ending:
-			l.State = Terminated
+		case states.Answered, states.Leaving:
+			l.State = states.Confirmed
+		case states.Cancelling, states.Ending:
+			l.State = states.Terminated
 		}
-		if l.Session.State == ReofferSent || l.Session.State == ReofferReceived {
-			if l.Session.State == ReofferSent {
+		if l.Session.State == states.ReofferSent || l.Session.State == states.ReofferReceived {
+			if l.Session.State == states.ReofferSent {
 				l.Session.Aim = l.Session.Was
 			}
-			l.Session.State, _ = NextOffer(l.Session.State, OfferRefused)
+			l.Session.State, _ = states.NextOffer(l.Session.State, states.OfferRefused)
 			l.Session.Offer, l.Session.Wrote[1] = nil, nil
 		}
 	}
@@ -277,12 +278,12 @@ func (l *Leg) open() bool { return l.Since.Ended.IsZero() }
 
 // talks reports whether the leg is answered and takes part.
 func (l *Leg) talks() bool {
-	return l.open() && !l.Part.Aside && (l.State == Confirmed || l.State == Answered)
+	return l.open() && !l.Part.Aside && (l.State == states.Confirmed || l.State == states.Answered)
 }
 
 // idle reports whether nothing is under way on the leg.
 func (l *Leg) idle() bool {
-	return l.State == Confirmed && l.Session.State == Stable && l.Invite.Theirs == 0 && l.Invite.Ours == 0 && !l.Timer.Update
+	return l.State == states.Confirmed && l.Session.State == states.Stable && l.Invite.Theirs == 0 && l.Invite.Ours == 0 && !l.Timer.Update
 }
 
 // Deadline returns when the call wants a Tick; zero for never.

@@ -4,14 +4,15 @@ import (
 	"strings"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
 // cancelled takes a CANCEL.
 func (t *turn) cancelled(l *Leg, c *signal.Cancel) {
-	if l.State == Calling || l.State == Early {
+	if l.State == states.Calling || l.State == states.Early {
 		cause := cancelCause(c.Reason)
-		t.finish(l, cause, Refuse)
+		t.finish(l, cause, states.Refuse)
 		t.without(l, cause)
 		return
 	}

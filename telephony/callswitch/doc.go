@@ -5,7 +5,7 @@
 //
 // A call is a list of legs. Each leg is one dialog (RFC 3261 §12) with its own offers and answers (RFC 3264); nothing of one
 // leg is seen on another but what is written here: who calls, an allow-list of headers, direction and codec of the media,
-// and why something ended. Three tables in state.go say what may follow what; docs/state-machines.md draws them.
+// and why something ended. What may follow what is three tables of package states.
 //
 //	event (of)                              from      answered by commands
 //	Invited                                 edge      Prepare, Route; or Reply when refused

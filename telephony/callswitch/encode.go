@@ -5,6 +5,7 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -71,7 +72,7 @@ func codeCall(c *coder, v *Call) {
 	})
 	integer(c, &v.LastLeg)
 	flag(c, &v.recorded)
-	if c.reading && (v.State > Ended || v.LastLeg < len(v.Legs)) {
+	if c.reading && (v.State > states.Ended || v.LastLeg < len(v.Legs)) {
 		c.fail("the state of a call")
 	}
 }
@@ -146,7 +147,7 @@ func codeLeg(c *coder, v *Leg) {
 	codeCause(c, &v.Cause)
 	codeReport(c, &v.Media)
 	codePart(c, &v.Part)
-	if c.reading && v.State > Terminated {
+	if c.reading && v.State > states.Terminated {
 		c.fail("the state of a dialog")
 	}
 }

@@ -1,6 +1,9 @@
 package callswitch
 
-import "demarc/telephony/sdp"
+import (
+	"demarc/telephony/callswitch/states"
+	"demarc/telephony/sdp"
+)
 
 func codeSession(c *coder, v *Session) {
 	integer(c, &v.Media)
@@ -30,7 +33,7 @@ func codeSession(c *coder, v *Session) {
 	codeAim(c, &v.Was)
 	text(c, &v.Refused)
 	text(c, &v.Security)
-	if c.reading && v.State > ReofferReceived {
+	if c.reading && v.State > states.ReofferReceived {
 		c.fail("the state of offer and answer")
 	}
 }

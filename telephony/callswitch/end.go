@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
 // finish ends a leg for people, once: its cause is kept, its media given back, and its dialog is taken to its end by the
 // event. Final headers go with the response that refuses its INVITE.
-func (t *turn) finish(l *Leg, cause telephony.Cause, e DialogEvent, final ...telephony.Header) {
+func (t *turn) finish(l *Leg, cause telephony.Cause, e states.DialogEvent, final ...telephony.Header) {
 	if l.open() {
 		l.Cause, l.Since.Ended = cause, t.at
 		l.Invite.Expires, l.Invite.Retry, l.Timer.Due, l.Part.LeaveBy = time.Time{}, time.Time{}, time.Time{}, time.Time{}
@@ -24,27 +25,27 @@ func (t *turn) finish(l *Leg, cause telephony.Cause, e DialogEvent, final ...tel
 }
 
 // move takes a leg's dialog through its table, and sends what that asks for.
-func (t *turn) move(l *Leg, e DialogEvent, final ...telephony.Header) {
-	m := NextDialog(l.Ours, l.State, e)
+func (t *turn) move(l *Leg, e states.DialogEvent, final ...telephony.Header) {
+	m := states.NextDialog(l.Ours, l.State, e)
 	l.State = m.To
 	switch m.Act {
-	case SendCancel:
+	case states.SendCancel:
 		if l.Invite.Ours == 0 { // it was never sent
-			l.State = Terminated
+			l.State = states.Terminated
 			return
 		}
 		t.do(Cancel{Leg: l.ID, Tx: l.Invite.Ours, Reason: l.reason(l.Cause)})
-	case SendAck:
+	case states.SendAck:
 		t.ack(l)
-	case SendBye:
+	case states.SendBye:
 		t.bye(l)
-	case SendBoth:
+	case states.SendBoth:
 		t.ack(l)
 		t.bye(l)
-	case SendFinal:
+	case states.SendFinal:
 		t.final(l, final...)
 	}
-	if (m.To == Ending || m.To == Terminated) && m.Act != SendFinal {
+	if (m.To == states.Ending || m.To == states.Terminated) && m.Act != states.SendFinal {
 		t.dropPending(l)
 	}
 }
@@ -110,9 +111,9 @@ func (t *turn) refused(l *Leg, r Refusal, headers ...telephony.Header) {
 	if r.RetryAfter > 0 {
 		headers = append(headers, telephony.Header{Name: "Retry-After", Value: strconv.Itoa(r.RetryAfter)})
 	}
-	t.finish(l, r.Cause, Refuse, headers...)
+	t.finish(l, r.Cause, states.Refuse, headers...)
 	t.without(l, r.Cause)
-	if t.State < Closing { // it was to come into the call, which goes on
+	if t.State < states.Closing { // it was to come into the call, which goes on
 		t.do(Note{AoR: l.Who.AoR, Cause: r.Cause, Text: "A call could not be taken over or joined."})
 	}
 }
@@ -124,8 +125,8 @@ func (t *turn) closeFor(r Refusal) {
 		headers = []telephony.Header{{Name: "Retry-After", Value: strconv.Itoa(r.RetryAfter)}}
 	}
 	for _, l := range t.Legs {
-		if l.open() && !l.Ours && l.State < Answered {
-			t.finish(l, r.Cause, Refuse, headers...)
+		if l.open() && !l.Ours && l.State < states.Answered {
+			t.finish(l, r.Cause, states.Refuse, headers...)
 		}
 	}
 	t.close(r.Cause)
@@ -138,11 +139,11 @@ func (t *turn) close(cause telephony.Cause) {
 		t.noteFailure(cause)
 	}
 	t.Attempt = nil
-	t.State = NextCall(t.State, Deserted)
+	t.State = states.NextCall(t.State, states.Deserted)
 	for _, l := range t.Legs {
 		if l.open() && !l.Part.Moving { // that one is perhaps another call's by now: Adopted tells
 			t.endReport(l, cause)
-			t.finish(l, cause, Hang)
+			t.finish(l, cause, states.Hang)
 		}
 	}
 }
@@ -194,7 +195,7 @@ func (t *turn) callee() telephony.AoR {
 
 // without goes on after a leg has ended: with those who are left, or not at all.
 func (t *turn) without(gone *Leg, cause telephony.Cause) {
-	if t.State >= Closing {
+	if t.State >= states.Closing {
 		return
 	}
 	if a := t.Attempt; a != nil {
@@ -228,10 +229,10 @@ func (t *turn) hangup(h Hangup) {
 	}
 	if l := t.Leg(h.Leg); l != nil && l.open() && !l.Part.Moving {
 		if l.tried() {
-			t.dropped(l, Refusal{Cause: h.Cause}, Hang)
+			t.dropped(l, Refusal{Cause: h.Cause}, states.Hang)
 			return
 		}
-		t.finish(l, h.Cause, Hang)
+		t.finish(l, h.Cause, states.Hang)
 		t.without(l, h.Cause)
 	}
 }
@@ -248,13 +249,13 @@ func (t *turn) noticed(n Noticed) {
 	switch n.Event.Kind {
 	case telephony.MediaStopped:
 		early := t.at.Sub(l.Since.Answered) < n.Event.After-watchLag // a phone need not send before the answer; it is told again
-		if l.talks() && !l.Session.Holds && t.State == Talking && !early {
+		if l.talks() && !l.Session.Holds && t.State == states.Talking && !early {
 			t.lose(l, telephony.Cause{Who: telephony.Network, Code: 408, Text: "No sound came from " + l.name() + " any more. " + n.Event.Text})
 		}
 	case telephony.SecurityFailed:
 		cause := telephony.Cause{Who: telephony.Network, Code: 488, Text: "The media of " + l.name() + " could not be secured. " + n.Event.Text}
 		if l.tried() && t.Attempt != nil {
-			t.dropped(l, Refusal{Cause: cause}, Hang)
+			t.dropped(l, Refusal{Cause: cause}, states.Hang)
 			return
 		}
 		t.lose(l, cause)
@@ -272,7 +273,7 @@ func (t *turn) lose(l *Leg, cause telephony.Cause) {
 		return
 	}
 	t.do(Note{AoR: l.Who.AoR, Cause: cause, Text: "A phone was taken out of a conference."})
-	t.finish(l, cause, Hang)
+	t.finish(l, cause, states.Hang)
 	t.without(l, cause)
 }
 

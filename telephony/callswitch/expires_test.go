@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -45,7 +46,7 @@ func TestAnExpiresThatDoesNotCount(t *testing.T) {
 	w, tx, out := expiring(t, "20")
 	w.respond(out, 200, nil)
 	w.ack(tx, false)
-	if at := w.call.Deadline(); w.call.State != callswitch.Talking || at.Sub(w.now) < time.Minute {
+	if at := w.call.Deadline(); w.call.State != states.Talking || at.Sub(w.now) < time.Minute {
 		t.Errorf("the call is %v, and looks at the clock in %v", w.call.State, at.Sub(w.now))
 	}
 	w.finish()

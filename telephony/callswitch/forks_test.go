@@ -3,7 +3,7 @@ package callswitch_test
 import (
 	"testing"
 
-	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -30,7 +30,7 @@ func TestEachPhoneBehindATargetHasNumbersOfItsOwn(t *testing.T) {
 	w.ack(tx, false)
 	w.told, w.fars[2].seq = nil, 1
 	w.inDialog(w.fars[2], "BYE", nil)
-	if w.told[0].Status != 200 || w.call.State < callswitch.Closing {
+	if w.told[0].Status != 200 || w.call.State < states.Closing {
 		t.Errorf("the BYE of the phone that answered got %d, the call is %v", w.told[0].Status, w.call.State)
 	}
 	w.finish()

@@ -7,6 +7,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -20,7 +21,7 @@ func TestAConferenceGoesOnWithoutAPhoneThatFails(t *testing.T) {
 		w.respond(bye, 200, nil)
 		w.quiet(1, "BYE")
 		w.quiet(2, "BYE")
-		if w.call.State != callswitch.Talking || w.call.Leg(3).Cause.Who != telephony.Network {
+		if w.call.State != states.Talking || w.call.Leg(3).Cause.Who != telephony.Network {
 			t.Errorf("after event %v the call is %v, the leg ended by %v", kind, w.call.State, w.call.Leg(3).Cause)
 		}
 		w.finish()
@@ -39,12 +40,12 @@ func TestSilenceBeforeTheAnswerDoesNotEndTheCall(t *testing.T) {
 	w.ack(tx, false)
 	w.now = w.now.Add(100 * time.Millisecond)
 	w.fact(callswitch.Noticed{Leg: 1, Event: telephony.MediaEvent{ID: 1, Kind: telephony.MediaStopped, After: 30 * time.Second}})
-	if w.call.State != callswitch.Talking {
+	if w.call.State != states.Talking {
 		t.Errorf("the call is %v by %v", w.call.State, w.call.Cause)
 	}
 	w.now = w.now.Add(29 * time.Second) // the media counts by a clock of its own
 	w.fact(callswitch.Noticed{Leg: 1, Event: telephony.MediaEvent{ID: 1, Kind: telephony.MediaStopped, After: 30 * time.Second}})
-	if w.call.State != callswitch.Closing || w.call.Cause.Code != 408 {
+	if w.call.State != states.Closing || w.call.Cause.Code != 408 {
 		t.Errorf("half a minute later it is %v by %v", w.call.State, w.call.Cause)
 	}
 	w.finish()
@@ -150,7 +151,7 @@ func TestARestartOfICEIsAnsweredHere(t *testing.T) {
 func TestAFloodIsToldToItsUser(t *testing.T) {
 	w := talking(t)
 	w.fact(callswitch.Noticed{Leg: 2, Event: telephony.MediaEvent{ID: 2, Kind: telephony.MediaExcess, Text: "too much"}})
-	if len(w.notes) != 1 || w.notes[0].AoR != bob || w.notes[0].Cause.Text != "too much" || w.call.State != callswitch.Talking {
+	if len(w.notes) != 1 || w.notes[0].AoR != bob || w.notes[0].Cause.Text != "too much" || w.call.State != states.Talking {
 		t.Errorf("the call is %v, told is %+v", w.call.State, w.notes)
 	}
 	w.finish()

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -74,7 +75,7 @@ func (l *Leg) forkAnswer(tag string) []byte {
 // announces it, and counts where it decides what the caller hears: from a sole phone.
 func (t *turn) early(l *Leg, r *signal.Response) *Refusal {
 	sole := t.branches() == 1
-	if len(r.Body) == 0 || l.Session.State != OfferSent || !isSDP(r.ContentType) || !sole && r.RSeq == 0 {
+	if len(r.Body) == 0 || l.Session.State != states.OfferSent || !isSDP(r.ContentType) || !sole && r.RSeq == 0 {
 		return nil
 	}
 	refusal := t.settled(l, r.Body)
@@ -94,19 +95,19 @@ func (t *turn) prackedWith(l *Leg, r *signal.Request) {
 	switch {
 	case bad:
 		refuse(415, says)
-	case l.Session.State == OfferSent:
+	case l.Session.State == states.OfferSent:
 		refuse(200)
 		if refused := t.settled(l, r.Body); refused != nil {
 			t.unsettled(l, *refused)
 		}
-	case l.Session.State == Stable:
+	case l.Session.State == states.Stable:
 		body, refused := t.reoffered(l, r)
 		if refused != nil {
 			t.refuseChange(l, r, *refused)
 			return
 		}
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 200, ContentType: "application/sdp", Body: body})
-	case l.Session.State == ReofferSent:
+	case l.Session.State == states.ReofferSent:
 		refuse(491)
 	default:
 		refuse(500)
@@ -115,11 +116,11 @@ func (t *turn) prackedWith(l *Leg, r *signal.Request) {
 
 // unsettled ends a leg whose answer in PRACK is none. Its INVITE may have been answered meanwhile.
 func (t *turn) unsettled(l *Leg, r Refusal) {
-	if l.State < Answered {
+	if l.State < states.Answered {
 		t.refused(l, r)
 		return
 	}
-	t.finish(l, r.Cause, Hang)
+	t.finish(l, r.Cause, states.Hang)
 	t.without(l, r.Cause)
 }
 
@@ -138,7 +139,7 @@ func (t *turn) prackMissing(tx signal.TxID) {
 	l.Invite.Last = 0
 	t.reply(l, signal.Reply{Tx: tx, Status: r.Code})
 	open := l.open()
-	t.finish(l, r.Cause, Depart)
+	t.finish(l, r.Cause, states.Depart)
 	if open {
 		t.without(l, r.Cause)
 	}
@@ -146,12 +147,12 @@ func (t *turn) prackMissing(tx signal.TxID) {
 
 // offersFirst reports whether the leg's first reliable response has to hold our offer: its INVITE had none.
 func (l *Leg) offersFirst() bool {
-	return l.Invite.Reliable && !l.Invite.Offered && l.Session.State == NoOffer
+	return l.Invite.Reliable && !l.Invite.Offered && l.Session.State == states.NoOffer
 }
 
 // agreedEarly reports whether the leg's 2xx holds no description, because a reliable response before it did.
 func (l *Leg) agreedEarly() bool {
-	return l.Invite.Reliable && (l.Session.State == OfferSent || l.Session.State == Stable)
+	return l.Invite.Reliable && (l.Session.State == states.OfferSent || l.Session.State == states.Stable)
 }
 
 // earlyAim is what an offer in an early dialog is answered with: nobody holds yet.

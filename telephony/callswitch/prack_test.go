@@ -9,6 +9,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -40,7 +41,7 @@ func offerless(t *testing.T) (w *world, tx, out signal.TxID) {
 
 func (w *world) agreed(leg int) bool {
 	s := w.call.Leg(leg).Session
-	return s.State == callswitch.Stable && s.Side.Agreed.Stands()
+	return s.State == states.Stable && s.Side.Agreed.Stands()
 }
 
 func TestAnOfferInAReliableResponseIsAnsweredInPRACK(t *testing.T) {
@@ -61,7 +62,7 @@ func TestAnOfferInAReliableResponseIsAnsweredInPRACK(t *testing.T) {
 			t.Errorf("fast %t: not agreed", fast)
 		}
 		w.ack(tx, false)
-		if w.call.State != callswitch.Talking {
+		if w.call.State != states.Talking {
 			t.Errorf("fast %t: the call is %v", fast, w.call.State)
 		}
 		w.finish()
@@ -129,7 +130,7 @@ func TestAnOfferInPRACKIsAnsweredInIts200(t *testing.T) {
 		t.Errorf("the 200 tells what was agreed once more:\n%s", r.Body)
 	}
 	w.ack(tx, false)
-	if w.call.State != callswitch.Talking || !w.call.Leg(1).Session.Holds {
+	if w.call.State != states.Talking || !w.call.Leg(1).Session.Holds {
 		t.Errorf("the call is %v", w.call.State)
 	}
 	w.finish()
@@ -143,7 +144,7 @@ func TestAnOfferInPRACKThatCannotBeTaken(t *testing.T) {
 	}
 	w.respond(out, 200, nil) // what was agreed before stays (RFC 6337 §3.4)
 	w.ack(tx, false)
-	if w.call.State != callswitch.Talking {
+	if w.call.State != states.Talking {
 		t.Errorf("the call is %v", w.call.State)
 	}
 	w.finish()
@@ -187,7 +188,7 @@ func TestAReliableAnswerCountsThoughOthersRing(t *testing.T) {
 	}
 	w.respond(first, 200, func(r *signal.Response) { r.ContentType, r.Body = "", nil })
 	w.ack(tx, false)
-	if w.call.State != callswitch.Talking || !w.agreed(1) || !w.agreed(2) {
+	if w.call.State != states.Talking || !w.agreed(1) || !w.agreed(2) {
 		t.Errorf("the call is %v", w.call.State)
 	}
 	w.finish()
@@ -254,7 +255,7 @@ func TestForkedPhonesArePrackedEachInItsDialog(t *testing.T) {
 		w.fars[2].tag = "two"
 		w.respond(out, 200, func(r *signal.Response) { r.ContentType, r.Body = "", nil }) // RFC 3262 §5: it has answered before
 		w.ack(tx, false)
-		if l := w.call.Leg(2); w.call.State != callswitch.Talking || l.Dialog.RemoteTag != "two" || !w.agreed(2) {
+		if l := w.call.Leg(2); w.call.State != states.Talking || l.Dialog.RemoteTag != "two" || !w.agreed(2) {
 			t.Errorf("early %t: the call is %v by %v", early, w.call.State, w.call.Cause)
 		}
 		byes := w.byes

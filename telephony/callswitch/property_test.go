@@ -14,6 +14,7 @@ import (
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -157,7 +158,7 @@ func (w *world) someAck(r *rapid.T) {
 
 func (w *world) someRequest(r *rapid.T) {
 	f := w.fars[rapid.IntRange(1, max(1, w.call.LastLeg)).Draw(r, "leg")]
-	if f == nil || f.ours == "" || w.moving(f.leg) || w.call.State == callswitch.Ended { // the exchange answers for a call that has ended
+	if f == nil || f.ours == "" || w.moving(f.leg) || w.call.State == states.Ended { // the exchange answers for a call that has ended
 		return
 	}
 	method := rapid.SampledFrom([]string{"BYE", "INVITE", "INVITE", "INVITE", "UPDATE", "INFO", "REFER", "OPTIONS"}).Draw(r, "method")
@@ -180,7 +181,7 @@ func (w *world) someRequest(r *rapid.T) {
 // someJoin brings a leg from outside: adopted, or by an INVITE with Replaces.
 func (w *world) someJoin(r *rapid.T) {
 	leg := rapid.IntRange(1, max(1, w.call.LastLeg)).Draw(r, "leg")
-	if w.call.State >= callswitch.Closing {
+	if w.call.State >= states.Closing {
 		return
 	}
 	f := &far{aor: carol, tag: "theirs", callID: "callx", flow: targets(1)[0].Ways[0].Flow, side: sdp.Side{Local: local("192.0.2.9", 4800), Session: 3}}
@@ -249,7 +250,7 @@ func (w *world) finish() {
 			w.respond(tx, status, nil)
 		}
 	}
-	if w.call.State != callswitch.Ended || w.ends != 1 {
+	if w.call.State != states.Ended || w.ends != 1 {
 		w.fault("the call is %v with %d ends of its history", w.call.State, w.ends)
 	}
 	if len(w.media) != 0 || len(w.clients) != 0 {
@@ -369,11 +370,11 @@ func TestStateOfAnEarlierRelease(t *testing.T) {
 // A call that rings as it was written before what further phones behind a target have answered was part of it.
 func TestAStateWithoutForks(t *testing.T) {
 	c := anOlder(t, "testdata/state-3.base64")
-	if c.State != callswitch.Ringing || len(c.Legs) != 2 || c.Attempt == nil || c.Attempt.For != 1 {
+	if c.State != states.Ringing || len(c.Legs) != 2 || c.Attempt == nil || c.Attempt.For != 1 {
 		t.Fatalf("read %+v", c)
 	}
 	l := c.Leg(2)
-	if l.State != callswitch.Early || l.Dialog.CallID != "call2" || l.Session.State != callswitch.OfferSent || len(l.Forks) != 0 || l.Invite.Seq != 1 {
+	if l.State != states.Early || l.Dialog.CallID != "call2" || l.Session.State != states.OfferSent || len(l.Forks) != 0 || l.Invite.Seq != 1 {
 		t.Errorf("leg %+v", l)
 	}
 }
@@ -381,11 +382,11 @@ func TestAStateWithoutForks(t *testing.T) {
 // A call that an older version has written is read as it was: two who talk, one of whom has rung reliably.
 func TestOlderStatesAreRead(t *testing.T) {
 	c := anOlder(t, "testdata/state-1-reliable.base64")
-	if c.State != callswitch.Talking || len(c.Legs) != 2 || c.Asked.Caller != alice || c.Leg(2).Who.AoR != bob || c.Leg(2).Invite.PutOff != 0 {
+	if c.State != states.Talking || len(c.Legs) != 2 || c.Asked.Caller != alice || c.Leg(2).Who.AoR != bob || c.Leg(2).Invite.PutOff != 0 {
 		t.Errorf("read %+v", c)
 	}
 	for _, l := range c.Legs {
-		if l.State != callswitch.Confirmed || l.Session.Side.Local.Audio.RTP != uint16(20000+2*l.ID) || !l.Session.Side.Agreed.Stands() ||
+		if l.State != states.Confirmed || l.Session.Side.Local.Audio.RTP != uint16(20000+2*l.ID) || !l.Session.Side.Agreed.Stands() ||
 			l.Session.Side.Local.Audio.Ufrag != "ufrag" || l.Session.Side.Local.Video.Pwd != "pwd" {
 			t.Errorf("leg %+v", l)
 		}

@@ -4,13 +4,14 @@ import (
 	"slices"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 )
 
 // reconcile makes media and descriptions follow who talks with whom: after every step each leg is compared with what is
 // wanted of it, so that no rule has to think of hold, transfer and conference at once.
 func (t *turn) reconcile() {
-	if t.State >= Closing {
+	if t.State >= states.Closing {
 		return
 	}
 	group := t.group()
@@ -21,7 +22,7 @@ func (t *turn) reconcile() {
 		}
 	}
 	for _, l := range group {
-		if t.State >= Closing {
+		if t.State >= states.Closing {
 			return
 		}
 		if l.Part.Into.Call != "" && !l.Part.Moving {
@@ -39,7 +40,7 @@ func (t *turn) reconcile() {
 func (t *turn) group() []*Leg {
 	group := t.few[:0]
 	for _, l := range t.Legs {
-		if l.talks() || l.open() && l.Session.State == Stable && l.State == Early && (l.Session.Early || !l.Ours) {
+		if l.talks() || l.open() && l.Session.State == states.Stable && l.State == states.Early && (l.Session.Early || !l.Ours) {
 			group = append(group, l)
 		}
 	}
@@ -96,7 +97,7 @@ func (t *turn) codecToward(l, other *Leg) string {
 // adjust sends a re-INVITE when the leg is not as it should be. A direction that the phone itself has narrowed is its own
 // business: only what we last allowed is compared.
 func (t *turn) adjust(l *Leg, aim Aim) {
-	if t.State >= Closing {
+	if t.State >= states.Closing {
 		return
 	}
 	needsCodec := aim.Codec != "" && aim.Codec != l.codec()
@@ -196,7 +197,7 @@ func (t *turn) hears(l *Leg, group []*Leg, mixed uint64) Hears {
 		return Hears{Kind: HearsMix, With: mixed}
 	}
 	held := len(group) == 1 || slices.ContainsFunc(group, func(o *Leg) bool { return o != l && o.Session.Holds })
-	if held && l.State != Early {
+	if held && l.State != states.Early {
 		return Hears{Kind: HearsMusic}
 	}
 	return Hears{}

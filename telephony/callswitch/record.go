@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 )
 
 // Record writes down the call as history tells it, over what stands there; the memory of its legs is used again.
@@ -13,7 +14,7 @@ func (c *Call) Record(r *telephony.CallRecord) {
 		Caller: c.Asked.Caller, CallerName: c.Asked.Name, Dialled: c.Asked.Dialled,
 		StartedAt: c.Times.Started, AnsweredAt: c.Times.Answered, EndedAt: c.Times.Ended, Cause: c.Cause, Legs: legs}
 	switch {
-	case c.State >= Closing:
+	case c.State >= states.Closing:
 		r.State = telephony.CallEnded
 	case !c.Times.Answered.IsZero():
 		r.State = telephony.CallTalking

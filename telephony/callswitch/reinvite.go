@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -30,7 +31,7 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 		switch {
 		case !l.open():
 		case r.Fault != "":
-			t.finish(l, broken(r), Hang)
+			t.finish(l, broken(r), states.Hang)
 			t.without(l, broken(r))
 		default:
 			t.reagreed(l, r)
@@ -49,7 +50,7 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 		t.away(l, r)
 	case r.Status == 408 || r.Status == 481 || r.Local: // RFC 3261 §12.2.1.2
 		cause := l.causeOf(r)
-		t.finish(l, cause, Hang)
+		t.finish(l, cause, states.Hang)
 		t.without(l, cause)
 	case r.Status == 422 && l.longer(&r.Message):
 		l.Session.Aim = l.Session.Was
@@ -82,7 +83,7 @@ func (t *turn) putOff(l *Leg, r *signal.Response, wait time.Duration) {
 func (t *turn) reagreed(l *Leg, r *signal.Response) {
 	aim, before := l.Session.Aim, l.codec()
 	if refusal := t.settled(l, r.Body); refusal != nil {
-		t.finish(l, refusal.Cause, Hang)
+		t.finish(l, refusal.Cause, states.Hang)
 		t.without(l, refusal.Cause)
 		return
 	}
@@ -124,7 +125,7 @@ func (t *turn) theirInvite(l *Leg, r *signal.Request) {
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 500,
 			Headers: []telephony.Header{{Name: "Retry-After", Value: strconv.Itoa(int(t.chance % 11))}}})
 		return
-	case l.Invite.Ours != 0 || l.Session.State != Stable || l.State != Confirmed:
+	case l.Invite.Ours != 0 || l.Session.State != states.Stable || l.State != states.Confirmed:
 		t.reply(l, signal.Reply{Tx: r.Tx, Status: 491})
 		return
 	case !ok:
@@ -190,7 +191,7 @@ func (t *turn) reoffered(l *Leg, r *signal.Request) ([]byte, *Refusal) {
 // reanswer answers with the codec in use while the phone still offers it; else with one that the other phone knows too.
 func (t *turn) reanswer(l *Leg) ([]byte, *Refusal) {
 	aim := earlyAim
-	if l.State >= Answered {
+	if l.State >= states.Answered {
 		aim = t.aim(l, t.group())
 	}
 	aim.Codec, aim.Music = "", false

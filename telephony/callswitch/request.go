@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -47,7 +48,7 @@ func (t *turn) mayNot(l *Leg, r *signal.Request) *signal.Reply {
 	switch {
 	case r.CallID != l.Dialog.CallID || r.FromTag != l.Dialog.RemoteTag || r.ToTag != l.Dialog.LocalTag:
 		return &signal.Reply{Tx: r.Tx, Status: 481}
-	case l.State == Terminated:
+	case l.State == states.Terminated:
 		return &signal.Reply{Tx: r.Tx, Status: 481}
 	case !r.Way.Flow.Same(l.Way.Flow) && (r.User != l.Who.AoR || r.Account != t.Account || r.User.IsZero()):
 		return &signal.Reply{Tx: r.Tx, Status: 407, Challenge: true}
@@ -62,7 +63,7 @@ func (t *turn) mayNot(l *Leg, r *signal.Request) *signal.Reply {
 func (t *turn) byeFrom(l *Leg, r *signal.Request) {
 	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200})
 	cause := telephony.Cause{Who: l.side(), Code: 200, Text: "hung up"}
-	if l.State == Early || l.State == Calling {
+	if l.State == states.Early || l.State == states.Calling {
 		cause = telephony.Cause{Who: l.side(), Code: 487, Text: "The caller hung up before anybody answered."}
 		if l.Ours {
 			cause.Text = "The phone hung up before its answer came."
@@ -77,14 +78,14 @@ func (t *turn) byeFrom(l *Leg, r *signal.Request) {
 // departed ends a leg whose far end has gone by itself.
 func (t *turn) departed(l *Leg, cause telephony.Cause) {
 	if !l.open() {
-		t.move(l, Depart)
+		t.move(l, states.Depart)
 		return
 	}
 	if l.tried() && t.Attempt != nil {
-		t.dropped(l, Refusal{Cause: cause}, Depart)
+		t.dropped(l, Refusal{Cause: cause}, states.Depart)
 		return
 	}
-	t.finish(l, cause, Depart)
+	t.finish(l, cause, states.Depart)
 	t.without(l, cause)
 }
 
@@ -98,8 +99,8 @@ func (t *turn) theirUpdate(l *Leg, r *signal.Request) {
 	answer := signal.Reply{Tx: r.Tx, Status: 200}
 	if len(r.Body) > 0 {
 		switch l.Session.State {
-		case Stable:
-		case OfferReceived, ReofferReceived: // RFC 3311 §5.2
+		case states.Stable:
+		case states.OfferReceived, states.ReofferReceived: // RFC 3311 §5.2
 			t.reply(l, signal.Reply{Tx: r.Tx, Status: 500, Headers: []telephony.Header{{Name: "Retry-After", Value: "2"}}})
 			return
 		default:
@@ -138,7 +139,7 @@ func (t *turn) info(l *Leg, r *signal.Request) {
 	}
 	t.reply(l, signal.Reply{Tx: r.Tx, Status: 200})
 	for _, other := range t.Legs {
-		if other != l && other.talks() && !other.Part.Moving && other.State == Confirmed && other.Who.Allow.Info && len(r.Body) <= 256 {
+		if other != l && other.talks() && !other.Part.Moving && other.State == states.Confirmed && other.Who.Allow.Info && len(r.Body) <= 256 {
 			o := t.start(other, "INFO")
 			o.ContentType, o.Body = kind, r.Body
 			t.do(o)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -19,12 +20,12 @@ func (t *turn) response(l *Leg, r *signal.Response) {
 		t.inviteResponse(l, r)
 	case "BYE":
 		if r.Status >= 200 {
-			t.move(l, ByeDone)
+			t.move(l, states.ByeDone)
 		}
 	case "UPDATE":
 		t.updated(l, r)
 	case "NOTIFY", "INFO":
-		if r.Status == 481 && l.State == Confirmed && r.Method == "INFO" {
+		if r.Status == 481 && l.State == states.Confirmed && r.Method == "INFO" {
 			t.departed(l, telephony.Cause{Who: l.side(), Code: 481, Text: "The phone does not know the call any more."})
 		}
 		if r.Status >= 300 && r.Method == "NOTIFY" {
@@ -40,7 +41,7 @@ func (t *turn) inviteResponse(l *Leg, r *signal.Response) {
 			t.unwanted(l, r)
 		}
 	case r.Status < 200:
-		if l.State == Calling || l.State == Early {
+		if l.State == states.Calling || l.State == states.Early {
 			t.ringing(l, r)
 		}
 	case !l.Since.Answered.IsZero():
@@ -80,18 +81,18 @@ func (t *turn) ringing(l *Leg, r *signal.Response) {
 	if r.Status == 100 || r.ToTag == "" {
 		return
 	}
-	if l.Dialog.RemoteTag != r.ToTag && l.Session.State == Stable {
+	if l.Dialog.RemoteTag != r.ToTag && l.Session.State == states.Stable {
 		t.rungBeside(l, r) // early media stays with the first one
 		return
 	}
 	l.dialogFrom(r)
 	l.Who.Allow = allowOf(&r.Message)
-	again := l.State == Early
-	t.move(l, Progress)
+	again := l.State == states.Early
+	t.move(l, states.Progress)
 	refused := t.early(l, r)
 	t.prack(l, r)
 	if refused != nil {
-		t.dropped(l, *refused, Hang)
+		t.dropped(l, *refused, states.Hang)
 		return
 	}
 	t.progress(l, r.Status, again)
@@ -101,7 +102,7 @@ func (t *turn) ringing(l *Leg, r *signal.Response) {
 // for what was lost, and for proxies that would give up (RFC 3261 §13.3.1.1).
 func (t *turn) progress(from *Leg, status int, again bool) {
 	f := t.Leg(t.Attempt.For)
-	if f == nil || f.Invite.Theirs == 0 || f.State > Early {
+	if f == nil || f.Invite.Theirs == 0 || f.State > states.Early {
 		t.reportProgress(status)
 		return
 	}
@@ -110,8 +111,8 @@ func (t *turn) progress(from *Leg, status int, again bool) {
 	if early {
 		r.Status = status
 	}
-	again = again && !f.Invite.Reliable && (early || f.Session.State != Stable)
-	if f.State == Early && !again && !(early && f.Session.State != Stable) {
+	again = again && !f.Invite.Reliable && (early || f.Session.State != states.Stable)
+	if f.State == states.Early && !again && !(early && f.Session.State != states.Stable) {
 		return // told already
 	}
 	r.Headers = f.formingHeaders()
@@ -127,34 +128,34 @@ func (t *turn) progress(from *Leg, status int, again bool) {
 		}
 		r.ContentType, r.Body = "application/sdp", body
 	}
-	t.move(f, Progress)
+	t.move(f, states.Progress)
 	t.reply(f, r)
 }
 
 // answeredBy takes the first 2xx of a phone.
 func (t *turn) answeredBy(l *Leg, r *signal.Response) {
-	if l.Dialog.RemoteTag != r.ToTag && l.Session.State == Stable {
-		l.Session.State, l.Session.Early = OfferSent, false // another phone behind the same target: its own answer counts
+	if l.Dialog.RemoteTag != r.ToTag && l.Session.State == states.Stable {
+		l.Session.State, l.Session.Early = states.OfferSent, false // another phone behind the same target: its own answer counts
 	}
 	l.dialogFrom(r)
 	l.Who.Allow = allowOf(&r.Message)
-	wanted := l.State != Cancelling
-	t.move(l, Accept)
+	wanted := l.State != states.Cancelling
+	t.move(l, states.Accept)
 	if !wanted {
 		return
 	}
 	if r.Fault != "" {
-		t.dropped(l, Refusal{Cause: broken(r)}, Hang)
+		t.dropped(l, Refusal{Cause: broken(r)}, states.Hang)
 		return
 	}
 	l.Since.Answered = t.at
-	if l.Session.State == OfferSent {
+	if l.Session.State == states.OfferSent {
 		body := r.Body
 		if len(body) == 0 {
 			body = l.forkAnswer(r.ToTag)
 		}
 		if refusal := t.settled(l, body); refusal != nil {
-			t.dropped(l, *refusal, Hang)
+			t.dropped(l, *refusal, states.Hang)
 			return
 		}
 	}
@@ -184,11 +185,11 @@ func (t *turn) unwanted(l *Leg, r *signal.Response) {
 // notAnswered takes a final response that refuses the first INVITE.
 func (t *turn) notAnswered(l *Leg, r *signal.Response) {
 	l.Invite.Ours = 0
-	if l.State != Cancelling && t.again(l, r) {
+	if l.State != states.Cancelling && t.again(l, r) {
 		return
 	}
 	if !l.open() {
-		t.move(l, Refuse)
+		t.move(l, states.Refuse)
 		return
 	}
 	if r.Status/100 == 3 && t.forwarded(l, r) {
@@ -215,7 +216,7 @@ func (t *turn) again(l *Leg, r *signal.Response) bool {
 	default:
 		return false
 	}
-	l.State, l.Session.State, l.Forks = Calling, NoOffer, nil
+	l.State, l.Session.State, l.Forks = states.Calling, states.NoOffer, nil
 	l.Dialog.Target, l.Dialog.Routes = cmp.Or(l.Way.Contact, l.Dialog.Target), pathOf(l.Way.Path)
 	l.peer("")
 	t.invite(l)
@@ -260,12 +261,12 @@ func (t *turn) connect(l *Leg) {
 	f := t.Leg(a.For)
 	for _, other := range t.Legs {
 		if other != l && other.tried() {
-			t.finish(other, telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere}, Hang)
+			t.finish(other, telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere}, states.Hang)
 		}
 	}
 	t.noteBranches(l)
-	t.State = NextCall(t.State, Connected)
-	if f.Invite.Theirs != 0 && f.State <= Early {
+	t.State = states.NextCall(t.State, states.Connected)
+	if f.Invite.Theirs != 0 && f.State <= states.Early {
 		if refusal := t.accept(f, l); refusal != nil {
 			t.Attempt = nil
 			t.closeFor(*refusal)

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 )
 
 // offer writes an offer for the leg: audio codecs as they are given, video as the other side has offered it.
 func (t *turn) offer(l *Leg, aim Aim, codecs []sdp.Codec) ([]byte, error) {
-	state, ok := NextOffer(l.Session.State, WeOffer)
+	state, ok := states.NextOffer(l.Session.State, states.WeOffer)
 	if !ok {
 		return nil, errors.New("an offer is under way already")
 	}
@@ -30,7 +31,7 @@ func (t *turn) offer(l *Leg, aim Aim, codecs []sdp.Codec) ([]byte, error) {
 
 // received takes an offer of the phone.
 func (t *turn) received(l *Leg, body []byte) *Refusal {
-	state, ok := NextOffer(l.Session.State, TheyOffer)
+	state, ok := states.NextOffer(l.Session.State, states.TheyOffer)
 	if !ok {
 		return refusal(500, l.side(), "A second offer came before the first was answered.")
 	}
@@ -73,7 +74,7 @@ func (l *Leg) theirs() *sdp.Description {
 
 // answerWith answers a leg's offer with the codec that the other leg has agreed; the same again when that was done.
 func (t *turn) answerWith(l, other *Leg) ([]byte, *Refusal) {
-	if l.Session.State == Stable {
+	if l.Session.State == states.Stable {
 		return l.Session.Side.Last, nil
 	}
 	var w sdp.Wanted
@@ -102,7 +103,7 @@ func (t *turn) answerWith(l, other *Leg) ([]byte, *Refusal) {
 
 // answer answers the leg's offer, and tells the media.
 func (t *turn) answer(l *Leg, aim Aim, w sdp.Wanted) ([]byte, *Refusal) {
-	state, ok := NextOffer(l.Session.State, WeAnswer)
+	state, ok := states.NextOffer(l.Session.State, states.WeAnswer)
 	if !ok {
 		return nil, refusal(500, telephony.Switch, "There is no offer to be answered.")
 	}
@@ -133,7 +134,7 @@ func (t *turn) offerWith(l, other *Leg) ([]byte, *Refusal) {
 
 // settled takes the phone's answer to our offer.
 func (t *turn) settled(l *Leg, body []byte) *Refusal {
-	state, ok := NextOffer(l.Session.State, TheyAnswer)
+	state, ok := states.NextOffer(l.Session.State, states.TheyAnswer)
 	if !ok {
 		return nil
 	}
@@ -172,7 +173,7 @@ func (t *turn) agree(l *Leg, agreed sdp.Agreed) {
 
 // offerRefused goes back to what was agreed before.
 func (t *turn) offerRefused(l *Leg) {
-	l.Session.State, _ = NextOffer(l.Session.State, OfferRefused)
+	l.Session.State, _ = states.NextOffer(l.Session.State, states.OfferRefused)
 	l.Session.Offer, l.Session.Wrote[1], l.Session.Offered = nil, nil, nil
 }
 

@@ -3,6 +3,7 @@ package callswitch
 import (
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 )
 
@@ -52,7 +53,7 @@ func (c *Call) Borrow(s *Spare) { c.spare = s }
 // Return gives the memory of a call that has ended back, once nobody knows of it any more.
 func (c *Call) Return() {
 	s := c.spare
-	if s == nil || c.State != Ended {
+	if s == nil || c.State != states.Ended {
 		return
 	}
 	for _, l := range c.Legs {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -19,7 +20,7 @@ type turn struct {
 // Step lets an event happen to the call, and appends what is to be done to commands. They hold until the Spare is cleared that the
 // call borrows from. Nothing happens to a call that has ended.
 func Step(call *Call, e Event, commands []Command) []Command {
-	if call.State == Ended {
+	if call.State == states.Ended {
 		return commands
 	}
 	call.borrowed()
@@ -124,7 +125,7 @@ func (t *turn) unacked(tx signal.TxID) *Leg {
 
 // conclude writes the end of the history when the media of every leg has reported, and ends the call with its last dialog.
 func (t *turn) conclude() {
-	if t.State != Closing {
+	if t.State != states.Closing {
 		return
 	}
 	over := true
@@ -132,7 +133,7 @@ func (t *turn) conclude() {
 		if l.Session.Media != 0 {
 			return
 		}
-		over = over && l.State == Terminated && l.Invite.Ours == 0 // a 2xx to a re-INVITE still gets its ACK
+		over = over && l.State == states.Terminated && l.Invite.Ours == 0 // a 2xx to a re-INVITE still gets its ACK
 		if l.Invite.Reliable && l.Invite.Last != 0 {
 			over = false // its 2xx may still wait for a PRACK, and be thrown away
 		}
@@ -142,6 +143,6 @@ func (t *turn) conclude() {
 		t.do(Record{End: true})
 	}
 	if over {
-		t.State = NextCall(t.State, Settled)
+		t.State = states.NextCall(t.State, states.Settled)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -103,7 +104,7 @@ func TestAnswerUnderAnotherTagThanTheEarlyOneCounts(t *testing.T) {
 	w.fars[2].tag = "another"
 	w.respond(out, 200, nil)
 	w.ack(tx, false)
-	if l := w.call.Leg(2); l.Dialog.RemoteTag != "another" || l.State != callswitch.Confirmed || l.Session.State != callswitch.Stable {
+	if l := w.call.Leg(2); l.Dialog.RemoteTag != "another" || l.State != states.Confirmed || l.Session.State != states.Stable {
 		t.Errorf("leg %+v", l)
 	}
 	w.finish()
@@ -127,7 +128,7 @@ func TestFurther2xxUnderAnotherTagGetsAckAndBye(t *testing.T) {
 		t.Errorf("BYE to %s", value(k.out.Headers, "To"))
 	}
 	w.respond(out, 200, nil)
-	if w.call.State != callswitch.Talking {
+	if w.call.State != states.Talking {
 		t.Errorf("the call is %v", w.call.State)
 	}
 	w.finish()
@@ -142,7 +143,7 @@ func TestAnswerThatCrossesCancelIsTakenBack(t *testing.T) {
 	w.respond(out, 200, nil)
 	bye, _ := w.sentTo(2, "BYE")
 	w.respond(bye, 200, nil)
-	if w.call.State != callswitch.Ended || w.call.Cause.Code != 487 {
+	if w.call.State != states.Ended || w.call.Cause.Code != 487 {
 		t.Errorf("the call is %v, %v", w.call.State, w.call.Cause)
 	}
 	w.finish()
@@ -363,7 +364,7 @@ func TestLostByeStillEndsTheCall(t *testing.T) {
 	}
 	out, _ := w.sentTo(2, "BYE")
 	w.respond(out, 408, func(r *signal.Response) { r.Local = true })
-	if w.call.State != callswitch.Ended {
+	if w.call.State != states.Ended {
 		t.Errorf("the call is %v", w.call.State)
 	}
 	w.finish()

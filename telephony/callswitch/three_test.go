@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -33,7 +34,7 @@ func TestATransferEndsWithWhoWasToGo(t *testing.T) {
 	if status := w.attended(1); status != 202 { // the re-INVITE for mixing is under way on leg 2: it stays for the moment
 		t.Fatalf("REFER got %d", status)
 	}
-	if len(w.released) > 0 || w.call.Leg(2).State != callswitch.Confirmed {
+	if len(w.released) > 0 || w.call.Leg(2).State != states.Confirmed {
 		t.Fatal("leg 2 has gone already")
 	}
 	f := &far{leg: 4, aor: carol, tag: "theirs", callID: "cally", flow: targets(1)[0].Ways[0].Flow, side: sdp.Side{Local: local("192.0.2.9", 4900), Session: 3}}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -95,11 +96,11 @@ func (t *turn) timerTold(l *Leg, inResponse bool) []telephony.Header {
 // timerDue refreshes a session, or ends the leg whose phone has not.
 func (t *turn) timerDue(l *Leg) {
 	switch {
-	case l.State != Confirmed:
+	case l.State != states.Confirmed:
 		l.Timer.Due = t.at.Add(time.Minute)
 	case !l.Timer.We:
 		cause := telephony.Cause{Who: telephony.Network, Code: 408, Text: "The phone did not refresh the session in time."}
-		t.finish(l, cause, Hang)
+		t.finish(l, cause, states.Hang)
 		t.without(l, cause)
 	case !l.idle():
 		l.Timer.Due = t.at.Add(5 * time.Second)
@@ -124,7 +125,7 @@ func (t *turn) refresh(l *Leg) {
 		t.repeat(l)
 		return
 	}
-	if state, ok := NextOffer(l.Session.State, WeOffer); ok {
+	if state, ok := states.NextOffer(l.Session.State, states.WeOffer); ok {
 		l.Session.State, l.Session.Was = state, l.Session.Aim
 		t.reinvite(l, l.Session.Side.Last)
 	}
@@ -167,7 +168,7 @@ func (t *turn) updated(l *Leg, r *signal.Response) {
 		}
 	case r.Status == 408 || r.Status == 481 || r.Local:
 		cause := l.causeOf(r)
-		t.finish(l, cause, Hang)
+		t.finish(l, cause, states.Hang)
 		t.without(l, cause)
 	case r.Status == 405 || r.Status == 501:
 		l.Who.Allow.Update = false
@@ -199,7 +200,7 @@ func (t *turn) tick() {
 		}
 		if due(l.Invite.Expires) { // it has no final response, for that would have ended it
 			cause := telephony.Cause{Who: telephony.Caller, Code: 487, Text: "Nobody answered within the time that the caller gave the call (Expires)."}
-			t.finish(l, cause, Refuse)
+			t.finish(l, cause, states.Refuse)
 			t.without(l, cause)
 			continue
 		}
@@ -208,7 +209,7 @@ func (t *turn) tick() {
 		}
 		if due(l.Part.LeaveBy) {
 			cause := telephony.Cause{Who: telephony.Switch, Code: 200, Text: "transferred"}
-			t.finish(l, cause, Hang)
+			t.finish(l, cause, states.Hang)
 			t.without(l, cause)
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"demarc/telephony"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 	"demarc/telephony/wire"
 )
@@ -78,7 +79,7 @@ func (t *turn) referred(l *Leg, r *signal.Request) {
 	switch {
 	case !ok || len(r.Values("Refer-To")) > 1: // RFC 3515 §2.4.1
 		status = 400
-	case l.State != Confirmed || l.Part.Refer.Open || t.transfers(l, other):
+	case l.State != states.Confirmed || l.Part.Refer.Open || t.transfers(l, other):
 		status = 491
 	case other == nil:
 		status = 403 // there is nobody, or more than one, to be transferred
@@ -140,7 +141,7 @@ func (t *turn) transfers(l, other *Leg) bool {
 func (t *turn) blind(l, other *Leg, uri string) {
 	l.Part.Aside = true
 	t.Attempt = &Attempt{For: other.ID, By: l.Who.AoR, Report: l.ID, Depth: 1}
-	t.State = NextCall(t.State, Targeted)
+	t.State = states.NextCall(t.State, states.Targeted)
 	t.ask(Referred, uri, telephony.Cause{})
 }
 
@@ -152,7 +153,7 @@ func (t *turn) transfer(x Transfer) {
 	}
 	other := t.farEnd(l)
 	switch {
-	case l.State != Confirmed || t.transfers(l, other):
+	case l.State != states.Confirmed || t.transfers(l, other):
 		t.noteTransfer(l, telephony.Cause{Who: telephony.Switch, Code: 491, Text: refusedReferral[491]})
 	case other == nil:
 		t.noteTransfer(l, telephony.Cause{Who: telephony.Switch, Code: 403, Text: refusedReferral[403]})
@@ -198,14 +199,14 @@ const noReach = "Not Reached"
 
 // endReport closes the subscription of a REFER when its dialog or its call ends.
 func (t *turn) endReport(l *Leg, cause telephony.Cause) {
-	if l.Part.Refer.Open && l.State == Confirmed {
+	if l.Part.Refer.Open && l.State == states.Confirmed {
 		t.notify(l, max(cause.Code, 200), cmp.Or(l.told(cause), noReach), true)
 	}
 }
 
 // notify tells how far a transfer is (RFC 3515 §2.4.5).
 func (t *turn) notify(l *Leg, code int, text string, last bool) {
-	if !l.Part.Refer.Open || l.State != Confirmed {
+	if !l.Part.Refer.Open || l.State != states.Confirmed {
 		return
 	}
 	state := "active;expires=180"
@@ -229,7 +230,7 @@ func (t *turn) forwarded(l *Leg, r *signal.Response) bool {
 		return false
 	}
 	cause := telephony.Cause{Who: telephony.Callee, Code: r.Status, Text: "forwarded to " + r.Contact}
-	t.finish(l, cause, Refuse)
+	t.finish(l, cause, states.Refuse)
 	t.stopOthers(l, telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere})
 	a.Waiting, a.Asleep, a.Until = nil, nil, time.Time{}
 	if a.Depth++; a.Depth > maxDepth {

@@ -5,6 +5,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -39,7 +40,7 @@ func TestWhatCannotBeReadIsRefusedAsThat(t *testing.T) {
 		if got := w.told[0]; got.Status != c.status || c.header != "" && value(got.Headers, c.header) == "" {
 			t.Errorf("%s got %d %v, want %d with %s", name, got.Status, got.Headers, c.status, c.header)
 		}
-		if l := w.call.Leg(1); l.Session.State != callswitch.Stable || w.call.State != callswitch.Talking {
+		if l := w.call.Leg(1); l.Session.State != states.Stable || w.call.State != states.Talking {
 			t.Errorf("after %s the leg is %v, the call %v", name, l.Session.State, w.call.State)
 		}
 		w.finish()

@@ -11,6 +11,7 @@ import (
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
@@ -150,7 +151,7 @@ func (w *world) step(e callswitch.Event) {
 		e := queue[0]
 		queue = queue[1:]
 		e.At, e.Chance = w.now, uint32(len(w.log))
-		ended := w.call.State == callswitch.Ended
+		ended := w.call.State == states.Ended
 		w.log = append(w.log, fmt.Sprintf("%v: %T%T leg %d", w.call.State, e.Signal, e.Fact, e.Leg))
 		commands := w.safely(e)
 		if ended && len(commands) > 0 {
@@ -483,7 +484,7 @@ func (w *world) prack(tx signal.TxID, missing bool, body []byte) {
 	}
 	s.ackDue, s.held = s.held, false
 	w.step(callswitch.Event{Signal: &signal.Pracked{Tx: tx, RSeq: 1}})
-	if len(body) > 0 && w.call.State != callswitch.Ended {
+	if len(body) > 0 && w.call.State != states.Ended {
 		w.inDialog(w.fars[s.leg], "PRACK", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", body })
 	}
 }

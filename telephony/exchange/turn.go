@@ -10,6 +10,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -47,7 +48,7 @@ func (w *worker) turn(r *running, e callswitch.Event) {
 		}
 	}
 	w.done()
-	if r.call.State == callswitch.Ended {
+	if r.call.State == states.Ended {
 		w.x.forget(r)
 		return
 	}
@@ -268,7 +269,7 @@ func (w *worker) abandon(r *running) {
 		if again := recover(); again != nil {
 			w.x.log.Error("a call could not be ended in order", "call", string(r.call.ID), "panic", fmt.Sprint(again))
 		}
-		r.call.State = callswitch.Ended
+		r.call.State = states.Ended
 		w.x.forget(r)
 	}()
 	for _, tx := range r.servers {

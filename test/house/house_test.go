@@ -19,7 +19,7 @@ var floors = []struct {
 	packages []string
 }{
 	{0, []string{"docs/examples", "internal/account", "internal/bounded", "internal/compact", "internal/timeline", "internal/lease", "internal/wheel", "cloudlink", "telephony",
-		"telephony/digest", "telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
+		"telephony/callswitch/states", "telephony/digest", "telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
 	{1, []string{"connector", "cloudlink/oauth", "provisioning", "pushrelay", "internal/access", "internal/audit", "telephony/authentication", "telephony/registration",
 		"telephony/registrar", "telephony/registrar/location", "telephony/events", "telephony/lamps", "telephony/directory",
 		"telephony/callswitch", "telephony/features", "telephony/trunk", "telephony/zone"}},

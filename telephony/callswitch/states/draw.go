@@ -1,4 +1,4 @@
-package callswitch
+package states
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 )
 
 // String returns the name of the state.
-func (s DialogState) String() string {
+func (s Dialog) String() string {
 	return [...]string{"calling", "early", "cancelling", "answered", "confirmed", "leaving", "ending", "terminated"}[s]
 }
 
@@ -21,7 +21,7 @@ func (a Act) String() string {
 }
 
 // String returns the name of the state.
-func (s OfferState) String() string {
+func (s Offer) String() string {
 	return [...]string{"none", "offer_sent", "offer_received", "stable", "reoffer_sent", "reoffer_received"}[s]
 }
 
@@ -31,7 +31,7 @@ func (e OfferEvent) String() string {
 }
 
 // String returns the name of the state.
-func (s State) String() string {
+func (s Call) String() string {
 	return [...]string{"arriving", "ringing", "talking", "moving", "closing", "ended"}[s]
 }
 
@@ -79,26 +79,26 @@ func draw[S, E named](b *strings.Builder, states []S, events []E, next func(S, E
 	fmt.Fprintf(b, "\n```mermaid\nstateDiagram-v2\n    [*] --> %s\n%s```\n", states[0], arrows.String())
 }
 
-// StateTables renders the machines for docs/state-machines.md.
-func StateTables() string {
+// Tables renders the machines for docs/state-machines.md.
+func Tables() string {
 	var b strings.Builder
 	for _, side := range []struct {
 		title string
 		ours  bool
 	}{{"A dialog whose INVITE we sent", true}, {"A dialog whose INVITE we received", false}} {
-		fmt.Fprintf(&b, "## %s (telephony/callswitch/state.go)\n\nAn empty field: nothing happens.\n\n", side.title)
-		draw(&b, Dialogs(), DialogEvents(), func(s DialogState, e DialogEvent) (DialogState, string, bool) {
+		fmt.Fprintf(&b, "## %s (telephony/callswitch/states)\n\nAn empty field: nothing happens.\n\n", side.title)
+		draw(&b, Dialogs(), DialogEvents(), func(s Dialog, e DialogEvent) (Dialog, string, bool) {
 			m := NextDialog(side.ours, s, e)
 			return m.To, m.Act.String(), true
 		})
 		b.WriteString("\n")
 	}
-	b.WriteString("## Offer and answer of a leg (telephony/callswitch/state.go)\n\n")
-	draw(&b, Offers(), OfferEvents(), func(s OfferState, e OfferEvent) (OfferState, string, bool) {
+	b.WriteString("## Offer and answer of a leg (telephony/callswitch/states)\n\n")
+	draw(&b, Offers(), OfferEvents(), func(s Offer, e OfferEvent) (Offer, string, bool) {
 		to, ok := NextOffer(s, e)
 		return to, "", ok
 	})
-	b.WriteString("\n## A call (telephony/callswitch/state.go)\n\n")
-	draw(&b, States(), Happenings(), func(s State, h Happening) (State, string, bool) { return NextCall(s, h), "", true })
+	b.WriteString("\n## A call (telephony/callswitch/states)\n\n")
+	draw(&b, States(), Happenings(), func(s Call, h Happening) (Call, string, bool) { return NextCall(s, h), "", true })
 	return b.String()
 }

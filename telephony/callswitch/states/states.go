@@ -1,17 +1,17 @@
-package callswitch
+package states
 
-// DialogState is how far a leg's dialog is (RFC 3261 §12).
-type DialogState uint8
+// Dialog is how far a leg's dialog is (RFC 3261 §12).
+type Dialog uint8
 
 // The states of a dialog.
 const (
-	Calling    DialogState = iota // an INVITE went out or came in, and no dialog stands yet
-	Early                         // a provisional response with a tag was sent or received
-	Cancelling                    // ours: CANCEL was asked for, the final response is due
-	Answered                      // theirs: 2xx was sent, its ACK is due
-	Confirmed                     // 2xx and ACK: a BYE may be sent
-	Leaving                       // theirs: to be ended as soon as the ACK is here (§15)
-	Ending                        // BYE was sent, its response is due
+	Calling    Dialog = iota // an INVITE went out or came in, and no dialog stands yet
+	Early                    // a provisional response with a tag was sent or received
+	Cancelling               // ours: CANCEL was asked for, the final response is due
+	Answered                 // theirs: 2xx was sent, its ACK is due
+	Confirmed                // 2xx and ACK: a BYE may be sent
+	Leaving                  // theirs: to be ended as soon as the ACK is here (§15)
+	Ending                   // BYE was sent, its response is due
 	Terminated
 )
 
@@ -44,13 +44,13 @@ const (
 
 // Move is where a state goes, and what is to be sent.
 type Move struct {
-	To  DialogState
+	To  Dialog
 	Act Act
 }
 
 // Dialogs returns the states of a dialog.
-func Dialogs() []DialogState {
-	return []DialogState{Calling, Early, Cancelling, Answered, Confirmed, Leaving, Ending, Terminated}
+func Dialogs() []Dialog {
+	return []Dialog{Calling, Early, Cancelling, Answered, Confirmed, Leaving, Ending, Terminated}
 }
 
 // DialogEvents returns the events of a dialog.
@@ -95,7 +95,7 @@ var (
 
 // NextDialog is the whole machine of a dialog; ours says that we sent its INVITE. What cannot happen in a state changes
 // nothing.
-func NextDialog(ours bool, s DialogState, e DialogEvent) Move {
+func NextDialog(ours bool, s Dialog, e DialogEvent) Move {
 	m := asCallee[s][e]
 	if ours {
 		m = asCaller[s][e]
@@ -106,14 +106,14 @@ func NextDialog(ours bool, s DialogState, e DialogEvent) Move {
 	return m
 }
 
-// OfferState is how far offer and answer of a leg are (RFC 3264, RFC 6337).
-type OfferState uint8
+// Offer is how far offer and answer of a leg are (RFC 3264, RFC 6337).
+type Offer uint8
 
 // The states of offer and answer.
 const (
-	NoOffer       OfferState = iota
-	OfferSent                // the first one
-	OfferReceived            // the first one
+	NoOffer       Offer = iota
+	OfferSent           // the first one
+	OfferReceived       // the first one
 	Stable
 	ReofferSent     // refused, what was agreed stays (RFC 6141 §3.1)
 	ReofferReceived // the same
@@ -132,8 +132,8 @@ const (
 )
 
 // Offers returns the states of offer and answer.
-func Offers() []OfferState {
-	return []OfferState{NoOffer, OfferSent, OfferReceived, Stable, ReofferSent, ReofferReceived}
+func Offers() []Offer {
+	return []Offer{NoOffer, OfferSent, OfferReceived, Stable, ReofferSent, ReofferReceived}
 }
 
 // OfferEvents returns the events of offer and answer.
@@ -144,7 +144,7 @@ func OfferEvents() []OfferEvent {
 // wrong marks a pair that the model forbids: a second offer before the answer (491 or 500), an answer to nothing.
 const wrong = 0xff
 
-var offerTable = [6][5]OfferState{
+var offerTable = [6][5]Offer{
 	NoOffer:         {OfferSent, OfferReceived, wrong, wrong, NoOffer},
 	OfferSent:       {wrong, wrong, wrong, Stable, NoOffer},
 	OfferReceived:   {wrong, wrong, Stable, wrong, NoOffer},
@@ -154,23 +154,23 @@ var offerTable = [6][5]OfferState{
 }
 
 // NextOffer is the whole machine of offer and answer. ok is false for what the model forbids; the state then stays.
-func NextOffer(s OfferState, e OfferEvent) (to OfferState, ok bool) {
+func NextOffer(s Offer, e OfferEvent) (to Offer, ok bool) {
 	if to = offerTable[s][e]; to == wrong {
 		return s, false
 	}
 	return to, true
 }
 
-// State is how far a call is.
-type State uint8
+// Call is how far a call is.
+type Call uint8
 
 // The states of a call.
 const (
-	Arriving State = iota // its first INVITE is looked at, and where it goes is asked for
-	Ringing               // phones are tried for the caller
-	Talking               // two or more legs are connected
-	Moving                // phones are tried for a leg that was answered before (transfer)
-	Closing               // it is over for people; dialogs still end
+	Arriving Call = iota // its first INVITE is looked at, and where it goes is asked for
+	Ringing              // phones are tried for the caller
+	Talking              // two or more legs are connected
+	Moving               // phones are tried for a leg that was answered before (transfer)
+	Closing              // it is over for people; dialogs still end
 	Ended
 )
 
@@ -187,12 +187,12 @@ const (
 )
 
 // States returns the states of a call.
-func States() []State { return []State{Arriving, Ringing, Talking, Moving, Closing, Ended} }
+func States() []Call { return []Call{Arriving, Ringing, Talking, Moving, Closing, Ended} }
 
 // Happenings returns what can happen to a call.
 func Happenings() []Happening { return []Happening{Targeted, Connected, Unreached, Deserted, Settled} }
 
-var callTable = [6][5]State{
+var callTable = [6][5]Call{
 	//          Targeted Connected Unreached Deserted Settled
 	Arriving: {Ringing, Talking, Closing, Closing, Arriving},
 	Ringing:  {Ringing, Talking, Closing, Closing, Ringing},
@@ -204,4 +204,4 @@ var callTable = [6][5]State{
 }
 
 // NextCall is the whole machine of a call.
-func NextCall(s State, h Happening) State { return callTable[s][h] }
+func NextCall(s Call, h Happening) Call { return callTable[s][h] }

@@ -1,11 +1,11 @@
-package callswitch_test
+package states_test
 
 import (
 	"os"
 	"strings"
 	"testing"
 
-	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 )
 
 // row is what every event of a machine does in one state, written out again from the RFCs: "to" or "to:sent"; "-" nothing;
@@ -40,13 +40,13 @@ func TestEveryPairOfADialog(t *testing.T) {
 			{"terminated", "- - - - - - -"},
 		}},
 	} {
-		for i, s := range callswitch.Dialogs() {
+		for i, s := range states.Dialogs() {
 			does := strings.Fields(side.rows[i].does)
-			if side.rows[i].state != s.String() || len(does) != len(callswitch.DialogEvents()) {
+			if side.rows[i].state != s.String() || len(does) != len(states.DialogEvents()) {
 				t.Fatalf("row %d is %v", i, side.rows[i])
 			}
-			for j, e := range callswitch.DialogEvents() {
-				m := callswitch.NextDialog(side.ours, s, e)
+			for j, e := range states.DialogEvents() {
+				m := states.NextDialog(side.ours, s, e)
 				got := m.To.String()
 				if sent := m.Act.String(); sent != "" {
 					got += ":" + strings.ReplaceAll(strings.TrimSuffix(sent, " response"), " ", "")
@@ -71,13 +71,13 @@ func TestEveryPairOfOfferAndAnswer(t *testing.T) {
 		{"reoffer_sent", "! ! ! stable stable"},
 		{"reoffer_received", "! ! stable ! stable"},
 	}
-	for i, s := range callswitch.Offers() {
+	for i, s := range states.Offers() {
 		does := strings.Fields(rows[i].does)
 		if rows[i].state != s.String() {
 			t.Fatalf("row %d is %v", i, rows[i])
 		}
-		for j, e := range callswitch.OfferEvents() {
-			to, ok := callswitch.NextOffer(s, e)
+		for j, e := range states.OfferEvents() {
+			to, ok := states.NextOffer(s, e)
 			got := to.String()
 			switch {
 			case !ok && to != s:
@@ -104,13 +104,13 @@ func TestEveryPairOfACall(t *testing.T) {
 		{"closing", "- - - - ended"},
 		{"ended", "- - - - -"},
 	}
-	for i, s := range callswitch.States() {
+	for i, s := range states.States() {
 		does := strings.Fields(rows[i].does)
 		if rows[i].state != s.String() {
 			t.Fatalf("row %d is %v", i, rows[i])
 		}
-		for j, h := range callswitch.Happenings() {
-			got := callswitch.NextCall(s, h).String()
+		for j, h := range states.Happenings() {
+			got := states.NextCall(s, h).String()
 			if got == s.String() {
 				got = "-"
 			}
@@ -122,11 +122,11 @@ func TestEveryPairOfACall(t *testing.T) {
 }
 
 func TestTablesAreDrawn(t *testing.T) {
-	drawn, err := os.ReadFile("../../docs/state-machines.md")
+	drawn, err := os.ReadFile("../../../docs/state-machines.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(drawn), callswitch.StateTables()) {
+	if !strings.Contains(string(drawn), states.Tables()) {
 		t.Error("docs/state-machines.md does not show the tables: run demarc docs docs")
 	}
 }
