@@ -14,7 +14,7 @@ func Abandon(call *Call, at time.Time, commands []Command) []Command {
 	cause := telephony.Cause{Who: telephony.Switch, Code: 500, Text: "An error inside the switch has ended the call: report it."}
 	call.borrowed()
 	t := turn{Call: call, at: at, out: commands}
-	call.State, call.recorded, call.Attempt = states.Closing, true, nil
+	call.State, call.Recorded, call.Attempt = states.Closing, true, nil
 	if call.Cause.Code == 0 {
 		call.Cause, call.Times.Ended = cause, at
 		t.noteFailure(cause)

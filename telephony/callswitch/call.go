@@ -24,7 +24,7 @@ type Call struct {
 	Legs     []*Leg
 	LastLeg  int             // the highest number given
 	Interval int             // Session-Expires that is asked for, in seconds; 0: 1800. It is the process's, not part of the state
-	recorded bool            // the end was written
+	Recorded bool            // the end was written
 	arrival  *signal.Request // within one turn: the INVITE whose leg is being prepared
 	serials
 	memory

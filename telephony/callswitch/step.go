@@ -138,8 +138,8 @@ func (t *turn) conclude() {
 			over = false // its 2xx may still wait for a PRACK, and be thrown away
 		}
 	}
-	if !t.recorded {
-		t.recorded = true
+	if !t.Recorded {
+		t.Recorded = true
 		t.do(Record{End: true})
 	}
 	if over {

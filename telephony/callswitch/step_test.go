@@ -10,6 +10,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/encoding"
 	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
@@ -564,7 +565,7 @@ func TestUDPIsTheSameFlowUnderAnotherNumber(t *testing.T) {
 func TestAnotherProcessGoesOnWithACall(t *testing.T) {
 	a := talking(t)
 	b := newWorld(t.Fatalf)
-	moved, err := callswitch.Decode(callswitch.Encode(a.call))
+	moved, err := encoding.Decode(encoding.Encode(a.call))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"demarc/internal/account"
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/encoding"
 	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
@@ -111,7 +112,7 @@ func newWorld(fault func(string, ...any)) *world {
 func (w *world) borrow(s *callswitch.Spare) {
 	const id = "0123456789abcdef01234567"
 	w.spare, w.call = s, s.Call(acme, id, "n1", 9)
-	if callswitch.Encode(w.call) != callswitch.Encode(callswitch.New(acme, id, "n1", 9)) {
+	if encoding.Encode(w.call) != encoding.Encode(callswitch.New(acme, id, "n1", 9)) {
 		w.fault("a call in used memory is not as a new one: %+v", w.call)
 	}
 }

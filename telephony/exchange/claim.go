@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/encoding"
 )
 
 // lost is the cause of calls whose node was away, and has come back.
@@ -50,7 +51,7 @@ func (x *Exchange) reclaim(c telephony.CallChange) {
 		x.closeLost(c.Record)
 		return
 	}
-	call, err := callswitch.Decode(c.State)
+	call, err := encoding.Decode(c.State)
 	if err != nil {
 		x.log.Warn("a call of before the restart is closed without BYE", "call", string(c.Record.ID), "err", err)
 		x.closeLost(c.Record)

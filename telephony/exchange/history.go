@@ -8,7 +8,7 @@ import (
 
 	"demarc/internal/account"
 	"demarc/telephony"
-	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/encoding"
 )
 
 // history writes calls to the store behind their back: what happened within a moment goes as one batch, and is tried
@@ -226,7 +226,7 @@ func (w *worker) change(r *running) (c telephony.CallChange) {
 	defer w.caught(r)
 	c.Record = r.seen.give()
 	if c.Record.State == telephony.CallTalking && !r.over {
-		w.state = callswitch.AppendState(w.state[:0], r.call)
+		w.state = encoding.Append(w.state[:0], r.call)
 		c.State = account.Secret(w.state)
 	}
 	return c

@@ -7,6 +7,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/encoding"
 )
 
 // A node that comes back ends the calls that it had. One that never does would leave them open in history for ever: those who are
@@ -114,7 +115,7 @@ func (x *Exchange) takeLeave(c telephony.CallChange) {
 	if c.State == "" { // it rang: who called has given up by now
 		return
 	}
-	call, err := callswitch.Decode(c.State)
+	call, err := encoding.Decode(c.State)
 	if err != nil {
 		x.log.Warn("the phones of a call whose node is lost get no BYE", "call", string(c.Record.ID), "err", err)
 		return

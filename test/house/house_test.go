@@ -22,7 +22,7 @@ var floors = []struct {
 		"telephony/callswitch/states", "telephony/digest", "telephony/sdp", "telephony/signal", "telephony/audio", "telephony/trace", "telephony/wire"}},
 	{1, []string{"connector", "cloudlink/oauth", "provisioning", "pushrelay", "internal/access", "internal/audit", "telephony/authentication", "telephony/registration",
 		"telephony/registrar", "telephony/registrar/location", "telephony/events", "telephony/lamps", "telephony/directory",
-		"telephony/callswitch", "telephony/features", "telephony/trunk", "telephony/zone"}},
+		"telephony/callswitch", "telephony/callswitch/encoding", "telephony/features", "telephony/trunk", "telephony/zone"}},
 	{2, []string{"telephony/sip", "telephony/sip/transaction", "telephony/resolver", "telephony/rtp", "telephony/exchange", "internal/pki", "internal/seal", "internal/config",
 		"internal/qrcode", "internal/requestlog",
 		"internal/notify", "store"}},

@@ -1,4 +1,4 @@
-package callswitch
+package encoding
 
 import (
 	"encoding/binary"

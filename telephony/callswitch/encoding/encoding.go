@@ -1,10 +1,11 @@
-package callswitch
+package encoding
 
 import (
 	"fmt"
 
 	"demarc/internal/account"
 	"demarc/telephony"
+	"demarc/telephony/callswitch"
 	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
@@ -19,10 +20,10 @@ import (
 const version = 4
 
 // Encode returns the call's state: all of it but what belongs to one process (transaction numbers). It holds SRTP keys.
-func Encode(call *Call) account.Secret { return account.Secret(AppendState(nil, call)) }
+func Encode(call *callswitch.Call) account.Secret { return account.Secret(Append(nil, call)) }
 
-// AppendState appends the call's state to a buffer.
-func AppendState(b []byte, call *Call) []byte {
+// Append appends the call's state to a buffer.
+func Append(b []byte, call *callswitch.Call) []byte {
 	c := coder{b: b, version: version}
 	integer(&c, &c.version)
 	codeCall(&c, call)
@@ -30,13 +31,13 @@ func AppendState(b []byte, call *Call) []byte {
 }
 
 // Decode returns a call from its state. Bind it to the process before the first step.
-func Decode(state account.Secret) (*Call, error) {
+func Decode(state account.Secret) (*callswitch.Call, error) {
 	c := coder{b: []byte(state.Reveal()), reading: true}
 	integer(&c, &c.version)
 	if c.err == nil && (c.version < 1 || c.version > version) {
 		return nil, fmt.Errorf("%w: version %d is not known here", ErrState, c.version)
 	}
-	call := new(Call)
+	call := new(callswitch.Call)
 	codeCall(&c, call)
 	if c.err == nil && len(c.b) > 0 {
 		c.fail("something follows its end")
@@ -47,7 +48,7 @@ func Decode(state account.Secret) (*Call, error) {
 	return call, nil
 }
 
-func codeCall(c *coder, v *Call) {
+func codeCall(c *coder, v *callswitch.Call) {
 	text(c, &v.Account)
 	text(c, &v.ID)
 	text(c, &v.Node)
@@ -64,14 +65,14 @@ func codeCall(c *coder, v *Call) {
 	when(c, &v.Times.Ended)
 	codeCause(c, &v.Cause)
 	optional(c, &v.Attempt, codeAttempt)
-	list(c, &v.Legs, func(c *coder, l **Leg) {
+	list(c, &v.Legs, func(c *coder, l **callswitch.Leg) {
 		if c.reading {
-			*l = new(Leg)
+			*l = new(callswitch.Leg)
 		}
 		codeLeg(c, *l)
 	})
 	integer(c, &v.LastLeg)
-	flag(c, &v.recorded)
+	flag(c, &v.Recorded)
 	if c.reading && (v.State > states.Ended || v.LastLeg < len(v.Legs)) {
 		c.fail("the state of a call")
 	}
@@ -88,7 +89,7 @@ func codeCause(c *coder, v *telephony.Cause) {
 	text(c, &v.Text)
 }
 
-func codeAttempt(c *coder, v *Attempt) {
+func codeAttempt(c *coder, v *callswitch.Attempt) {
 	integer(c, &v.For)
 	codeAoR(c, &v.By)
 	integer(c, &v.Report)
@@ -125,7 +126,7 @@ func codeWay(c *coder, v *signal.Way) {
 	text(c, &v.Trunk)
 }
 
-func codeLeg(c *coder, v *Leg) {
+func codeLeg(c *coder, v *callswitch.Leg) {
 	integer(c, &v.ID)
 	flag(c, &v.Ours)
 	integer(c, &v.State)
@@ -152,19 +153,19 @@ func codeLeg(c *coder, v *Leg) {
 	}
 }
 
-func codeFork(c *coder, v *Fork) {
+func codeFork(c *coder, v *callswitch.Fork) {
 	text(c, &v.Tag)
 	text(c, &v.Answer)
 }
 
-func codeAllow(c *coder, v *Allow) {
+func codeAllow(c *coder, v *callswitch.Allow) {
 	flag(c, &v.Update)
 	flag(c, &v.Info)
 	flag(c, &v.Timer)
 	flag(c, &v.Reliable)
 }
 
-func codeDialog(c *coder, v *Dialog) {
+func codeDialog(c *coder, v *callswitch.Dialog) {
 	text(c, &v.CallID)
 	text(c, &v.LocalTag)
 	text(c, &v.RemoteTag)
@@ -177,7 +178,7 @@ func codeDialog(c *coder, v *Dialog) {
 	text(c, &v.Contact)
 }
 
-func codeInvite(c *coder, v *Invite) {
+func codeInvite(c *coder, v *callswitch.Invite) {
 	integer(c, &v.Theirs)
 	integer(c, &v.Last)
 	integer(c, &v.Ours)
@@ -197,7 +198,7 @@ func codeInvite(c *coder, v *Invite) {
 	flag(c, &v.Offered)
 }
 
-func codeTimer(c *coder, v *SessionTimer) {
+func codeTimer(c *coder, v *callswitch.SessionTimer) {
 	integer(c, &v.Every)
 	integer(c, &v.MinSE)
 	flag(c, &v.We)
@@ -208,7 +209,7 @@ func codeTimer(c *coder, v *SessionTimer) {
 	flag(c, &v.Update)
 }
 
-func codePart(c *coder, v *Part) {
+func codePart(c *coder, v *callswitch.Part) {
 	flag(c, &v.Aside)
 	when(c, &v.LeaveBy)
 	integer(c, &v.Refer.Seq)

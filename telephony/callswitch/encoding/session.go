@@ -1,11 +1,12 @@
-package callswitch
+package encoding
 
 import (
+	"demarc/telephony/callswitch"
 	"demarc/telephony/callswitch/states"
 	"demarc/telephony/sdp"
 )
 
-func codeSession(c *coder, v *Session) {
+func codeSession(c *coder, v *callswitch.Session) {
 	integer(c, &v.Media)
 	integer(c, &v.State)
 	text(c, &v.Terms.Policy)
@@ -38,7 +39,7 @@ func codeSession(c *coder, v *Session) {
 	}
 }
 
-func codeAim(c *coder, v *Aim) {
+func codeAim(c *coder, v *callswitch.Aim) {
 	text(c, &v.Direction)
 	text(c, &v.Codec)
 	flag(c, &v.Music)
