@@ -13,7 +13,7 @@ import (
 	"demarc/telephony/registrar"
 )
 
-// Store implements registrar.Bindings and registrar.Directory, the directory of pbx/core, and the change feed.
+// Store implements registrar.Bindings and authentication.Directory, the directory of pbx/core, and the change feed.
 type Store struct {
 	db     *store.DB
 	sealer *seal.Sealer
