@@ -23,8 +23,8 @@ type committer struct {
 	expected atomic.Int64  // how many had no answer when the last save was over
 	complete chan struct{} // of capacity one: so many have
 
-	deciding atomic.Int64  // shards that have gathered and have not submitted yet
-	decided  chan struct{} // of capacity one: none does any more
+	coming   awaited // shards that have requests and do not gather for them yet
+	deciding awaited // shards that have gathered and have not submitted yet
 
 	mu        sync.Mutex
 	gathering int           // shards; the first waits on behalf of all
@@ -35,7 +35,7 @@ type committer struct {
 const (
 	pace  = 5 * time.Millisecond   // at most, between two saves of many; a phone does not notice it
 	many  = 8                      // bindings of one save, from which on the next is worth a wait
-	grace = 750 * time.Microsecond // for other shards that decide at the same time
+	grace = 750 * time.Microsecond // for other shards that are about to gather, or to submit
 )
 
 // submission is one shard's batch on its way. done is told once.
@@ -47,7 +47,7 @@ type submission struct {
 func newCommitter(store Bindings, safely func(func() error) error) *committer {
 	return &committer{
 		store: store, safely: safely, saving: make(chan struct{}, 1), epoch: time.Now(), complete: make(chan struct{}, 1),
-		decided: make(chan struct{}, 1), gathered: make(chan struct{}),
+		coming: newAwaited(), deciding: newAwaited(), gathered: make(chan struct{}),
 	}
 }
 
@@ -72,7 +72,7 @@ func (c *committer) expect() {
 }
 
 // gather waits until it is time to decide for the next save; what arrives meanwhile has a place in it. Shards that gather at the
-// same time go on at the same time. Each has to leave then.
+// same time go on at the same time, with those that have been woken by then. Each has to leave then.
 func (c *committer) gather(ctx context.Context) {
 	c.mu.Lock()
 	c.gathering++
@@ -82,13 +82,24 @@ func (c *committer) gather(ctx context.Context) {
 		<-gathered
 		return
 	}
+	c.rest(ctx)
 	c.pause(ctx)
+	c.coming.wait(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.deciding.Add(int64(c.gathering))
+	c.deciding.add(c.gathering)
 	c.gathering = 0
 	close(gathered)
 	c.gathered = make(chan struct{})
+}
+
+// rest waits until nobody saves: who decides sooner would wait then, and leave out what arrives meanwhile.
+func (c *committer) rest(ctx context.Context) {
+	select {
+	case c.saving <- struct{}{}:
+		<-c.saving
+	case <-ctx.Done():
+	}
 }
 
 // pause waits until as many requests have come as had no answer when the last save was over, or for pace from its begin, if it was one
@@ -117,30 +128,7 @@ func (c *committer) pause(ctx context.Context) {
 }
 
 // leave is called by a shard that has gathered, once it has submitted or has nothing to.
-func (c *committer) leave() {
-	if c.deciding.Add(-1) > 0 {
-		return
-	}
-	signal(c.decided)
-}
-
-// await gives shards that decide now a moment to submit.
-func (c *committer) await(ctx context.Context) {
-	if c.deciding.Load() <= 0 {
-		return
-	}
-	t := time.NewTimer(grace)
-	defer t.Stop()
-	for c.deciding.Load() > 0 {
-		select {
-		case <-c.decided:
-		case <-t.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
+func (c *committer) leave() { c.deciding.done() }
 
 // save returns when the batch is committed, or nothing of it is. It calls submitted as soon as it goes into the next save.
 func (c *committer) save(ctx context.Context, batch Batch, submitted func()) error {
@@ -177,7 +165,7 @@ func (c *committer) withdraw(s *submission) bool {
 
 // saveAll saves what waits as one batch. When something in it cannot be stored, each shard's is tried alone.
 func (c *committer) saveAll(ctx context.Context) {
-	c.await(ctx)
+	c.deciding.wait(ctx)
 	c.mu.Lock()
 	all := c.waiting
 	c.waiting = nil
@@ -222,6 +210,40 @@ func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
+	}
+}
+
+// awaited counts shards that the others give a moment.
+type awaited struct {
+	left atomic.Int64
+	none chan struct{} // of capacity one: none is left
+}
+
+func newAwaited() awaited { return awaited{none: make(chan struct{}, 1)} }
+
+func (a *awaited) add(n int) { a.left.Add(int64(n)) }
+
+func (a *awaited) done() {
+	if a.left.Add(-1) <= 0 {
+		signal(a.none)
+	}
+}
+
+// wait waits until none is left, for grace at most.
+func (a *awaited) wait(ctx context.Context) {
+	if a.left.Load() <= 0 {
+		return
+	}
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	for a.left.Load() > 0 {
+		select {
+		case <-a.none:
+		case <-t.C:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

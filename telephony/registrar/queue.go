@@ -37,12 +37,17 @@ type queue struct {
 	ended  bool
 	wake   chan struct{}
 
+	coming   *awaited // counts this shard while it has jobs and its worker does not attend
+	attended bool
+
 	// What most requests look at, without the lock: how much waits that goes before them, and whether something may come.
 	waiting atomic.Int64
 	shut    atomic.Bool
 }
 
-func newQueue(limit int) *queue { return &queue{limit: limit, wake: make(chan struct{}, 1)} }
+func newQueue(limit int, coming *awaited) *queue {
+	return &queue{limit: limit, wake: make(chan struct{}, 1), coming: coming}
+}
 
 // open reports whether something may be pushed now.
 func (q *queue) open() bool {
@@ -72,6 +77,9 @@ func (q *queue) push(j *job) bool {
 		return false
 	}
 	*line = append(*line, j)
+	if len(q.jobs) == 1 && line == &q.jobs && !q.attended {
+		q.coming.add(1)
+	}
 	q.count()
 	q.signal()
 	return true
@@ -173,10 +181,26 @@ func (q *queue) takeProbed() []probed {
 	return found
 }
 
+// attend says that the worker is about to take what has arrived, and what does until then.
+func (q *queue) attend() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.arrive(true)
+}
+
+// arrive notes whether the worker attends. The lock is held.
+func (q *queue) arrive(attends bool) {
+	if !q.attended && len(q.jobs) > 0 {
+		q.coming.done()
+	}
+	q.attended = attends
+}
+
 // take returns all that has arrived, and whether nothing more will come.
 func (q *queue) take() (jobs []*job, closed []uint64, ended bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.arrive(false)
 	jobs, closed = q.jobs, q.closed
 	q.jobs, q.closed = nil, nil
 	q.count()

@@ -53,7 +53,7 @@ type shard struct {
 
 func newShard(r *Registrar, limit int, now time.Time) *shard {
 	return &shard{
-		r: r, queue: newQueue(limit), locations: location.New(), flows: newFlowUsers(), alarm: compact.NewAlarm(now), unsaved: make(map[registration.Key]struct{}),
+		r: r, queue: newQueue(limit, &r.committer.coming), locations: location.New(), flows: newFlowUsers(), alarm: compact.NewAlarm(now), unsaved: make(map[registration.Key]struct{}),
 		probes: compact.NewAlarm(now), misses: make(map[registration.Key]int),
 	}
 }
@@ -76,6 +76,7 @@ func (s *shard) run(ctx context.Context) {
 // work serves what has arrived, and reports whether it was the last.
 func (s *shard) work(ctx context.Context) (ended bool) {
 	if !s.r.volatile {
+		s.queue.attend()
 		s.r.committer.gather(ctx)
 		s.deciding = true
 		defer s.decided()
