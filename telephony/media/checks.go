@@ -46,11 +46,11 @@ func (l *loop) check(k *socket, b []byte, from netip.AddrPort) {
 		s.refuse(unchecked, from)
 		return
 	}
-	nominates := check.Nominates && !check.Former && !check.Conflict
+	nominates := check.Nominates && !check.Former && !check.Refused
 	if nominates && !k.control {
 		s.checks.Former = rtp.Credentials{}
 	}
-	if (nominates || !check.Conflict && !k.place.found.IsValid()) && k.place.found != from {
+	if (nominates || !check.Refused && !k.place.found.IsValid()) && k.place.found != from {
 		k.place.found = from
 		k.settle(s.exclusive())
 		k.aim(from)

@@ -16,7 +16,7 @@ import (
 type Check struct {
 	Nominates bool // the pair that it came over is the one to use
 	Former    bool // it names the credentials from before a restart
-	Conflict  bool // both sides think that the other one leads; the answer says so
+	Refused   bool // it asks for what is not understood, or both sides think that the other one leads; the answer says so
 }
 
 // Lite answers ICE connectivity checks by our own credentials (RFC 8445 §2.5).
@@ -56,11 +56,11 @@ func (l *Lite) Answer(dst, b []byte, from netip.AddrPort) ([]byte, Check, bool) 
 	if integrity.Check(&request) != nil {
 		return nil, Check{}, false
 	}
-	check := Check{Nominates: request.Contains(stun.AttrUseCandidate), Conflict: request.Contains(stun.AttrICEControlled), Former: by != &l.Now}
+	check := Check{Nominates: request.Contains(stun.AttrUseCandidate), Former: by != &l.Now}
 	parts := []stun.Setter{stun.NewTransactionIDSetter(request.TransactionID), stun.BindingSuccess,
 		stun.XORMappedAddress{IP: from.Addr().AsSlice(), Port: int(from.Port())}}
-	if check.Conflict {
-		parts = append(parts[:1], stun.BindingError, stun.CodeRoleConflict)
+	if why := refusal(request.Attributes); why != nil {
+		check.Refused, parts = true, append(append(parts[:1], stun.BindingError), why...)
 	}
 	answer, err := stun.Build(append(parts, integrity, stun.Fingerprint)...)
 	if err != nil { // which an address that is none brings about
@@ -70,6 +70,36 @@ func (l *Lite) Answer(dst, b []byte, from netip.AddrPort) ([]byte, Check, bool) 
 }
 
 const stunHeader = 20
+
+// maxUnknown is how many attributes an answer says are unknown: of a peer that sends more, each of its checks names some.
+const maxUnknown = 16
+
+// refusal returns what an authentic check is refused with (RFC 8489 §6.3.1, RFC 8445 §7.3.1.1), or nothing.
+func refusal(all stun.Attributes) []stun.Setter {
+	var unknown stun.UnknownAttributes
+	for _, a := range all {
+		if a.Type.Required() && !understood(a.Type) && !slices.Contains(unknown, a.Type) && len(unknown) < maxUnknown {
+			unknown = append(unknown, a.Type)
+		}
+	}
+	if len(unknown) > 0 {
+		return []stun.Setter{stun.CodeUnknownAttribute, unknown}
+	}
+	if _, controlled := all.Get(stun.AttrICEControlled); controlled {
+		return []stun.Setter{stun.CodeRoleConflict}
+	}
+	return nil
+}
+
+// understood reports whether an attribute that must be is: those of STUN itself, where they have no place too, and of ICE.
+func understood(a stun.AttrType) bool {
+	switch a {
+	case stun.AttrMappedAddress, stun.AttrUsername, stun.AttrMessageIntegrity, stun.AttrErrorCode, stun.AttrUnknownAttributes, stun.AttrRealm, stun.AttrNonce,
+		stun.AttrMessageIntegritySHA256, stun.AttrPasswordAlgorithm, stun.AttrUserhash, stun.AttrXORMappedAddress, stun.AttrPriority, stun.AttrUseCandidate:
+		return true
+	}
+	return false
+}
 
 // named returns the credentials that a check is for: "ours:theirs" (RFC 8445 §7.2.2).
 func (l *Lite) named(request *stun.Message) (*Credentials, bool) {
