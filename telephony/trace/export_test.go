@@ -18,6 +18,7 @@ func Authorizations(parameters []byte) (quick, close string, ok bool) {
 
 // RedactLines is Redact, but reads each line of every message.
 func RedactLines(text []byte) []byte {
+	text, _ = withoutPasswords(text)
 	tokens, _ := mayHold(text)
 	return appendLines(nil, text, tokens)
 }

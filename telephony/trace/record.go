@@ -35,7 +35,8 @@ func appendRecord(dst []byte, m *Message, seq uint64) (record []byte, tokens boo
 func appendAnswer(dst []byte, m *Message, seq uint64, tokens bool) []byte {
 	start := len(dst)
 	dst = appendNames(dst, m, !m.Inbound, seq)
-	return finish(appendWithoutTokens(dst, m.Answer, tokens), start)
+	answer, _ := withoutPasswords(m.Answer)
+	return finish(appendWithoutTokens(dst, answer, tokens), start)
 }
 
 // finish writes the size of the record that begins at a place.

@@ -27,7 +27,7 @@ type Message struct {
 	Plain       bool   `json:"-"`
 	Credentials []byte `json:"-"` // the value of a header field, a part of Text
 
-	// Answer is what it was answered with at once: it has no body and holds no secret but those of Text that are no credentials. It is
+	// Answer is what it was answered with at once: it has no body and holds no secret but passwords in URIs and those of Text that are no credentials. It is
 	// remembered right behind it.
 	Answer []byte `json:"-"`
 }
@@ -65,7 +65,7 @@ func NewRecorder(bytes int) *Recorder {
 
 // Record remembers a message, and its answer if there is one.
 func (r *Recorder) Record(m Message) {
-	m.Text, m.Answer = m.Text[:min(len(m.Text), maxText)], m.Answer[:min(len(m.Answer), maxText)]
+	m.Text, m.Answer = cut(m.Text), cut(m.Answer)
 	hash := r.hash(m.AoR)
 	if !m.Known {
 		hash = ofStrangers(hash)
@@ -74,6 +74,18 @@ func (r *Recorder) Record(m Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keep(hash, &m, r.seq.Add(2)-1)
+}
+
+// cut shortens a text that is too long, to whole lines where it has any: half an address does not show what in it is secret.
+func cut(text []byte) []byte {
+	if len(text) <= maxText {
+		return text
+	}
+	text = text[:maxText]
+	if end := bytes.LastIndexByte(text, '\n'); end >= 0 {
+		return text[:end+1]
+	}
+	return text
 }
 
 // Of returns the messages of an AoR after the sequence number, oldest first: what its phones said and were told, and what was said in

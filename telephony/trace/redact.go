@@ -8,7 +8,7 @@ import (
 const hidden = "***"
 
 // Redact returns a copy of a SIP message without what is secret: what answers a digest challenge (name and realm stay,
-// for they say what is wrong), keys and passwords in SDP (RFC 4567, RFC 4568, RFC 4566 §5.12, RFC 8839 §5.4; RFC 5939 §3.4.1 may hold any of them), and push
+// for they say what is wrong), passwords in URIs, keys and passwords in SDP (RFC 4567, RFC 4568, RFC 4566 §5.12, RFC 8839 §5.4; RFC 5939 §3.4.1 may hold any of them), and push
 // tokens (RFC 8599).
 func Redact(text []byte) []byte {
 	redacted, _ := appendRedacted(make([]byte, 0, len(text)), text)
@@ -17,6 +17,9 @@ func Redact(text []byte) []byte {
 
 // appendPlain is appendRedacted for a message without a body, of which is known where its credentials stand, if it has some.
 func appendPlain(out, text, credentials []byte) (redacted []byte, tokens bool) {
+	if clean, found := withoutPasswords(text); found {
+		return appendRedacted(out, clean)
+	}
 	rest := text
 	if credentials != nil {
 		at := placeOf(text, credentials)
@@ -45,6 +48,7 @@ func placeOf(text, part []byte) int {
 // appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece, or two around their
 // credentials, and are not read line by line. It reports whether push tokens may have been in it.
 func appendRedacted(out, text []byte) (redacted []byte, tokens bool) {
+	text, _ = withoutPasswords(text)
 	tokens, keys := mayHold(text)
 	if keys || namesAuthorization(text, 'Z') >= 0 {
 		return appendLines(out, text, tokens), tokens

@@ -43,6 +43,14 @@ func TestRedact(t *testing.T) {
 		{"X z SIP/2.0\r\nVia: ziza\r\nAuthorization: CANARY\r\n\tCANARY\r\nProxy-Authorization: CANARY\r\nTo: z\r\n\r\n",
 			"Via: ziza\r\nAuthorization: ***\r\nProxy-Authorization: ***\r\nTo: z\r\n"},
 		{"no line end pn-prid=CANARY", "no line end"},
+		{"INVITE sip:alice:CANARY@h;transport=tls SIP/2.0\r\nTo: \"A: b@c\" <SIPS:alice:CANARY@h:5061;lr?x=y>;tag=1\r\nFrom: sip:a:CANARY@h, sip:sip:CANARY@h\r\n\r\n",
+			"INVITE sip:alice:***@h;transport=tls SIP/2.0\r\nTo: \"A: b@c\" <SIPS:alice:***@h:5061;lr?x=y>;tag=1\r\nFrom: sip:a:***@h, sip:sip:***@h\r\n"},
+		{"X y SIP/2.0\r\nCall-ID: a:b:c@h:1\r\nm: <sip:a@h>,<sip:gossip:CANARY@h>, sip:h:5060;x, sip:a@h;y\r\nRoute: <sip:h:5060;lr>,<sip:b:CANARY@[::1]:5060;lr>\r\n\r\n",
+			"Call-ID: a:b:c@h:1\r\nm: <sip:a@h>,<sip:gossip:***@h>, sip:h:5060;x, sip:a@h;y\r\nRoute: <sip:h:5060;lr>,<sip:b:***@[::1]:5060;lr>\r\n"},
+		{"X y SIP/2.0\r\nContact: <sip:a:CAN@RYCANARY@h;x>\r\nt: <sip:,sip:CANARY@h>\r\nAlert-Info: <http://a:CANARY@h/x@y:1>, <http://h:80/a@b>\r\nRefer-To: <sip:b,;:CANARY@h>\r\n\r\n",
+			"<sip:a:***@h;x>\r\nt: <sip:,sip:***@h>\r\nAlert-Info: <http://a:***@h/x@y:1>, <http://h:80/a@b>\r\nRefer-To: <sip:b,;:***@h>"},
+		{"NOTIFY a SIP/2.0\r\nAuthorization: Digest username=\"sip:a:CANARY@h\", uri=\"sip:a:CANARY@h\", response=\"CANARY\", x=\r\n uri=\"sip:a:CANARY@h\"\r\n\r\nINVITE sip:a:CANARY@h SIP/2.0\r\nu=http://a:CANARY@h",
+			"username=\"sip:a:***@h\", uri=\"sip:a:***@h\", response=***"},
 		{"BYE sip:a;Pn-Tok=CANARY SIP/2.0\r\n\r\n", "BYE sip:a;Pn-Tok=*** SIP/2.0"},
 		{"Authorization: Digest response=CANARY", "Authorization: Digest response=***"},
 	} {
@@ -53,13 +61,43 @@ func TestRedact(t *testing.T) {
 	}
 }
 
+// Passwords in URIs are hidden in what is known to be plain too, in the answer that repeats them, and where a message is cut.
+func TestPasswordsInURIsAreNotRemembered(t *testing.T) {
+	const canary = "CANARY"
+	request := []byte("REGISTER sip:pbx.test SIP/2.0\r\nTo: <sip:1001:CANARY@pbx.test>\r\nAuthorization: Digest username=\"1001\", response=\"CANARY\"\r\n\r\n")
+	at := bytes.Index(request, []byte("Digest"))
+	long := append(bytes.Repeat([]byte("X: y\r\n"), (16<<10)/6), "Contact: <sip:1001:CANARY@pbx.test>\r\n\r\n"...)
+	long = append([]byte("OPTIONS sip:"), long[(16<<10)%6:]...)
+	r := trace.NewRecorder(1 << 20)
+	for _, m := range []trace.Message{
+		{Text: request, Plain: true, Credentials: request[at : len(request)-4]},
+		{Text: message("2"), Plain: true, Answer: []byte("SIP/2.0 200 OK\r\nContact: <sip:1001:CANARY@192.0.2.1>;expires=1\r\n\r\n")},
+		{Text: long}, {Text: long[4:]}, {Text: long[8:]},
+	} {
+		m.AoR, m.Known = alice, true
+		r.Record(m)
+	}
+	found := r.Of(alice, 0)
+	if len(found) != 6 {
+		t.Fatalf("%d messages", len(found))
+	}
+	for _, e := range found {
+		if bytes.Contains(e.Text, []byte(canary)[:3]) {
+			t.Errorf("%q", e.Text[max(0, len(e.Text)-300):])
+		}
+	}
+	if !bytes.Contains(found[0].Text, []byte("To: <sip:1001:***@pbx.test>\r\nAuthorization: Digest username=\"1001\", response=***\r\n")) {
+		t.Errorf("%q", found[0].Text)
+	}
+}
+
 func FuzzRedact(f *testing.F) {
 	f.Add("X y SIP/2.0\r\nAuthorization: Digest ", "\r\n\r\n")
 	f.Add("X y SIP/2.0\r\nContact: <sip:a;pn-prid=", ">\r\n\r\n")
 	f.Add("", `a="1,\"2", b=3, c="4`)
 	f.Add("", `username="1001", realm="r", nonce="a, b", uri=sip, response="0", qop=auth, nc=1`)
 	f.Add("", `nonce="a",response="b", =c, d, e= "f", nonce=g "`)
-	for _, secret := range []string{"\r\na=crypto:1", "\r\n \tA=CRYPTO:2", "\r\nk=3", "\r\na=key-mgmt:mikey 3", "\r\na=ice-pwd:3", "\r\nA=ACAP:3 crypto:1", "\r\n\tK=4", ";pn-tok=5", ";PN-prid=6",
+	for _, secret := range []string{"\r\na=crypto:1", "\r\n \tA=CRYPTO:2", "\r\nk=3", "\r\na=key-mgmt:mikey 3", "\r\na=ice-pwd:3", "\r\nA=ACAP:3 crypto:1", "\r\n\tK=4", ";pn-tok=5", ";PN-prid=6", "<sip:a:7@h>", "\r\n\r\nsip:a:7@h",
 		"Authorization: 7", "\r\n\r\nAuthorization: 7\r\n 8\r\n\r\n 9", "pROXY-aUTHORIZATIOn\t:8\r\n 9"} {
 		f.Add("X y SIP/2.0\r\n", secret) // each alone
 	}
