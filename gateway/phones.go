@@ -150,7 +150,7 @@ func (p phones) ask(ctx context.Context, t registration.Target) api.Reached {
 		r.Reason = silence(err)
 		return r
 	}
-	r.Status, r.Reason = response.Status, response.Reason
+	r.Status, r.Reason = response.Status, telephony.WithoutPasswords(response.Reason)
 	return r
 }
 

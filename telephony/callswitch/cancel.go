@@ -28,7 +28,7 @@ func cancelCause(reason string) telephony.Cause {
 	if completed(reason) {
 		cause.Code, cause.Text = 200, elsewhere
 	} else if reason != "" {
-		cause.Text += " (" + quotable(reason[:min(len(reason), 128)]) + ")"
+		cause.Text += " (" + words(reason) + ")"
 	}
 	return cause
 }

@@ -1,6 +1,7 @@
 package callswitch_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -68,4 +69,49 @@ func TestATransferThatFailsIsToldToWhoHasLeft(t *testing.T) {
 		}
 		w.finish()
 	}
+}
+
+// A URI may hold a password, which is nobody's business (RFC 3261 §19.1.1): it stands in no history and timeline, whoever says it.
+func TestPasswordsInURIsAreNotTold(t *testing.T) {
+	const secret, reason = "sip:1003:CANARY@acme.example", `SIP;cause=500;text="as sip:gw:CANARY@192.0.2.1 says"`
+	says := []telephony.Header{{Name: "Reason", Value: reason}, {Name: "Refer-To", Value: "<" + secret + ">"}}
+	var asked []string
+	route := func(w *world) func(q callswitch.Question) callswitch.Routed {
+		return func(q callswitch.Question) callswitch.Routed {
+			asked = append(asked, q.Dialled)
+			return once(bob)(q)
+		}
+	}
+	check := func(w *world, what, want string) {
+		t.Helper()
+		w.finish()
+		if told := fmt.Sprint(w.call.Cause, w.causes, w.notes, asked); strings.Contains(told, "CANARY") || !strings.Contains(told, want) {
+			t.Errorf("%s: told is %s, and not %s", what, told, want)
+		}
+	}
+
+	w := newWorld(t.Fatalf)
+	w.route = route(w)
+	w.invite(true)
+	out, _ := w.sentTo(2, "INVITE")
+	w.respond(out, 500, func(r *signal.Response) { r.Headers = says })
+	check(w, "a refusal", "as sip:gw:***@192.0.2.1 says")
+
+	w = newWorld(t.Fatalf)
+	w.route = route(w)
+	w.invite(true)
+	out, _ = w.sentTo(2, "INVITE")
+	w.respond(out, 302, func(r *signal.Response) { r.Contact = secret })
+	check(w, "a forwarding", "forwarded to sip:1003:***@acme.example")
+
+	w = newWorld(t.Fatalf)
+	tx := w.invite(true)
+	w.step(callswitch.Event{Signal: &signal.Cancel{Tx: tx, Reason: reason}})
+	check(w, "a CANCEL", "as sip:gw:***@192.0.2.1 says")
+
+	w = talking(t)
+	w.route = route(w)
+	w.inDialog(w.fars[1], "REFER", func(r *signal.Request) { r.Headers = says })
+	w.inDialog(w.fars[2], "BYE", func(r *signal.Request) { r.Headers = says })
+	check(w, "a transfer and a BYE", "sip:1003:***@acme.example")
 }

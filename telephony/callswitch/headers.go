@@ -128,6 +128,12 @@ func quotable(s string) string {
 	}, s)
 }
 
+// words returns what a phone says about itself as it may be told and kept: without passwords in URIs, and not all of it when it is long.
+func words(said string) string {
+	said = telephony.WithoutPasswords(said)
+	return quotable(said[:min(len(said), 128)])
+}
+
 // nameAddr writes a From or To without tag.
 func nameAddr(name string, aor telephony.AoR) string {
 	if name == "" {

@@ -70,7 +70,7 @@ func (t *turn) byeFrom(l *Leg, r *signal.Request) {
 		}
 	}
 	if told := r.Header("Reason"); told != "" {
-		cause.Text = "hung up (" + quotable(told[:min(len(told), 128)]) + ")"
+		cause.Text = "hung up (" + words(told) + ")"
 	}
 	t.departed(l, cause)
 }

@@ -234,7 +234,7 @@ func (l *Leg) causeOf(r *signal.Response) telephony.Cause {
 	default:
 		for _, name := range [...]string{"Warning", "Reason"} {
 			if told := r.Header(name); told != "" {
-				c.Text = strings.TrimSpace(c.Text + ". " + quotable(told[:min(len(told), 128)]))
+				c.Text = strings.TrimSpace(c.Text + ". " + words(told))
 			}
 		}
 	}

@@ -50,7 +50,7 @@ func referTarget(value string) (uri string, replaces Replaces, attended, ok bool
 	if !ok {
 		return "", Replaces{}, false, false
 	}
-	uri, query, _ := strings.Cut(string(n.URI), "?")
+	uri, query, _ := strings.Cut(telephony.WithoutPasswords(string(n.URI)), "?")
 	for param := range strings.SplitSeq(uri, ";") {
 		if name, method, ok := strings.Cut(param, "="); ok && strings.EqualFold(name, "method") && !strings.EqualFold(method, "INVITE") {
 			return "", Replaces{}, false, false
@@ -229,7 +229,8 @@ func (t *turn) forwarded(l *Leg, r *signal.Response) bool {
 	if a == nil || a.Asking || r.Contact == "" || r.Status != 301 && r.Status != 302 {
 		return false
 	}
-	cause := telephony.Cause{Who: telephony.Callee, Code: r.Status, Text: "forwarded to " + r.Contact}
+	to := telephony.WithoutPasswords(r.Contact)
+	cause := telephony.Cause{Who: telephony.Callee, Code: r.Status, Text: "forwarded to " + to}
 	t.finish(l, cause, states.Refuse)
 	t.stopOthers(l, telephony.Cause{Who: telephony.Switch, Code: 200, Text: elsewhere})
 	a.Waiting, a.Asleep, a.Until = nil, nil, time.Time{}
@@ -239,6 +240,6 @@ func (t *turn) forwarded(l *Leg, r *signal.Response) bool {
 		return true
 	}
 	a.By = l.Who.AoR
-	t.ask(Forwarded, r.Contact, cause)
+	t.ask(Forwarded, to, cause)
 	return true
 }

@@ -78,7 +78,8 @@ func readRequest(f *flow, m *wire.Message, method string) (*signal.Request, stri
 		req.Hops = 70
 	}
 	var bad string
-	req.URI, bad = read.Message(&req.Message, m, m.RequestURI)
+	uri, _ := telephony.HidePasswords(m.RequestURI) // what was dialled stands in history and timelines
+	req.URI, bad = read.Message(&req.Message, m, uri)
 	return req, bad
 }
 

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"demarc/telephony"
 	"demarc/telephony/edge/read"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip"
@@ -59,7 +60,8 @@ func reasonOf(m *wire.Message) string {
 	if usual := sip.Reason(m.Status); usual == string(m.Reason) {
 		return usual
 	}
-	return read.Text(m.Reason, maxReason)
+	said, _ := telephony.HidePasswords(m.Reason)
+	return read.Text(said, maxReason)
 }
 
 // flowFailed tells that a proxy knows no way to a phone any more.

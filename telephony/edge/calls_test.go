@@ -271,6 +271,32 @@ func TestCallComesIn(t *testing.T) {
 	}
 }
 
+// What was dialled stands in history, and a phone's reason too: a password in a URI does not come that far (RFC 3261 §19.1.1).
+func TestPasswordsInURIsStayAtTheEdge(t *testing.T) {
+	r, s, book := startKeeping(t)
+	p := r.party("tcp")
+	p.register("1002", "phone")
+	d := &dialogue{via: "TCP", callID: "in", cseq: 1}
+	p.say(strings.ReplaceAll(d.request("INVITE", "1"), "sip:1002@", "sip:1002:CANARY@"))
+	eventually(t, "the INVITE is told", func() bool { return s.names() == "INVITE" })
+	if req := s.events()[0].(*signal.Request); req.URI != "sip:1002:***@example.com" {
+		t.Errorf("%s is dialled", req.URI)
+	}
+	aor := telephony.NewAoR("1002", "example.com")
+	out := invitation(s.tx(), aor, "sip:1002@192.0.2.1;ob")
+	out.Ways = []signal.Way{{Flow: book.of(aor)[0].Flow, AoR: aor, Instance: book.of(aor)[0].Instance}}
+	r.Signalling().Send(out)
+	invite := p.next()
+	for !strings.HasPrefix(invite, "INVITE ") { // a 100 may come first
+		invite = p.next()
+	}
+	p.say(strings.Replace(responseTo(invite, 486, "tag", ""), "486 ", "486 Ask sip:boss:CANARY@example.com ", 1))
+	eventually(t, "the response is told", func() bool { return s.names() == "INVITE 486" })
+	if got := s.events()[1].(*signal.Response).Reason; !strings.HasPrefix(got, "Ask sip:boss:***@example.com") {
+		t.Errorf("the reason is %q", got)
+	}
+}
+
 func TestCallIsCanceled(t *testing.T) {
 	invite := make(chan signal.TxID, 8)
 	r, s := startCalls(t, func(s *edge.Signalling, ev signal.Event) {

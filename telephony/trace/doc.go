@@ -1,6 +1,6 @@
 // Package trace remembers the last SIP messages of every AoR, within a bounded memory, for support staff who ask why a
-// phone does not work. What is secret is taken out before anything is remembered: answers to digest challenges, keys of
-// SRTP, and push tokens.
+// phone does not work. What is secret is taken out before anything is remembered: answers to digest challenges, passwords
+// in URIs, keys of SRTP, and push tokens.
 //
 // A message belongs to the AoR of the phone that sent or got it. Memory is given to AoRs by how recently they were
 // heard of. What went over a flow on which nobody has authenticated stands apart, in a small part of it, whatever AoR it

@@ -1,5 +1,7 @@
 package trace
 
+import "demarc/telephony"
+
 // Parameters returns what the quick look at a parameter finds, and what the close one does.
 func Parameters(b []byte) (usual, any [3]string, ok bool) {
 	equals, end, ok := usualParameter(b)
@@ -18,7 +20,7 @@ func Authorizations(parameters []byte) (quick, close string, ok bool) {
 
 // RedactLines is Redact, but reads each line of every message.
 func RedactLines(text []byte) []byte {
-	text, _ = withoutPasswords(text)
+	text, _ = telephony.HidePasswords(text)
 	tokens, _ := mayHold(text)
 	return appendLines(nil, text, tokens)
 }

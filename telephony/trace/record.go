@@ -35,7 +35,7 @@ func appendRecord(dst []byte, m *Message, seq uint64) (record []byte, tokens boo
 func appendAnswer(dst []byte, m *Message, seq uint64, tokens bool) []byte {
 	start := len(dst)
 	dst = appendNames(dst, m, !m.Inbound, seq)
-	answer, _ := withoutPasswords(m.Answer)
+	answer, _ := telephony.HidePasswords(m.Answer)
 	return finish(appendWithoutTokens(dst, answer, tokens), start)
 }
 

@@ -3,6 +3,8 @@ package trace
 import (
 	"bytes"
 	"iter"
+
+	"demarc/telephony"
 )
 
 const hidden = "***"
@@ -17,7 +19,7 @@ func Redact(text []byte) []byte {
 
 // appendPlain is appendRedacted for a message without a body, of which is known where its credentials stand, if it has some.
 func appendPlain(out, text, credentials []byte) (redacted []byte, tokens bool) {
-	if clean, found := withoutPasswords(text); found {
+	if clean, found := telephony.HidePasswords(text); found {
 		return appendRedacted(out, clean)
 	}
 	rest := text
@@ -48,7 +50,7 @@ func placeOf(text, part []byte) int {
 // appendRedacted copies what is not secret in pieces as large as can be: most messages are one piece, or two around their
 // credentials, and are not read line by line. It reports whether push tokens may have been in it.
 func appendRedacted(out, text []byte) (redacted []byte, tokens bool) {
-	text, _ = withoutPasswords(text)
+	text, _ = telephony.HidePasswords(text)
 	tokens, keys := mayHold(text)
 	if keys || namesAuthorization(text, 'Z') >= 0 {
 		return appendLines(out, text, tokens), tokens

@@ -1,10 +1,13 @@
-package trace
+package telephony
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
-// withoutPasswords returns a text in which no URI has a password in front of its host (RFC 3261 §19.1.1, RFC 3986 §3.2.1), wherever it
-// stands: in the first line, in names and addresses, in a body that is a part of a message. A text without any is returned as it is.
-func withoutPasswords(text []byte) (clean []byte, found bool) {
+// HidePasswords returns a text in which "***" stands for the password that a URI has in front of its host (RFC 3261 §19.1.1, RFC 3986
+// §3.2.1): of one URI, of some words, of a whole message. found is false when there is none; then the text itself is returned.
+func HidePasswords(text []byte) (clean []byte, found bool) {
 	var out []byte
 	kept := 0 // text[:kept] is in out
 	for at := 0; ; at++ {
@@ -14,7 +17,7 @@ func withoutPasswords(text []byte) (clean []byte, found bool) {
 		}
 		at += i
 		if begin := passwordBefore(text[kept:at]); begin >= 0 {
-			out = append(append(out, text[kept:kept+begin]...), hidden...)
+			out = append(append(out, text[kept:kept+begin]...), "***"...)
 			kept = at + strayed(text[at:])
 			at = kept
 		}
@@ -23,6 +26,17 @@ func withoutPasswords(text []byte) (clean []byte, found bool) {
 		return text, false
 	}
 	return append(out, text[kept:]...), true
+}
+
+// WithoutPasswords is HidePasswords for a text that is to be shown.
+func WithoutPasswords(text string) string {
+	if strings.IndexByte(text, '@') < 0 {
+		return text
+	}
+	if clean, found := HidePasswords([]byte(text)); found {
+		return string(clean)
+	}
+	return text
 }
 
 // passwordBefore returns where the password of a URI begins whose host would follow the text, or −1. Nearly always what stands next before
