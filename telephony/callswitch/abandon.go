@@ -43,8 +43,11 @@ func Abandon(call *Call, at time.Time, commands []Command) []Command {
 }
 
 // TakeBack ends a dialog that a 2xx has made whose call is over: another phone behind the same target has answered too late (RFC 3261
-// §13.2.2.4). serial names the transaction of the BYE, whose response nobody waits for.
+// §13.2.2.4). serial names the transaction of the BYE, whose response nobody waits for. Whose To cannot be read gives up by itself.
 func TakeBack(r *signal.Response, serial uint64) []Command {
+	if r.To == "" {
+		return nil
+	}
 	t := turn{Call: &Call{serials: serials{serial: serial}}}
 	t.borrowed()
 	_, leg, _ := Serial(r.Tx)

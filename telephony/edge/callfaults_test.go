@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -342,9 +343,13 @@ func TestFlowEndsBeforeAnAnswer(t *testing.T) {
 
 // A 2xx that cannot be read is told with what names its dialog, and a provisional response not at all: the phone may still answer.
 func TestAnAnswerThatCannotBeRead(t *testing.T) {
-	for name, broken := range map[string]string{
-		"a Contact":      "Contact: <sip:1002@192.0.2.1\r\n",
-		"a Record-Route": "Record-Route: nonsense <\r\n",
+	to := regexp.MustCompile(`\r\nTo: (.*)\r\n`)
+	for name, c := range map[string]struct{ broken, to, tag string }{
+		"a Contact":             {"Contact: <sip:1002@192.0.2.1\r\n", "$1", "tag"},
+		"a Record-Route":        {"Record-Route: nonsense <\r\n", "$1", "tag"},
+		"a To":                  {"", "<sip:1002@example.com;tag=tag", "tag"},
+		"a To of another kind":  {"", "Bob, <sip:1002@example.com>;x=\xff\x01; TAG = tag.1 ;y", "tag.1"},
+		"a To that is too long": {"", "<sip:" + strings.Repeat("x", 2000) + "@example.com>;tag=tag", "tag"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, s, book := startKeeping(t)
@@ -357,16 +362,40 @@ func TestAnAnswerThatCannotBeRead(t *testing.T) {
 			r.Signalling().Send(out)
 			invite := p.next()
 			for _, status := range []int{180, 200} {
-				p.say(responseTo(invite, status, "tag", broken))
+				p.say(to.ReplaceAllString(responseTo(invite, status, "tag", c.broken), "\r\nTo: "+c.to+"\r\n"))
 			}
 			eventually(t, "the answer is told", func() bool { return s.names() != "" })
-			if got := s.events()[0].(*signal.Response); s.names() != "200" || got.Fault == "" || got.Local || got.ToTag != "tag" || got.CallID == "" {
+			if got := s.events()[0].(*signal.Response); s.names() != "200" || got.Fault == "" || got.Local || got.ToTag != c.tag || got.CallID == "" {
 				t.Errorf("told %s: %+v", s.names(), got)
 			}
 			if n := r.Counters().Rejects[edge.Reject{Listener: "tcp", Reason: "response"}]; n != 2 {
 				t.Errorf("%d responses are counted as unreadable", n)
 			}
 		})
+	}
+}
+
+// Of a 2xx that does not even have a tag nobody can say whose dialog it is: the call has failed, and what is said again is absorbed.
+func TestAnAnswerWithoutATagThatCannotBeRead(t *testing.T) {
+	r, s, book := startKeeping(t)
+	p := r.party("tcp")
+	p.register("1002", "phone")
+	aor := telephony.NewAoR("1002", "example.com")
+	out := invitation(s.tx(), aor, "sip:1002@192.0.2.1;ob")
+	out.Ways = []signal.Way{{Flow: book.of(aor)[0].Flow, AoR: aor}}
+	r.Signalling().Send(out)
+	invite := p.next()
+	for range 3 {
+		p.say(strings.Replace(responseTo(invite, 200, "", ""), "To: <", "To: x<<", 1))
+	}
+	p.say(message("OPTIONS", "TCP", "1002"))
+	p.heard("200") // all have been read
+	eventually(t, "it is told", func() bool { return s.names() != "" })
+	if got := s.events()[0].(*signal.Response); s.names() != "502" || !got.Local || !strings.Contains(got.Reason, "Bad To") {
+		t.Errorf("told %s: %+v", s.names(), got)
+	}
+	if n := r.Counters().Rejects[edge.Reject{Listener: "tcp", Reason: "response"}]; n != 1 {
+		t.Errorf("%d responses are counted as unreadable", n)
 	}
 }
 

@@ -223,6 +223,16 @@ func all(b []byte, of class) bool {
 
 func allToken(b []byte) bool { return len(b) > 0 && all(b, inToken) }
 
+// TokenLength returns how many of the first bytes are those of a token (RFC 3261 §25.1).
+func TokenLength(b []byte) int {
+	for i := range b {
+		if !all(b[i:i+1], inToken) {
+			return i
+		}
+	}
+	return len(b)
+}
+
 // indexSpace returns where the first white space is, or -1.
 func indexSpace(b []byte) int {
 	for i, c := range b {

@@ -10,12 +10,11 @@ import (
 
 // Message fills a Message from the scan, or says what is bad as a reason phrase. All its text is one copy of what is kept of the
 // message, so that nothing aliases the receive buffer and little is allocated; own is the text in it of a part of the start line.
+// With "Bad To" only the To is missing, and its tag if that cannot be told either: who has answered is to be told that it is over.
 func Message(to *signal.Message, m *wire.Message, start []byte) (own, bad string) {
 	switch {
 	case !plain(m.From):
 		return "", "Bad From"
-	case !plain(m.To):
-		return "", "Bad To"
 	case !printable(m.CallID) || len(m.CallID) > 255:
 		return "", "Bad Call-ID"
 	}
@@ -23,11 +22,16 @@ func Message(to *signal.Message, m *wire.Message, start []byte) (own, bad string
 	lines, routes, size := linesOf(m, room[:0])
 	contact, ok := contactOf(m)
 	t := texts{make([]byte, 0, size+len(m.CallID)+len(m.From)+len(m.To)+len(contact)+len(m.ContentType)+len(start)+len(m.Body))}
-	to.CallID, to.From, to.To, to.CSeq = t.of(m.CallID), t.of(m.From), t.of(m.To), m.CSeq
+	to.CallID, to.From, to.CSeq = t.of(m.CallID), t.of(m.From), m.CSeq
 	from, _ := m.FromAddr()
 	to.FromTag = tagIn(to.From, m.From, from)
-	addr, _ := m.ToAddr()
-	to.ToTag = tagIn(to.To, m.To, addr)
+	addr, readable := m.ToAddr()
+	if readable = readable && plain(m.To); readable {
+		to.To = t.of(m.To)
+		to.ToTag = tagIn(to.To, m.To, addr)
+	} else {
+		to.To, to.ToTag = "", lastTag(m.To)
+	}
 	to.ContentType, own = t.of(m.ContentType), t.of(start)
 	to.Body = t.body(m.Body)
 	switch {
@@ -37,6 +41,9 @@ func Message(to *signal.Message, m *wire.Message, start []byte) (own, bad string
 		return own, "Bad Record-Route"
 	}
 	to.Contact, to.RecordRoute, to.Headers = t.of(contact), t.routes(routes), t.headers(lines)
+	if !readable {
+		return own, "Bad To"
+	}
 	return own, ""
 }
 
@@ -143,6 +150,27 @@ func tagIn(text string, whole []byte, parsed wire.NameAddr) string {
 		return string(tag) // of another buffer
 	}
 	return text[begin : begin+len(tag)]
+}
+
+// longestTag is how long a tag out of a To that cannot be read may be, in bytes.
+const longestTag = 255
+
+// lastTag returns the last tag that stands in a To, whatever that is otherwise; or nothing.
+func lastTag(to []byte) string {
+	for {
+		semicolon := bytes.LastIndexByte(to, ';')
+		if semicolon < 0 {
+			return ""
+		}
+		if name, value, ok := bytes.Cut(to[semicolon+1:], []byte("=")); ok && wire.EqualFold(bytes.TrimSpace(name), "tag") {
+			value = bytes.TrimSpace(value)
+			if tag := value[:wire.TokenLength(value)]; len(tag) <= longestTag {
+				return string(tag)
+			}
+			return ""
+		}
+		to = to[:semicolon]
+	}
 }
 
 // fullName returns the name of a header that is known, or nothing for those that are not kept (RFC 3261 §7.3.3 and later RFCs name the
