@@ -180,7 +180,7 @@ func associate(c *dtls.Conn, client bool) (*Association, error) {
 	if client {
 		theirKey, theirSalt, ourKey, ourSalt = ourKey, ourSalt, theirKey, theirSalt
 	}
-	theirs, err := newUnprotection(profile, theirKey, theirSalt)
+	theirs, err := newUnprotection(profile, theirKey, theirSalt, nil)
 	if err != nil {
 		return nil, err
 	}

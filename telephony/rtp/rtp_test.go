@@ -2,6 +2,7 @@ package rtp_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 
 	pionrtcp "github.com/pion/rtcp"
 	pionrtp "github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
 	"go.uber.org/goleak"
 
 	"demarc/internal/account"
@@ -331,6 +333,56 @@ func TestEverySuiteProtects(t *testing.T) {
 				t.Errorf("repeated RTCP: %v", err)
 			}
 		})
+	}
+}
+
+// Packets may name their key in front of their tag: they are taken by the key that its identifier was told for, and by no other.
+func TestPacketsThatNameTheirKey(t *testing.T) {
+	const identifier, told = "\x00\x00\x01\x02", "|258:4"
+	for _, k := range rtp.NewKeys() {
+		profiles := map[string]srtp.ProtectionProfile{"AEAD_AES_256_GCM": srtp.ProtectionProfileAeadAes256Gcm, "AES_256_CM_HMAC_SHA1_80": srtp.ProtectionProfileAes256CmHmacSha1_80,
+			"AES_CM_128_HMAC_SHA1_80": srtp.ProtectionProfileAes128CmHmacSha1_80, "AES_CM_128_HMAC_SHA1_32": srtp.ProtectionProfileAes128CmHmacSha1_32}
+		size, _ := profiles[k.Suite].KeyLen()
+		raw, err := base64.StdEncoding.DecodeString(k.Key.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		phone := func(identifier string) *srtp.Context {
+			c, err := srtp.CreateContext(raw[:size], raw[size:], profiles[k.Suite], srtp.MasterKeyIndicator([]byte(identifier)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		unprotect, err := rtp.NewUnprotection(sdp.Key{Suite: k.Suite, Key: k.Key + told})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, report := packet(5, 6, 7), rtp.AppendReceiverReport(nil, 7)
+		for name, c := range map[string]struct {
+			identifier string
+			want       bool
+		}{"its own": {identifier, true}, "another": {"\x00\x00\x01\x03", false}, "none": {"", false}} {
+			sealed, err := phone(c.identifier).EncryptRTP(nil, plain, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := unprotect.RTP(sealed); (err == nil) != c.want || c.want && !bytes.Equal(got, plain) {
+				t.Errorf("%s: of a packet with %s comes %q, %v", k.Suite, name, got, err)
+			}
+			if sealed, err = phone(c.identifier).EncryptRTCP(nil, report, nil); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := unprotect.RTCP(sealed); (err == nil) != c.want || c.want && !bytes.Equal(got, report) {
+				t.Errorf("%s: of a report with %s comes %x, %v", k.Suite, name, got, err)
+			}
+			for n := range len(sealed) {
+				_, _ = unprotect.RTP(bytes.Clone(sealed[:n]))
+				if _, err := unprotect.RTCP(bytes.Clone(sealed[:n])); err == nil {
+					t.Fatalf("%s: taken although cut at %d", k.Suite, n)
+				}
+			}
+		}
 	}
 }
 

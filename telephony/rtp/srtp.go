@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	pionrtp "github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
@@ -137,11 +138,15 @@ func NewUnprotection(k sdp.Key) (*Unprotection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newUnprotection(s.profile, key, salt)
+	return newUnprotection(s.profile, key, salt, identifierOf(k))
 }
 
-func newUnprotection(profile srtp.ProtectionProfile, key, salt []byte) (*Unprotection, error) {
-	m, err := newMaster(profile, key, salt, noRepeats...)
+func newUnprotection(profile srtp.ProtectionProfile, key, salt, identifier []byte) (*Unprotection, error) {
+	options := noRepeats
+	if len(identifier) > 0 {
+		options = append(slices.Clip(options), srtp.MasterKeyIndicator(identifier))
+	}
+	m, err := newMaster(profile, key, salt, options...)
 	if err != nil {
 		return nil, err
 	}

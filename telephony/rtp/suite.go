@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/pion/srtp/v3"
 
@@ -64,7 +65,7 @@ func masterOf(k sdp.Key) (s suite, key, salt []byte, err error) {
 	if s, err = suiteNamed(k.Suite); err != nil {
 		return s, nil, nil, err
 	}
-	text := k.Key.Reveal()
+	text, _, _ := strings.Cut(k.Key.Reveal(), "|")
 	for len(text) > 0 && text[len(text)-1] == '=' {
 		text = text[:len(text)-1]
 	}
@@ -74,4 +75,12 @@ func masterOf(k sdp.Key) (s suite, key, salt []byte, err error) {
 		return s, nil, nil, fmt.Errorf("%w: %s takes %d bytes in base64", ErrKey, s.name, n+m)
 	}
 	return s, raw[:n], raw[n:], nil
+}
+
+// identifierOf returns the master key identifier that packets protected with an SDES key hold (RFC 3711 §3.1), mostly none.
+func identifierOf(k sdp.Key) []byte {
+	if _, text, ok := strings.Cut(k.Key.Reveal(), "|"); ok {
+		return sdp.Identifier(text)
+	}
+	return nil
 }

@@ -30,7 +30,7 @@ type Line struct {
 type Key struct {
 	Tag   int
 	Suite string         // AEAD_AES_256_GCM, AES_256_CM_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32
-	Key   account.Secret // base64 of master key and salt
+	Key   account.Secret // base64 of master key and salt; and where packets name their key "|", its identifier, ":" and that one's bytes
 }
 
 // Fingerprint is the hash of a DTLS certificate (RFC 8122); names of hashes are compared without case.

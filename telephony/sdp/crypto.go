@@ -2,6 +2,7 @@ package sdp
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"strconv"
 	"strings"
 
@@ -47,16 +48,20 @@ func (s *section) crypto(value string) {
 	}
 }
 
-// inline reads a key parameter: base64, and perhaps a lifetime. A lifetime needs no answer, and no call lasts for the 2^31
-// packets of the shortest default (RFC 4568 §6.1). A master key identifier is in every packet, and several keys need one:
-// we do not have them, so such a line is not for us.
+// inline reads a key parameter: base64, and perhaps a lifetime and a master key identifier. A lifetime needs no answer, and no call lasts for
+// the 2^31 packets of the shortest default (RFC 4568 §6.1). Which of several keys protects a packet only its identifier tells: we take one
+// key alone, so such a line is not for us.
 func inline(param string, size int) (account.Secret, bool) {
 	method, text, ok := strings.Cut(param, ":")
 	if !ok || !strings.EqualFold(method, "inline") || strings.Contains(text, ";") {
 		return "", false
 	}
-	text, lifetime, _ := strings.Cut(text, "|")
-	if strings.ContainsAny(lifetime, "|:") {
+	text, more, _ := strings.Cut(text, "|")
+	lifetime, identifier, both := strings.Cut(more, "|")
+	if !both && strings.Contains(lifetime, ":") {
+		lifetime, identifier = "", lifetime
+	}
+	if strings.Contains(lifetime, ":") || both && identifier == "" || identifier != "" && len(Identifier(identifier)) == 0 {
 		return "", false
 	}
 	const most = 64 // bytes; the longest key and salt are 46
@@ -72,7 +77,24 @@ func inline(param string, size int) (account.Secret, bool) {
 	if usual := base64.StdEncoding.AppendEncode(again[:0], raw); string(usual) != text {
 		text = string(usual)
 	}
+	if identifier != "" {
+		text += "|" + identifier
+	}
 	return account.Secret(text), true
+}
+
+// Identifier returns a master key identifier as packets hold it, in network order, or nothing when the text is none: its value and its length in
+// bytes (RFC 4568 §6.1), as in "1:4".
+func Identifier(text string) []byte {
+	value, length, _ := strings.Cut(text, ":")
+	size, err := strconv.ParseUint(length, 10, 8)
+	n, fault := strconv.ParseUint(value, 10, 64)
+	if err != nil || fault != nil || size == 0 || size > 128 || size < 8 && n>>(8*size) != 0 {
+		return nil
+	}
+	b := make([]byte, max(size, 8))
+	binary.BigEndian.PutUint64(b[len(b)-8:], n)
+	return b[len(b)-int(size):]
 }
 
 // harmless reports whether no session parameter asks for what we do not do: the size of a replay window is a hint, and

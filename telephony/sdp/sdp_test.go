@@ -2,6 +2,7 @@ package sdp_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"net/netip"
@@ -122,8 +123,8 @@ func TestParseReadsWhatCounts(t *testing.T) {
 		t.Errorf("keys: %+v", m.Keys)
 	}
 	m = phone(t, "trunk").Audio()
-	if len(m.Keys) != 2 || m.Ptime != 20 {
-		t.Errorf("a lifetime is fine, a master key identifier is not: %+v", m.Keys)
+	if len(m.Keys) != 3 || m.Ptime != 20 {
+		t.Errorf("a lifetime and a master key identifier are fine: %+v", m.Keys)
 	}
 	m = phone(t, "old-hold").Audio()
 	if m.Direction != sdp.SendOnly || m.Remote.Addr().IsValid() {
@@ -243,8 +244,15 @@ func TestCryptoLines(t *testing.T) {
 		"1 aes_cm_128_hmac_sha1_32 INLINE:" + key:                                 true,
 		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20":                       true,
 		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|1048576":                    true,
-		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20|1:4":                   false,
-		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|1:4":                        false,
+		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20|1:4":                   true,
+		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|1:4":                        true,
+		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20|300:1":                 false,
+		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|1:0":                        false,
+		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|1:129":                      false,
+		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|-1:4":                       false,
+		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|1:4|2^20":                   false,
+		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20|":                      false,
+		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|2^20|1":                     false,
 		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "|1:1;inline:" + key + "|2:1": false,
 		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + " WSH=64":                     true,
 		"1 AES_CM_128_HMAC_SHA1_80 inline:" + key + " -whatever":                  true,
@@ -264,6 +272,29 @@ func TestCryptoLines(t *testing.T) {
 		}
 		if _, err := safe.Accepts(offer); (err == nil) != want {
 			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+// A phone may have its packets name their key (RFC 3711 §3.1): we keep by what, and answer with a key of ours that they need not name.
+func TestAMasterKeyIdentifierIsKept(t *testing.T) {
+	const key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
+	offer := parse(t, []byte(head+"m=audio 4000 RTP/SAVP 0\r\na=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:"+key+"|2^31|258:4\r\n"))
+	side := sdp.Side{Local: opened()}
+	text, agreed, err := side.Answer(safe, offer, sdp.Wanted{Direction: sdp.SendRecv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := agreed.Audio.RemoteKey; got.Key.Reveal() != key+"|258:4" || got.Tag != 4 {
+		t.Errorf("kept is %q under %d", got.Key.Reveal(), got.Tag)
+	}
+	if strings.Contains(string(text), "|") || !strings.Contains(string(text), "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:") {
+		t.Errorf("the answer is %s", text)
+	}
+	for text, want := range map[string]string{"1:1": "01", "258:4": "00000102", "65535:2": "ffff", "65536:2": "", "1:10": "00000000000000000001",
+		"18446744073709551615:8": "ffffffffffffffff", "18446744073709551616:9": "", "1": "", ":": "", "1:": "", "x:1": ""} {
+		if got := hex.EncodeToString(sdp.Identifier(text)); got != want {
+			t.Errorf("%s is %s, not %s", text, got, want)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (t Terms) protection(m *Media) (Security, error) {
 		case len(m.Fingerprints) > 0:
 			return DTLS, nil
 		case len(m.Keys) == 0:
-			return refuse("it holds no key of a suite that is known here")
+			return refuse(noKey)
 		case !t.Secure:
 			return refuse("its keys came over a connection that others can listen to: use SIP over TLS, or DTLS-SRTP")
 		}
@@ -134,6 +134,10 @@ func (t Terms) protection(m *Media) (Security, error) {
 	}
 	return refuse(fmt.Sprintf("the profile %s is not known", m.Profile))
 }
+
+// noKey says what an a=crypto line has to be, for nobody sees from outside which part of it is not known here.
+const noKey = "it holds no a=crypto that can be taken: one key each, of AES_CM_128_HMAC_SHA1_80 or _32, AES_256_CM_HMAC_SHA1_80 or " +
+	"AEAD_AES_256_GCM, and no session parameters but WSH"
 
 // profile says what a profile of an m= line promises; RTP/SAVP may turn out to be DTLS.
 func profile(name string) Security {
