@@ -52,6 +52,9 @@ func (g *Gateway) loadDirectory(ctx context.Context) error {
 		return fmt.Errorf("%s is for the domain %s, but the account's is %s: set account.domain or the file's pbx.domain",
 			path, d.PBX.Domain, g.account.Domain)
 	}
+	if err := g.holdBack(ctx, rows, path, d); err != nil {
+		return err
+	}
 	done, err := rows.Replace(ctx, g.account.ID, d)
 	if err != nil {
 		return err
@@ -61,14 +64,18 @@ func (g *Gateway) loadDirectory(ctx context.Context) error {
 	return nil
 }
 
-// Reload reads the users file again.
+// reloading is the name under which it is counted that the users file was not loaded.
+const reloading = "reload of the users file"
+
+// Reload reads the users file again. One that would take too many users away is refused, and taken when it is loaded once more within ten
+// minutes.
 func (g *Gateway) Reload(ctx context.Context) error {
 	if !g.cfg.Has(config.RoleTelephony) {
 		return nil
 	}
 	err := g.loadDirectory(ctx)
 	if err != nil {
-		g.failed("reload of the users file").Add(1)
+		g.failed(reloading).Add(1)
 	}
 	return err
 }

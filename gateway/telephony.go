@@ -41,6 +41,7 @@ type telephonyRole struct {
 	carried   chan struct{}   // closed once what calls send is carried everywhere
 	notes     *notes          // what calls write into timelines
 	trace     *trace.Recorder // nil when nothing is remembered
+	brake     brake           // for users files that leave out too many
 }
 
 // handler is what the edge hands requests to.
@@ -203,7 +204,11 @@ func (g *Gateway) startRegistrar(ctx context.Context) (*registrar.Registrar, err
 		watching.Elsewhere = g.telephony.follower
 	}
 	g.telephony.events = events.New(watching)
-	if err := g.loadDirectory(ctx); err != nil {
+	switch err := g.loadDirectory(ctx); {
+	case errors.Is(err, errManyRemoved): // after a crash, say: those who were there before have their phones
+		g.failed(reloading).Add(1)
+		g.log.Error("the users file is not loaded, and the directory stays as it was", "error", err)
+	case err != nil:
 		return r, err
 	}
 	if err := r.Start(ctx); err != nil {

@@ -61,7 +61,10 @@ and column. ` + "`demarc config`" + ` prints the effective configuration, explai
 	b.WriteString(`
 An entry of ` + "`realm_algorithms` has `realm` and `algorithms`" + `.
 
-SIGHUP reads the users file of ` + "`telephony.directory`" + ` again; everything else needs a restart.
+SIGHUP reads the users file of ` + "`telephony.directory`" + ` again; everything else needs a restart. A file with mistakes changes nothing. Neither
+does one that leaves out everybody who is in the directory, or more than five and a tenth of them, as when it was cut short: the log says how
+many, ` + "`demarc_background_failures_total`" + ` counts it, and a second SIGHUP within ten minutes loads it after all. At a start the directory
+stays as it was.
 `)
 	return b.Bytes(), nil
 }

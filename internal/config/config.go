@@ -78,7 +78,7 @@ type HTTP struct {
 // Telephony is the SIP side.
 type Telephony struct {
 	Node           string        `yaml:"node" help:"name of this node, unique among the nodes on one database and kept for ever"`
-	Directory      string        `yaml:"directory" help:"users file (YAML or CSV) that is loaded into the registrar's directory at start and on SIGHUP; empty: the directory stays as it is"`
+	Directory      string        `yaml:"directory" help:"users file (YAML or CSV) that is loaded into the registrar's directory at start and on SIGHUP; one that leaves out all who are there, or more than five and a tenth of them, is not, unless SIGHUP comes again within ten minutes; empty: the directory stays as it is"`
 	Listeners      []Listener    `yaml:"listeners" help:"SIP listeners"`
 	Algorithms     []string      `yaml:"algorithms" help:"digest algorithms offered, in order; MD5 alone is the only offer that every phone understands"`
 	RealmOffers    []RealmOffer  `yaml:"realm_algorithms" help:"other offers for single realms"`

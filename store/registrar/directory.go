@@ -81,6 +81,34 @@ func (s *Store) Replace(ctx context.Context, acc account.ID, d directory.Directo
 	return done, nil
 }
 
+// Removes returns how many users Replace would take out of the account's directory, and how many are in it.
+func (s *Store) Removes(ctx context.Context, acc account.ID, d directory.Directory) (removed, before int, err error) {
+	named := make(map[string]struct{}, len(d.Subscribers))
+	for i := range d.Subscribers {
+		named[d.Subscribers[i].UserID] = struct{}{}
+	}
+	err = s.db.Read(ctx, func(q store.Tx) error {
+		removed, before = 0, 0
+		rows, err := q.Query(ctx, `SELECT user_id FROM subscriber WHERE account_id = $1`, string(acc))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var userID string
+			if err := rows.Scan(&userID); err != nil {
+				return err
+			}
+			before++
+			if _, ok := named[userID]; !ok {
+				removed++
+			}
+		}
+		return rows.Err()
+	})
+	return removed, before, err
+}
+
 // change runs fn and raises the directory's version in the same commit.
 func (s *Store) change(ctx context.Context, acc account.ID, fn func(tx store.Tx) error) error {
 	return s.db.Write(ctx, func(tx store.Tx) error {

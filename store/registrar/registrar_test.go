@@ -280,6 +280,15 @@ func TestDirectory(t *testing.T) {
 		if got := must(s.Domains(ctx))(t); !reflect.DeepEqual(got, domains) {
 			t.Errorf("%+v", got)
 		}
+		for kept, want := range []int{3, 2, 1, 0} {
+			part := directory.Directory{PBX: d.PBX, Subscribers: d.Subscribers[:kept]}
+			if removed, before, err := s.Removes(ctx, acc, part); err != nil || removed != want || before != 3 {
+				t.Errorf("a file with %d of 3 removes %d of %d, %v", kept, removed, before, err)
+			}
+		}
+		if removed, before, err := s.Removes(ctx, "acc_other", d); removed != 0 || before != 0 || err != nil {
+			t.Errorf("elsewhere it removes %d of %d, %v", removed, before, err)
+		}
 		first := must(s.Subscriber(ctx, telephony.NewAoR("1001", "pbx.example.org")))(t)
 		if first.Account != acc || first.AuthUsername != "auth1001" || first.SRTP != "required" || !slices.Equal(first.Hashes,
 			d.Subscribers[0].Hashes) {

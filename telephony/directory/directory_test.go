@@ -259,3 +259,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestBrake(t *testing.T) {
+	for _, c := range []struct {
+		before, removed int
+		want            bool
+	}{{0, 0, false}, {1, 1, true}, {2, 1, false}, {5, 5, true}, {6, 5, false}, {60, 6, false}, {59, 6, true}, {10_000, 1000, false}, {10_000, 1001, true}} {
+		if got := directory.Brake(c.before, c.removed); got != c.want {
+			t.Errorf("%d of %d: %t", c.removed, c.before, got)
+		}
+	}
+}

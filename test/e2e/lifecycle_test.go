@@ -194,3 +194,39 @@ func TestReload(t *testing.T) {
 		t.Errorf("after a broken reload: %d", status)
 	}
 }
+
+// A users file that was emptied by mistake takes nobody's phone away, at a reload and at a start; whoever means it says so once more.
+func TestAUsersFileThatLeavesOutTooMany(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	registers := func() int {
+		return newPlainPhone(t, s.gateway.SIPAddress("udp"), "1001", "canary-analytical-engine").register(60)
+	}
+	head, _, _ := strings.Cut(users, "users:")
+	path := filepath.Dir(s.cfg.Telephony.Directory)
+	if status := registers(); status != 200 {
+		t.Fatalf("before: %d", status)
+	}
+	write(t, path, "users.yaml", head+"users: []\n")
+	err := s.gateway.Reload(t.Context())
+	if err == nil {
+		t.Fatal("an empty users file was taken")
+	}
+	mustContain(t, "the error", err.Error(), "users.yaml", "of 2 users", "SIGHUP", "nothing was changed")
+	if status := registers(); status != 200 {
+		t.Errorf("after an empty users file: %d", status)
+	}
+	s.stop()
+	s.start()
+	if status := registers(); status != 200 {
+		t.Errorf("after a start with an empty users file: %d", status)
+	}
+	mustContain(t, "the log", s.log.String(), "would remove 2 of 2 users")
+	if err := s.gateway.Reload(t.Context()); err != nil {
+		t.Fatalf("what was meant is refused: %v", err)
+	}
+	eventually(t, "nobody is there any more", func() (bool, any) {
+		status := registers()
+		return status == 401, status
+	})
+}
