@@ -91,6 +91,7 @@ func plain() []translation {
 		{access.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 		{store.ErrText, http.StatusUnprocessableEntity, "invalid"},
 		{telephony.ErrCallCursor, http.StatusUnprocessableEntity, "invalid"},
+		{ErrNobody, http.StatusNotFound, "no_user"},
 		{telephony.ErrNoCall, http.StatusNotFound, "not_found"},
 		{telephony.ErrCallEnded, http.StatusConflict, "call_ended"},
 		{telephony.ErrCallAway, http.StatusConflict, "other_node"},

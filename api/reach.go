@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"demarc/internal/access"
@@ -11,9 +12,14 @@ import (
 
 // Reacher asks phones for a sign of life.
 type Reacher interface {
-	// Reach asks every phone of the AoR, when its domain is the account's.
+	// Reach asks every phone of the AoR, when its domain is the account's. It is ErrNobody for who has no phone and is in no directory of the
+	// account's.
 	Reach(ctx context.Context, id account.ID, aor telephony.AoR) ([]Reached, error)
 }
+
+// ErrNobody tells that nobody has an address.
+var ErrNobody = errors.New("nobody in the registrar's directory has this address: is it spelt as at the PBX, and has the users file been " +
+	"loaded since it was written there?")
 
 // Reached is what came of asking one phone.
 type Reached struct {
@@ -30,7 +36,7 @@ type reachInput struct {
 
 type reachOutput struct {
 	Body struct {
-		Phones []reachedBody `json:"phones" nullable:"false" doc:"Empty: no phone is connected"`
+		Phones []reachedBody `json:"phones" nullable:"false" doc:"Empty: the user has no phone that is connected"`
 	}
 }
 

@@ -36,3 +36,11 @@ func TestReach(t *testing.T) {
 	}
 	op.want(op.do("account acc_one", "POST", "/v1/reach", ""), 422, "invalid")
 }
+
+// Who does not exist is told apart from who has no phone, within the account alone.
+func TestReachOfNobody(t *testing.T) {
+	w := newWorld()
+	op := operator(t, w)
+	w.fail = api.ErrNobody
+	op.want(op.do("account acc_one", "POST", "/v1/reach?of=9", ""), 404, "no_user")
+}

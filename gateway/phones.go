@@ -119,10 +119,17 @@ func (g *Gateway) reacher() api.Reacher {
 // Reach asks the phones of an AoR of the account.
 func (p phones) Reach(ctx context.Context, id account.ID, aor telephony.AoR) ([]api.Reached, error) {
 	a, err := p.g.access.Account(ctx, string(id))
-	if err != nil || a.Domain != aor.Domain {
-		return nil, err // another account's phones are nobody's here
+	switch {
+	case err != nil:
+		return nil, err
+	case a.Domain != aor.Domain:
+		return nil, api.ErrNobody // another account's phones are nobody's here
 	}
-	return p.g.Reach(ctx, aor), nil
+	found := p.g.Reach(ctx, aor)
+	if owner, sure := (contacts{p.g}).owner(ctx, aor); len(found) == 0 && sure && owner != id {
+		return nil, api.ErrNobody
+	}
+	return found, nil
 }
 
 // Reach asks every phone of an AoR for a sign of life, wherever its connection is.

@@ -60,7 +60,7 @@ func (c *reachCmd) Run(ctx context.Context, r *root, out io.Writer) error {
 	}
 	switch {
 	case len(told.Phones) == 0:
-		return fmt.Errorf("no phone of %s is connected: see \"demarc user %s\" for why", c.Of, c.Of)
+		return fmt.Errorf("no phone of %s is connected: look with \"demarc user %s\" when one last was, and why it is not now", c.Of, c.Of)
 	case !answered:
 		return fmt.Errorf("no phone of %s answered", c.Of)
 	}

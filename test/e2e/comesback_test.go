@@ -40,6 +40,22 @@ func TestAPhoneThatComesBackHearsOfItsHold(t *testing.T) {
 	n.awaitCalls(1, "talking", "")
 }
 
+// Support staff are told who does not exist, and who merely has no phone there.
+func TestReachTellsWhoIsNobody(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, program(t), "one", "sqlite:"+filepath.Join(t.TempDir(), "demarc.db"), nil)
+	n.configure(`  internal_listen: "127.0.0.1:0"`, "")
+	n.start()
+	for user, want := range map[string]string{
+		"1001": "no phone of 1001 is connected", "9999": "nobody in the registrar's directory has this address",
+		"1001@elsewhere.test": "nobody in the registrar's directory has this address",
+	} {
+		if got := n.reach(user); !strings.Contains(got, want) {
+			t.Errorf("of %s it says %q, not %q", user, got, want)
+		}
+	}
+}
+
 // within sends a request within the dialog of an answered call, and returns its status; of an ACK to the last INVITE nothing comes back.
 func (w *watcher) within(method string, answer *sip.Response, body string) int {
 	w.t.Helper()
