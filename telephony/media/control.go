@@ -69,12 +69,21 @@ func (s *listener) Block(b rtp.Block) {
 	}
 }
 
-// Feedback goes to whom the phone hears: which picture to repair.
+// mostAsks is how often in a second a phone may ask the other one to repair the picture. One datagram holds more than a hundred such wishes, and
+// each costs the other phone a packet, and a whole picture perhaps.
+const mostAsks = 200
+
+// Feedback goes to whom the phone sees: which picture to repair.
 func (s *listener) Feedback(b []byte) {
 	to := s.path.to
-	if to == nil {
+	if to == nil || (*stream)(s) != s.leg.video {
 		return
 	}
+	if s.asks == 0 {
+		(*stream)(s).refuse(excess, s.media.place.target())
+		return
+	}
+	s.asks--
 	source, ok := to.in.SSRC()
 	if !ok {
 		return

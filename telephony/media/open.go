@@ -54,7 +54,7 @@ func (g *leg) begin(video bool, by rtp.Credentials) {
 	if video {
 		g.video = &stream{leg: g, out: rtp.NewSender(false)}
 	}
-	g.streams(func(s *stream) { s.left, s.checks.Now = s.most(), by })
+	g.streams(func(s *stream) { s.left, s.asks, s.checks.Now = s.most(), mostAsks, by })
 }
 
 // line is what is said of a media line in SDP. Where strangers can listen it has no keys.

@@ -26,6 +26,7 @@ type stream struct {
 	control     *socket
 	digits      rtp.Events
 	left        int          // of the packets that are let in this second
+	asks        int          // of what the phone may ask of the other one in this second
 	apart       *association // of RTCP at a port of its own, with DTLS (RFC 5764 §3); nil: none has begun
 	checks      checks
 	refused     refused

@@ -3,6 +3,7 @@ package media_test
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/pion/rtcp"
 
@@ -89,6 +90,27 @@ func TestVideoIsRelayedWithWhatRepairsIt(t *testing.T) {
 			}
 		}
 	}
+}
+
+// One datagram may hold a hundred wishes: the other phone gets so many a second, and the rest is refused.
+func TestWishesForPicturesAreBounded(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *media.Config) { c.Video = true })
+	a, b := f.film(96), f.film(120)
+	f.media.Relay(a.id, b.id)
+	a.say(96, []byte("part of a picture"))
+	b.hear()
+	wishes := []rtcp.Packet{&rtcp.ReceiverReport{SSRC: b.ssrc}}
+	for range 100 {
+		wishes = append(wishes, &rtcp.PictureLossIndication{SenderSSRC: b.ssrc, MediaSSRC: 1})
+	}
+	wait(t, "most of many wishes are refused", func() bool {
+		for range 10 { // a port's queue takes no more
+			b.report(wishes...)
+		}
+		time.Sleep(2 * time.Millisecond)
+		return f.media.Counters().Refused["excess"] > 5000
+	})
 }
 
 func TestVideoIsRefusedByPolicy(t *testing.T) {

@@ -25,7 +25,7 @@ func (l *loop) second(wall time.Time) {
 			l.ripen(s.control)
 			l.initiate(s)
 			s.checks.lapse(l.clock.now)
-			s.left = s.most()
+			s.left, s.asks = s.most(), mostAsks
 		})
 		l.watch(g)
 	}
