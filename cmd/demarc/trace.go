@@ -30,7 +30,7 @@ type traceCmd struct {
 
 func (traceCmd) Help() string {
 	return "Shows the last SIP messages between the gateway and a phone as a ladder. The node on this machine asks the " +
-		"others, and those that cannot be asked are named. Answers to digest challenges, SRTP keys and push tokens were taken " +
+		"others, and those that cannot be asked are named. Answers to digest challenges, passwords in URIs, SRTP keys and push tokens were taken " +
 		"out before they were remembered. How far back it goes is a matter of telephony.trace_memory."
 }
 
