@@ -141,6 +141,9 @@ func (s *stream) key(as *sdp.Stream, fresh bool) (keys, error) {
 		if made.unprotect, err = rtp.NewUnprotection(as.RemoteKey); err != nil {
 			return made, fmt.Errorf("%w: the phone's key: %w", ErrAgreed, err)
 		}
+		if !fresh {
+			made.unprotect.Follow(s.keys.unprotect)
+		}
 	}
 	made.of = [2]sdp.Key{as.LocalKey, as.RemoteKey}
 	return made, nil

@@ -386,6 +386,65 @@ func TestPacketsThatNameTheirKey(t *testing.T) {
 	}
 }
 
+// With a new key a phone counts the turns of its sequence numbers on, as it should, or anew, as many do: it is heard either way, and forged packets that
+// come before its own change nothing.
+func TestANewKeyInALongCall(t *testing.T) {
+	const ssrc = 7
+	keys := [2]sdp.Key{rtp.NewKeys()[2], rtp.NewKeys()[2]}
+	contexts := func(k sdp.Key) (*srtp.Context, *rtp.Unprotection) {
+		raw, err := base64.StdEncoding.DecodeString(k.Key.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := srtp.CreateContext(raw[:16], raw[16:], srtp.ProtectionProfileAes128CmHmacSha1_80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := rtp.NewUnprotection(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, u
+	}
+	for name, c := range map[string]struct {
+		last, next uint32 // numbers of packets, turns included
+		kept       bool
+	}{"counted on": {150_000, 150_001, true}, "counted anew": {150_000, 150_001, false}, "counted on over a turn": {131_071, 131_072, true},
+		"counted anew in the first turn": {40_000, 40_001, false}, "after a gap": {131_000, 131_200, true}} {
+		phone, before := contexts(keys[0])
+		hear := func(u *rtp.Unprotection, c *srtp.Context, n uint32) {
+			t.Helper()
+			sealed, err := c.EncryptRTP(nil, packet(uint16(n), n*160, ssrc), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := u.RTP(sealed); err != nil || !bytes.Equal(got, packet(uint16(n), n*160, ssrc)) {
+				t.Fatalf("%s: packet %d: %v", name, n, err)
+			}
+		}
+		for n := uint32(1); n <= c.last; n += 1000 {
+			hear(before, phone, n)
+		}
+		hear(before, phone, c.last)
+		again, after := contexts(keys[1])
+		if c.kept {
+			again.SetROC(ssrc, c.next>>16)
+		}
+		after.Follow(before)
+		for range 3 {
+			if _, err := after.RTP(append(packet(uint16(c.next), 0, ssrc), make([]byte, 10)...)); !errors.Is(err, rtp.ErrNotAuthentic) {
+				t.Errorf("%s: a forged packet: %v", name, err)
+			}
+		}
+		for n := range uint32(5) {
+			hear(after, again, c.next+n)
+		}
+		for n := uint32(5); n < 70_000; n += 1000 {
+			hear(after, again, c.next+n)
+		}
+	}
+}
+
 func TestKeysThatAreNoneAreRefused(t *testing.T) {
 	good := rtp.NewKeys()[2]
 	for name, k := range map[string]sdp.Key{

@@ -105,7 +105,11 @@ type Unprotection struct {
 	master
 	header    pionrtp.Header
 	rtp, rtcp sources
+	former    *turns // nil: none, or it is known how the phone counts on
 }
+
+// turns is how often the sequence numbers of a source had come round (its ROC, RFC 3711 §3.3.1) under the key before.
+type turns struct{ ssrc, count uint32 }
 
 // sources are the SSRCs that have sent something authentic.
 type sources struct {
@@ -153,6 +157,40 @@ func newUnprotection(profile srtp.ProtectionProfile, key, salt, identifier []byt
 	return &Unprotection{master: m}, nil
 }
 
+// Follow says which key came before: a phone that has another one goes on counting the turns of its sequence numbers (RFC 3711 §3.3.1), but
+// many begin anew, for they make all that protects their media again. Its first packet tells.
+func (u *Unprotection) Follow(former *Unprotection) {
+	if former == nil {
+		return
+	}
+	u.former = former.former // for nothing has come since
+	if len(former.rtp.known) == 0 || former.made == nil {
+		return
+	}
+	if count, ok := former.made.ROC(former.rtp.last); ok {
+		u.former = &turns{former.rtp.last, count}
+	}
+}
+
+// first decrypts the first packet of a source that was there before the key: by the turns that it had come to, by one more, or by none.
+func (u *Unprotection) first(c *srtp.Context, packet Packet) (Packet, error) {
+	var room [MaxPacket]byte
+	kept := room[:copy(room[:], packet)]
+	if len(kept) < len(packet) {
+		return nil, ErrNotAuthentic
+	}
+	for _, count := range [...]uint32{u.former.count, u.former.count + 1, 0} {
+		c.SetROC(u.former.ssrc, count)
+		plain, err := c.DecryptRTP(packet[:0], packet, &u.header)
+		if err == nil {
+			u.former = nil
+			return plain, nil
+		}
+		copy(packet, kept)
+	}
+	return nil, ErrNotAuthentic
+}
+
 // RTP checks and decrypts in place. A packet that is refused leaves no state behind; its bytes are spoilt.
 func (u *Unprotection) RTP(packet []byte) (Packet, error) {
 	p, ok := Read(packet)
@@ -163,7 +201,12 @@ func (u *Unprotection) RTP(packet []byte) (Packet, error) {
 	if err != nil {
 		return nil, ErrNotAuthentic
 	}
-	plain, err := c.DecryptRTP(packet[:0], packet, &u.header)
+	var plain []byte
+	if u.former != nil && p.SSRC() == u.former.ssrc {
+		plain, err = u.first(c, p)
+	} else {
+		plain, err = c.DecryptRTP(packet[:0], packet, &u.header)
+	}
 	if err != nil {
 		return nil, ErrNotAuthentic
 	}
