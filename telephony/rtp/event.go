@@ -11,6 +11,10 @@ const digits = "0123456789*#ABCD"
 // lapse is how long after its last packet an event is over whose end was lost.
 const lapse = time.Second
 
+// lateStamps is by how much less the timestamp of a packet may be that merely comes late: no more than 64 packets are let by, of 60 ms each at
+// 48 kHz. A phone whose clock was set back by more, after a hold perhaps, begins another event.
+const lateStamps = 1 << 18
+
 // Events follows the telephone-events of one stream. An event is told once, when it ends: its end comes three times, and
 // everything it consists of may be lost but one packet (RFC 4733 §2.5.1).
 type Events struct {
@@ -31,7 +35,7 @@ func (e *Events) Read(payload []byte, stamp uint32, now time.Duration) (digit by
 	if e.known && (stamp == e.stamp || e.continues(code, stamp)) {
 		e.stamp, e.last, e.duration = stamp, now, max(duration, e.duration)
 	} else {
-		if e.known && int32(stamp-e.stamp) < 0 {
+		if back := int32(e.stamp - stamp); e.known && back > 0 && back < lateStamps {
 			return 0, false // late, of an event that is over
 		}
 		digit, ok = e.finish()

@@ -273,6 +273,8 @@ func TestDigitsAreHeardOnce(t *testing.T) {
 		{"no end, then another", []step{{event(5, false, 160), 1000}, {event(11, true, 800), 3000}, {event(11, true, 800), 3000}}, "5#"},
 		{"the same twice", []step{end5, {event(5, true, 800), 3000}}, "55"},
 		{"late", []step{{event(1, true, 800), 3000}, end5}, "1"},
+		{"a clock that was set back", []step{{event(1, true, 800), 900_000}, end5, end5, {event(6, true, 800), 3000}}, "156"},
+		{"a clock that comes round", []step{{event(1, true, 800), 1<<32 - 100}, end5}, "15"},
 		{"very long", []step{{event(5, false, 0xffff), 1000}, {event(5, false, 500), 1000 + 0xffff}, {event(5, true, 800), 1000 + 0xffff}}, "5"},
 		{"no end at all", []step{{event(15, false, 160), 1000}}, "D"},
 		{"flash is none", []step{{event(16, true, 160), 1000}}, ""},
