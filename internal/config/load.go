@@ -64,7 +64,7 @@ func (e *Effective) decode(content []byte) (*ast.File, error) {
 	if err != nil {
 		return nil, e.atToken(err)
 	}
-	if err := e.durations(file); err != nil {
+	if err := e.scalars(file); err != nil {
 		return nil, err
 	}
 	if !empty(file) {
@@ -91,21 +91,42 @@ func empty(file *ast.File) bool {
 	return true
 }
 
-// durations reads every duration ahead of the YAML library, whose own error for one has no place.
-func (e *Effective) durations(file *ast.File) error {
+// scalars looks at every single value ahead of the YAML library: its own errors have no place, or speak of Go, and it cuts fractions off.
+func (e *Effective) scalars(file *ast.File) error {
 	var first error
 	walk(reflect.ValueOf(&e.Config).Elem(), "", func(k key) {
 		node := find(file, k.path)
-		if _, ok := k.value.Interface().(time.Duration); !ok || node == nil || first != nil {
+		if node == nil || first != nil {
 			return
 		}
-		if _, err := time.ParseDuration(node.GetToken().Value); err != nil {
+		if why := misfit(k.value.Interface(), node); why != "" {
 			at := node.GetToken().Position
-			first = fmt.Errorf("%w: %s:%d:%d: %s: %q is not a duration: write 90s, 15m or 2h", ErrInvalid, e.File, at.Line,
-				at.Column, k.path, node.GetToken().Value)
+			first = fmt.Errorf("%w: %s:%d:%d: %s: %s", ErrInvalid, e.File, at.Line, at.Column, k.path, why)
 		}
 	})
 	return first
+}
+
+// misfit says why a node cannot be the value of a key, or nothing. Texts are not repeated: they may be secrets.
+func misfit(value any, node ast.Node) string {
+	text := node.GetToken().Value
+	several := node.Type() == ast.SequenceType || node.Type() == ast.MappingType || node.Type() == ast.MappingValueType
+	switch value.(type) {
+	case time.Duration:
+		if _, err := time.ParseDuration(text); err != nil {
+			return fmt.Sprintf("%q is not a duration: write 90s, 15m or 2h", text)
+		}
+	case int:
+		_, err := strconv.Atoi(text)
+		if several || err != nil && (node.Type() == ast.StringType || node.Type() == ast.FloatType || node.Type() == ast.BoolType) {
+			return fmt.Sprintf("%q is not a whole number", text)
+		}
+	case string, account.Secret:
+		if several {
+			return "write one text, and no list or mapping"
+		}
+	}
+	return ""
 }
 
 // atToken turns the YAML library's error into one line with file, line and column.
