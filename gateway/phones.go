@@ -126,7 +126,7 @@ func (p phones) Reach(ctx context.Context, id account.ID, aor telephony.AoR) ([]
 		return nil, api.ErrNobody // another account's phones are nobody's here
 	}
 	found := p.g.Reach(ctx, aor)
-	if owner, sure := (contacts{p.g}).owner(ctx, aor); len(found) == 0 && sure && owner != id {
+	if owner, sure := contacts(p).owner(ctx, aor); len(found) == 0 && sure && owner != id {
 		return nil, api.ErrNobody
 	}
 	return found, nil
