@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"strconv"
@@ -78,7 +79,10 @@ func readRequest(f *flow, m *wire.Message, method string) (*signal.Request, stri
 		req.Hops = 70
 	}
 	var bad string
-	uri, _ := telephony.HidePasswords(m.RequestURI) // what was dialled stands in history and timelines
+	uri, hidden := telephony.HidePasswords(m.RequestURI) // what was dialled stands in history and timelines
+	if hidden {
+		uri = bytes.ReplaceAll(uri, []byte(":***@"), []byte("@"))
+	}
 	req.URI, bad = read.Message(&req.Message, m, uri)
 	return req, bad
 }
