@@ -58,12 +58,15 @@ func (s *listener) SenderReport(r rtp.SenderReport) {
 	}
 }
 
+// longestJitter bounds what is believed of a phone's jitter: one that lies would be all that the node's metrics show.
+const longestJitter = 10 * time.Second
+
 // Block is what the phone says of what we send.
 func (s *listener) Block(b rtp.Block) {
 	if b.SSRC != s.out.SSRC {
 		return
 	}
-	s.there.lost, s.there.jitter = uint64(b.Lost), b.JitterAt(s.terms.rate)
+	s.there.lost, s.there.jitter = uint64(b.Lost), min(b.JitterAt(s.terms.rate), longestJitter)
 	if t, ok := s.out.RoundTrip(b, s.leg.loop.clock.now); ok {
 		s.there.roundTrip = t
 	}

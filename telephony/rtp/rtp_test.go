@@ -127,6 +127,24 @@ func TestJitterIsThatOfTheRFC(t *testing.T) {
 }
 
 // An even stream with a digit in it stays one: the digit's packets all bear the time of its begin, and the next sound's that of after it.
+// A clock that stands still while its phone is on hold, or is set, is no jitter: it would be told as one of hours.
+func TestASetClockIsNoJitter(t *testing.T) {
+	for name, jump := range map[string]uint32{"stood still": ^uint32(0) - 60*8000 + 1, "was set": 1 << 31, "was set back": 1 << 30} {
+		var s rtp.Source
+		stamp, now := uint32(1), time.Second
+		for n := range uint16(200) {
+			if n%100 == 99 {
+				stamp += jump
+			}
+			s.Count(packet(n, stamp, 7), now, 8000)
+			stamp, now = stamp+160, now+20*time.Millisecond
+		}
+		if got := s.Jitter(8000); got > time.Millisecond {
+			t.Errorf("a clock that %s makes a jitter of %v", name, got)
+		}
+	}
+}
+
 func TestDigitsAreNoJitter(t *testing.T) {
 	var s rtp.Source
 	for n := range 100 {

@@ -94,9 +94,9 @@ func (s *Source) arrived(p Packet, now time.Duration, rate int) {
 		return
 	}
 	transit := uint32(int64(now)*int64(rate/1000)/int64(time.Millisecond)) - p.Timestamp()
-	if d := int32(transit - s.transit); s.timed {
+	if d := int64(int32(transit - s.transit)); s.timed && max(d, -d) < int64(rate) {
 		s.jitter += uint32(max(d, -d)) - (s.jitter+8)>>4
-	}
+	} // else its clock has stood still or was set, as by phones that were on hold: a second and more is no jitter
 	s.transit, s.timed = transit, true
 }
 
