@@ -46,6 +46,9 @@ func (l *loop) check(k *socket, b []byte, from netip.AddrPort) {
 		s.refuse(unchecked, from)
 		return
 	}
+	if !l.afford(s) {
+		return
+	}
 	nominates := check.Nominates && !check.Former && !check.Refused
 	if nominates && !k.control {
 		s.checks.Former = rtp.Credentials{}

@@ -54,6 +54,27 @@ func TestChecksBeforeTheAnswer(t *testing.T) {
 	}
 }
 
+// Who knows the password is let ask so often as any phone needs to, and not so that the loop works for him alone.
+func TestAFloodOfChecksIsBounded(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	b := f.browser(false)
+	b.theirs = "theirs"
+	b.move()
+	check := b.ask(names{b.local.Audio.Ufrag, b.local.Audio.Pwd}, true)
+	flood, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(b.local.Audio.RTP)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer flood.Close()
+	wait(t, "what is too much is refused", func() bool {
+		for range 100 { // a port's queue takes no more
+			_, _ = flood.Write(check.Raw)
+		}
+		return f.media.Counters().Refused["excess"] > 0
+	})
+}
+
 // A phone that does not multiplex checks the pair of its RTCP too, while the handshake of its RTP is under way: that goes on where it was.
 func TestChecksOfRTCPLeaveTheHandshakeAlone(t *testing.T) {
 	t.Parallel()
