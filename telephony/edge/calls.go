@@ -8,6 +8,7 @@ import (
 	"demarc/internal/wheel"
 	"demarc/telephony"
 	"demarc/telephony/authentication"
+	"demarc/telephony/edge/opening"
 	"demarc/telephony/registration"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip/transaction"
@@ -41,7 +42,7 @@ type Signalling struct {
 	uas    *transaction.UAS
 	uac    *transaction.UAC
 	asking *asking
-	opens  *openers
+	opens  *opening.Openers
 	relay  *relay
 	nodes  Nodes // nil: there is no other node
 	flows  Flows // nil: nobody wants to know
@@ -66,7 +67,12 @@ func newSignalling(e *Edge) *Signalling {
 	s.uac = transaction.NewUAC(transaction.UACConfig{
 		Timers: e.cfg.Timers, Wheel: s.wheel, Limit: maxTransactions, Ways: ways{s}, Failed: s.failed,
 	})
-	s.asking, s.opens = newAsking(s), newOpeners(s)
+	s.asking = newAsking(s)
+	s.opens = opening.New(opening.Config{
+		Closed: s.closed, Open: s.open, Send: s.launch, Cancel: s.uac.Cancel, Failed: s.failed,
+		Unreached: func(listener string) { e.count.rejects.add(Reject{listener, "proxy_unreached"}, 1) },
+		Fault:     func(value any) { e.panicked("opener", value) },
+	})
 	return s
 }
 
@@ -87,7 +93,7 @@ func (s *Signalling) start(c Calls) {
 	s.nodes, _ = c.(Nodes)
 	s.flows, _ = c.(Flows)
 	s.asking.start()
-	s.opens.start()
+	s.opens.Start()
 	s.linking.Lock()
 	close(s.serves)
 	early := s.early
@@ -127,7 +133,7 @@ func (s *Signalling) served() bool {
 
 func (s *Signalling) stop() {
 	s.asking.stop()
-	s.opens.stop()
+	s.opens.Stop()
 	s.wheel.Close()
 	s.uas.Close()
 	s.uac.Close()
@@ -155,7 +161,7 @@ func (s *Signalling) Send(out signal.Outgoing) {
 		}
 		return
 	}
-	if !s.opens.take(&out) {
+	if !s.opens.Take(&out) {
 		s.launch(&out)
 	}
 }
@@ -169,7 +175,7 @@ func (s *Signalling) launch(out *signal.Outgoing) {
 
 // Cancel cancels an INVITE that was sent, with the value of a Reason header (RFC 3326).
 func (s *Signalling) Cancel(tx signal.TxID, reason string) {
-	if !s.opens.cancel(tx, reason) {
+	if !s.opens.Cancel(tx, reason) {
 		s.uac.Cancel(tx, reason)
 	}
 }

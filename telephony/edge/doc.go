@@ -22,7 +22,7 @@
 // goroutine per message. Only a request whose sender memory does not know waits for the directory, and what belongs to its
 // transaction waits with it.
 //
-// Below it stand the parts that know no flow: guard, handshake, read, stun, transport and websocket.
+// Below it stand the parts that know no flow: guard, handshake, opening, read, stun, transport and websocket.
 //
 // It decides nothing about who may register, and opens no connection itself but to a configured proxy whose own has closed,
 // for the phones behind it. No compatibility promise.

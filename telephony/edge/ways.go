@@ -2,6 +2,7 @@ package edge
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"slices"
 
@@ -190,4 +191,23 @@ func (s *Signalling) speakerOf(f *flow, user telephony.AoR) speaker {
 	way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
 	f.first(way.AoR, b.Account)
 	return speaker{way, b.Account, b.Proof}
+}
+
+// closed reports whether a way leads through a proxy to which no connection is open.
+func (s *Signalling) closed(way signal.Way) bool {
+	e := s.edge
+	if e.cfg.NextHop == nil || way.Node != "" && way.Node != e.cfg.Node || !e.isProxy(way.Flow.Remote.Addr()) {
+		return false
+	}
+	_, err := ways{s}.Open(way, 0)
+	return err != nil
+}
+
+// open opens a way through a proxy.
+func (s *Signalling) open(ctx context.Context, way signal.Way) (telephony.Flow, error) {
+	f, err := s.edge.toProxy(ctx, way.Flow, way.Path)
+	if err != nil {
+		return telephony.Flow{}, err
+	}
+	return f.Flow, nil
 }

@@ -1,4 +1,4 @@
-package edge
+package opening
 
 import (
 	"context"
@@ -7,14 +7,32 @@ import (
 	"sync"
 	"time"
 
+	"demarc/telephony"
 	"demarc/telephony/signal"
 	"demarc/telephony/sip/transaction"
 )
 
-// openers open connections to proxies for requests of calls that find none open (ADR 13). Requests for one proxy wait in one
+// Config says how connections are opened, and where requests go on from here. None of it is called with a lock held.
+type Config struct {
+	// Closed reports whether a way leads through a proxy to which no connection is open.
+	Closed func(way signal.Way) bool
+	// Open opens the way, and returns the flow that it has from then on. It may take long.
+	Open func(ctx context.Context, way signal.Way) (telephony.Flow, error)
+	// Send sends a request over the ways that are open by now; Cancel gives one up that was sent.
+	Send   func(out *signal.Outgoing)
+	Cancel func(tx signal.TxID, reason string)
+	// Failed tells of a request that was not sent: 503, or 487 when it was given up.
+	Failed func(transaction.Failure)
+	// Unreached counts a way that could not be opened, by the listener that it belonged to.
+	Unreached func(listener string)
+	// Fault takes what a panic says.
+	Fault func(value any)
+}
+
+// Openers open connections to proxies for requests of calls that find none open. Requests for one proxy wait in one
 // queue, so that they keep their order, and one that is dead holds up nobody else's.
-type openers struct {
-	s      *Signalling
+type Openers struct {
+	cfg    Config
 	seed   maphash.Seed
 	queues [openerCount]chan *opening
 	life   context.Context
@@ -39,8 +57,9 @@ const (
 	maxOpenings = 256 // in each queue
 )
 
-func newOpeners(s *Signalling) *openers {
-	o := &openers{s: s, seed: maphash.MakeSeed(), all: make(map[signal.TxID]*opening)}
+// New returns openers that wait for Start.
+func New(c Config) *Openers {
+	o := &Openers{cfg: c, seed: maphash.MakeSeed(), all: make(map[signal.TxID]*opening)}
 	o.life, o.end = context.WithCancel(context.Background())
 	for i := range o.queues {
 		o.queues[i] = make(chan *opening, maxOpenings)
@@ -48,22 +67,25 @@ func newOpeners(s *Signalling) *openers {
 	return o
 }
 
-func (o *openers) start() {
+// Start begins to open.
+func (o *Openers) Start() {
 	for _, q := range o.queues {
 		o.work.Go(func() { o.run(q) })
 	}
 }
 
-func (o *openers) stop() {
+// Stop ends what is being opened, and returns when nothing runs any more.
+func (o *Openers) Stop() {
 	o.end()
 	o.work.Wait()
 }
 
-// take takes a request whose first way has to be opened. Further ways are opened meanwhile: they may be needed.
-func (o *openers) take(out *signal.Outgoing) bool {
+// Take takes a request whose first way has to be opened, and reports whether it did: else it can be sent. Further ways are opened meanwhile:
+// they may be needed.
+func (o *Openers) Take(out *signal.Outgoing) bool {
 	waits := false
 	for i, way := range out.Ways {
-		if way.Path == "" || !o.s.closed(way) {
+		if way.Path == "" || !o.cfg.Closed(way) {
 			continue
 		}
 		op := &opening{way: way, queued: time.Now()}
@@ -77,7 +99,7 @@ func (o *openers) take(out *signal.Outgoing) bool {
 }
 
 // queue reports whether there was room.
-func (o *openers) queue(op *opening) bool {
+func (o *Openers) queue(op *opening) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	select {
@@ -91,8 +113,8 @@ func (o *openers) queue(op *opening) bool {
 	return true
 }
 
-// cancel notes that a request that waits is not wanted any more; false when none waits.
-func (o *openers) cancel(tx signal.TxID, reason string) bool {
+// Cancel notes that a request that waits is not wanted any more; false when none waits.
+func (o *Openers) Cancel(tx signal.TxID, reason string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	op := o.all[tx]
@@ -109,7 +131,7 @@ type fault struct {
 	err   error
 }
 
-func (o *openers) run(queue chan *opening) {
+func (o *Openers) run(queue chan *opening) {
 	var last fault
 	for {
 		select {
@@ -122,14 +144,18 @@ func (o *openers) run(queue chan *opening) {
 }
 
 // open opens a way. What was queued before the proxy was last found dead does not wait for it again.
-func (o *openers) open(op *opening, last *fault) {
-	defer o.s.edge.recovered("opener")
+func (o *Openers) open(op *opening, last *fault) {
+	defer func() {
+		if value := recover(); value != nil {
+			o.cfg.Fault(value)
+		}
+	}()
 	proxy := op.way.Flow.Remote.Addr()
 	if last.proxy == proxy && op.queued.Before(last.at) {
 		o.failed(op, last.err)
 		return
 	}
-	f, err := o.s.edge.toProxy(o.life, op.way.Flow, op.way.Path)
+	f, err := o.cfg.Open(o.life, op.way)
 	if err != nil {
 		*last = fault{proxy, time.Now(), err}
 		o.failed(op, err)
@@ -137,20 +163,20 @@ func (o *openers) open(op *opening, last *fault) {
 	}
 	if op.out != nil {
 		op.out.Ways = append([]signal.Way{op.way}, op.out.Ways[1:]...)
-		op.out.Ways[0].Flow = f.Flow
+		op.out.Ways[0].Flow = f
 		o.launch(op)
 	}
 }
 
 // failed goes on with the next way of a request, or ends it.
-func (o *openers) failed(op *opening, err error) {
+func (o *Openers) failed(op *opening, err error) {
 	if op.out == nil {
 		return
 	}
 	op.out.Ways = op.out.Ways[1:]
 	if len(op.out.Ways) > 0 && !o.given(op) {
-		o.s.edge.count.rejects.add(Reject{op.way.Flow.Listener, "proxy_unreached"}, 1)
-		if o.s.closed(op.out.Ways[0]) {
+		o.cfg.Unreached(op.way.Flow.Listener)
+		if o.cfg.Closed(op.out.Ways[0]) {
 			next := *op
 			next.way, next.queued = op.out.Ways[0], time.Now()
 			if o.queue(&next) {
@@ -160,36 +186,36 @@ func (o *openers) failed(op *opening, err error) {
 		o.launch(op)
 		return
 	}
-	o.s.edge.count.rejects.add(Reject{op.way.Flow.Listener, "proxy_unreached"}, 1)
+	o.cfg.Unreached(op.way.Flow.Listener)
 	status, reason := 503, "the proxy in front of the phone cannot be reached: "+err.Error()
 	if o.done(op) {
 		status, reason = 487, "the call was given up"
 	}
-	o.s.failed(transaction.Failure{Tx: op.out.Tx, Method: op.out.Method, Status: status, Reason: reason, Way: op.way})
+	o.cfg.Failed(transaction.Failure{Tx: op.out.Tx, Method: op.out.Method, Status: status, Reason: reason, Way: op.way})
 }
 
 // launch sends a request that has waited.
-func (o *openers) launch(op *opening) {
+func (o *Openers) launch(op *opening) {
 	if o.given(op) {
 		o.done(op)
-		o.s.failed(transaction.Failure{Tx: op.out.Tx, Method: op.out.Method, Status: 487, Reason: "the call was given up", Way: op.way})
+		o.cfg.Failed(transaction.Failure{Tx: op.out.Tx, Method: op.out.Method, Status: 487, Reason: "the call was given up", Way: op.way})
 		return
 	}
-	o.s.launch(op.out)
+	o.cfg.Send(op.out)
 	if o.done(op) { // meanwhile
-		o.s.uac.Cancel(op.out.Tx, op.reason)
+		o.cfg.Cancel(op.out.Tx, op.reason)
 	}
 }
 
 // given reports whether a request was given up.
-func (o *openers) given(op *opening) bool {
+func (o *Openers) given(op *opening) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.all[op.out.Tx] != nil && o.all[op.out.Tx].cancel
 }
 
 // done forgets a request that waited, and reports whether it was given up.
-func (o *openers) done(op *opening) bool {
+func (o *Openers) done(op *opening) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.all[op.out.Tx]
@@ -198,14 +224,4 @@ func (o *openers) done(op *opening) bool {
 		op.reason = now.reason
 	}
 	return now != nil && now.cancel
-}
-
-// closed reports whether a way leads through a proxy to which no connection is open.
-func (s *Signalling) closed(way signal.Way) bool {
-	e := s.edge
-	if e.cfg.NextHop == nil || way.Node != "" && way.Node != e.cfg.Node || !e.isProxy(way.Flow.Remote.Addr()) {
-		return false
-	}
-	_, err := ways{s}.Open(way, 0)
-	return err != nil
 }
