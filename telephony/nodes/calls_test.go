@@ -199,8 +199,8 @@ func (p *handset) next(begin string) string {
 	}
 }
 
-// respond answers a request with all its Vias.
-func (p *handset) respond(request string, status int) {
+// respond answers a request with all its Vias, and with further lines.
+func (p *handset) respond(request string, status int, further ...string) {
 	out := fmt.Sprintf("SIP/2.0 %d Whatever\r\n", status)
 	for _, line := range strings.Split(request, "\r\n") {
 		switch name, _, _ := strings.Cut(line, ":"); name {
@@ -213,7 +213,7 @@ func (p *handset) respond(request string, status int) {
 			out += line + "\r\n"
 		}
 	}
-	p.say(out + "Contact: <sip:bob@phone;ob>\r\nContent-Length: 0\r\n\r\n")
+	p.say(out + "Contact: <sip:bob@phone;ob>\r\n" + strings.Join(further, "") + "Content-Length: 0\r\n\r\n")
 }
 
 func (h *house) way(node string) signal.Way {

@@ -60,6 +60,10 @@ const (
 	keepAlive    = 20 * time.Second
 )
 
+// roomy is what nodes take from each other: all that a phone may send (wire.Limits), and what is added on the way. What is longer would end the
+// connection, and with it what all phones of both nodes have under way.
+var roomy = wire.Limits{Head: 32 << 10, Fields: 512, Body: 128 << 10}
+
 // Nodes is one node's place among the others. Its methods are safe for concurrent use.
 type Nodes struct {
 	cfg  Config
@@ -158,7 +162,7 @@ func (n *Nodes) dial(ctx context.Context, l *link, node, address string) (*sip.C
 	defer cancel()
 	return sip.Dial(bounded, sip.Config{
 		Transport: telephony.TLS, Address: address, TLS: n.cfg.Identity.Client(node), KeepAlive: keepAlive,
-		Timers: n.cfg.Timers, Waiting: n.cfg.Limit, Log: n.cfg.Log, First: l.response,
+		Timers: n.cfg.Timers, Waiting: n.cfg.Limit, Limits: roomy, Log: n.cfg.Log, First: l.response,
 		Handler: func(*wire.Message) sip.Answer { return sip.Answer{Status: 403} }, // each asks over its own connection
 	})
 }
@@ -201,8 +205,8 @@ func (n *Nodes) welcome(raw net.Conn) {
 	}
 	calls := n.newIncoming(secured)
 	conn := sip.NewConn(secured, sip.Config{
-		Transport: telephony.TLS, Accepted: true, Serve: n.forward, Timers: n.cfg.Timers, Waiting: n.cfg.Limit, Log: n.cfg.Log,
-		First: calls.take,
+		Transport: telephony.TLS, Accepted: true, Serve: n.forward, Timers: n.cfg.Timers, Waiting: n.cfg.Limit,
+		Limits: roomy, Log: n.cfg.Log, First: calls.take,
 	})
 	calls.begin(conn)
 	defer calls.end()

@@ -45,6 +45,7 @@ type Config struct {
 	// Accepted says that the peer opened the connection: its pings are answered (RFC 5626 §4.4.1).
 	Accepted bool
 	Waiting  int          // requests that may wait for a response, in either direction; 256 when 0
+	Limits   wire.Limits  // of what the peer sends
 	Log      *slog.Logger // nil: slog.Default
 }
 

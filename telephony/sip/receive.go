@@ -32,7 +32,7 @@ func (c *Conn) read() {
 }
 
 func (c *Conn) readStream() error {
-	framer := wire.NewFramer(wire.Limits{})
+	framer := wire.NewFramer(c.cfg.Limits)
 	var m wire.Message
 	for {
 		n, err := c.nc.Read(framer.Space())
@@ -90,7 +90,7 @@ func (c *Conn) readDatagrams() error {
 		}
 		if len(bytes.Trim(buf[:n], "\r\n\x00")) == 0 {
 			c.ponged()
-		} else if err := m.Scan(buf[:n], wire.Limits{}); err != nil {
+		} else if err := m.Scan(buf[:n], c.cfg.Limits); err != nil {
 			c.cfg.Log.Debug("dropped a datagram", "remote", c.remote, "error", err)
 		} else {
 			c.receive(&m)
