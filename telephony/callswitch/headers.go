@@ -25,13 +25,22 @@ const (
 // crossesBy are the headers of an INVITE that go on to who is called: nothing else does.
 var crossesBy = [...]string{"Subject", "Priority", "Privacy", "Accept-Language", "User-to-User"}
 
-// crossing returns the headers that go on.
+// What of those goes on at most: bytes of their values in all, and lines. Phones end a connection over which a longer message comes than they
+// take, so that a caller could have anybody's ended.
+const (
+	mostCrossing = 2 << 10
+	mostLines    = 16
+)
+
+// crossing returns the headers that go on. What is too long stays behind.
 func crossing(all []telephony.Header) []telephony.Header {
 	var some []telephony.Header
+	left := mostCrossing
 	for _, h := range all {
 		for _, name := range crossesBy {
-			if strings.EqualFold(h.Name, name) {
+			if strings.EqualFold(h.Name, name) && len(h.Value) <= left && len(some) < mostLines {
 				some = append(some, telephony.Header{Name: name, Value: h.Value})
+				left -= len(h.Value)
 			}
 		}
 	}
