@@ -69,6 +69,10 @@ func (t *clientTx) timedOut() (Failure, bool) {
 		return t.fail(487, "the call was given up, and the phone did not say so"), true
 	case t.state == sip.Calling && t.hasMore():
 		return t.try()
+	case t.state == sip.Proceeding && t.most > 0 && t.wheel.Now() >= t.most: // a phone that works on a change for ever would keep its call for ever
+		t.canceled = true
+		t.cancel()
+		return Failure{}, false
 	case t.state == sip.Proceeding && t.invite:
 		return t.fail(503, "the connection to the phone was lost while it rang"), true
 	}

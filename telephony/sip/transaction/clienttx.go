@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"math/rand/v2"
+	"time"
 
 	"demarc/telephony"
 	"demarc/telephony/signal"
@@ -28,7 +29,8 @@ type clientState struct {
 	state    sip.State
 	rang     bool // more than a 100 came
 	canceled bool
-	raw      []byte // the request; once it is refused, the ACK
+	most     time.Duration // until when an INVITE within a dialog may be under way, by the wheel; 0: as long as its sender likes
+	raw      []byte        // the request; once it is refused, the ACK
 	answers  []answer
 }
 
@@ -162,7 +164,7 @@ func (u *UAC) comesOver(way *signal.Way, over *Carrier, f telephony.Flow) bool {
 // receive takes a response that belongs here.
 func (t *clientTx) receive(m *wire.Message) (News, Failure, bool) {
 	switch {
-	case m.Status == 430 && t.untouched() && t.hasMore(): // RFC 5626 §7: that flow is gone
+	case m.Status == 430 && t.untouched() && t.hasMore() && !t.canceled: // RFC 5626 §7: that flow is gone
 		failure, failed := t.try()
 		return Old, failure, failed
 	case t.state == sip.Completed:
@@ -193,7 +195,11 @@ func (t *clientTx) provisional(m *wire.Message) News {
 			t.repeat(t.shard.of.timers.T2)
 		}
 	case !t.canceled: // a phone that was lost has come back, perhaps
-		t.clear()
+		if first && len(tagOf(t.asks.out.Headers)) > 0 { // nobody is rung
+			t.most = t.wheel.Now() + 64*t.shard.of.timers.T1
+		}
+		t.resend, t.end = 0, t.most
+		t.set()
 	case first:
 		t.clear()
 		t.cancel()
