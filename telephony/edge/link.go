@@ -119,6 +119,7 @@ func (l *link) Gone() {
 		l.s.linking.Unlock()
 		close(l.flow.gone)
 		l.s.uac.FlowGone(l.flow.ID)
+		l.s.relay.gone(l.flow.ID)
 	})
 }
 

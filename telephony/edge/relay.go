@@ -30,6 +30,7 @@ type relay struct {
 // relayed is one request under way.
 type relayed struct {
 	server, client signal.TxID
+	over           uint64 // the flow that it came over
 	way            signal.Way
 	rang           bool // a provisional response has gone back
 }
@@ -84,7 +85,7 @@ func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way)
 		return
 	}
 	f.serving.Add(1)
-	one := &relayed{server: tx, client: relayMark | signal.TxID(r.serial.Add(1)), way: way}
+	one := &relayed{server: tx, client: relayMark | signal.TxID(r.serial.Add(1)), over: f.ID, way: way}
 	r.mu.Lock()
 	r.clients[one.client], r.servers[one.server] = one, one
 	r.mu.Unlock()
@@ -93,6 +94,9 @@ func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way)
 	}
 	out.Tx, out.Ways = one.client, []signal.Way{way}
 	r.s.Send(out)
+	if f.Listener == nodeListener && f.ended() { // meanwhile
+		r.s.Cancel(one.client, "")
+	}
 }
 
 // carries notes that the call of a message is at another node.
@@ -123,6 +127,21 @@ func (r *relay) end(one *relayed) {
 	defer r.mu.Unlock()
 	delete(r.clients, one.client)
 	delete(r.servers, one.server)
+}
+
+// gone gives up the INVITEs that came over a flow which has ended, with the node that sent them perhaps: nobody waits for their phones to answer.
+func (r *relay) gone(flow uint64) {
+	var over []signal.TxID
+	r.mu.Lock()
+	for tx, one := range r.clients {
+		if one.over == flow {
+			over = append(over, tx)
+		}
+	}
+	r.mu.Unlock()
+	for _, tx := range over {
+		r.s.Cancel(tx, "")
+	}
 }
 
 // take takes what happens to a relayed transaction.

@@ -31,6 +31,8 @@ type house struct {
 	seen []signal.Event
 	on   func(ev signal.Event)
 	flow telephony.Flow // of the phone that registered last
+
+	leaves func() // the others
 }
 
 func (h *house) Register(_ context.Context, req *registration.Request, reply func(registration.Reply)) {
@@ -124,7 +126,7 @@ func build(t *testing.T, name string, a *pki.Authority, b book) *house {
 		Gone: edge.ErrFlowGone, Book: b,
 	})
 	runs(t, func(ctx context.Context) { _ = e.Serve(ctx, h) })
-	runs(t, func(ctx context.Context) { _ = h.Serve(ctx) })
+	h.leaves = runs(t, func(ctx context.Context) { _ = h.Serve(ctx) })
 	for !serving(h) {
 		time.Sleep(time.Millisecond)
 	}
@@ -144,11 +146,13 @@ func serving(h *house) bool {
 	return err == nil
 }
 
-func runs(t *testing.T, run func(context.Context)) {
+func runs(t *testing.T, run func(context.Context)) (ends func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	ends = func() { cancel(); <-done }
+	t.Cleanup(ends)
+	return ends
 }
 
 // handset is a phone at a node: a raw connection.
@@ -347,4 +351,27 @@ func TestWaysToOtherNodesFail(t *testing.T) {
 	out.Tx, out.Ways = 1<<63|3, []signal.Way{gone}
 	s.Send(out)
 	one.hears("486 503 430")
+}
+
+// A node that fails leaves nobody's phone ringing at another one.
+func TestAPhoneRingsForNoNodeThatIsGone(t *testing.T) {
+	for _, transport := range []string{"tcp", "udp"} {
+		for _, status := range []int{100, 180} {
+			t.Run(fmt.Sprint(transport, " ", status), func(t *testing.T) {
+				a, b := authority(t), book{}
+				one, two := build(t, "one", a, b), build(t, "two", a, b)
+				phone := two.handset(transport)
+				one.edge.Signalling().Send(toBob("INVITE", 1, 1, two.way("two"), ""))
+				invite := phone.next("INVITE")
+				phone.respond(invite, status)
+				if status > 100 {
+					one.hears("180")
+				}
+				one.leaves()
+				phone.respond(phone.next("CANCEL sip:bob@phone;ob SIP/2.0"), 200)
+				phone.respond(invite, 487)
+				phone.next("ACK")
+			})
+		}
+	}
 }
