@@ -12,10 +12,13 @@ import (
 // allow lists the methods that are always served.
 const allow = "REGISTER, OPTIONS"
 
-// supported reports whether a request may require the option tag (RFC 3327, RFC 5626; in calls RFC 3262, RFC 3891, RFC 4028).
+// callOptions are the option tags of calls (RFC 3262, RFC 3891, RFC 4028, RFC 3911, RFC 4488).
+var callOptions = [...]string{"100rel", "replaces", "timer", "join", "norefersub"}
+
+// supported reports whether a request may require the option tag (RFC 3327, RFC 5626, and those of calls).
 func (e *Edge) supported(tag []byte) bool {
 	if e.signalling.served() {
-		for _, known := range [...]string{"100rel", "replaces", "timer"} {
+		for _, known := range callOptions {
 			if wire.EqualFold(tag, known) {
 				return true
 			}
@@ -161,7 +164,7 @@ func (e *Edge) call(ctx context.Context, f *flow, m *wire.Message) {
 // options lists the option tags that are known here.
 func (e *Edge) options() string {
 	if e.signalling.served() {
-		return "path, outbound, 100rel, replaces, timer"
+		return "path, outbound, " + strings.Join(callOptions[:], ", ")
 	}
 	return "path, outbound"
 }
