@@ -218,24 +218,31 @@ func (q *resolution) servers(s service) ([]Hop, error) {
 		}
 	}
 	var hops []Hop
+	var failure error
 	for _, srv := range byChance(records[:min(len(records), maxHops)]) {
 		more, err := q.addresses(s.transport, strings.ToLower(strings.TrimSuffix(srv.Target, ".")), srv.Port)
-		if err != nil {
-			return nil, err
-		}
+		failure = cmp.Or(failure, err)
 		hops = append(hops, more...)
 	}
-	return hops, nil
+	return known(hops, failure)
+}
+
+// known makes of what was found all that there is, though somebody could not say of something else whether there is more: one dead name
+// must not take the servers along that were found. Nothing is known where nothing was found.
+func known(hops []Hop, failure error) ([]Hop, error) {
+	if len(hops) > 0 {
+		return hops, nil
+	}
+	return nil, failure
 }
 
 // addresses asks for IPv6 and IPv4 addresses of a host.
 func (q *resolution) addresses(t telephony.Transport, host string, port uint16) ([]Hop, error) {
 	var hops []Hop
+	var failure error
 	for _, kind := range []uint16{dns.TypeAAAA, dns.TypeA} {
 		answer, err := q.ask(host, kind)
-		if err != nil {
-			return nil, err
-		}
+		failure = cmp.Or(failure, err)
 		for _, rr := range answer {
 			var address netip.Addr
 			switch a := rr.(type) {
@@ -249,7 +256,7 @@ func (q *resolution) addresses(t telephony.Transport, host string, port uint16) 
 			}
 		}
 	}
-	return hops, nil
+	return known(hops, failure)
 }
 
 // ask puts a question to the servers in turn, and again over TCP when the answer was cut. A name that is not there has

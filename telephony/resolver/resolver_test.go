@@ -41,6 +41,10 @@ heavy.fair.test.        A 192.0.2.31
 light.fair.test.        A 192.0.2.32
 last.fair.test.         A 192.0.2.33
 alias.test.             CNAME plain.test.
+_sip._udp.half.test.    SRV 10 0 5060 broken.half.test.
+_sip._udp.half.test.    SRV 20 0 5060 plain.test.
+_sip._udp.dead.test.    SRV 10 0 5060 broken.half.test.
+no6.test.               A 192.0.2.41
 `
 
 // twoSockets returns a UDP and a TCP socket on one port: the kernel chooses the first, and somebody may have the second.
@@ -81,7 +85,7 @@ func nameServer(t *testing.T) string {
 		m := new(dns.Msg).SetReply(q)
 		name := strings.ToLower(q.Question[0].Name)
 		switch {
-		case strings.HasPrefix(name, "broken."):
+		case strings.HasPrefix(name, "broken."), name == "no6.test." && q.Question[0].Qtype == dns.TypeAAAA:
 			m.Rcode = dns.RcodeServerFailure
 		case name == "alias.test." && q.Question[0].Qtype == dns.TypeA:
 			m.Answer = append(records["alias.test.CNAME"], records["plain.test.A"]...)
@@ -131,6 +135,8 @@ func TestResolve(t *testing.T) {
 		{"sip:a@alias.test", "udp 192.0.2.9:5060"},
 		{"sip:a@srvonly.test", "udp " + main6 + ":5080 udp " + main4 + ":5080"},
 		{"sip:a@none.test", "udp 192.0.2.8:5060"},
+		{"sip:a@half.test;transport=udp", "udp 192.0.2.9:5060"}, // of two servers one cannot be found
+		{"sip:a@no6.test:5060", "udp 192.0.2.41:5060"},          // a DNS server that does not know of IPv6
 		{"sip:a@Example.org.", "tls " + main6 + ":5071 tls " + main4 + ":5071 tls 192.0.2.2:5061 " +
 			"tcp " + main6 + ":5060 tcp " + main4 + ":5060 udp " + main6 + ":5060 udp " + main4 + ":5060"},
 		{"sips:a@example.org", "tls " + main6 + ":5071 tls " + main4 + ":5071 tls 192.0.2.2:5061"},
@@ -171,6 +177,7 @@ func TestResolveFailures(t *testing.T) {
 	for text, want := range map[string]error{
 		"sip:a@nowhere.test": resolver.ErrNoHop, "sips:a@plain.test;transport=udp": resolver.ErrNoHop,
 		"sip:a@plain.test;transport=tls": resolver.ErrNoHop, "sip:a@broken.test": nil,
+		"sip:a@dead.test": nil,
 	} {
 		if hops, err := r.Resolve(t.Context(), uri(t, text)); err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: %v %v", text, hops, err)
