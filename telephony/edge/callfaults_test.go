@@ -285,6 +285,42 @@ func TestResponseFollowsThePhone(t *testing.T) {
 	}
 }
 
+// A phone that has gone over to another node hears nothing of this one's addresses: a response that is due waits until it is back.
+func TestResponseIsNotSentIntoTheVoid(t *testing.T) {
+	book := &registered{}
+	answer := make(chan struct{})
+	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+		if req, ok := ev.(*signal.Request); ok {
+			<-answer
+			s.Reply(signal.Reply{Tx: req.Tx, Status: 200, ToTag: "to"})
+		}
+	})
+	s.bindings = book.of
+	book.add(&s.fake)
+	r := startSoon(t, s, func(c *edge.Config) { c.Node = "here" })
+	phone, there := r.party("tcp"), r.party("udp")
+	phone.register("1001", "one")
+	d := &dialogue{via: "TCP", callID: "gone-over", cseq: 1}
+	phone.say(d.request("INVITE", "1"))
+	phone.heard("100")
+	_ = phone.Close()
+	eventually(t, "the flow is gone", func() bool { _, closed := s.fake.seen(); return len(closed) == 1 })
+	remote := there.LocalAddr().(*net.UDPAddr).AddrPort()
+	book.mu.Lock()
+	book.all = []registration.Binding{{Account: "acme", AoR: telephony.NewAoR("1001", "example.com"), Node: "elsewhere", Instance: "urn:one",
+		Contact: "sip:1001@192.0.2.1;ob", Reachable: true, RefreshedAt: time.Now(),
+		Flow: telephony.Flow{ID: 7, Listener: "udp", Transport: telephony.UDP, Remote: remote}}}
+	book.mu.Unlock()
+	close(answer)
+	eventually(t, "the response found no way", func() bool {
+		return r.Counters().Rejects[edge.Reject{Listener: "tcp", Reason: "response_lost"}] > 0
+	})
+	_ = there.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, err := there.Read(make([]byte, 100)); err == nil {
+		t.Errorf("%d bytes were sent from an address that the phone does not write to", n)
+	}
+}
+
 // A phone over UDP registers anew from another address in a call, as after its NAT has forgotten the old one: what is sent to it from then
 // on goes there. Another phone of the user's changes nothing.
 func TestRequestsFollowThePhoneOverUDP(t *testing.T) {

@@ -141,17 +141,22 @@ func (s *Signalling) elsewhere(way signal.Way) (transaction.Carrier, error) {
 // another returns the newest open flow of the phone that the way leads to.
 func (s *Signalling) another(way signal.Way) (*flow, error) {
 	for _, b := range s.phone(way) {
-		if f, err := s.edge.find(b.Flow); err == nil {
+		if f, err := s.edge.find(b.Flow); err == nil && s.isHere(b.Node) {
 			return f, nil
 		}
 	}
 	return nil, errNoFlow
 }
 
+// isHere reports whether a binding's flow is this node's: a phone takes datagrams from the address alone that it writes to.
+func (s *Signalling) isHere(node string) bool {
+	return cmp.Or(node, s.edge.cfg.Node) == s.edge.cfg.Node
+}
+
 // stream returns the newest open stream of the phone that the way leads to, or nil.
 func (s *Signalling) stream(way signal.Way) *flow {
 	for _, b := range s.phone(way) {
-		if f, err := s.edge.find(b.Flow); err == nil && b.Flow.Transport.Stream() {
+		if f, err := s.edge.find(b.Flow); err == nil && b.Flow.Transport.Stream() && s.isHere(b.Node) {
 			return f
 		}
 	}
