@@ -208,17 +208,22 @@ func (t *turn) without(gone *Leg, cause telephony.Cause) {
 		}
 		return
 	}
+	if t.tooFew() {
+		t.close(cause)
+		return
+	}
+	t.do(Record{})
+}
+
+// tooFew reports whether nobody is left to talk with.
+func (t *turn) tooFew() bool {
 	left := 0
 	for _, l := range t.Legs {
 		if l.open() && !l.Part.Aside {
 			left++
 		}
 	}
-	if left < 2 {
-		t.close(cause)
-		return
-	}
-	t.do(Record{})
+	return left < 2
 }
 
 // hangup ends a leg or the call for somebody who is not in it.

@@ -85,3 +85,30 @@ func TestBothTransferAtOnce(t *testing.T) {
 	}
 	w.finish()
 }
+
+// While somebody transfers, another phone may take his place. It stays in the call when the transfer fails.
+func TestWhoTookThePlaceOfATransferStays(t *testing.T) {
+	w := talking(t)
+	w.inDialog(w.fars[1], "REFER", func(r *signal.Request) {
+		r.Headers = []telephony.Header{{Name: "Refer-To", Value: "<sip:1003@acme.example>"}}
+	})
+	w.settle(1)
+	rung, _ := w.sentTo(3, "INVITE")
+	w.route = func(callswitch.Question) callswitch.Routed { return callswitch.Routed{Refused: &callswitch.Refusal{}} }
+	f := &far{leg: 4, aor: alice, tag: "theirs", callID: "cally", flow: targets(1)[0].Ways[0].Flow, side: sdp.Side{Local: local("192.0.2.9", 4900), Session: 3}}
+	w.fars[4] = f
+	tx := w.tx(4, "INVITE")
+	q := w.request(f, tx, "INVITE")
+	q.ContentType, q.Body = "application/sdp", f.offer(sdp.SendRecv)
+	w.fact(callswitch.Replacing{Leg: 1, Request: q})
+	w.ack(tx, false)
+	w.respond(rung, 500, nil)
+	if w.call.State != states.Talking || !w.call.Leg(2).Since.Ended.IsZero() || !w.call.Leg(4).Since.Ended.IsZero() {
+		t.Errorf("the call is %v; leg 2: %v, leg 4: %v", w.call.State, w.call.Leg(2).Cause, w.call.Leg(4).Cause)
+	}
+	if n := len(w.notes); n != 1 || w.notes[0].AoR != alice || w.notes[0].Text != "A transfer failed." {
+		t.Errorf("told are %+v", w.notes)
+	}
+	w.inDialog(w.fars[4], "BYE", nil)
+	w.finish()
+}

@@ -182,11 +182,14 @@ func (t *turn) transferred(a *Attempt, to *Leg) {
 // notTransferred goes on after a transfer that failed: who wanted it talks again with who was to go, if he is still there.
 func (t *turn) notTransferred(a *Attempt, cause telephony.Cause) {
 	l := t.Leg(a.Report)
-	if l == nil || !l.open() {
-		if a.By != t.Asked.Caller && a.By != t.callee() && failure(cause) { // those two are told of the call's end
+	if l == nil || !l.open() { // he has left, or another phone has taken his place
+		ends := t.tooFew()
+		if failure(cause) && !(ends && (a.By == t.Asked.Caller || a.By == t.callee())) { // those two are told of the call's end
 			t.do(Note{AoR: a.By, Cause: cause, Text: "A transfer failed."})
 		}
-		t.close(cause)
+		if ends {
+			t.close(cause)
+		}
 		return
 	}
 	t.notify(l, cause.Code, cmp.Or(l.told(cause), noReach), true)
