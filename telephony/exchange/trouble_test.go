@@ -11,6 +11,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
 	"demarc/telephony/exchange"
+	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -172,6 +173,25 @@ func TestPanicInATalkingCallHangsUp(t *testing.T) {
 	if r := s.ended(); r.Cause.Code != 500 {
 		t.Errorf("ended by %v", r.Cause)
 	}
+}
+
+// The request that brought a panic about is answered all the same: its transaction would wait for that for ever.
+func TestPanicIsAnswered(t *testing.T) {
+	s := newSite(t)
+	a, b := s.phone(alice), s.phone(bob)
+	caller, callee := s.talk(a, b)
+	s.mu.Lock()
+	s.breaks = true
+	s.mu.Unlock()
+	body, _, err := caller.side.Offer(sdp.Offering{Security: sdp.SDES, Direction: sdp.SendOnly, Codecs: a.codecs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller.send("UPDATE", body)
+	a.reply(500)
+	caller.bye()
+	callee.bye()
+	s.ended()
 }
 
 func TestLimits(t *testing.T) {

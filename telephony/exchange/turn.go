@@ -36,6 +36,10 @@ func (w *worker) turn(r *running, e callswitch.Event) {
 	if _, ticked := e.Fact.(callswitch.Tick); ticked {
 		r.at = time.Time{} // what the timer was set to has come
 	}
+	w.owed = 0
+	if request, ok := e.Signal.(*signal.Request); ok && request.Method != "INVITE" {
+		w.owed = request.Tx
+	}
 	w.events = append(w.events[:0], e)
 	for i := 0; i < len(w.events); i++ {
 		e := w.events[i]
@@ -56,6 +60,7 @@ func (w *worker) turn(r *running, e callswitch.Event) {
 
 // done forgets what a turn was about.
 func (w *worker) done() {
+	w.owed = 0
 	clear(w.events)
 	clear(w.commands)
 	w.spare.Clear()
@@ -97,6 +102,9 @@ func (w *worker) execute(r *running, c callswitch.Command) {
 	case *callswitch.Reply:
 		if c.Status >= 300 {
 			w.over(r, c.Tx)
+		}
+		if c.Tx == w.owed {
+			w.owed = 0
 		}
 		x.ports.Signalling.Reply(c.Reply)
 	case callswitch.Cancel:
@@ -231,6 +239,9 @@ func (w *worker) abandon(r *running) {
 		r.call.State = states.Ended
 		w.x.forget(r)
 	}()
+	if w.owed != 0 {
+		w.x.ports.Signalling.Reply(signal.Reply{Tx: w.owed, Status: 500})
+	}
 	for _, tx := range r.servers {
 		if r.call.Ignores(tx) {
 			w.x.ports.Signalling.Reply(signal.Reply{Tx: tx, Status: 500})

@@ -31,6 +31,7 @@ type worker struct {
 	// used by run alone
 	now      time.Time // when what it does was begun
 	turning  []item
+	owed     signal.TxID // the request that a turn is about, until it has its response; 0 for an INVITE, which is its call's
 	events   []callswitch.Event
 	commands []callswitch.Command
 	state    []byte     // the last one that was encoded
