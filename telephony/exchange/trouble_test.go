@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -172,6 +173,22 @@ func TestPanicInATalkingCallHangsUp(t *testing.T) {
 	callee.bye()
 	if r := s.ended(); r.Cause.Code != 500 {
 		t.Errorf("ended by %v", r.Cause)
+	}
+}
+
+// What a panic says may hold parts of a message, and is not logged; where it was is.
+func TestWhatAPanicSaysIsNotLogged(t *testing.T) {
+	var log strings.Builder
+	s := newSite(t, func(c *exchange.Config) {
+		c.Ports.Next, c.Workers, c.Logger = panics{}, 1, slog.New(slog.NewTextHandler(&log, nil))
+	})
+	a := s.phone(alice)
+	a.dial("sip:boom@acme.example")
+	a.reply(500)
+	s.ended()
+	s.stop()
+	if got := log.String(); !strings.Contains(got, "panics.Next") || strings.Contains(got, "as asked for") {
+		t.Error(got)
 	}
 }
 

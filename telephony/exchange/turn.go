@@ -1,8 +1,8 @@
 package exchange
 
 import (
-	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -212,19 +212,21 @@ func (x *Exchange) forget(r *running) {
 	x.gone(r)
 }
 
-// caught ends a call whose step has panicked, and nothing else.
+// caught ends a call whose step has panicked, and nothing else. What a panic says is logged only when it is the runtime's: other values could hold
+// parts of a message.
 func (w *worker) caught(r *running) {
 	what := recover()
 	if what == nil {
 		return
 	}
+	known, _ := what.(runtime.Error)
 	w.x.count.panics.Add(1)
 	w.events, w.commands = nil, nil
 	if r.over {
-		w.x.log.Error("the end of a call has panicked", "panic", fmt.Sprint(what), "stack", string(debug.Stack()))
+		w.x.log.Error("the end of a call has panicked", "error", known, "stack", string(debug.Stack()))
 		return
 	}
-	w.x.log.Error("a step of a call has panicked: the call was ended", "call", string(r.call.ID), "panic", fmt.Sprint(what),
+	w.x.log.Error("a step of a call has panicked: the call was ended", "call", string(r.call.ID), "error", known,
 		"stack", string(debug.Stack()))
 	w.abandon(r)
 	w.done()
@@ -234,7 +236,8 @@ func (w *worker) caught(r *running) {
 func (w *worker) abandon(r *running) {
 	defer func() {
 		if again := recover(); again != nil {
-			w.x.log.Error("a call could not be ended in order", "call", string(r.call.ID), "panic", fmt.Sprint(again))
+			known, _ := again.(runtime.Error)
+			w.x.log.Error("a call could not be ended in order", "call", string(r.call.ID), "error", known, "stack", string(debug.Stack()))
 		}
 		r.call.State = states.Ended
 		w.x.forget(r)
