@@ -123,7 +123,7 @@ func (t *turn) ring(l *Leg, p *Prepared) {
 		t.failed(l, *p.Refused)
 		return
 	}
-	l.Dialog.Local = nameAddr(t.callerName(), t.shown())
+	l.Dialog.Local = t.caller()
 	l.Dialog.Remote = nameAddr("", a.Callee)
 	if a.Callee.IsZero() {
 		l.Dialog.Remote = "<" + l.Dialog.Target + ">"
@@ -149,19 +149,11 @@ func (t *turn) invite(l *Leg) {
 		telephony.Header{Name: "Min-SE", Value: strconv.Itoa(max(minSE, l.Timer.MinSE))},
 		telephony.Header{Name: depthHeader, Value: strconv.Itoa(t.Asked.Depth + 1)})
 	o.Headers = append(o.Headers, t.Asked.Headers...)
-	if t.Attempt.Report != 0 || t.Attempt.By != t.Asked.Caller {
-		o.Headers = append(o.Headers, telephony.Header{Name: "Referred-By", Value: nameAddr("", t.Attempt.By)})
+	if by := t.Attempt.By; by != t.Asked.Caller || t.Attempt.Report != 0 && !t.hidden() {
+		o.Headers = append(o.Headers, telephony.Header{Name: "Referred-By", Value: nameAddr("", by)})
 	}
 	l.Invite.Ours, l.Invite.Seq = o.Tx, l.Dialog.LocalSeq
 	t.do(o)
-}
-
-// callerName is the display name of shown.
-func (t *turn) callerName() string {
-	if t.shown() == t.Asked.Caller {
-		return t.Asked.Name
-	}
-	return ""
 }
 
 // callerDirection is what a phone is offered when it is called: music alone for who calls while holding.
