@@ -75,6 +75,7 @@ type running struct {
 	media   []telephony.MediaID
 	early   []callswitch.Event // what came before the call was begun
 	away    map[int][]item     // by leg: messages of legs that are being handed over
+	asked   int                // requests under way that phones cause, see mostAsked
 
 	seen snapshot
 	kept bool      // among the worker's unsaved

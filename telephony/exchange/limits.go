@@ -5,6 +5,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/signal"
 )
 
 // What there may be at once counts calls that last for people. One that has ended and only waits for the answer to a BYE has given its
@@ -66,3 +67,31 @@ func (x *Exchange) busy(aor telephony.AoR, but *running) int {
 	}
 	return n
 }
+
+// mostAsked is how many requests of one call that one phone causes and another one is to answer may be under way: digits, progress of transfers and
+// PRACKs. Two phones, of which one asks and the other answers nothing, could fill the node's transactions otherwise.
+const mostAsked = 64
+
+// asked counts such a request, and reports whether it may be sent. One that may not has its response at once.
+func (w *worker) asked(r *running, o *signal.Outgoing) bool {
+	if !counts(o.Method) {
+		return true
+	}
+	if r.asked == mostAsked {
+		w.x.count.refused.Add(1)
+		w.events = append(w.events, callswitch.Event{Signal: &signal.Response{Tx: o.Tx, Method: o.Method, Status: 503, Local: true,
+			Reason: "the phone has not answered what it was asked before"}})
+		return false
+	}
+	r.asked++
+	return true
+}
+
+// answered notes the end of one.
+func (r *running) answered(e signal.Event) {
+	if s, ok := e.(*signal.Response); ok && s.Status >= 200 && counts(s.Method) {
+		r.asked = max(0, r.asked-1)
+	}
+}
+
+func counts(method string) bool { return method == "INFO" || method == "NOTIFY" || method == "PRACK" }

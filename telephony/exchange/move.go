@@ -79,6 +79,7 @@ func (w *worker) landed(r *running, a callswitch.Adopted) {
 			w.do(i)
 			continue
 		}
+		r.answered(i.event.Signal)
 		if request, ok := i.event.Signal.(*signal.Request); ok {
 			if to, leg := w.x.byTag(request.ToTag); to != nil {
 				i.to, i.event.Leg = to, leg

@@ -40,6 +40,7 @@ func (w *worker) turn(r *running, e callswitch.Event) {
 	if request, ok := e.Signal.(*signal.Request); ok && request.Method != "INVITE" {
 		w.owed = request.Tx
 	}
+	r.answered(e.Signal)
 	w.events = append(w.events[:0], e)
 	for i := 0; i < len(w.events); i++ {
 		e := w.events[i]
@@ -98,7 +99,9 @@ func (w *worker) execute(r *running, c callswitch.Command) {
 	x := w.x
 	switch c := c.(type) {
 	case *callswitch.Send:
-		x.ports.Signalling.Send(c.Outgoing)
+		if w.asked(r, &c.Outgoing) {
+			x.ports.Signalling.Send(c.Outgoing)
+		}
 	case *callswitch.Reply:
 		if c.Status >= 300 {
 			w.over(r, c.Tx)
