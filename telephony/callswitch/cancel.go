@@ -22,6 +22,18 @@ func (t *turn) cancelled(l *Leg, c *signal.Cancel) {
 	t.reply(l, signal.Reply{Tx: tx, Status: 487})
 }
 
+// cancelledLate takes a CANCEL of an INVITE that we have answered. Where provisional responses are reliable the 2xx may not be out yet (RFC 3262 §3), and
+// never be: who has answered must not talk to nobody until the PRACK is given up. If it has crossed the CANCEL, the caller ends what it has made anyway
+// (RFC 3261 §9.1).
+func (t *turn) cancelledLate(l *Leg, c *signal.Cancel) {
+	if !l.Invite.Reliable || !l.open() {
+		return
+	}
+	cause := cancelCause(c.Reason)
+	t.finish(l, cause, states.Hang)
+	t.without(l, cause)
+}
+
 // cancelCause says why a caller gave up. A proxy before us may have rung others, one of whom has answered.
 func cancelCause(reason string) telephony.Cause {
 	cause := telephony.Cause{Who: telephony.Caller, Code: 487, Text: "The caller hung up before anybody answered."}

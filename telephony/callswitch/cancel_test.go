@@ -6,6 +6,7 @@ import (
 
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
+	"demarc/telephony/callswitch/states"
 	"demarc/telephony/signal"
 )
 
@@ -34,5 +35,36 @@ func TestTheReasonOfACANCELIsKept(t *testing.T) {
 			t.Errorf("%q: history says %v", c.reason, got)
 		}
 		w.finish()
+	}
+}
+
+// Who gives up while the answer waits for his PRACK has given up: the other phone is hung up at once, and not when that is over.
+func TestACANCELWhileTheAnswerWaitsForAPRACK(t *testing.T) {
+	for _, comes := range []bool{false, true} { // the PRACK, all the same
+		w := newWorld(t.Fatalf)
+		w.requires = "100rel"
+		tx := w.invite(true)
+		out, _ := w.sentTo(2, "INVITE")
+		w.respond(out, 180, nil)
+		w.respond(out, 200, nil)
+		if !w.servers[tx].held {
+			t.Fatal("the answer does not wait for the PRACK")
+		}
+		w.step(callswitch.Event{Signal: &signal.Cancel{Tx: tx}})
+		bye, _ := w.sentTo(2, "BYE")
+		w.respond(bye, 200, nil)
+		if got := w.call.Cause; got.Who != telephony.Caller || got.Code != 487 {
+			t.Errorf("history says %v", got)
+		}
+		if w.prack(tx, !comes, nil); comes {
+			w.ack(tx, false)
+			bye, _ = w.sentTo(1, "BYE")
+			w.respond(bye, 200, nil)
+		} else if got := w.servers[tx].final; got < 300 {
+			t.Errorf("the INVITE got %d in the end", got)
+		}
+		if w.call.State != states.Ended {
+			t.Errorf("the call is %v", w.call.State)
+		}
 	}
 }

@@ -54,6 +54,8 @@ func (t *turn) signalled(e signal.Event, leg int) {
 	case *signal.Cancel:
 		if l := t.server(e.Tx); l != nil {
 			t.cancelled(l, e)
+		} else if l := t.unacked(e.Tx); l != nil {
+			t.cancelledLate(l, e)
 		}
 	case *signal.Ack:
 		if l := t.unacked(e.Tx); l != nil {
