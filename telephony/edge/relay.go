@@ -2,6 +2,7 @@ package edge
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -33,6 +34,7 @@ type relayed struct {
 	over           uint64 // the flow that it came over
 	way            signal.Way
 	rang           bool // a provisional response has gone back
+	accepted       bool // a 2xx has
 }
 
 const (
@@ -157,6 +159,10 @@ func (r *relay) take(ev signal.Event) {
 		one = r.servers[ev.Tx]
 	}
 	r.mu.Unlock()
+	if answer, ok := ev.(*signal.Response); ok && answer.Method == "INVITE" && answer.Status/100 == 2 && (one == nil || one.accepted) {
+		r.takeBack(answer)
+		return
+	}
 	if one == nil {
 		return
 	}
@@ -168,6 +174,24 @@ func (r *relay) take(ev signal.Event) {
 	case *signal.AckMissing:
 		r.end(one)
 	}
+}
+
+// takeBack ends what a further phone behind the same target has made, which only the first 2xx of goes back (RFC 3261 §13.2.2.4).
+func (r *relay) takeBack(ev *signal.Response) {
+	const above = 100 // the numbers of PRACKs, which the other node has chosen
+	if ev.ToTag == "" || ev.Contact == "" {
+		return // it cannot be named, and gives up by itself
+	}
+	headers := []telephony.Header{{Name: "From", Value: ev.From}, {Name: "To", Value: ev.To}, {Name: "Call-ID", Value: ev.CallID}}
+	for _, route := range slices.Backward(ev.RecordRoute) { // §12.1.2
+		headers = append(headers, telephony.Header{Name: "Route", Value: route})
+	}
+	send := func(tx signal.TxID, method string, seq uint32) {
+		number := telephony.Header{Name: "CSeq", Value: strconv.FormatUint(uint64(seq), 10) + " " + method}
+		r.s.Send(signal.Outgoing{Tx: tx, Method: method, URI: ev.Contact, Ways: []signal.Way{ev.Way}, Headers: append(slices.Clip(headers), number)})
+	}
+	send(ev.Tx, "ACK", ev.CSeq)
+	send(relayMark|signal.TxID(r.serial.Add(1)), "BYE", ev.CSeq+above)
 }
 
 // response sends a response back.
@@ -183,7 +207,7 @@ func (r *relay) response(one *relayed, ev *signal.Response) {
 	case ev.Local:
 		reply.Reason = ""
 	}
-	one.rang = one.rang || ev.Status < 200
+	one.rang, one.accepted = one.rang || ev.Status < 200, ev.Status/100 == 2
 	r.s.Reply(reply)
 	if ev.Status >= 300 || ev.Status >= 200 && ev.Method != "INVITE" {
 		r.end(one)

@@ -375,3 +375,37 @@ func TestAPhoneRingsForNoNodeThatIsGone(t *testing.T) {
 		}
 	}
 }
+
+// Two phones behind one target answer at once. The second is told that it was not heard, at whatever node its connection is.
+func TestTwoPhonesBehindATargetOfAnotherNodeAnswer(t *testing.T) {
+	for _, acked := range []bool{false, true} {
+		a, b := authority(t), book{}
+		one, two := build(t, "one", a, b), build(t, "two", a, b)
+		phone := two.handset("tcp")
+		way := two.way("two")
+		s := one.edge.Signalling()
+		s.Send(toBob("INVITE", 1, 1, way, ""))
+		invite := phone.next("INVITE")
+		phone.respond(invite, 200)
+		one.hears("200")
+		if acked {
+			s.Send(toBob("ACK", 1, 1, way, ";tag=bobs"))
+			phone.next("ACK")
+		}
+		other := strings.Replace(invite, "To: <sip:bob@example.org>", "To: <sip:bob@example.org>;tag=other", 1)
+		phone.respond(other, 200, "Record-Route: <sip:p2;lr>\r\nRecord-Route: <sip:p1;lr>\r\n")
+		for _, method := range []string{"ACK", "BYE"} {
+			got := phone.next(method + " sip:bob@phone;ob SIP/2.0")
+			if !strings.Contains(got, "To: <sip:bob@example.org>;tag=other\r\n") || !strings.Contains(got, "From: <sip:alice@example.org>;tag=alices\r\n") ||
+				!strings.Contains(got, "Route: <sip:p1;lr>\r\nRoute: <sip:p2;lr>\r\n") {
+				t.Errorf("acked %t: %s", acked, got)
+			}
+			if method == "BYE" {
+				phone.respond(got, 200)
+			}
+		}
+		phone.respond(other, 200) // its ACK was lost, it thinks
+		phone.next("ACK sip:bob@phone;ob SIP/2.0")
+		one.hears("200")
+	}
+}
