@@ -98,7 +98,7 @@ func hasToTag(m *wire.Message) bool {
 
 // match finds what a request is. A retransmission of one that is done with is answered over the flow that it came over.
 func (s *Signalling) match(f *flow, m *wire.Message) (signal.TxID, transaction.Match) {
-	return s.uas.Match(m, f.ID, func(spent int) transaction.Peer {
+	return s.uas.Match(m, f.key, func(spent int) transaction.Peer {
 		user, _ := m.FromAoR()
 		return &back{signalling: s, flow: f, whose: whose{aor: f.own(user)}, budget: budget(m) - spent}
 	})
@@ -149,7 +149,7 @@ func (s *Signalling) identify(f *flow, m *wire.Message, req *signal.Request, who
 func (s *Signalling) begin(f *flow, m *wire.Message, req *signal.Request, way signal.Way) bool {
 	req.Way = way
 	tx, err := s.uas.Begin(transaction.Incoming{
-		Message: m, Method: req.Method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(),
+		Message: m, Method: req.Method, Flow: f.key, Source: f.Remote, Reliable: f.Transport.Stream(),
 		Peer: &back{signalling: s, flow: f, whose: whose{way.AoR, way.Instance, way.Contact}, budget: budget(m)},
 	})
 	if err != nil {
@@ -185,7 +185,7 @@ func (s *Signalling) busy(tx signal.TxID) {
 // cancel answers a CANCEL and tells of it (RFC 3261 §9.2).
 func (e *Edge) cancel(f *flow, m *wire.Message) {
 	s := e.signalling
-	tx, tag, pending := s.uas.Canceled(m, f.ID)
+	tx, tag, pending := s.uas.Canceled(m, f.key)
 	if tx == 0 {
 		e.answer(f, m, 481, "")
 		return

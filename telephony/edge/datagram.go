@@ -162,6 +162,7 @@ func (s *socket) newFlow(p pair) *flow {
 	f := s.edge.newFlow(s.cfg, p.remote, datagramSender{s, p})
 	if p.local.IsValid() {
 		f.Local, f.local = p.local, netip.AddrPortFrom(p.local, f.local.Port())
+		f.key = s.edge.transactionKey(f.Flow, "")
 	}
 	return f
 }

@@ -62,7 +62,7 @@ func (e *Edge) dispatch(ctx context.Context, f *flow, m *wire.Message) {
 	}
 	if !m.IsRequest() {
 		e.passing("response")
-		if !e.signalling.response(f, m) && !e.clients.Receive(m, f.ID) {
+		if !e.signalling.response(f, m) && !e.clients.Receive(m, f.key) {
 			e.count.rejects.add(Reject{f.Listener, "response"}, 1) // nothing was asked, or it is late
 		}
 		return

@@ -236,11 +236,9 @@ func (e *Edge) isStopping() bool {
 }
 
 func (e *Edge) newFlow(l Listener, remote netip.AddrPort, w sender) *flow {
+	own := telephony.Flow{ID: e.flowIDs.Add(1), Listener: l.Name, Transport: l.Transport, Remote: unmapped(remote)}
 	return &flow{
-		Flow: telephony.Flow{
-			ID: e.flowIDs.Add(1), Listener: l.Name, Transport: l.Transport, Remote: unmapped(remote),
-		},
-		writer: w, local: e.Addr(l.Name), inHand: newInHand(),
+		Flow: own, key: e.transactionKey(own, ""), writer: w, local: e.Addr(l.Name), inHand: newInHand(),
 	}
 }
 

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"hash/maphash"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 // flow is one connection, or the two addresses that datagrams go between at one UDP listener: what answers to its requests go back over.
 type flow struct {
 	telephony.Flow
+	key     uint64 // what its transactions are found by, see transactionKey
 	writer  sender
 	local   netip.AddrPort          // where its listener is bound, or what of it a stream came to
 	known   atomic.Bool             // somebody authenticated on it
@@ -32,6 +34,21 @@ type flow struct {
 	handed  bool                    // the handler has heard of it; its reader's own
 	unseen  *wire.Message           // what came last, until the tracer has seen it; its reader's own
 	gone    chan struct{}           // closed when a stream takes nothing more; nil for UDP
+}
+
+// transactionKey is the number of a stream. A UDP flow has that of its addresses: there may be more phones than flows are remembered of, and one that is
+// forgotten while its phone rings gets another number for the CANCEL.
+func (e *Edge) transactionKey(f telephony.Flow, node string) uint64 {
+	if f.Transport.Stream() {
+		return f.ID
+	}
+	return maphash.Comparable(e.tagSeed, addresses{node, f.Listener, pair{f.Remote, f.Local}}) | 1<<63 // above all numbers
+}
+
+// addresses are what a UDP flow is, at a node.
+type addresses struct {
+	node, listener string
+	pair
 }
 
 // prove notes that somebody authenticated on the flow.

@@ -143,7 +143,7 @@ func (l *link) Request(m *wire.Message, r sip.Routed) {
 		l.s.relay.request(l.flow, m, methodNamed(m.Method), signal.Way{Node: l.s.edge.cfg.Node, Flow: r.Flow, AoR: phone})
 		return
 	}
-	f := &flow{Flow: r.Flow, writer: &l.out, inHand: newInHand(), gone: l.flow.gone, node: r.Node}
+	f := &flow{Flow: r.Flow, key: l.s.edge.transactionKey(r.Flow, r.Node), writer: &l.out, inHand: newInHand(), gone: l.flow.gone, node: r.Node}
 	f.known.Store(true) // a node speaks for it
 	l.s.edge.tapped(f, m, l.s.edge.cfg.Now())
 	if m.Is("ACK") {

@@ -59,7 +59,7 @@ func (s *socket) understand(l loss) {
 		s.edge.log.Warn("a SIP datagram could not be sent", "listener", s.cfg.Name, "to", l.remote, "from", l.local, "error", l.err, "address_gone", gone)
 	}
 	if f, _ := s.flows.find(l.pair); gone && f != nil {
-		s.edge.clients.FlowGone(f.ID)
+		s.edge.clients.FlowGone(f.key)
 		s.edge.signalling.flowGone(f)
 	}
 }

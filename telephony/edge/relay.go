@@ -79,7 +79,7 @@ func (r *relay) request(f *flow, m *wire.Message, method string, way signal.Way)
 	}
 	user, _ := read.AoR(m.FromAddr())
 	tx, err := r.s.uas.Begin(transaction.Incoming{
-		Message: m, Method: method, Flow: f.ID, Source: f.Remote, Reliable: f.Transport.Stream(), Mark: relayMark,
+		Message: m, Method: method, Flow: f.key, Source: f.Remote, Reliable: f.Transport.Stream(), Mark: relayMark,
 		Peer: &back{signalling: r.s, flow: f, whose: whose{aor: user}, budget: budget(m)},
 	})
 	if err != nil {

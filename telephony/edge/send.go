@@ -33,7 +33,7 @@ func (e *Edge) Send(ctx context.Context, f telephony.Flow, r sip.Request) (*sip.
 	branch := sip.NewBranch()
 	raw := sip.AppendRequest(make([]byte, 0, 768), r, strings.ToUpper(string(f.Transport)), e.sentBy(f.Listener), branch)
 	response, err := e.clients.Do(ctx, raw, branch, r.Method, sip.Way{
-		Flow: to.ID, Reliable: f.Transport.Stream(), Gone: to.gone, Err: func() error { return ErrFlowGone },
+		Flow: to.key, Reliable: f.Transport.Stream(), Gone: to.gone, Err: func() error { return ErrFlowGone },
 		Send: func(b []byte) error {
 			e.tap(to, aor, false, b)
 			to.writer.Send(b)

@@ -34,7 +34,7 @@ func (e *Edge) subscribe(ctx context.Context, f *flow, m *wire.Message) {
 	if !e.admitted(f, m, &who) {
 		return
 	}
-	tx, fresh, err := e.servers.Receive(m, f.ID, f.Transport.Stream(), func(b []byte) {
+	tx, fresh, err := e.servers.Receive(m, f.key, f.Transport.Stream(), func(b []byte) {
 		e.tap(f, who.AoR, false, b)
 		f.writer.Send(b)
 	})

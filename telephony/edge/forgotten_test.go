@@ -1,0 +1,43 @@
+package edge_test
+
+import (
+	"fmt"
+	"testing"
+
+	"demarc/telephony/edge"
+	"demarc/telephony/signal"
+)
+
+// More phones may be registered over UDP than flows are remembered of. What one began is still its own when its flow has been forgotten meanwhile: a
+// CANCEL that came to nothing would let a phone ring for nobody.
+func TestAFlowIsForgottenWhileAPhoneRings(t *testing.T) {
+	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+		switch ev := ev.(type) {
+		case *signal.Request:
+			s.Reply(signal.Reply{Tx: ev.Tx, Status: 180, ToTag: "to"})
+		case *signal.Cancel:
+			s.Reply(signal.Reply{Tx: ev.Tx, Status: 487, ToTag: "to"})
+		}
+	})
+	r := start(t, s, edge.Limits{UDPFlows: 8})
+	s.run(t, r)
+	caller := r.party("udp")
+	d := &dialogue{via: "UDP", callID: "forgotten", cseq: 1}
+	caller.say(d.request("INVITE", "1"))
+	caller.heard("180")
+	for i := range 40 {
+		other := r.party("udp")
+		other.say(message("REGISTER", "UDP", fmt.Sprint(2000+i), "Contact: <sip:x@192.0.2.1>"))
+		other.heard("200")
+	}
+	caller.say(d.request("INVITE", "1")) // once more
+	caller.heard("180")
+	caller.say(d.request("CANCEL", "1"))
+	seen := map[string]bool{status(caller.next()): true, status(caller.next()): true}
+	if !seen["200"] || !seen["487"] {
+		t.Errorf("the CANCEL and its INVITE get %v", seen)
+	}
+	if got := s.names(); got != "INVITE Cancel" {
+		t.Errorf("told are %s", got)
+	}
+}
