@@ -41,3 +41,31 @@ func TestAFlowIsForgottenWhileAPhoneRings(t *testing.T) {
 		t.Errorf("told are %s", got)
 	}
 }
+
+// Whose flow has been forgotten is known by his registration: what he asks for in his call is answered, however long the answer is.
+func TestAForgottenPhoneIsAnswered(t *testing.T) {
+	book := &registered{}
+	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+		if req, ok := ev.(*signal.Request); ok {
+			s.Reply(signal.Reply{Tx: req.Tx, Status: 200, ToTag: "to", ContentType: "application/sdp", Body: make([]byte, 4000)})
+		}
+	})
+	s.bindings = book.of
+	book.add(&s.fake)
+	r := start(t, s, edge.Limits{UDPFlows: 8})
+	s.run(t, r)
+	phone, stranger := r.party("udp"), r.party("udp")
+	phone.register("1001", "one")
+	for i := range 40 {
+		other := r.party("udp")
+		other.register(fmt.Sprint(2000+i), "other")
+	}
+	d := &dialogue{via: "UDP", callID: "standing", toTag: "to", cseq: 2}
+	phone.say(d.request("UPDATE", "1"))
+	phone.heard("200")
+	d.callID = "forged"
+	stranger.say(d.request("UPDATE", "2")) // from where he has not registered
+	eventually(t, "the answer to a stranger is held back", func() bool {
+		return r.Counters().Rejects[edge.Reject{Listener: "udp", Reason: "amplification"}] == 1
+	})
+}

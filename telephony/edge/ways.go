@@ -193,6 +193,9 @@ func (s *Signalling) speakerOf(f *flow, user telephony.AoR) speaker {
 	if way.AoR = b.AoR; b.AoR != user {
 		way.AoR = f.own(user)
 	}
+	if !f.Transport.Stream() && s.isHere(b.Node) {
+		f.prove() // he has registered over it: it may have been forgotten since
+	}
 	way.Instance, way.Contact, way.Path = b.Instance, b.Contact, b.Path
 	f.first(way.AoR, b.Account)
 	return speaker{way, b.Account, b.Proof}
