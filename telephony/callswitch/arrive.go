@@ -18,12 +18,23 @@ const (
 // longestExpires is the longest Expires of an INVITE that is kept, in seconds: our own limits are far below it.
 const longestExpires = 24 * 3600
 
+// longestAddress is the longest address that is called, in bytes. It stands in history and in timelines as often as the call fails.
+const longestAddress = 1024
+
+// toBeTold is what history says of a called address: one that is too long to be called is cut.
+func toBeTold(uri string) string {
+	if len(uri) <= longestAddress {
+		return uri
+	}
+	return strings.ToValidUTF8(uri[:longestAddress/8], "") + "…"
+}
+
 // arrive begins a call with its first INVITE.
 func (t *turn) arrive(r *signal.Request) {
 	l := t.called(r)
 	t.Times.Started = t.at
 	depth, _ := number(r.Header(depthHeader))
-	t.Asked = Asked{Caller: r.User, Name: displayName(r.From), Dialled: r.URI, Depth: depth,
+	t.Asked = Asked{Caller: r.User, Name: displayName(r.From), Dialled: toBeTold(r.URI), Depth: depth,
 		Hops: min(r.Hops, 70) - 1, Headers: crossing(r.Headers)}
 	t.arrival = r
 	audio, video := needed(r)
@@ -127,6 +138,8 @@ func (t *turn) acceptable(l *Leg, r *signal.Request) bool {
 		return refuse(483, "The call went through too many servers: look for a loop of forwardings.")
 	case t.Asked.Depth > maxDepth:
 		return refuse(482, "The call came back here again and again: look for a loop of forwardings.")
+	case len(r.URI) > longestAddress:
+		return refuse(414, "The address is too long to be called: 1024 bytes are the most.")
 	case unknown != "":
 		return refuse(420, "The phone requires extensions that are not known here: "+unknown+".",
 			telephony.Header{Name: "Unsupported", Value: unknown})

@@ -51,6 +51,9 @@ func referTarget(value string) (uri string, replaces Replaces, attended, ok bool
 		return "", Replaces{}, false, false
 	}
 	uri, query, _ := strings.Cut(telephony.WithoutPasswords(string(n.URI)), "?")
+	if len(uri) > longestAddress {
+		return "", Replaces{}, false, false
+	}
 	for param := range strings.SplitSeq(uri, ";") {
 		if name, method, ok := strings.Cut(param, "="); ok && strings.EqualFold(name, "method") && !strings.EqualFold(method, "INVITE") {
 			return "", Replaces{}, false, false
@@ -106,7 +109,7 @@ func (t *turn) referred(l *Leg, r *signal.Request) {
 
 // refusedReferral says why a REFER is refused.
 var refusedReferral = map[int]string{
-	400: "The phone does not say to whom (Refer-To).",
+	400: "The phone does not say to whom (Refer-To), or by an address of more than 1024 bytes.",
 	491: "Another transfer is under way, or the call is not answered yet.",
 	403: "There is nobody, or more than one, to be transferred.",
 }
@@ -229,7 +232,7 @@ func (t *turn) notify(l *Leg, code int, text string, last bool) {
 // forwarded follows a 302: the called user's phone sends the call on, which is asked for anew on that user's rights.
 func (t *turn) forwarded(l *Leg, r *signal.Response) bool {
 	a := t.Attempt
-	if a == nil || a.Asking || r.Contact == "" || r.Status != 301 && r.Status != 302 {
+	if a == nil || a.Asking || r.Contact == "" || len(r.Contact) > longestAddress || r.Status != 301 && r.Status != 302 {
 		return false
 	}
 	to := telephony.WithoutPasswords(r.Contact)
