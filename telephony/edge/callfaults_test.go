@@ -285,6 +285,43 @@ func TestResponseFollowsThePhone(t *testing.T) {
 	}
 }
 
+// A phone whose connection breaks while it waits for an answer may give up over its next one. No other phone of the user may, nor one that says so.
+func TestACANCELFollowsThePhone(t *testing.T) {
+	book := &registered{}
+	s := newStub(func(s *edge.Signalling, ev signal.Event) {
+		switch ev := ev.(type) {
+		case *signal.Request:
+			s.Reply(signal.Reply{Tx: ev.Tx, Status: 180, ToTag: "to"})
+		case *signal.Cancel:
+			s.Reply(signal.Reply{Tx: ev.Tx, Status: 487, ToTag: "to"})
+		}
+	})
+	s.bindings = book.of
+	book.add(&s.fake)
+	r := startSoon(t, s, nil)
+	first, other, stranger := r.party("tcp"), r.party("tcp"), r.party("tcp")
+	first.register("1001", "one")
+	other.register("1001", "two")
+	d := &dialogue{via: "TCP", callID: "giving-up", cseq: 1}
+	first.say(d.request("INVITE", "1"))
+	first.heard("180")
+	_ = first.Close()
+	eventually(t, "the flow is gone", func() bool { _, closed := s.fake.seen(); return len(closed) == 1 })
+	for _, p := range []*party{other, stranger} {
+		p.say(d.request("CANCEL", "1"))
+		if got := p.next(); status(got) != "481" {
+			t.Errorf("another phone's CANCEL gets %s", got)
+		}
+	}
+	second := r.party("tcp")
+	second.register("1001", "one")
+	second.say(d.request("CANCEL", "1"))
+	seen := map[string]bool{status(second.next()): true, status(second.next()): true}
+	if !seen["200"] || !seen["487"] || s.names() != "INVITE Cancel" {
+		t.Errorf("the CANCEL and its INVITE get %v; told are %s", seen, s.names())
+	}
+}
+
 // A phone that has gone over to another node hears nothing of this one's addresses: a response that is due waits until it is back.
 func TestResponseIsNotSentIntoTheVoid(t *testing.T) {
 	book := &registered{}

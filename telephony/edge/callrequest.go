@@ -187,6 +187,9 @@ func (e *Edge) cancel(f *flow, m *wire.Message) {
 	s := e.signalling
 	tx, tag, pending := s.uas.Canceled(m, f.key)
 	if tx == 0 {
+		tx, tag, pending = s.uas.CanceledElsewhere(m, s.sameAs(f, m))
+	}
+	if tx == 0 {
 		e.answer(f, m, 481, "")
 		return
 	}
@@ -203,6 +206,16 @@ func (e *Edge) cancel(f *flow, m *wire.Message) {
 	}
 	if !s.asking.wait(tx, ev) {
 		s.hand(ev)
+	}
+}
+
+// sameAs tells whether a transaction is of the very phone that has registered over the flow and sends a message now.
+func (s *Signalling) sameAs(f *flow, m *wire.Message) func(transaction.Peer) bool {
+	user, _ := m.FromAoR()
+	now, bound := s.calls.Standing(user, f.Flow)
+	return func(p transaction.Peer) bool {
+		b, ok := p.(*back)
+		return ok && bound && b.whose.instance != "" && b.whose.aor == now.AoR && telephony.SameInstance(b.whose.instance, now.Instance)
 	}
 }
 

@@ -170,6 +170,22 @@ func (u *UAS) Canceled(m *wire.Message, flow uint64) (tx signal.TxID, tag string
 	return t.id, t.localTag, pending
 }
 
+// CanceledElsewhere is Canceled for a CANCEL that came over another flow than its INVITE: one of the same phone, as its peer says under a lock. Its
+// connection may have broken since.
+func (u *UAS) CanceledElsewhere(m *wire.Message, same func(Peer) bool) (tx signal.TxID, tag string, pending bool) {
+	var room [192]byte
+	s := u.shard(m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.origins[u.sum(appendSource(room[:0], m, m.CSeq, invite))]
+	if t == nil || t.state != sip.Proceeding || !same(t.peer) {
+		return 0, "", false
+	}
+	pending = !t.canceled
+	t.canceled = true
+	return t.id, t.localTag, pending
+}
+
 // Pracked notes that the reliable provisional response to the INVITE with a CSeq arrived. ok is false when there is none that
 // waits for it: 481 (RFC 3262 §3).
 func (u *UAS) Pracked(m *wire.Message, rseq, cseq uint32) (tx signal.TxID, ok bool) {
