@@ -136,7 +136,7 @@ func (l *link) Request(m *wire.Message, r sip.Routed) {
 		return
 	}
 	if !r.Asks {
-		if m.Is("INVITE") {
+		if !m.Is("BYE") && !m.Is("CANCEL") && !m.Is("ACK") { // also what finds a phone here that has come in its call, or since this node's start
 			l.s.relay.carries(m, r.Node)
 		}
 		phone, _ := read.AoR(m.ToAddr())

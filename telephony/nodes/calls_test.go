@@ -409,3 +409,25 @@ func TestTwoPhonesBehindATargetOfAnotherNodeAnswer(t *testing.T) {
 		one.hears("200")
 	}
 }
+
+// A phone may come to another node in a call, or the node may start anew meanwhile. Whatever it is asked there tells the node whose call it is in.
+func TestAPhoneComesToAnotherNodeInItsCall(t *testing.T) {
+	a, b := authority(t), book{}
+	one, two := build(t, "one", a, b), build(t, "two", a, b)
+	phone := two.handset("tcp")
+	one.mu.Lock()
+	one.on = func(ev signal.Event) {
+		if req, ok := ev.(*signal.Request); ok {
+			one.edge.Signalling().Reply(signal.Reply{Tx: req.Tx, Status: 200})
+		}
+	}
+	one.mu.Unlock()
+	one.edge.Signalling().Send(toBob("UPDATE", 2, 2, two.way("two"), ";tag=bobs"))
+	phone.respond(phone.next("UPDATE"), 200)
+	one.hears("200")
+	phone.say("BYE sip:token@one SIP/2.0\r\nVia: SIP/2.0/X h;branch=z9hG4bKmoved;rport\r\nMax-Forwards: 70\r\n" +
+		"From: <sip:bob@example.org>;tag=bobs\r\nTo: <sip:alice@example.org>;tag=alices\r\nCall-ID: between\r\nCSeq: 7 BYE\r\nContent-Length: 0\r\n\r\n")
+	one.hears("200 BYE")
+	phone.next("SIP/2.0 200")
+	two.hears("")
+}
