@@ -49,13 +49,28 @@ func (x *Exchange) tooMany(r *running, l *callswitch.Leg) *callswitch.Refusal {
 	if n, _ := x.tables.account.get(r.account); n > x.cfg.Limits.AccountCalls {
 		return refuse("Your company has too many calls at once.")
 	}
-	if x.busy(l.Who.AoR, r) >= x.cfg.Limits.UserCalls {
+	if x.busy(l.Who.AoR, r)+others(r.call, l) >= x.cfg.Limits.UserCalls {
 		return refuse("You have too many calls at once.")
 	}
 	if len(r.call.Legs) == 1 {
 		x.enter(r, l.Who.AoR)
 	}
 	return nil
+}
+
+// others counts the legs of a user in a call that he has begun beside one: by taking over and joining he could have any number of them, each with
+// ports of its own.
+func others(c *callswitch.Call, one *callswitch.Leg) (n int) {
+	into := one.Part.Into
+	for _, l := range c.Legs {
+		if into.Place && l.ID == into.Leg { // it goes
+			continue
+		}
+		if l != one && !l.Ours && l.Who.AoR == one.Who.AoR && l.Since.Ended.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 // busy counts the calls of a user but this one.

@@ -173,6 +173,41 @@ func TestWhatNamesADialogBadlyIsRefused(t *testing.T) {
 	s.tells(carol, 400, "cannot be read")
 }
 
+// Every phone that joins needs ports, so that one user has no more of them than he may have calls.
+func TestNobodyJoinsWithoutEnd(t *testing.T) {
+	s := newSite(t, func(c *exchange.Config) { c.Limits.UserCalls = 3 })
+	a, b := s.phone(alice, "PCMA"), s.phone(bob, "PCMA")
+	_, callee := s.talk(a, b)
+	named := telephony.Header{Name: "Join", Value: replaces(callee)}
+	for range 2 {
+		a.dial("sip:"+bob.String(), named).answered()
+	}
+	for range 5 {
+		a.dial("sip:"+bob.String(), named)
+		a.reply(480)
+	}
+	if n := s.ports(); n != 4 {
+		t.Errorf("%d legs have ports, want 4", n)
+	}
+}
+
+// Who has all the calls that he may have takes one of them over from another phone of his.
+func TestWhoHasNoCallLeftTakesHisOwnOver(t *testing.T) {
+	s := newSite(t, func(c *exchange.Config) { c.Limits.UserCalls = 1 })
+	a, b := s.phone(alice, "PCMA"), s.phone(bob, "PCMA")
+	caller, _ := s.talk(a, b)
+	second := s.phone(alice, "PCMA")
+	second.dial("sip:"+bob.String(), telephony.Header{Name: "Replaces", Value: replaces(caller)}).answered()
+	caller.bye()
+	s.untilFree("the ports of who was replaced are free", func() bool { return s.ports() == 2 })
+}
+
+func (s *site) ports() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
 func TestConferenceOfThree(t *testing.T) {
 	s := newSite(t)
 	a, b, c := s.phone(alice, "opus", "PCMA"), s.phone(bob, "opus", "PCMA"), s.phone(carol, "PCMA")
