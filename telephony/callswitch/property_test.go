@@ -79,7 +79,7 @@ func (w *world) anything(r *rapid.T) {
 	case 4, 5:
 		w.someAck(r)
 	case 6:
-		open := pending(w.servers, func(s *server) bool { return s.method == "INVITE" && s.final == 0 })
+		open := pending(w.servers, func(s *server) bool { return s.method == "INVITE" && (s.final == 0 || s.held) })
 		if len(open) > 0 {
 			w.step(callswitch.Event{Signal: &signal.Cancel{Tx: rapid.SampledFrom(open).Draw(r, "tx")}})
 		}
