@@ -23,7 +23,7 @@ func (s *Signalling) response(f *flow, m *wire.Message) bool {
 	}
 	method := methodNamed(m.CSeqMethod)
 	if m.Status >= 200 {
-		s.edge.count.sent.add(Message{f.Listener, method, m.Status}, 1)
+		s.edge.count.sent.add(answered(f.Listener, method, m.Status), 1)
 	}
 	r := &signal.Response{Tx: tx, Method: method, Status: m.Status, Reason: reasonOf(m), Way: way}
 	if m.Status < 200 && wire.HasToken(m.Require, "100rel") {

@@ -192,7 +192,7 @@ func (s *Signalling) Reply(r signal.Reply) {
 	}
 	if b := peer.(*back); r.Status >= 200 {
 		b.flow.serving.Add(-1)
-		s.edge.count.messages.add(Message{b.flow.Listener, method, r.Status}, 1)
+		s.edge.count.messages.add(answered(b.flow.Listener, method, r.Status), 1)
 	}
 }
 

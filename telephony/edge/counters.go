@@ -4,6 +4,8 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+
+	"demarc/telephony/sip"
 )
 
 // Message counts answered and absorbed requests.
@@ -11,6 +13,11 @@ type Message struct {
 	Listener string
 	Method   string // "other" for an unknown one
 	Status   int    // 0: absorbed, or the handler wanted silence
+}
+
+// answered counts a request by the status of its answer. Phones can answer with any number; what is counted has to be of a few.
+func answered(listener, method string, status int) Message {
+	return Message{listener, method, sip.Standard(status)}
 }
 
 // Reject counts what never became a request: a datagram, a message or a connection.

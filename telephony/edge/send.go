@@ -44,7 +44,7 @@ func (e *Edge) Send(ctx context.Context, f telephony.Flow, r sip.Request) (*sip.
 	if err == nil {
 		status = response.Status
 	}
-	e.count.sent.add(Message{f.Listener, r.Method, status}, 1)
+	e.count.sent.add(answered(f.Listener, r.Method, status), 1)
 	return response, err
 }
 

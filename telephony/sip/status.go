@@ -17,6 +17,14 @@ func Reason(status int) string {
 	return globalFailure(status)
 }
 
+// Standard returns a status code, or the first of its class (RFC 3261 §8.1.3.2) for one that no standard knows: there are hundreds of those.
+func Standard(status int) int {
+	if class := status / 100 * 100; Reason(status) == Reason(class+99) { // which none has
+		return class
+	}
+	return status
+}
+
 func provisional(status int) string {
 	switch status {
 	case 100:
