@@ -44,7 +44,7 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 	case !l.open():
 	case r.Status == 491:
 		t.putOff(l, r, t.glare(l))
-	case r.Status == 500 && r.Header("Retry-After") != "": // §14.2: it has one of its own under way
+	case r.Status == 500 && (r.Header("Retry-After") != "" || l.overtaken()): // §14.2: it has one of its own under way
 		t.putOff(l, r, max(time.Duration(retryAfter(r))*time.Second, t.glare(l)))
 	case wayless(r):
 		t.away(l, r)
@@ -58,6 +58,10 @@ func (t *turn) reinvited(l *Leg, r *signal.Response) {
 		l.declined()
 	}
 }
+
+// overtaken reports whether a later request of ours has been sent while the re-INVITE was under way. Over UDP the phone may have got that one
+// first, and refuses what is older with 500 (§12.2.2), whatever it would have said of the offer.
+func (l *Leg) overtaken() bool { return l.Dialog.LocalSeq != l.Invite.Seq }
 
 // mostPatience is how long a phone that puts a re-INVITE off is left alone at most, whatever its Retry-After says: who has an INVITE of its
 // own under way says 0 to 10 s (RFC 3261 §14.2), and a fault that lasts is worth another question after "several seconds" (§21.5.1). Until then
