@@ -297,6 +297,29 @@ func TestPasswordsInURIsStayAtTheEdge(t *testing.T) {
 	}
 }
 
+// OPTIONS within a dialog asks whether that stands, which is the exchange's to say; outside of one the edge answers.
+func TestOptionsWithinADialog(t *testing.T) {
+	r, s := startCalls(t, func(s *edge.Signalling, ev signal.Event) {
+		if req, ok := ev.(*signal.Request); ok {
+			s.Reply(signal.Reply{Tx: req.Tx, Status: 481})
+		}
+	})
+	p := r.party("tcp")
+	d := &dialogue{via: "TCP", callID: "options", cseq: 1}
+	p.say(d.request("OPTIONS", "1"))
+	if got := p.answer(); status(got) != "200" || !strings.Contains(got, "\r\nAllow: ") {
+		t.Errorf("outside of a dialog: %s", got)
+	}
+	d.toTag = "to"
+	p.say(d.request("OPTIONS", "2"))
+	if got := p.answer(); status(got) != "481" {
+		t.Errorf("within a dialog that is over: %s", got)
+	}
+	if got := s.names(); got != "OPTIONS" {
+		t.Errorf("the exchange got %q", got)
+	}
+}
+
 func TestCallIsCanceled(t *testing.T) {
 	invite := make(chan signal.TxID, 8)
 	r, s := startCalls(t, func(s *edge.Signalling, ev signal.Event) {

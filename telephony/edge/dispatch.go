@@ -132,6 +132,10 @@ func (e *Edge) serve(ctx context.Context, f *flow, m *wire.Message) {
 	case "REGISTER":
 		e.register(ctx, f, m)
 	case "OPTIONS":
+		if hasToTag(m) && e.signalling.served() { // it asks whether the dialog stands (RFC 3261 §12.2.2)
+			e.call(ctx, f, m)
+			return
+		}
 		e.answer(f, m, 200, "", header{"Allow", e.allow}, header{"Accept", "application/sdp"},
 			header{"Accept-Encoding", "identity"}, header{"Accept-Language", "en"}, header{"Supported", e.options()})
 	case "SUBSCRIBE":

@@ -7,7 +7,7 @@
 //	INVITE, BYE, UPDATE, INFO, REFER,     Calls.Take, when the handler is one (telephony/signal says what the edge does
 //	NOTIFY, and what belongs to them:     by itself); else 405, and 481 for CANCEL. INVITE and REFER outside of a dialog are
 //	ACK, CANCEL, PRACK                    authenticated first; the others are refused there with 481
-//	OPTIONS                               200, without state
+//	OPTIONS                               200, without state; within a dialog as BYE, for who asks wants to know whether it stands
 //	other known methods                   405 with Allow
 //	unknown methods                       501
 //	malformed, but answerable             400, 416, 420, 505 or 513; a stream is closed after it
