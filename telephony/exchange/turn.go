@@ -186,7 +186,9 @@ func (w *worker) set(r *running) {
 		w.x.wheel.Stop(&r.timer)
 		return
 	}
-	r.timer.Owner = r
+	if r.timer.Owner == nil { // once: the wheel reads it while it fires
+		r.timer.Owner = r
+	}
 	w.x.wheel.Set(&r.timer, next.Sub(w.now))
 }
 
