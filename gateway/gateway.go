@@ -16,6 +16,7 @@ import (
 	"demarc/store"
 	storeaccess "demarc/store/access"
 	"demarc/telephony/nodes"
+	"demarc/telephony/sip"
 )
 
 // Config is what a Gateway is built from.
@@ -24,6 +25,7 @@ type Config struct {
 	Log     *slog.Logger
 	Version string
 	Now     func() time.Time // nil: time.Now
+	Timers  sip.Timers       // of SIP transactions; zero: those of RFC 3261
 }
 
 // Gateway is the assembled process.
@@ -33,6 +35,7 @@ type Gateway struct {
 	log     *slog.Logger
 	version string
 	now     func() time.Time
+	timers  sip.Timers
 
 	db      *store.DB
 	sealer  *seal.Sealer
@@ -60,7 +63,7 @@ func New(c Config) *Gateway {
 		c.Now = time.Now
 	}
 	return &Gateway{
-		lifecycle: lifecycle{log: c.Log}, cfg: c.Config, log: c.Log, version: c.Version, now: c.Now,
+		lifecycle: lifecycle{log: c.Log}, cfg: c.Config, log: c.Log, version: c.Version, now: c.Now, timers: c.Timers,
 	}
 }
 

@@ -21,6 +21,7 @@ var (
 	sipOpen           = describe("sip_connections_open", "Connections open now.", "listener")
 	sipHalfOpen       = describe("sip_connections_half_open", "Of those open now, connections that have sent no message yet.")
 	sipRemotes        = describe("sip_udp_remotes", "Addresses that are remembered over UDP now.", "listener")
+	sipTransactions   = describe("sip_transactions", "Transactions of calls now, those included that only absorb retransmissions, by our side of them (server, client).", "side")
 	sipKeepAlives     = describe("sip_keepalives_total", "Keep-alives that came from phones (CRLF, STUN, pings of WebSockets).")
 	sipTwice          = describe("sip_replies_dropped_total", "Replies given twice or too late: a fault of the program.")
 	sipBans           = describe("sip_bans_total", "Sources that were banned for what they did while nobody there was known.")
@@ -50,7 +51,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipHalfOpen, sipRemotes, sipKeepAlives, sipTwice, sipBans, sipPanics, registers,
+	for _, d := range []*prometheus.Desc{sipMessages, sipSent, sipRejects, sipHandshakes, sipAccepted, sipOpen, sipHalfOpen, sipRemotes, sipTransactions, sipKeepAlives, sipTwice, sipBans, sipPanics, registers,
 		bindings, stranded, pushFaults, subscriptions, lampsLost, notifies, lostChanges, storeAway, certificate, certificateFaults,
 		callsLive, callsBegun, callHistory, callOrphans, httpRefused, stepFaults} {
 		ch <- d
@@ -130,6 +131,8 @@ func (m metrics) edge(s samples) {
 	for listener, n := range c.UDPFlows {
 		s.gauge(sipRemotes, float64(n), listener)
 	}
+	s.gauge(sipTransactions, float64(c.ServerTxs), "server")
+	s.gauge(sipTransactions, float64(c.ClientTxs), "client")
 	s.counter(sipKeepAlives, c.KeepAlives)
 	s.counter(sipTwice, c.TwiceOrLate)
 	s.counter(sipBans, c.Bans)

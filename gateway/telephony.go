@@ -110,7 +110,7 @@ func (g *Gateway) carryCalls(ctx context.Context) error {
 func (g *Gateway) openEdge(ctx context.Context) error {
 	c := edge.Config{
 		Log: g.log, Now: g.now, Limits: g.limits(), Proxies: prefixes(g.cfg.Telephony.Proxies),
-		Node: g.cfg.Telephony.Node,
+		Node: g.cfg.Telephony.Node, Timers: g.timers,
 	}
 	if len(c.Proxies) > 0 {
 		c.NextHop, c.ProxyRoots = nextHop(), g.proxyRoots()

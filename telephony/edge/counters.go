@@ -36,6 +36,8 @@ type Counters struct {
 	Open        map[string]int64  // connections open now
 	HalfOpen    int               // of those, without a first message
 	UDPFlows    map[string]int    // remotes remembered
+	ServerTxs   int               // transactions of calls now, those included that only absorb retransmissions
+	ClientTxs   int
 	KeepAlives  uint64
 	Bans        uint64 // sources that were banned
 	Panics      uint64
@@ -111,6 +113,8 @@ func (e *Edge) Counters() Counters {
 		Open:        snapshot[string, int64](&e.count.open),
 		HalfOpen:    e.guard.HalfOpen(),
 		UDPFlows:    make(map[string]int),
+		ServerTxs:   e.signalling.uas.Len(),
+		ClientTxs:   e.signalling.uac.Len(),
 		KeepAlives:  e.count.keepAlives.Load(),
 		Bans:        e.standing.Bans(),
 		Panics:      e.count.panics.Load(),
