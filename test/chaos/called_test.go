@@ -199,7 +199,7 @@ func (d *dialog) pickUp() {
 func (d *dialog) second(s *server) {
 	other := d.p.newDialog(d.callID)
 	other.theirs, other.local, other.remote, other.target, other.theirSeq = d.theirs, d.local, d.remote, d.target, d.theirSeq
-	other.confirmed = true
+	other.confirmed, other.doubtful = true, d.doubtful
 	other.awaits = &server{p: d.p, m: s.m, d: other}
 	other.awaits.respond(200, "OK", other.mine, other.answer(s.m.body, false), d.p.contact(), allow)
 	d.p.world.count("answered twice")

@@ -112,7 +112,7 @@ func (p *phone) out() bool {
 
 // away reports whether the phone cannot be expected to hear everything: for a while after it was out of reach it hears of what the
 // gateway has given up already.
-func (p *phone) away() bool { return p.out() || time.Since(p.back) < 2*lifetime }
+func (p *phone) away() bool { return p.out() || time.Since(p.back) < 2*lifetime || p.world.slow() }
 
 // interval is a session interval. One that RFC 4028 allows keeps the dialogs of silent phones for a minute, and a hurried test waiting.
 func (p *phone) interval() string {

@@ -140,8 +140,10 @@ func (p *phone) forget(key string) { p.after(2*lifetime, func() { delete(p.clien
 // judge looks for answers that must not be.
 func (c *client) judge(m *message) {
 	c.p.world.count(fmt.Sprintf("%s %d", c.method, m.status))
-	switch late := m.reason == "CSeq Out Of Order" && c.p.transport == "udp"; {
-	case m.status < 500 || m.status >= 600 || late || m.get("retry-after") != "":
+	late := m.reason == "CSeq Out Of Order" && c.p.transport == "udp"
+	passed := strings.HasPrefix(m.get("reason"), "SIP;cause=42") // that a phone asks the gateway for something is none of the caller's business
+	switch {
+	case m.status < 500 || m.status >= 600 || late || passed || m.get("retry-after") != "":
 	case m.status == 500 || !c.excused && !c.p.away():
 		c.p.blame(c.d, "%s was answered %d %s", c.method, m.status, m.reason)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // world is all phones, and what they know of each other.
@@ -25,6 +26,8 @@ type world struct {
 	round     atomic.Int64
 	era       atomic.Int64 // rises when the gateway is stopped, and when it is there again: odd while it is not
 
+	stalled atomic.Int64 // when the machine had no time for us last, in ms since 1970
+
 	mu      sync.Mutex
 	faults  []string
 	counts  map[string]int
@@ -34,6 +37,28 @@ type world struct {
 
 // names are those of a dialog.
 type names struct{ callID, mine, theirs string }
+
+// A machine that has other things to do lets timers run out that never should: what is under way then proves nothing.
+const longPause = 300 * time.Millisecond
+
+// watch notes when this process or the gateway's, asked for what has nothing to do with SIP, have got no time.
+func (w *world) watch(h *house) {
+	for !w.isOver() {
+		began := time.Now()
+		time.Sleep(longPause / 6)
+		reply, err := h.operator.Get("http://demarc/livez")
+		if err == nil {
+			_ = reply.Body.Close()
+		}
+		if w.era.Load()%2 == 0 && time.Since(began) > longPause+longPause/6 {
+			w.stalled.Store(time.Now().UnixMilli())
+			w.count("the machine stalled")
+			w.each((*phone).doubt)
+		}
+	}
+}
+
+func (w *world) slow() bool { return time.Since(time.UnixMilli(w.stalled.Load())) < 2*lifetime }
 
 func (w *world) isOver() bool {
 	select {
@@ -128,6 +153,7 @@ func newWorld(h *house) (*world, error) {
 		go p.run()
 		p.post(p.connect)
 	}
+	go w.watch(h)
 	return w, nil
 }
 
