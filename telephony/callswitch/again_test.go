@@ -134,6 +134,29 @@ func TestALongRetryAfterIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// A re-INVITE that a digit has overtaken on its way is refused with 500, and asked again: nobody has refused its offer. One that nothing has
+// overtaken was.
+func TestAnOvertakenReinviteIsAskedAgain(t *testing.T) {
+	for _, overtaken := range []bool{true, false} {
+		w := talking(t, telephony.Header{Name: "Allow", Value: "INFO"})
+		w.inDialog(w.fars[1], "INVITE", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", w.fars[1].offer(sdp.SendOnly) })
+		w.ack(signal.TxID(w.lastTx), false)
+		music, _ := w.sentTo(2, "INVITE")
+		if overtaken {
+			w.inDialog(w.fars[1], "INFO", func(r *signal.Request) { r.ContentType, r.Body = "application/dtmf-relay", []byte("Signal=5\r\n") })
+			digit, _ := w.sentTo(2, "INFO")
+			w.respond(digit, 200, nil)
+		}
+		w.respond(music, 500, nil)
+		w.quiet(2, "INVITE")
+		wait := w.later()
+		if asked := len(pending(w.clients, func(k *client) bool { return k.leg == 2 && k.out.Method == "INVITE" })) == 1 && wait < 10*time.Second; asked != overtaken {
+			t.Errorf("overtaken %v: asked again after %v: %v", overtaken, wait, asked)
+		}
+		w.finish()
+	}
+}
+
 // A phone that puts re-INVITEs off for ever is not asked for ever; its user can read of it.
 func TestPuttingOffForEverIsNotFollowed(t *testing.T) {
 	for _, status := range []int{491, 500} {
