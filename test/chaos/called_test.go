@@ -14,6 +14,8 @@ func (p *phone) asked(s *server) {
 		p.cancelled(s)
 	case tag == "" && m.method == "INVITE":
 		p.called(s)
+	case m.method == "NOTIFY" && tag == p.callID:
+		s.respond(200, "OK", "", "")
 	case tag == "": // the gateway asks whether the way is open
 		s.respond(200, "OK", p.token("t"), "")
 	default:
@@ -130,6 +132,9 @@ func (d *dialog) ring() {
 		return
 	}
 	w := d.p.whims
+	if d.p.whims.one(4) {
+		d.p.world.list(d) // another phone of the user may take the call
+	}
 	headers := []string{d.p.contact(), allow}
 	status, reason, body := 180, "Ringing", ""
 	if w.one(3) && !d.session.stands {
@@ -227,6 +232,9 @@ func (d *dialog) asked(s *server) {
 	m, w := s.m, d.p.whims
 	seq, _ := m.cseq()
 	if seq <= d.theirSeq {
+		if m.body != "" && m.method == "INVITE" {
+			d.reads(m.body)
+		}
 		s.respond(500, "CSeq Out Of Order", "", "")
 		return
 	}

@@ -85,19 +85,30 @@ func (p *phone) call(uri string, headers ...string) {
 		headers = append(headers, "Expires: 1")
 	}
 	d.invite = p.ask(&client{d: d, method: "INVITE", uri: uri, headers: headers, body: body, on: d.inviteAnswered})
-	if w.one(3) {
-		p.after(p.whims.soon(0, 1500), d.cancel)
+	switch w.below(12) {
+	case 0, 1, 2, 3:
+		p.after(p.whims.soon(0, 1500), func() { d.cancel(d.invite) })
+	case 4:
+		p.after(p.whims.soon(0, 1500), d.byeEarly)
 	}
 }
 
-// cancel gives up on a call that nobody has answered yet (RFC 3261 §9.1: not before a provisional response).
-func (d *dialog) cancel() {
-	c := d.invite
+// byeEarly hangs up before the call is answered (RFC 3261 §15): the INVITE gets its final response all the same.
+func (d *dialog) byeEarly() {
+	if c := d.invite; c == nil || c.over || d.theirs == "" || d.over {
+		return
+	}
+	d.p.world.count("BYE early")
+	d.p.ask(&client{d: d, method: "BYE", uri: d.target, on: func(*message) {}})
+}
+
+// cancel gives up on an INVITE that has no final response yet (RFC 3261 §9.1: not before a provisional one).
+func (d *dialog) cancel(c *client) {
 	if c == nil || c.over || !c.heard || d.over || d.p.world.silent.Load() {
 		return
 	}
 	d.p.world.count("cancelled")
-	raw := write("CANCEL "+c.uri+" SIP/2.0", "", d.p.via(c.branch), "Max-Forwards: 70", "From: "+d.from(), "To: "+d.remote, "Call-ID: "+d.callID,
+	raw := write("CANCEL "+c.uri+" SIP/2.0", "", d.p.via(c.branch), "Max-Forwards: 70", "From: "+d.from(), "To: "+c.to, "Call-ID: "+d.callID,
 		fmt.Sprintf("CSeq: %d CANCEL", c.cseq), "Reason: SIP;cause=487")
 	cancel := &client{p: d.p, d: d, method: "CANCEL", branch: c.branch, raw: raw, excused: c.excused, on: func(*message) {}}
 	d.p.clients[cancel.key()] = cancel
@@ -182,6 +193,8 @@ func (d *dialog) rings(m *message) {
 func (d *dialog) takes(c *client, m *message) {
 	body := ""
 	switch {
+	case c.body == "" && m.body != "" && d.p.whims.one(40): // the gateway has to end the call
+		d.reads(m.body)
 	case c.body == "" && m.body != "":
 		body = d.answer(m.body, true)
 	case m.body != "" && d.session.open:
@@ -260,6 +273,9 @@ func (d *dialog) change(method string, direction string, video, offer bool) {
 		}
 	}
 	d.p.ask(c)
+	if method == "INVITE" && d.p.whims.one(6) {
+		d.p.after(d.p.whims.soon(0, 20), func() { d.cancel(c) })
+	}
 }
 
 // gone takes the gateway's word that it does not know the dialog. Its BYE may be on the way.

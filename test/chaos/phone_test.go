@@ -138,6 +138,9 @@ func (p *phone) doubt() {
 // register tells the gateway where the phone is, until that is known.
 func (p *phone) register() {
 	l, era := p.link, p.world.era.Load()
+	if l == nil {
+		return // it registers once it has a way again
+	}
 	contact := fmt.Sprintf(`%s;+sip.instance="<urn:uuid:%08d-0000-4000-8000-000000000000>";q=%s`, p.contact(), p.number, pick(p.whims, "1.0", "1.0", "0.5"))
 	p.ask(&client{method: "REGISTER", uri: "sip:" + domain, headers: []string{contact, "Expires: 3000"}, excused: true, on: func(m *message) {
 		switch {

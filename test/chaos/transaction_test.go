@@ -26,6 +26,7 @@ type client struct {
 
 	cseq    uint32
 	branch  string
+	to      string
 	raw     string
 	tried   bool // with credentials
 	heard   bool // a provisional response
@@ -53,6 +54,7 @@ func (c *client) launch(authorization string) {
 		p.seq++
 		c.cseq = p.seq
 	}
+	c.to = to
 	c.raw = write(c.method+" "+c.uri+" SIP/2.0", c.body, append([]string{p.via(c.branch), "Max-Forwards: 70", "From: " + from, "To: " + to,
 		"Call-ID: " + id, fmt.Sprintf("CSeq: %d %s", c.cseq, c.method), authorization, "User-Agent: chaos " + p.String()}, c.headers...)...)
 	p.clients[c.key()] = c

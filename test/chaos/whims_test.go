@@ -62,6 +62,11 @@ func (p *phone) lives() {
 		p.takeOver()
 	case n < 7:
 		p.meddle()
+	case n < 8:
+		p.ask(&client{method: "SUBSCRIBE", uri: "sip:" + p.world.somebody(w), headers: []string{"Event: " + pick(w, "dialog", "reg"),
+			"Expires: " + pick(w, "0", "60"), p.contact()}, on: func(*message) {}})
+	case n < 9 && p.transport == "udp":
+		_, _ = p.link.Write([]byte(pick(w, "nonsense", "INVITE sip:x SIP/2.0\r\n\r\n", "\x00\x01\x00\x00", "SIP/2.0 200 OK\r\nVia: x\r\n\r\n")))
 	case len(p.dialogs)-len(p.past) < 12 && n < 40:
 		p.call("sip:" + p.world.somebody(w))
 	}
@@ -71,7 +76,16 @@ func (p *phone) lives() {
 func (p *phone) vanish() {
 	p.world.count("vanished")
 	p.doubt()
-	if p.transport != "udp" {
+	switch {
+	case p.whims.one(4): // it says so
+		p.registered = false
+		p.ask(&client{method: "REGISTER", uri: "sip:" + domain, headers: []string{"Contact: *", "Expires: 0"}, excused: true, on: func(m *message) {
+			if m == nil || m.status >= 200 {
+				p.after(p.whims.soon(0, 500), p.register)
+			}
+		}})
+		return
+	case p.transport != "udp" || p.whims.one(3): // then it comes from another port
 		p.lost(p.link)
 		return
 	}
