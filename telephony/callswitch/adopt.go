@@ -24,7 +24,7 @@ func (t *turn) merge(m Merge) {
 
 // release hands a leg over: until Adopted nothing is sent on it.
 func (t *turn) release(l *Leg) {
-	if !l.idle() || l.Invite.Last != 0 { // the ACK of its re-INVITE comes here
+	if !l.idle() {
 		return
 	}
 	l.Part.Moving = true

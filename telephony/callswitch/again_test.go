@@ -134,6 +134,26 @@ func TestALongRetryAfterIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// Who has not acknowledged the 2xx to his re-INVITE yet is asked nothing (RFC 3261 §14.1): his ACK, which holds no answer, is none to our offer.
+func TestAReinviteWaitsForTheACKOfTheOneBefore(t *testing.T) {
+	w := talking(t)
+	w.inDialog(w.fars[1], "INVITE", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", w.fars[1].offer(sdp.SendRecv) })
+	first := signal.TxID(w.lastTx)
+	w.inDialog(w.fars[2], "INVITE", func(r *signal.Request) { r.ContentType, r.Body = "application/sdp", w.fars[2].offer(sdp.SendOnly) })
+	w.ack(signal.TxID(w.lastTx), false)
+	w.quiet(1, "INVITE")
+	w.ack(first, false)
+	if w.call.State != states.Talking {
+		t.Errorf("after the ACK the call is %v: %v", w.call.State, w.call.Cause)
+	}
+	hold, _ := w.sentTo(1, "INVITE")
+	w.respond(hold, 200, nil)
+	if w.hears(1) != callswitch.HearsMusic {
+		t.Error("who is on hold hears no music in the end")
+	}
+	w.finish()
+}
+
 // A re-INVITE that a digit has overtaken on its way is refused with 500, and asked again: nobody has refused its offer. One that nothing has
 // overtaken was.
 func TestAnOvertakenReinviteIsAskedAgain(t *testing.T) {

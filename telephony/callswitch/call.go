@@ -254,9 +254,9 @@ func (l *Leg) talks() bool {
 	return l.open() && !l.Part.Aside && (l.State == states.Confirmed || l.State == states.Answered)
 }
 
-// idle reports whether nothing is under way on the leg.
+// idle reports whether nothing is under way on the leg. An INVITE of the phone's is until its ACK has come (RFC 3261 §14.1).
 func (l *Leg) idle() bool {
-	return l.State == states.Confirmed && l.Session.State == states.Stable && l.Invite.Theirs == 0 && l.Invite.Ours == 0 && !l.Timer.Update
+	return l.State == states.Confirmed && l.Session.State == states.Stable && l.Invite.Theirs == 0 && l.Invite.Last == 0 && l.Invite.Ours == 0 && !l.Timer.Update
 }
 
 // Deadline returns when the call wants a Tick; zero for never.
