@@ -241,6 +241,7 @@ func (d *dialog) asked(s *server) {
 	d.theirSeq = seq
 	switch m.method {
 	case "BYE":
+		d.p.world.count("BYE for " + m.get("reason"))
 		s.respond(200, "OK", "", "")
 		if i := d.incoming; i != nil {
 			i.respond(487, "Request Terminated", d.mine, "")

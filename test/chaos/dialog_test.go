@@ -25,7 +25,7 @@ type dialog struct {
 	offerless            bool // the phone's INVITE had no offer
 	requires             bool // and required 100rel
 	doubtful             bool // the phone or the gateway was away: they may think differently of it
-	leaves               bool // it has been transferred away
+	leaves               bool // it has hung up before the answer
 	session              session
 	told                 []string // its messages
 }
@@ -99,6 +99,7 @@ func (d *dialog) byeEarly() {
 		return
 	}
 	d.p.world.count("BYE early")
+	d.leaves = true
 	d.p.ask(&client{d: d, method: "BYE", uri: d.target, on: func(*message) {}})
 }
 
@@ -133,6 +134,10 @@ func (d *dialog) inviteAnswered(m *message) {
 		c := d.invite
 		d.invite = nil
 		d.takes(c, m)
+		if d.leaves { // the answer crossed the BYE
+			d.end("hung up early")
+			return
+		}
 		d.p.world.list(d)
 		d.p.live(d)
 	default:

@@ -138,7 +138,7 @@ func (d *dialog) reads(body string) {
 
 // counted holds the versions against each other once the dialog is over: each rises by one.
 func (d *dialog) counted() {
-	if d.doubtful || len(d.session.texts) == 0 {
+	if d.doubtful || d.busy || len(d.session.texts) == 0 { // what is lost when all ends is not said again
 		return
 	}
 	all := slices.Sorted(maps.Keys(d.session.texts))
