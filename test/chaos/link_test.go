@@ -38,7 +38,6 @@ func (p *phone) connect() {
 	}
 	l := &link{nc, p.transport}
 	p.link, p.registered = l, false
-	p.world.linking(nc)
 	go p.read(l)
 	p.register()
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"sort"
 	"strconv"
@@ -32,7 +31,6 @@ type world struct {
 	faults  []string
 	counts  map[string]int
 	dialogs map[string][]*names // answered, by user
-	open    []net.Conn
 }
 
 // names are those of a dialog.
@@ -66,13 +64,6 @@ func (w *world) isOver() bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// linking remembers a connection, so that it ends with the test.
-func (w *world) linking(c net.Conn) {
-	if w.isOver() {
-		_ = c.Close()
 	}
 }
 
