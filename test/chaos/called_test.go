@@ -59,6 +59,10 @@ func (p *phone) called(s *server) {
 		d.refuse(486, "Busy Here")
 		return
 	}
+	if protected(m.body) && !p.secure() {
+		d.refuse(488, "Not Acceptable Here")
+		return
+	}
 	switch w.below(12) {
 	case 0, 1, 2:
 		d.refuses()

@@ -98,6 +98,11 @@ func (p *phone) send(raw string) {
 		return
 	}
 	_ = l.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	if p.whims.one(8) { // in two pieces
+		at := p.whims.below(len(raw))
+		_, _ = l.Write([]byte(raw[:at]))
+		raw = raw[at:]
+	}
 	out()
 }
 

@@ -15,6 +15,7 @@ type session struct {
 	mine        string         // the last one of the phone's
 	kinds       []string       // of its lines; a line never goes away
 	formats     string         // of audio, that the phone speaks
+	crypto      string         // its key, with the tag of the gateway's offer; empty: plain RTP
 	open        bool           // an offer of either side has no answer
 	stands      bool           // one has been answered
 	sends       bool           // sound goes to the gateway
@@ -30,6 +31,10 @@ func (d *dialog) describe(kinds []string, refused []bool, formats, direction str
 	s := &d.session
 	s.version++
 	s.kinds = kinds
+	profile := "RTP/AVP"
+	if s.crypto != "" {
+		profile = "RTP/SAVP"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "v=0\r\no=- %d %d IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n", s.id, s.version)
 	for i, kind := range kinds {
@@ -38,14 +43,15 @@ func (d *dialog) describe(kinds []string, refused []bool, formats, direction str
 			port = 0
 		}
 		if kind == "audio" {
-			fmt.Fprintf(&b, "m=audio %d RTP/AVP %s\r\n", port, formats)
+			fmt.Fprintf(&b, "m=audio %d %s %s\r\n", port, profile, formats)
 			for f := range strings.FieldsSeq(formats) {
 				fmt.Fprintf(&b, "a=rtpmap:%s %s\r\n", f, rtpmaps[f])
 			}
 			fmt.Fprintf(&b, "a=%s\r\n", direction)
 		} else {
-			fmt.Fprintf(&b, "m=%s %d RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\na=%s\r\n", kind, port, direction)
+			fmt.Fprintf(&b, "m=%s %d %s 96\r\na=rtpmap:96 VP8/90000\r\na=%s\r\n", kind, port, profile, direction)
 		}
+		b.WriteString(s.crypto)
 	}
 	s.mine = b.String()
 	return s.mine
@@ -61,6 +67,9 @@ func (d *dialog) offer(direction string, video bool) string {
 		kinds = []string{"audio", "video"}
 	}
 	d.session.open = true
+	if !d.session.stands && d.p.secure() && d.p.whims.one(2) {
+		d.session.crypto = key(1)
+	}
 	d.session.formats = pick(d.p.whims, "8 0 101", "8 0 101", "0 8 101", "0", "8 101", "9 8 101", "9 0")
 	body := d.describe(kinds, nil, d.session.formats, direction)
 	if direction == "inactive" && d.p.whims.one(2) { // the old way to hold
@@ -77,9 +86,15 @@ func (d *dialog) answer(offer string, video bool) string {
 	if len(kinds) < len(d.session.kinds) {
 		d.p.blame(d, "the gateway offers %v where %v were agreed", kinds, d.session.kinds)
 	}
+	if d.session.crypto = ""; protected(offer) {
+		_, rest, _ := strings.Cut(offer, suite)
+		before, _, _ := strings.Cut(offer, suite+rest)
+		tag, _ := strconv.Atoi(strings.TrimSpace(before[strings.LastIndex(before, ":")+1:]))
+		d.session.crypto = key(tag)
+	}
 	refused := make([]bool, len(kinds))
 	for i := range kinds {
-		refused[i] = ports[i] == 0 || kinds[i] != "audio" && !video
+		refused[i] = ports[i] == 0 || protected(offer) && !d.p.secure() || kinds[i] != "audio" && !video
 	}
 	direction := map[string]string{"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}[directionOf(offer)]
 	if direction == "" {
@@ -146,6 +161,19 @@ func (d *dialog) counted() {
 		d.p.blame(d, "the gateway's descriptions have the versions %v", all)
 	}
 }
+
+const suite = "AES_CM_128_HMAC_SHA1_80"
+
+// key is a key of SDES.
+func key(tag int) string {
+	return fmt.Sprintf("a=crypto:%d %s inline:%s\r\n", tag, suite, strings.Repeat("abcd", 10))
+}
+
+// protected reports whether a description wants SRTP.
+func protected(body string) bool { return strings.Contains(body, " RTP/SAVP ") }
+
+// secure reports whether the phone knows SRTP.
+func (p *phone) secure() bool { return p.transport == "tls" && p.number%2 == 1 }
 
 // common are the formats of an offer's audio that the phones know.
 func common(offer string) string {

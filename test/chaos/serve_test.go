@@ -59,7 +59,7 @@ func configOf(setup []string) config.Config {
 		{Name: "tls", Transport: "tls", Address: setup[3], CallAuth: "registered"},
 	}
 	t.Limits.Admission, t.Limits.Guesses = 100_000, 100_000
-	t.Calls.Ring, t.Calls.Session, t.Calls.User, t.Calls.Encryption = 2*time.Second, 2*time.Second, 40, "off"
+	t.Calls.Ring, t.Calls.Session, t.Calls.User = 2*time.Second, 2*time.Second, 40
 	t.Media.Timeout = 2 * time.Second
 	return c
 }
