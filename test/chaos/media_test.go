@@ -30,14 +30,14 @@ func newSound() (*sound, error) {
 
 func (s *sound) port() int { return s.conn.LocalAddr().(*net.UDPAddr).Port }
 
-// say sends a packet of PCMA, and sometimes a report.
-func (s *sound) say(to netip.AddrPort, report bool) {
+// say sends a packet, and sometimes a report.
+func (s *sound) say(to netip.AddrPort, payload byte, report bool) {
 	if to.Port() == 0 {
 		return
 	}
 	s.count++
 	packet := make([]byte, 12+160)
-	packet[0], packet[1] = 0x80, 8
+	packet[0], packet[1] = 0x80, payload
 	binary.BigEndian.PutUint16(packet[2:], uint16(s.count))
 	binary.BigEndian.PutUint32(packet[4:], s.count*160)
 	binary.BigEndian.PutUint32(packet[8:], 4711)

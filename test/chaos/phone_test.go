@@ -190,7 +190,9 @@ func (p *phone) log(way, raw string) {
 		if m.body != "" {
 			_, origin, _ := strings.Cut(m.body, "o=- ")
 			origin, _, _ = strings.Cut(origin, " IN")
-			line += " body " + origin + " " + directionOf(m.body)
+			_, media, _ := strings.Cut(m.body, "m=")
+			media, _, _ = strings.Cut(media, "\r\n")
+			line += " body " + origin + " " + directionOf(m.body) + " " + media
 		}
 		for _, name := range []string{"reason", "require", "rseq", "rack", "retry-after", "refer-to", "session-expires", "subscription-state"} {
 			if v := m.get(name); v != "" {

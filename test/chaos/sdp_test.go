@@ -20,6 +20,7 @@ type session struct {
 	stands      bool           // one has been answered
 	sends       bool           // sound goes to the gateway
 	remote      netip.AddrPort // where it goes
+	payload     byte           // as what
 	origin      string         // o= of the gateway, without the version
 	texts       map[int]string // of the gateway, by version
 }
@@ -121,6 +122,9 @@ func (d *dialog) settles(theirs, mine string) {
 	_, ports := lines(theirs)
 	_, rest, _ := strings.Cut(theirs, "c=IN IP4 ")
 	host, _, _ := strings.Cut(rest, "\r\n")
+	if _, err := fmt.Sscan(common(theirs), &s.payload); err != nil {
+		s.payload = 0
+	}
 	if addr, err := netip.ParseAddr(host); err == nil && len(ports) > 0 {
 		s.remote = netip.AddrPortFrom(addr, uint16(ports[0]))
 	}
@@ -180,7 +184,10 @@ func common(offer string) string {
 	_, rest, _ := strings.Cut(offer, "m=audio ")
 	line, _, _ := strings.Cut(rest, "\r\n")
 	var known []string
-	for _, f := range strings.Fields(line)[2:] {
+	for i, f := range strings.Fields(line) {
+		if i < 2 { // port and profile
+			continue
+		}
 		if name := rtpmaps[f]; name != "" && (f != "101" || strings.Contains(offer, "a=rtpmap:101 telephone-event/8000")) {
 			known = append(known, f)
 		}

@@ -146,7 +146,7 @@ func (p *phone) speak(d *dialog) {
 		return
 	}
 	if d.session.sends && !p.mute {
-		p.sound.say(d.session.remote, p.whims.one(5))
+		p.sound.say(d.session.remote, d.session.payload, p.whims.one(5))
 	}
 	p.after(150*time.Millisecond, func() { p.speak(d) })
 }
