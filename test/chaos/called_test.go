@@ -246,9 +246,6 @@ func (d *dialog) asked(s *server) {
 	switch m.method {
 	case "BYE":
 		d.p.world.count("BYE for " + m.get("reason"))
-		if strings.Contains(m.get("reason"), "No sound came from "+d.p.user+"@") && !d.doubtful && !d.p.away() && d.session.crypto == "" {
-			d.p.blame(d, "ended for silence (it sends: %v to %s as %d)", d.session.sends, d.session.remote, d.session.payload)
-		}
 		s.respond(200, "OK", "", "")
 		if i := d.incoming; i != nil {
 			i.respond(487, "Request Terminated", d.mine, "")
