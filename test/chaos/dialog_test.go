@@ -27,7 +27,8 @@ type dialog struct {
 	doubtful             bool // the phone or the gateway was away: they may think differently of it
 	leaves               bool // it has hung up before the answer
 	session              session
-	told                 []string // its messages
+	asks                 []time.Time // when the gateway has sent re-INVITEs
+	told                 []string    // its messages
 }
 
 func (p *phone) newDialog(callID string) *dialog {

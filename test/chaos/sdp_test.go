@@ -63,6 +63,10 @@ func (d *dialog) offer(direction string, video bool) string {
 	kinds := d.session.kinds
 	if len(kinds) == 0 {
 		kinds = []string{"audio"}
+		if d.p.whims.one(12) {
+			kinds = pick(d.p.whims, []string{"video"}, []string{"audio", "audio"}, []string{"audio", "application"}, []string{"video", "audio"},
+				[]string{"audio", "video", "video", "audio"})
+		}
 	}
 	if video && len(kinds) == 1 {
 		kinds = []string{"audio", "video"}

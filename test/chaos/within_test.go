@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // acknowledged takes an ACK to a 2xx.
@@ -76,9 +77,16 @@ func (d *dialog) asked(s *server) {
 	}
 }
 
+// mostAsks is how many re-INVITEs of the gateway in two seconds follow from no wish of anybody's.
+const mostAsks = 20
+
 // reinvited takes a re-INVITE.
 func (d *dialog) reinvited(s *server) {
 	w := d.p.whims
+	d.asks = append(d.asks, time.Now())
+	if n := len(d.asks) - mostAsks; n >= 0 && time.Since(d.asks[n]) < 2*time.Second {
+		d.p.blame(d, "it is asked for a change again and again")
+	}
 	switch {
 	case d.busy || d.session.open || d.awaits != nil:
 		if s.m.body != "" {
