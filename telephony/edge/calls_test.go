@@ -320,6 +320,23 @@ func TestOptionsWithinADialog(t *testing.T) {
 	}
 }
 
+// The transactions that there are can be counted: one while its INVITE waits, none once it is refused and acknowledged.
+func TestTransactionsAreCounted(t *testing.T) {
+	r, s := startCalls(t, func(*edge.Signalling, signal.Event) {})
+	p := r.party("tcp")
+	d := &dialogue{via: "TCP", callID: "counted", cseq: 1}
+	p.say(d.request("INVITE", "1"))
+	eventually(t, "the INVITE is with the exchange", func() bool { return s.names() == "INVITE" })
+	if n := r.Counters().ServerTxs; n != 1 {
+		t.Errorf("%d transactions while an INVITE waits", n)
+	}
+	r.Signalling().Reply(signal.Reply{Tx: s.events()[0].(*signal.Request).Tx, Status: 486, ToTag: "to"})
+	p.heard("486")
+	d.toTag = "to"
+	p.say(d.request("ACK", "1"))
+	eventually(t, "no transaction is left", func() bool { return r.Counters().ServerTxs == 0 && r.Counters().ClientTxs == 0 })
+}
+
 func TestCallIsCanceled(t *testing.T) {
 	invite := make(chan signal.TxID, 8)
 	r, s := startCalls(t, func(s *edge.Signalling, ev signal.Event) {
