@@ -76,6 +76,7 @@ type running struct {
 	early   []callswitch.Event // what came before the call was begun
 	away    map[int][]item     // by leg: messages of legs that are being handed over
 	asked   int                // requests under way that phones cause, see mostAsked
+	landing map[int][]item     // by leg: messages of legs whose earlier ones are still to come from the call that had them
 
 	seen snapshot
 	kept bool      // among the worker's unsaved

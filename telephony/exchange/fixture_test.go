@@ -135,7 +135,30 @@ func (s *site) Cancel(tx signal.TxID, reason string) {
 	}
 }
 
+// stall has the worker that answers the phone's next request stand still: it tells when it does, and goes on when it is told.
+func (s *site) stall(p *phone) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.stalls = make(chan struct{})
+	return p.stalls
+}
+
+func (s *site) stalled(tx signal.TxID) (stalls chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.phones {
+		if slices.Contains(p.sent, tx) {
+			stalls, p.stalls = p.stalls, nil
+		}
+	}
+	return stalls
+}
+
 func (s *site) Reply(r signal.Reply) {
+	if stalls := s.stalled(r.Tx); stalls != nil {
+		stalls <- struct{}{}
+		<-stalls
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Status >= 200 {

@@ -50,14 +50,26 @@ func (w *worker) adoption(r *running, c callswitch.Adoption) {
 	if !ok {
 		return
 	}
+	adopted := item{to: from, event: callswitch.Event{Fact: callswitch.Adopted{Leg: c.Was, Refused: c.Refused}}}
 	if c.Refused == nil {
 		w.movedHere(r, c)
+		adopted.lands = &landing{moved: moved{r, c.Leg}}
 	}
-	from.worker.post(item{to: from, event: callswitch.Event{Fact: callswitch.Adopted{Leg: c.Was, Refused: c.Refused}}})
+	from.worker.post(adopted)
+}
+
+// landing is where a leg goes on that was handed over, with the messages that came for it meanwhile.
+type landing struct {
+	moved
+	held []item
 }
 
 // movedHere has the tables find an adopted leg under the names it was born with.
 func (w *worker) movedHere(r *running, c callswitch.Adoption) {
+	if r.landing == nil {
+		r.landing = make(map[int][]item)
+	}
+	r.landing[c.Leg] = nil
 	l := r.call.Leg(c.Leg)
 	if l == nil {
 		return
@@ -70,24 +82,34 @@ func (w *worker) movedHere(r *running, c callswitch.Adoption) {
 	r.media = append(r.media, l.Session.Media)
 }
 
-// landed goes on with the messages of a leg that was handed over.
-func (w *worker) landed(r *running, a callswitch.Adopted) {
+// landed goes on with the messages of a leg that was handed over: here when it was not taken, else where it is now.
+func (w *worker) landed(r *running, a callswitch.Adopted, there *landing) {
 	held := r.away[a.Leg]
 	delete(r.away, a.Leg)
-	for _, i := range held {
-		if a.Refused != nil {
+	if there == nil {
+		for _, i := range held {
 			w.do(i)
-			continue
 		}
+		return
+	}
+	for _, i := range held {
 		r.answered(i.event.Signal)
 		if request, ok := i.event.Signal.(*signal.Request); ok {
-			if to, leg := w.x.byTag(request.ToTag); to != nil {
-				i.to, i.event.Leg = to, leg
-				if request.Method == "INVITE" {
-					w.x.tables.servers.put(request.Tx, to) // its ACK comes there
-				}
-				to.worker.post(i)
+			i.to, i.event.Leg = there.to, there.leg
+			if request.Method == "INVITE" {
+				w.x.tables.servers.put(request.Tx, there.to) // its ACK comes there
 			}
+			there.held = append(there.held, i)
 		}
+	}
+	there.to.worker.post(item{to: there.to, lands: there})
+}
+
+// land does what came for a leg at the call that had it before, and then what has come here since: no message overtakes another one.
+func (w *worker) land(l *landing) {
+	since := l.to.landing[l.leg]
+	delete(l.to.landing, l.leg)
+	for _, i := range append(l.held, since...) {
+		w.do(i)
 	}
 }

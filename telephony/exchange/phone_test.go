@@ -26,7 +26,8 @@ type phone struct {
 	taken    []signal.TxID // requests that a test has looked at
 	calls    int
 	instance string
-	dtls     bool // it knows DTLS alone, and looks at nothing but fingerprints
+	stalls   chan struct{} // the worker that answers it
+	dtls     bool          // it knows DTLS alone, and looks at nothing but fingerprints
 }
 
 // dialog is one of a phone's.

@@ -14,6 +14,7 @@ import (
 type item struct {
 	to    *running // nil: a request that belongs to no call
 	event callswitch.Event
+	lands *landing // a leg has been handed over
 }
 
 // worker steps its calls, one event after the other.
@@ -142,6 +143,8 @@ func (w *worker) all(items []item) {
 
 func (w *worker) do(i item) {
 	switch {
+	case i.lands != nil && i.lands.to == i.to:
+		w.land(i.lands)
 	case i.to == nil || i.to.over:
 		w.nowhere(i.event)
 	case i.to.call == nil:
@@ -152,7 +155,7 @@ func (w *worker) do(i item) {
 		}
 		w.turn(i.to, i.event)
 		if a, ok := i.event.Fact.(callswitch.Adopted); ok {
-			w.landed(i.to, a)
+			w.landed(i.to, a, i.lands)
 		}
 	}
 }
@@ -222,8 +225,13 @@ func (w *worker) takeBack(r *signal.Response) {
 	}
 }
 
-// waits keeps the messages of a leg that is being handed over, until it is known which call has it.
+// waits keeps the messages of a leg that is being handed over, until it is known which call has it, and there those that have come since until
+// the ones before them have.
 func (w *worker) waits(i item) bool {
+	if held, ok := i.to.landing[i.event.Leg]; ok && i.event.Signal != nil {
+		i.to.landing[i.event.Leg] = append(held, i)
+		return true
+	}
 	held, ok := i.to.away[i.event.Leg]
 	if ok && i.event.Signal != nil {
 		i.to.away[i.event.Leg] = append(held, i)
