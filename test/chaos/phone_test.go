@@ -107,7 +107,8 @@ func (p *phone) contact() string {
 
 // out reports whether the phone has no way, or the gateway is not the one that it knows.
 func (p *phone) out() bool {
-	return p.mute || p.link == nil || !p.registered || p.era != p.world.era.Load()
+	era := p.world.era.Load()
+	return p.mute || p.link == nil || !p.registered || p.era != era || era%2 == 1
 }
 
 // away reports whether the phone cannot be expected to hear everything: for a while after it was out of reach it hears of what the
