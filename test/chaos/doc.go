@@ -1,6 +1,6 @@
 // Package chaos holds the test of calls when everything happens at once: many simulated phones over UDP, TCP and TLS do
-// whatever phones do, at any time, to a whole gateway in this process, while datagrams are lost, doubled, late and out of
-// order, connections break, and the gateway is stopped and started.
+// whatever phones do, at any time, to a whole gateway in a process of its own, while datagrams are lost, doubled, late and out of
+// order, connections break, and the gateway is stopped, or killed, and started.
 //
 // It goes by rounds. In each the phones are wild first; then the network is good and they only answer, until every INVITE has
 // its final response and phones and gateway can be asked which dialogs stand; then they fall silent, until the longest timer
