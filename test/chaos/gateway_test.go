@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"demarc/internal/config"
+	"demarc/store"
 )
 
 const (
@@ -116,6 +117,23 @@ func (h *house) end(by syscall.Signal) {
 	if err := h.cmd.Wait(); err != nil && by != syscall.SIGKILL {
 		h.t.Errorf("the gateway does not stop well: %v", err)
 	}
+}
+
+// stored counts the calls in the store while the process is away.
+func (h *house) stored() (calls float64) {
+	h.t.Helper()
+	db, err := store.Open(h.t.Context(), store.Config{URL: h.config().StoreURL(), Timeout: patience})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	err = db.Read(h.t.Context(), func(q store.Tx) error {
+		return q.QueryRow(h.t.Context(), "SELECT count(*) FROM call").Scan(&calls)
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return calls
 }
 
 // remains is what a gateway without calls holds.
