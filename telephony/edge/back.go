@@ -45,6 +45,12 @@ func (b *back) Send(raw []byte) bool {
 	return true
 }
 
+// Answered counts a request by the final response that it has got.
+func (b *back) Answered(method string, status int) {
+	b.flow.serving.Add(-1)
+	b.signalling.edge.count.messages.add(answered(b.flow.Listener, method, status), 1)
+}
+
 // affords takes a response off the budget. What is provisional is not worth it.
 func (b *back) affords(f *flow, raw []byte) bool {
 	if provisional := []byte("SIP/2.0 1"); bytes.HasPrefix(raw, provisional) {

@@ -185,14 +185,8 @@ func (s *Signalling) Reply(r signal.Reply) {
 	if r.Challenge {
 		s.challenge(&r)
 	}
-	peer, method, ok := s.uas.Respond(r)
-	if !ok {
+	if !s.uas.Respond(r) {
 		s.edge.count.twiceOrLate.Add(1)
-		return
-	}
-	if b := peer.(*back); r.Status >= 200 {
-		b.flow.serving.Add(-1)
-		s.edge.count.messages.add(answered(b.flow.Listener, method, r.Status), 1)
 	}
 }
 

@@ -142,6 +142,7 @@ func (t *serverTx) sent(r signal.Reply) {
 	state, keep := sip.Answered(r.Status, t.invite, t.reliable, timers)
 	if t.state = state; state != sip.Proceeding {
 		t.shard.spare.give(&t.copied)
+		t.peer.Answered(t.method, r.Status)
 	}
 	switch {
 	case r.Reliable:

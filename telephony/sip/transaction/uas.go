@@ -41,8 +41,12 @@ type UASConfig struct {
 }
 
 // Peer is where the responses of a transaction go. Send reports whether there was a way: what is lost for want of one is sent
-// again as over UDP.
-type Peer interface{ Send(b []byte) bool }
+// again as over UDP. Answered is told of the final response, once, when that goes out: it may have waited for a PRACK, and never go out
+// for want of one. Both are called with a lock held, and must not block.
+type Peer interface {
+	Send(b []byte) bool
+	Answered(method string, status int)
+}
 
 // Incoming is a request that begins a transaction.
 type Incoming struct {
@@ -200,19 +204,17 @@ func (u *UAS) Pracked(m *wire.Message, rseq, cseq uint32) (tx signal.TxID, ok bo
 	return t.id, true
 }
 
-// Respond sends a response and keeps its bytes. It reports which transaction's; ok is false when there is none that waits for
-// one.
-func (u *UAS) Respond(r signal.Reply) (p Peer, method string, ok bool) {
+// Respond sends a response and keeps its bytes. It reports whether there is a transaction that waits for one.
+func (u *UAS) Respond(r signal.Reply) bool {
 	s := &u.shards[r.Tx%txShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.places.find(r.Tx)
 	if t == nil || t.state != sip.Proceeding {
-		return nil, "", false
+		return false
 	}
-	p, method = t.peer, t.method // it may be over with this
 	t.respond(r)
-	return p, method, true
+	return true
 }
 
 // Peer returns where the responses of a transaction go, or nil when it is over.

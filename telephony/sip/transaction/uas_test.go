@@ -23,7 +23,21 @@ import (
 type wirePeer struct {
 	mu   sync.Mutex
 	sent []string
-	dead bool // there is no way
+	over []string // what was told of final responses
+	dead bool     // there is no way
+}
+
+func (p *wirePeer) Answered(method string, status int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = append(p.over, fmt.Sprint(method, " ", status))
+}
+
+// answers returns what was told of final responses.
+func (p *wirePeer) answers() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.over, ", ")
 }
 
 func (p *wirePeer) Send(b []byte) bool {
@@ -315,6 +329,43 @@ func (d does) check(t *testing.T, i int, s *served, stream bool) {
 	}
 }
 
+// A final response is told of once, when it goes out: a 2xx that waits for a PRACK has not, and never does when that does not come.
+func TestAnsweredIsToldOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration
+		prack bool
+		want  string
+	}{
+		"with its PRACK": {after: time.Second, prack: true, want: "INVITE 200"},
+		"without":        {after: 33 * time.Second, want: "INVITE 504"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServed(t, 100)
+				s.receive(true, scan(t, "INVITE", "1", "", 1))
+				s.Respond(signal.Reply{Tx: s.tx, Status: 183, ToTag: "tag", Reliable: true})
+				s.Respond(signal.Reply{Tx: s.tx, Status: 200, ToTag: "tag"})
+				time.Sleep(c.after)
+				synctest.Wait()
+				if got := s.peer.answers(); got != "" {
+					t.Errorf("told %q before anything final went out", got)
+				}
+				if c.prack {
+					s.Pracked(scan(t, "PRACK", "9", "tag", 2), s.peer.first(), 1)
+				} else {
+					s.Respond(signal.Reply{Tx: s.tx, Status: 504, ToTag: "tag"})
+				}
+				if s.Respond(signal.Reply{Tx: s.tx, Status: 500}) {
+					t.Error("another final response is taken")
+				}
+				if got := s.peer.answers(); got != c.want {
+					t.Errorf("told %q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
 func TestResponsesOfCalls(t *testing.T) {
 	s := newServed(t, 100)
 	s.receive(true, scan(t, "INVITE", "1", "", 1))
@@ -527,4 +578,5 @@ func BenchmarkServerCall(b *testing.B) {
 
 type discard struct{}
 
-func (discard) Send([]byte) bool { return true }
+func (discard) Send([]byte) bool     { return true }
+func (discard) Answered(string, int) {}
