@@ -10,7 +10,7 @@ import (
 
 // Config is the whole configuration.
 type Config struct {
-	Roles   []Role `yaml:"roles" help:"what this process does: any of connector (link, sync, API and pages), cloudlink (the CloudLink-like service) and telephony (SIP registrar)"`
+	Roles   []Role `yaml:"roles" help:"what this process does: any of connector (link, sync, API and pages), cloudlink (the CloudLink-like service) and telephony (SIP registrar, calls and their media)"`
 	DataDir string `yaml:"data_dir" help:"directory for the database, certificates, keyset and operator socket; made when missing, private to its owner"`
 	Name    string `yaml:"name" help:"DNS name under which phones and browsers reach this server; stands in its certificate and in every link"`
 
