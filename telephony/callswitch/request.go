@@ -43,9 +43,12 @@ func (t *turn) request(l *Leg, r *signal.Request) {
 }
 
 // mayNot returns the refusal of a request that does not belong to the dialog, is out of order (RFC 3261 §12.2.2), or comes
-// from somebody who has not proved to be the leg's user.
+// from somebody who has not proved to be the leg's user. A phone that has answered may ask for something before its 2xx has come, which
+// may be lost and is sent again then: with 481 it would end the call (RFC 5057 §5.1).
 func (t *turn) mayNot(l *Leg, r *signal.Request) *signal.Reply {
 	switch {
+	case l.tried() && r.CallID == l.Dialog.CallID && r.FromTag != l.Dialog.RemoteTag && r.ToTag == l.Dialog.LocalTag && r.Method != "BYE":
+		return &signal.Reply{Tx: r.Tx, Status: 500, Reason: "Your Answer Has Not Come Yet", Headers: []telephony.Header{{Name: "Retry-After", Value: "1"}}}
 	case r.CallID != l.Dialog.CallID || r.FromTag != l.Dialog.RemoteTag || r.ToTag != l.Dialog.LocalTag:
 		return &signal.Reply{Tx: r.Tx, Status: 481}
 	case l.State == states.Terminated:

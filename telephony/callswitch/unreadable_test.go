@@ -6,6 +6,7 @@ import (
 	"demarc/telephony"
 	"demarc/telephony/callswitch"
 	"demarc/telephony/callswitch/states"
+	"demarc/telephony/sdp"
 	"demarc/telephony/signal"
 )
 
@@ -83,4 +84,41 @@ func TestAnAnswerThatCannotBeReadIsTakenBack(t *testing.T) {
 		t.Errorf("after a re-INVITE the call ended by %v; ACKs that are missing: %d", w.call.Cause, w.acks[music])
 	}
 	w.finish()
+}
+
+// A phone that has answered may ask for something before its 2xx has come: it is told to ask again, not that there is no call. Whoever knows the call
+// by less than its tag and Call-ID hears nothing of it.
+func TestARequestThatComesBeforeItsPhonesAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		rang   bool // the phone has been heard of by another tag
+		method string
+		change func(*signal.Request)
+		want   int
+	}{
+		"a digit":                  {false, "INFO", nil, 500},
+		"a change":                 {false, "UPDATE", nil, 500},
+		"from a second phone":      {true, "INFO", func(r *signal.Request) { r.FromTag = "other" }, 500},
+		"a BYE":                    {false, "BYE", nil, 481},
+		"in somebody's other call": {false, "INFO", func(r *signal.Request) { r.CallID = "other" }, 481},
+		"by another tag of ours":   {false, "INFO", func(r *signal.Request) { r.ToTag = "other" }, 481},
+	} {
+		w := newWorld(func(format string, args ...any) { t.Helper(); t.Fatalf(name+": "+format, args...) })
+		tx := w.invite(true)
+		out, _ := w.sentTo(2, "INVITE")
+		if c.rang {
+			w.respond(out, 180, nil)
+		}
+		w.told = nil
+		w.inDialog(w.fars[2], c.method, c.change)
+		if got := w.told[0]; got.Status != c.want || (value(got.Headers, "Retry-After") != "") != (c.want == 500) {
+			t.Errorf("%s got %d %v, want %d", name, got.Status, got.Headers, c.want)
+		}
+		w.respond(out, 200, nil)
+		w.fars[1].side.Theirs, w.fars[1].side.Agreed = nil, sdp.Agreed{}
+		w.ack(tx, false)
+		if w.call.State != states.Talking {
+			t.Errorf("%s: the call is %v", name, w.call.State)
+		}
+		w.finish()
+	}
 }
