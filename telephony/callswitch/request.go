@@ -44,7 +44,7 @@ func (t *turn) request(l *Leg, r *signal.Request) {
 
 // mayNot returns the refusal of a request that does not belong to the dialog, is out of order (RFC 3261 §12.2.2), or comes
 // from somebody who has not proved to be the leg's user. A phone that has answered may ask for something before its 2xx has come, which
-// may be lost and is sent again then: with 481 it would end the call (RFC 5057 §5.1).
+// may be lost and is sent again then: with 481 it would end the call (§12.2.1.2).
 func (t *turn) mayNot(l *Leg, r *signal.Request) *signal.Reply {
 	switch {
 	case l.tried() && r.CallID == l.Dialog.CallID && r.FromTag != l.Dialog.RemoteTag && r.ToTag == l.Dialog.LocalTag && r.Method != "BYE":

@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -254,22 +256,26 @@ func (h *house) command(method, path, body string) {
 	}
 }
 
+// free returns an address that nobody has. Its port is below those that the kernel gives to whoever asks for none, such as the phones: the
+// gateway comes back to it after it was killed.
 func free(t *testing.T, network string) string {
 	t.Helper()
-	if network == "udp" {
-		c, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for range 100 {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(7000+rand.IntN(2000)))
+		if c, err := listen(network, address); err == nil {
+			_ = c.Close()
+			return address
 		}
-		defer func() { _ = c.Close() }()
-		return c.LocalAddr().String()
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	t.Fatalf("no port of %s is free", network)
+	return ""
+}
+
+func listen(network, address string) (io.Closer, error) {
+	if network == "udp" {
+		return net.ListenPacket(network, address)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return net.Listen(network, address)
 }
 
 func eventually(t *testing.T, what string, ok func() (bool, any)) {
